@@ -1,0 +1,128 @@
+//! The cache as a whole: a store, a root and what applies to all regions.
+
+mod builder;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::handle::RegionHandle;
+use crate::load::Flights;
+use crate::path::{RegionPath, Segment};
+use crate::policy::Policy;
+use crate::region::Region;
+use crate::regioned::{Regioned, TypedPath};
+use crate::stats::{Counters, Stats};
+use crate::store::SharedStore;
+
+pub use builder::RegionCacheBuilder;
+
+/// A cache over a store: where handles to regions come from.
+///
+/// Cheap to clone; clones and all handles share the loads under way and the statistics. The type
+/// names neither the store nor the serializer, so that a test swaps the store in one line.
+///
+/// ```
+/// # use region_core::testing::doc_store as store;
+/// use std::time::Duration;
+/// use region_core::{Policy, Region, RegionCache};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> region_core::Result<()> {
+/// let cache = RegionCache::builder(store())
+///     .root("shop")
+///     .policy(Policy::new().ttl(Duration::from_secs(600)))
+///     .build()?;
+/// let project = cache.region("org:42.project:7")?;
+/// project.set("title", &"Russian dolls".to_owned()).await?;
+/// cache.region("org:42")?.invalidate().await?;
+/// assert_eq!(project.get::<String>("title").await?, None);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct RegionCache {
+    root: RegionHandle,
+}
+
+/// What all handles of a cache share.
+pub(crate) struct Shared {
+    pub(crate) store: SharedStore,
+    pub(crate) counters: Counters,
+    pub(crate) flights: Flights,
+    /// Policies by the names of a path's segments below the root.
+    region_policies: Vec<(Vec<String>, Policy)>,
+    root_depth: usize,
+}
+
+impl RegionCache {
+    /// The root region, which all others lie in.
+    #[must_use]
+    pub fn root(&self) -> RegionHandle {
+        self.root.clone()
+    }
+
+    /// The region below the root that `relative` names, such as `"org:42.project:7"`.
+    ///
+    /// # Errors
+    /// [`InvalidPath`](crate::ErrorKind::InvalidPath).
+    pub fn region(&self, relative: &str) -> Result<RegionHandle> {
+        self.root.region(relative)
+    }
+
+    /// The region of `value`.
+    ///
+    /// # Errors
+    /// As [`Region::region_at`].
+    pub fn region_of<T: Regioned>(&self, value: &T) -> Result<RegionHandle> {
+        self.root.region_of(value)
+    }
+
+    /// The region at a typed path, built without a value.
+    ///
+    /// # Errors
+    /// As [`Region::region_at`].
+    pub fn region_at<T: Regioned>(&self, path: TypedPath<T>) -> Result<RegionHandle> {
+        self.root.region_at(path)
+    }
+
+    /// What has been counted since the cache was built.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared().counters.snapshot()
+    }
+
+    /// The store underneath.
+    #[must_use]
+    pub fn store(&self) -> &SharedStore {
+        &self.shared().store
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        self.root.shared()
+    }
+}
+
+impl Shared {
+    /// The policy given for the regions that have the names of `path`, if any was.
+    pub(crate) fn region_policy(&self, path: &RegionPath) -> Option<&Policy> {
+        if self.region_policies.is_empty() {
+            return None;
+        }
+        let segments: Vec<Segment> = path.segments().skip(self.root_depth).collect();
+        let fits = |names: &Vec<String>| {
+            names.len() == segments.len()
+                && names.iter().zip(&segments).all(|(name, segment)| *name == segment.name())
+        };
+        self.region_policies.iter().find(|(names, _)| fits(names)).map(|(_, policy)| policy)
+    }
+}
+
+impl fmt::Debug for RegionCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegionCache")
+            .field("root", self.root.path())
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}

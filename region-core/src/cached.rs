@@ -1,0 +1,122 @@
+//! Memoised functions.
+
+use std::fmt::Write as _;
+use std::future::Future;
+use std::sync::Arc;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::error::{BoxError, Error, ErrorKind, Result};
+use crate::path::MAX_KEY_BYTES;
+use crate::region::Region;
+use crate::serializer::{Postcard, Serializer, Value};
+
+/// A function whose results are kept in a region, by its serialized arguments: see
+/// [`Region::cached`].
+///
+/// The function must be told by its arguments alone: give each function a region, or a
+/// [`named`](Self::named) of its own.
+#[derive(Clone, Debug)]
+pub struct Cached<R, F> {
+    region: R,
+    name: &'static str,
+    function: F,
+}
+
+impl<R: Region, F> Cached<R, F> {
+    pub(crate) fn new(region: R, function: F) -> Self {
+        Self { region, name: "cached", function }
+    }
+
+    /// The same function under a name of its own, so that several may share the region.
+    #[must_use]
+    pub fn named(self, name: &'static str) -> Self {
+        Self { name, ..self }
+    }
+
+    /// The function's result for `args`, from the region or computed and stored.
+    ///
+    /// # Errors
+    /// As [`Region::get_or_compute`]; [`ErrorKind::Encode`] when the arguments cannot be serialized.
+    pub async fn call<A, V, Fut, E>(&self, args: A) -> Result<Arc<V>>
+    where
+        A: Serialize + Send + 'static,
+        F: FnOnce(A) -> Fut + Clone + Send + Sync + 'static,
+        V: Value,
+        Fut: Future<Output = Result<V, E>> + Send + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        let key = args_key(self.name, &args)?;
+        let function = self.function.clone();
+        self.region.get_or_compute(&key, move || function(args)).await
+    }
+
+    /// Forgets the result for `args`; whether there was one.
+    ///
+    /// # Errors
+    /// As [`Region::remove`].
+    pub async fn forget<A: Serialize + Send + Sync>(&self, args: &A) -> Result<bool> {
+        let key = args_key(self.name, args)?;
+        self.region.remove(&key).await
+    }
+}
+
+/// The key of a memoised call: the function's name and its arguments, serialized and written in
+/// hexadecimal; where that would be too long, their SHA-256.
+///
+/// Arguments that are equal must serialize equally: a `HashMap` does not.
+///
+/// # Errors
+/// [`ErrorKind::Encode`] when the arguments cannot be serialized; [`ErrorKind::InvalidKey`] when
+/// the name alone is too long.
+///
+/// ```
+/// assert_eq!(region_core::args_key("sum", &(1u8, 2u8))?, "sum(0102)");
+/// # Ok::<(), region_core::Error>(())
+/// ```
+pub fn args_key<A: Serialize + ?Sized>(name: &str, args: &A) -> Result<String> {
+    const BRACKETS: usize = "()".len();
+    const HASH_MARK: char = '#';
+    let mut bytes = Vec::new();
+    Postcard.serialize(args, &mut bytes).map_err(|error| {
+        Error::new(ErrorKind::Encode, format!("the arguments of {name:?} cannot be serialized"))
+            .with_source(error)
+    })?;
+    let mut key = String::with_capacity(name.len() + BRACKETS + 2 * bytes.len());
+    key.push_str(name);
+    key.push('(');
+    if name.len() + BRACKETS + 2 * bytes.len() > MAX_KEY_BYTES {
+        key.push(HASH_MARK);
+        bytes = Sha256::digest(&bytes).to_vec();
+    }
+    for byte in bytes {
+        // Writing to a string cannot fail.
+        let _ = write!(key, "{byte:02x}");
+    }
+    key.push(')');
+    crate::path::check_key(&key)?;
+    Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_make_the_key() {
+        assert_eq!(args_key("f", &()).unwrap(), "f()");
+        assert_ne!(args_key("f", &("ab", "c")).unwrap(), args_key("f", &("a", "bc")).unwrap());
+        assert_ne!(args_key("f", &1u8).unwrap(), args_key("g", &1u8).unwrap());
+    }
+
+    #[test]
+    fn long_arguments_are_hashed() {
+        let long = "x".repeat(MAX_KEY_BYTES);
+        let key = args_key("f", &long).unwrap();
+        assert!(key.starts_with("f(#") && key.len() < 80, "{key}");
+        assert_ne!(key, args_key("f", &format!("{long}x")).unwrap());
+        let name = args_key(&long, &1u8).unwrap_err();
+        assert_eq!(name.kind(), ErrorKind::InvalidKey);
+    }
+}

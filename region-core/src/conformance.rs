@@ -1,0 +1,204 @@
+//! The suite that every [`Store`] passes.
+//!
+//! One line in a backend's tests runs every case as a named test of its own, against the backend and
+//! through `&`, `Box`, `Arc` and the wrappers of the test kit:
+//!
+//! ```ignore
+//! region_core::conformance!(MyHarness);
+//! ```
+//!
+//! where `MyHarness` is an expression of a type that implements [`Harness`]: how to make a store, and
+//! how to let its time pass. Each case is also a plain function in [`cases`], for suites of another
+//! form. A case that fails panics and says what it expected.
+
+pub mod cases;
+mod fixture;
+mod wrapped;
+
+use std::future::Future;
+use std::time::Duration;
+
+use crate::path::RegionPath;
+use crate::store::Store;
+
+pub use wrapped::{Arced, Boxed, InFaulty, InRecorder, Referenced};
+
+/// How to make stores of one kind.
+///
+/// The suite makes a store for each case and each thread of its own; the durations it lets pass are
+/// short, so that a store with a real clock may sleep.
+pub trait Harness: Send + Sync + 'static {
+    /// The kind of store.
+    type Store: Store;
+
+    /// A new store with nothing in it, that nobody else uses.
+    fn store(&self) -> impl Future<Output = Self::Store> + Send;
+
+    /// Another client of the same data, as another process would be.
+    fn client(&self, store: &Self::Store) -> impl Future<Output = Self::Store> + Send;
+
+    /// Lets time pass by the store's clock: at least `by`, and no more than a little longer.
+    fn advance(&self, store: &Self::Store, by: Duration) -> impl Future<Output = ()> + Send;
+
+    /// Makes the store lose everything it holds, if the harness can.
+    fn lose_all(&self, store: &Self::Store) -> impl Future<Output = Able> + Send {
+        let _ = store;
+        async { Able::No }
+    }
+
+    /// Makes the store lose the incarnations of one region, and nothing else, if the harness can.
+    fn lose_incarnations(
+        &self,
+        store: &Self::Store,
+        region: &RegionPath,
+    ) -> impl Future<Output = Able> + Send {
+        let _ = (store, region);
+        async { Able::No }
+    }
+
+    /// Makes the store's replica lag until the store is dropped, if it has one and the harness can.
+    fn hold_replica(&self, store: &Self::Store) -> impl Future<Output = Able> + Send {
+        let _ = store;
+        async { Able::No }
+    }
+}
+
+/// Whether a [`Harness`] could do what it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Able {
+    /// It did.
+    Yes,
+    /// It cannot, for this kind of store.
+    No,
+}
+
+/// Runs a case to its end on a runtime of its own. For the macro.
+#[doc(hidden)]
+pub fn run(case: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap_or_else(|error| panic!("no runtime: {error}"));
+    runtime.block_on(case);
+}
+
+/// Runs the whole suite on the stores of a [`Harness`]: see the [module](crate::conformance).
+#[macro_export]
+macro_rules! conformance {
+    ($harness:expr) => {
+        $crate::__conformance_module!(plain, $harness);
+        $crate::__conformance_module!(by_reference, $crate::conformance::Referenced($harness));
+        $crate::__conformance_module!(in_box, $crate::conformance::Boxed($harness));
+        $crate::__conformance_module!(in_arc, $crate::conformance::Arced($harness));
+        $crate::__conformance_module!(in_faulty, $crate::conformance::InFaulty($harness));
+        $crate::__conformance_module!(in_recorder, $crate::conformance::InRecorder($harness));
+    };
+}
+
+/// A module of tests over one harness.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_module {
+    ($module:ident, $harness:expr) => {
+        mod $module {
+            #[allow(unused_imports)]
+            use super::*;
+            $crate::__conformance_cases!($crate::__conformance_test, $harness);
+        }
+    };
+}
+
+/// One test.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_test {
+    ($topic:ident, $case:ident, $harness:expr) => {
+        #[test]
+        fn $case() {
+            let harness = $harness;
+            $crate::conformance::run($crate::conformance::cases::$topic::$case(&harness));
+        }
+    };
+}
+
+/// Calls a macro with every case: `callback!(topic, case, argument)`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_cases {
+    (@topic $callback:path, $argument:expr, $topic:ident: $($case:ident)*) => {
+        $( $callback!($topic, $case, $argument); )*
+    };
+    ($callback:path, $argument:expr) => {
+        $crate::__conformance_cases!(@topic $callback, $argument, reading:
+            unborn_regions_are_empty
+            reading_creates_nothing
+            what_is_put_is_read
+            keys_are_answered_in_order
+            lineage_stays_while_nothing_happens
+            paths_and_keys_are_distinct
+            any_bytes_are_kept);
+        $crate::__conformance_cases!(@topic $callback, $argument, leases:
+            begin_gives_birth_once
+            one_holder_at_a_time
+            fresh_entries_need_no_lease
+            a_lease_ends_in_time
+            extending_keeps_a_lease
+            a_lost_lease_is_not_extended
+            changes_of_the_key_void_its_lease
+            ends_void_leases
+            one_of_many_is_granted);
+        $crate::__conformance_cases!(@topic $callback, $argument, fences:
+            a_fill_under_its_fence_is_stored
+            a_fill_is_fenced_by_invalidation
+            a_fill_is_fenced_by_touch
+            a_fill_is_fenced_by_expiry
+            a_fill_is_fenced_by_a_set
+            a_fill_is_fenced_by_a_removal
+            a_fill_needs_its_own_live_lease
+            a_fenced_write_changes_nothing
+            a_guard_on_an_unborn_region_is_fenced);
+        $crate::__conformance_cases!(@topic $callback, $argument, writing:
+            operations_see_those_before
+            removing_tells_what_was_there
+            absent_means_no_fresh_entry
+            absent_or_holding_compares_bytes
+            one_of_many_absent_puts_stores
+            batches_are_seen_whole);
+        $crate::__conformance_cases!(@topic $callback, $argument, verbs:
+            invalidate_covers_the_subtree
+            invalidate_again_and_again
+            touch_covers_the_path_upwards
+            touch_below_what_is_born
+            expire_makes_the_subtree_stale
+            a_region_is_filled_again);
+        $crate::__conformance_cases!(@topic $callback, $argument, lifetimes:
+            an_entry_ends_with_its_lifetime
+            a_stale_entry_is_kept_its_window
+            an_expired_entry_is_kept_its_window
+            a_timeout_ends_the_whole_region
+            a_restarted_timeout_starts_over
+            a_started_timeout_goes_on
+            unlimited_entries_stay
+            the_clock_goes_forward);
+        $crate::__conformance_cases!(@topic $callback, $argument, listing:
+            scanning_pages_through_all
+            scanning_survives_changes
+            children_are_those_put_to
+            children_end_with_their_parent
+            counting_counts_the_fresh
+            odd_cursors_do_no_harm);
+        $crate::__conformance_cases!(@topic $callback, $argument, sharing:
+            clients_see_each_other
+            pushes_cover_every_change
+            losing_all_is_a_miss
+            losing_incarnations_is_a_miss
+            own_changes_are_seen_in_replicas);
+        $crate::__conformance_cases!(@topic $callback, $argument, races:
+            no_stale_fill_under_invalidation
+            no_stale_fill_under_ancestor_invalidation
+            no_stale_fill_under_touch
+            no_stale_fill_under_removal
+            dropped_calls_happen_wholly_or_not);
+    };
+}

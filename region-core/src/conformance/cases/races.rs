@@ -1,0 +1,185 @@
+//! Everything at once.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use super::super::Harness;
+use super::super::fixture::{Fixture, path, put};
+use crate::store::{
+    Entry, Guard, Lease, LeaseTerms, LeaseToken, Op, ReadFrom, RegionTimeout, Store, TakeLease,
+    Verb, Write, Written,
+};
+
+const ENDS: u64 = 120;
+const FILLERS: usize = 3;
+const READERS: usize = 2;
+
+/// How the value of `r.a.b`/`k` ends.
+#[derive(Clone, Copy)]
+enum End {
+    Verb(&'static str, Verb),
+    Removal,
+}
+
+struct Race<S> {
+    store: S,
+    /// How many ends have returned.
+    ended: AtomicU64,
+    /// How many have been called.
+    called: AtomicU64,
+}
+
+impl<S: Store> Race<S> {
+    async fn end(&self, end: End) {
+        match end {
+            End::Verb(region, verb) => self.store.end(&path(region), verb).await.unwrap(),
+            End::Removal => {
+                let ops = [Op::Remove { key: "k" }];
+                let write = Write { ops: &ops, guard: None, timeout: RegionTimeout::Leave };
+                self.store.write(&path("r.a.b"), write).await.unwrap();
+            }
+        }
+    }
+
+    /// Loads as a cache does: the value says how many ends had been called once the load had begun.
+    async fn fill(&self) {
+        let region = path("r.a.b");
+        let token = LeaseToken::random();
+        let duration = super::super::fixture::LONG;
+        let terms = LeaseTerms { token, duration, take: TakeLease::UnlessFresh };
+        let begun = self.store.begin(&region, &["k"], terms).await.unwrap();
+        if begun.keys[0].lease != Lease::Granted {
+            return;
+        }
+        let value = self.called.load(Ordering::SeqCst).to_string();
+        for _ in 0..rand::random_range(0..4) {
+            tokio::task::yield_now().await;
+        }
+        let ops = [Op::Put(put("k", &value))];
+        let guard = Guard { lineage: &begun.lineage, keys: &["k"], token };
+        let write = Write { ops: &ops, guard: Some(guard), timeout: RegionTimeout::Leave };
+        self.store.write(&region, write).await.unwrap();
+    }
+
+    /// Reads, and complains of a value older than an end that had returned before.
+    async fn read(&self) {
+        let ended = self.ended.load(Ordering::SeqCst);
+        let read = self.store.read(&path("r.a.b"), &["k"], ReadFrom::Primary).await.unwrap();
+        let Some(entry) = read.entries[0].as_ref().filter(|entry| entry.is_fresh()) else {
+            return;
+        };
+        let loaded: u64 = String::from_utf8_lossy(&entry.bytes).parse().unwrap();
+        // The load had begun before the next end was called, which has returned since.
+        assert!(loaded >= ended, "read after end {ended}: a load begun before end {}", loaded + 1);
+    }
+}
+
+async fn race<H: Harness>(harness: &H, end: End) {
+    let race = Arc::new(Race {
+        store: harness.store().await,
+        ended: AtomicU64::new(0),
+        called: AtomicU64::new(0),
+    });
+    let is_over = |race: &Race<H::Store>| race.ended.load(Ordering::SeqCst) == ENDS;
+    let mut tasks = Vec::new();
+    for _ in 0..FILLERS {
+        let race = Arc::clone(&race);
+        tasks.push(tokio::spawn(async move {
+            while !is_over(&race) {
+                race.fill().await;
+                tokio::task::yield_now().await;
+            }
+        }));
+    }
+    for _ in 0..READERS {
+        let race = Arc::clone(&race);
+        tasks.push(tokio::spawn(async move {
+            while !is_over(&race) {
+                race.read().await;
+                tokio::task::yield_now().await;
+            }
+        }));
+    }
+    for _ in 0..ENDS {
+        race.called.fetch_add(1, Ordering::SeqCst);
+        race.end(end).await;
+        race.ended.fetch_add(1, Ordering::SeqCst);
+        race.read().await;
+        race.fill().await;
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    race.read().await;
+}
+
+/// No value loaded before an `invalidate` is read after it.
+pub async fn no_stale_fill_under_invalidation<H: Harness>(harness: &H) {
+    race(harness, End::Verb("r.a.b", Verb::Invalidate)).await;
+}
+
+/// No value loaded before an ancestor's `invalidate` is read after it.
+pub async fn no_stale_fill_under_ancestor_invalidation<H: Harness>(harness: &H) {
+    race(harness, End::Verb("r", Verb::Invalidate)).await;
+}
+
+/// No value loaded before a `touch` below is read after it.
+pub async fn no_stale_fill_under_touch<H: Harness>(harness: &H) {
+    race(harness, End::Verb("r.a.b.c", Verb::Touch)).await;
+}
+
+/// No value loaded before a removal is read after it.
+pub async fn no_stale_fill_under_removal<H: Harness>(harness: &H) {
+    race(harness, End::Removal).await;
+}
+
+/// Polls a future a few times and drops it; whether it was done.
+fn poll_and_drop(future: impl Future, polls: usize) -> bool {
+    let mut future = std::pin::pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    (0..polls).any(|_| matches!(future.as_mut().poll(&mut context), Poll::Ready(_)))
+}
+
+/// A call that is dropped has happened wholly or not at all, and is in nobody's way after that.
+pub async fn dropped_calls_happen_wholly_or_not<H: Harness>(harness: &H) {
+    let f = Fixture::new(harness).await;
+    let region = path("r.a");
+    for polls in 0..4 {
+        f.apply("r.a", &[Op::Put(put("a", "1")), Op::Put(put("b", "1"))]).await;
+        let ops = [Op::Put(put("a", "2")), Op::Remove { key: "b" }];
+        let write = Write { ops: &ops, guard: None, timeout: RegionTimeout::Leave };
+        let done = poll_and_drop(f.store.write(&region, write), polls);
+        let seen = (f.get("r.a", "a").await, f.get("r.a", "b").await);
+        let seen = (seen.0.as_deref(), seen.1.as_deref());
+        assert!(matches!(seen, (Some("2"), None) | (Some("1"), Some("1"))), "{seen:?}");
+        assert!(!done || seen.1.is_none(), "a write that returned has happened");
+
+        f.set("r.a.b", "k", "1").await;
+        let done = poll_and_drop(f.store.end(&path("r.a"), Verb::Invalidate), polls);
+        let left = f.get("r.a.b", "k").await;
+        assert!(!done || left.is_none(), "an invalidation that returned has happened");
+        assert_eq!(left.is_some(), f.get("r.a", "a").await.is_some(), "all of it or nothing");
+
+        let token = LeaseToken::random();
+        let duration = super::super::fixture::SHORT;
+        let terms = LeaseTerms { token, duration, take: TakeLease::UnlessFresh };
+        poll_and_drop(f.store.begin(&region, &["leased"], terms), polls);
+        poll_and_drop(f.store.read(&region, &["a"], ReadFrom::Primary), polls);
+        poll_and_drop(f.store.scan(&region, None, 10), polls);
+        f.advance(duration).await;
+        // However far the dropped `begin` got, its lease is over by now.
+        let fence = f.lease("r.a", "leased").await;
+        assert!(f.fill("r.a", "leased", "v", &fence).await);
+        f.apply("r.a", &[Op::Remove { key: "leased" }]).await;
+    }
+    assert_eq!(f.entry("r.a", "leased").await.filter(Entry::is_fresh), None);
+    let guard = Guard {
+        lineage: &f.lease("r.a", "x").await.lineage,
+        keys: &["x"],
+        token: LeaseToken::random(),
+    };
+    let written = f.write("r.a", &[], Some(guard), RegionTimeout::Leave).await;
+    assert_eq!(written, Written::Fenced);
+}

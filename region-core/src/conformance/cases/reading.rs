@@ -1,0 +1,122 @@
+//! What a read returns.
+
+use bytes::Bytes;
+
+use super::super::Harness;
+use super::super::fixture::{Fixture, path, put, text};
+use crate::path::{MAX_DEPTH, MAX_KEY_BYTES, RegionPath};
+use crate::store::{Op, Put, ReadFrom, Store};
+
+const MEBIBYTE: usize = 1 << 20;
+
+/// A region that is not born has no lineage and no entries, whatever is asked of it.
+pub async fn unborn_regions_are_empty<H: Harness>(harness: &H) {
+    let f = Fixture::new(harness).await;
+    let read = f.read("r.a.b", &["x", "y"]).await;
+    assert!(read.lineage.is_none());
+    assert_eq!(read.entries, [None, None]);
+    assert_eq!(f.read("r", &[]).await.entries, []);
+    assert_eq!(f.store.len(&path("r.a")).await.unwrap(), 0);
+    assert!(f.store.scan(&path("r.a"), None, 10).await.unwrap().items.is_empty());
+    assert!(f.store.children(&path("r"), None, 10).await.unwrap().items.is_empty());
+}
+
+/// Reading, from wherever, gives birth to nothing.
+pub async fn reading_creates_nothing<H: Harness>(harness: &H) {
+    let f = Fixture::new(harness).await;
+    for from in [ReadFrom::Primary, ReadFrom::Replica] {
+        f.store.read(&path("r.a"), &["x"], from).await.unwrap();
+    }
+    assert!(f.read("r.a", &["x"]).await.lineage.is_none());
+    assert!(f.read("r", &[]).await.lineage.is_none());
+}
+
+/// What was put is read, by whoever asks, until it is replaced or removed.
+pub async fn what_is_put_is_read<H: Harness>(harness: &H) {
+    let f = Fixture::new(harness).await;
+    f.set("r.a", "k", "one").await;
+    assert_eq!(f.get("r.a", "k").await.as_deref(), Some("one"));
+    let replica = f.store.read(&path("r.a"), &["k"], ReadFrom::Replica).await.unwrap();
+    assert_eq!(replica.entries[0].as_ref().map(text).as_deref(), Some("one"), "own write");
+    f.set("r.a", "k", "two").await;
+    assert_eq!(f.get("r.a", "k").await.as_deref(), Some("two"));
+    f.apply("r.a", &[Op::Remove { key: "k" }]).await;
+    assert_eq!(f.get("r.a", "k").await, None);
+}
+
+/// Entries come in the order of the keys, also for keys asked for twice.
+pub async fn keys_are_answered_in_order<H: Harness>(harness: &H) {
+    let f = Fixture::new(harness).await;
+    f.apply("r", &[Op::Put(put("a", "1")), Op::Put(put("b", "2"))]).await;
+    let read = f.read("r", &["b", "missing", "a", "b"]).await;
+    let texts: Vec<_> = read.entries.iter().map(|entry| entry.as_ref().map(text)).collect();
+    let expected = [Some("2"), None, Some("1"), Some("2")].map(|text| text.map(str::to_owned));
+    assert_eq!(texts, expected);
+}
+
+/// The lineage is the same for all, and writes do not change it.
+pub async fn lineage_stays_while_nothing_happens<H: Harness>(harness: &H) {
+    let f = Fixture::new(harness).await;
+    f.set("r.a", "k", "1").await;
+    let lineage = f.read("r.a", &[]).await.lineage;
+    assert!(lineage.is_some(), "a region that was put to is born");
+    f.set("r.a", "other", "2").await;
+    assert_eq!(f.read("r.a", &["k"]).await.lineage, lineage);
+    assert_eq!(f.client().await.read("r.a", &[]).await.lineage, lineage);
+    assert_ne!(f.read("r", &[]).await.lineage, lineage);
+}
+
+/// No two paths are one region and no two keys one entry, however alike they look.
+pub async fn paths_and_keys_are_distinct<H: Harness>(harness: &H) {
+    let f = Fixture::new(harness).await;
+    let root = RegionPath::root("r").unwrap();
+    let child = |name: &str| root.child(name).unwrap();
+    let with_id = |name: &str, id: &str| root.child_with_id(name, id).unwrap();
+    let mut deepest = root.clone();
+    while deepest.depth() < MAX_DEPTH {
+        deepest = deepest.child("d").unwrap();
+    }
+    let regions = [
+        child("a.b"),
+        child("a").child("b").unwrap(),
+        child("a:b"),
+        with_id("a", "b"),
+        with_id("a", "b.c"),
+        with_id("a", "b").child("c").unwrap(),
+        child("{a}"),
+        child("a"),
+        child("A"),
+        child("a "),
+        child("nul\0"),
+        child("é"),
+        child("e\u{301}"),
+        child("%2E"),
+        deepest,
+    ];
+    let longest = "k".repeat(MAX_KEY_BYTES);
+    let keys = ["k", "K", "k.", "k:", "{k}", "k\0", "\0", " ", "é", "%6B", "d", "i", &longest];
+    for (at, region) in regions.iter().enumerate() {
+        let values: Vec<_> = (0..keys.len()).map(|key| format!("{at}/{key}")).collect();
+        let ops: Vec<_> =
+            keys.iter().zip(&values).map(|(key, value)| Op::Put(put(key, value))).collect();
+        f.apply(region.as_str(), &ops).await;
+    }
+    for (at, region) in regions.iter().enumerate() {
+        let read = f.read(region.as_str(), &keys).await;
+        for (key, entry) in read.entries.iter().enumerate() {
+            let found = entry.as_ref().map(text);
+            assert_eq!(found, Some(format!("{at}/{key}")), "{region} {:?}", keys[key]);
+        }
+    }
+}
+
+/// Bytes are bytes: none at all, all there are, and many.
+pub async fn any_bytes_are_kept<H: Harness>(harness: &H) {
+    let f = Fixture::new(harness).await;
+    let all: Vec<u8> = (0..=u8::MAX).collect();
+    for bytes in [Vec::new(), all, vec![7; MEBIBYTE]] {
+        let put = Put { bytes: Bytes::from(bytes.clone()), ..put("k", "") };
+        f.apply("r", &[Op::Put(put)]).await;
+        assert_eq!(f.entry("r", "k").await.unwrap().bytes, bytes);
+    }
+}

@@ -1,0 +1,165 @@
+//! What the cases are written in.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Harness;
+use crate::lifetime::Lifetime;
+use crate::lineage::Lineage;
+use crate::path::RegionPath;
+use crate::store::{
+    BegunKey, Entry, Guard, Lease, LeaseTerms, LeaseToken, Op, OpOutcome, Put, Read, ReadFrom,
+    RegionTimeout, Store, TakeLease, Verb, When, Write, Written,
+};
+
+/// A duration that is over soon, even if it has to be slept through.
+pub(super) const SHORT: Duration = Duration::from_millis(60);
+
+/// A duration that is not over before the case is.
+pub(super) const LONG: Duration = Duration::from_secs(600);
+
+/// A store, and shorthands for what cases do to it.
+pub(super) struct Fixture<'h, H: Harness> {
+    pub(super) harness: &'h H,
+    pub(super) store: H::Store,
+}
+
+/// The path that `text` is the text of.
+pub(super) fn path(text: &str) -> RegionPath {
+    RegionPath::parse(text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A put that lasts.
+pub(super) fn put<'a>(key: &'a str, value: &'a str) -> Put<'a> {
+    Put {
+        key,
+        bytes: Bytes::copy_from_slice(value.as_bytes()),
+        when: When::Always,
+        fresh_for: Lifetime::Unlimited,
+        stale_for: Duration::ZERO,
+    }
+}
+
+pub(super) fn lifetime(duration: Duration) -> Lifetime {
+    Lifetime::of(duration).unwrap_or_else(|error| panic!("{error}"))
+}
+
+pub(super) fn text(entry: &Entry) -> String {
+    String::from_utf8_lossy(&entry.bytes).into_owned()
+}
+
+impl<'h, H: Harness> Fixture<'h, H> {
+    pub(super) async fn new(harness: &'h H) -> Self {
+        Self { harness, store: harness.store().await }
+    }
+
+    /// Another client of the same data.
+    pub(super) async fn client(&self) -> Self {
+        Self { harness: self.harness, store: self.harness.client(&self.store).await }
+    }
+
+    pub(super) async fn advance(&self, by: Duration) {
+        self.harness.advance(&self.store, by).await;
+    }
+
+    pub(super) async fn read(&self, region: &str, keys: &[&str]) -> Read {
+        let read = self.store.read(&path(region), keys, ReadFrom::Primary).await;
+        let read = read.unwrap_or_else(|error| panic!("read: {error}"));
+        assert_eq!(read.entries.len(), keys.len(), "one place for each key");
+        read
+    }
+
+    /// The entry at `key`, fresh or stale.
+    pub(super) async fn entry(&self, region: &str, key: &str) -> Option<Entry> {
+        self.read(region, &[key]).await.entries.pop().flatten()
+    }
+
+    /// The fresh value at `key`.
+    pub(super) async fn get(&self, region: &str, key: &str) -> Option<String> {
+        self.entry(region, key).await.filter(Entry::is_fresh).map(|entry| text(&entry))
+    }
+
+    /// The stale value at `key`.
+    pub(super) async fn stale(&self, region: &str, key: &str) -> Option<String> {
+        self.entry(region, key).await.filter(|entry| !entry.is_fresh()).map(|entry| text(&entry))
+    }
+
+    pub(super) async fn write(
+        &self,
+        region: &str,
+        ops: &[Op<'_>],
+        guard: Option<Guard<'_>>,
+        timeout: RegionTimeout,
+    ) -> Written {
+        let written = self.store.write(&path(region), Write { ops, guard, timeout }).await;
+        written.unwrap_or_else(|error| panic!("write: {error}"))
+    }
+
+    pub(super) async fn apply(&self, region: &str, ops: &[Op<'_>]) -> Vec<OpOutcome> {
+        match self.write(region, ops, None, RegionTimeout::Leave).await {
+            Written::Applied(outcomes) if outcomes.len() == ops.len() => outcomes,
+            other => panic!("an unguarded write of {} operations: {other:?}", ops.len()),
+        }
+    }
+
+    pub(super) async fn set(&self, region: &str, key: &str, value: &str) {
+        assert_eq!(self.apply(region, &[Op::Put(put(key, value))]).await, [OpOutcome::Stored]);
+    }
+
+    pub(super) async fn end(&self, region: &str, verb: Verb) {
+        let ended = self.store.end(&path(region), verb).await;
+        ended.unwrap_or_else(|error| panic!("end: {error}"));
+    }
+
+    pub(super) async fn begin(
+        &self,
+        region: &str,
+        key: &str,
+        token: LeaseToken,
+        take: TakeLease,
+    ) -> (Lineage, BegunKey) {
+        let terms = LeaseTerms { token, duration: LONG, take };
+        self.begin_with(region, key, terms).await
+    }
+
+    pub(super) async fn begin_with(
+        &self,
+        region: &str,
+        key: &str,
+        terms: LeaseTerms,
+    ) -> (Lineage, BegunKey) {
+        let begun = self.store.begin(&path(region), &[key], terms).await;
+        let mut begun = begun.unwrap_or_else(|error| panic!("begin: {error}"));
+        assert_eq!(begun.keys.len(), 1, "one answer for each key");
+        (begun.lineage, begun.keys.remove(0))
+    }
+
+    /// Takes the lease of `key` as an ordinary miss does.
+    pub(super) async fn lease(&self, region: &str, key: &str) -> Fence {
+        let token = LeaseToken::random();
+        let (lineage, begun) = self.begin(region, key, token, TakeLease::UnlessFresh).await;
+        assert_eq!(begun.lease, Lease::Granted, "the lease of {region}/{key} is free");
+        Fence { lineage, token }
+    }
+
+    /// Whether a fill of `key` was stored.
+    pub(super) async fn fill(&self, region: &str, key: &str, value: &str, fence: &Fence) -> bool {
+        let ops = [Op::Put(put(key, value))];
+        let guard = Guard { lineage: &fence.lineage, keys: &[key], token: fence.token };
+        match self.write(region, &ops, Some(guard), RegionTimeout::Leave).await {
+            Written::Applied(outcomes) => {
+                assert_eq!(outcomes, [OpOutcome::Stored]);
+                true
+            }
+            Written::Fenced => false,
+        }
+    }
+}
+
+/// What a load holds.
+#[derive(Clone, Debug)]
+pub(super) struct Fence {
+    pub(super) lineage: Lineage,
+    pub(super) token: LeaseToken,
+}

@@ -1,0 +1,68 @@
+//! The same stores, through pointers and wrappers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Able, Harness};
+use crate::path::RegionPath;
+use crate::testing::{Faulty, Recorder};
+
+/// Defines a harness whose stores are those of another, wrapped by `$wrap` and unwrapped by
+/// `$inner`.
+macro_rules! wrapped {
+    ($(#[$doc:meta])* $name:ident, $store:ty, $wrap:expr, $inner:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name<H>(pub H);
+
+        #[deny(clippy::missing_trait_methods)]
+        impl<H: Harness> Harness for $name<H> {
+            type Store = $store;
+
+            async fn store(&self) -> Self::Store {
+                ($wrap)(self.0.store().await)
+            }
+
+            async fn client(&self, store: &Self::Store) -> Self::Store {
+                ($wrap)(self.0.client(($inner)(store)).await)
+            }
+
+            async fn advance(&self, store: &Self::Store, by: Duration) {
+                self.0.advance(($inner)(store), by).await;
+            }
+
+            async fn lose_all(&self, store: &Self::Store) -> Able {
+                self.0.lose_all(($inner)(store)).await
+            }
+
+            async fn lose_incarnations(&self, store: &Self::Store, region: &RegionPath) -> Able {
+                self.0.lose_incarnations(($inner)(store), region).await
+            }
+
+            async fn hold_replica(&self, store: &Self::Store) -> Able {
+                self.0.hold_replica(($inner)(store)).await
+            }
+        }
+    };
+}
+
+wrapped!(
+    /// The stores of another harness behind `&'static`. Each is leaked.
+    Referenced, &'static H::Store, |store| &*Box::leak(Box::new(store)), |store: &&'static _| *store
+);
+wrapped!(
+    /// The stores of another harness behind `Box`.
+    Boxed, Box<H::Store>, Box::new, AsRef::<H::Store>::as_ref
+);
+wrapped!(
+    /// The stores of another harness behind `Arc`.
+    Arced, Arc<H::Store>, Arc::new, AsRef::<H::Store>::as_ref
+);
+wrapped!(
+    /// The stores of another harness in a [`Faulty`] without a script.
+    InFaulty, Faulty<H::Store>, Faulty::new, Faulty::inner
+);
+wrapped!(
+    /// The stores of another harness in a [`Recorder`].
+    InRecorder, Recorder<H::Store>, Recorder::new, Recorder::inner
+);

@@ -1,0 +1,246 @@
+//! The error of every operation.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::path::{PathError, PathRule, RegionPath};
+
+/// A source that any error may carry.
+pub type BoxError = Box<dyn StdError + Send + Sync + 'static>;
+
+/// The result of every operation.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, in which operation, on which region, and whether trying again can help.
+///
+/// Cheap to clone: callers that waited for one load share its error. The loader's own error is the
+/// [`source`](StdError::source); [`load_error`](Self::load_error) gives it back with its type.
+///
+/// ```
+/// use region_core::{ErrorKind, RegionPath};
+///
+/// let error = region_core::Error::from(RegionPath::parse("shop.").unwrap_err());
+/// assert_eq!(error.kind(), ErrorKind::InvalidPath);
+/// assert!(!error.can_retry());
+/// ```
+#[derive(Clone)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    retry: Retry,
+    message: Box<str>,
+    operation: Option<&'static str>,
+    region: Option<RegionPath>,
+    key: Option<Box<str>>,
+    source: Option<Arc<dyn StdError + Send + Sync + 'static>>,
+}
+
+/// The kind of an [`Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A path, segment or id breaks a [`PathRule`].
+    InvalidPath,
+    /// A key is empty or too long.
+    InvalidKey,
+    /// A policy or option contradicts itself or has a value out of range.
+    InvalidPolicy,
+    /// A value could not be encoded. Nothing was stored.
+    Encode,
+    /// An entry is larger than the store takes. Nothing was stored.
+    TooLarge,
+    /// The loader of a `get_or_compute` returned an error.
+    Load,
+    /// The loader panicked.
+    LoadPanicked,
+    /// The loader took longer than the policy's limit.
+    LoadTimeout,
+    /// The store cannot be reached, or refuses to serve for now.
+    Unavailable,
+    /// The store did not answer within the limit. Whether it did what was asked is not known.
+    Timeout,
+    /// The store refused the credentials or the operation.
+    Denied,
+    /// The store answered with something that it should not.
+    Protocol,
+    /// The store failed in another way.
+    Store,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Retry {
+    CanHelp,
+    Permanent,
+}
+
+impl Error {
+    /// An error that trying again does not mend.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            retry: match kind {
+                ErrorKind::Unavailable | ErrorKind::Timeout => Retry::CanHelp,
+                _ => Retry::Permanent,
+            },
+            message: message.into().into_boxed_str(),
+            operation: None,
+            region: None,
+            key: None,
+            source: None,
+        }))
+    }
+
+    /// Says that trying again can help. [`ErrorKind::Unavailable`] and [`ErrorKind::Timeout`] say
+    /// so from the start.
+    #[must_use]
+    pub fn retryable(mut self) -> Self {
+        self.0.retry = Retry::CanHelp;
+        self
+    }
+
+    /// Says that trying again does not help.
+    #[must_use]
+    pub fn permanent(mut self) -> Self {
+        self.0.retry = Retry::Permanent;
+        self
+    }
+
+    /// Adds the error that led to this one.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+        self.0.source = Some(Arc::from(source.into()));
+        self
+    }
+
+    /// Names the operation and region this is about, unless that is known already.
+    #[must_use]
+    pub fn on(mut self, operation: &'static str, region: &RegionPath) -> Self {
+        self.0.operation.get_or_insert(operation);
+        self.0.region.get_or_insert_with(|| region.clone());
+        self
+    }
+
+    /// Names the key this is about, unless that is known already.
+    #[must_use]
+    pub fn at_key(mut self, key: &str) -> Self {
+        self.0.key.get_or_insert_with(|| key.into());
+        self
+    }
+
+    /// What kind of error this is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Whether the same call may succeed later without anything being mended first.
+    #[must_use]
+    pub fn can_retry(&self) -> bool {
+        self.0.retry == Retry::CanHelp
+    }
+
+    /// The region the failed operation was on, if it concerned one.
+    #[must_use]
+    pub fn region(&self) -> Option<&RegionPath> {
+        self.0.region.as_ref()
+    }
+
+    /// The key the failed operation was on, if it concerned one.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.0.key.as_deref()
+    }
+
+    /// The loader's own error, if this came from a loader that returned an `E`.
+    #[must_use]
+    pub fn load_error<E: StdError + 'static>(&self) -> Option<&E> {
+        self.0.source.as_deref().and_then(|source| source.downcast_ref())
+    }
+
+    /// Whether the store could not be asked or did not answer.
+    pub(crate) fn is_outage(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::Unavailable | ErrorKind::Timeout)
+    }
+}
+
+impl From<PathError> for Error {
+    fn from(error: PathError) -> Self {
+        let kind = match error.rule() {
+            PathRule::EmptyKey | PathRule::KeyTooLong => ErrorKind::InvalidKey,
+            _ => ErrorKind::InvalidPath,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { operation, region, key, message, source, .. } = &*self.0;
+        if let Some(operation) = operation {
+            write!(f, "{operation} ")?;
+        }
+        if let Some(region) = region {
+            write!(f, "in region {region}")?;
+        }
+        if let Some(key) = key {
+            write!(f, ", key {key:?}")?;
+        }
+        if operation.is_some() || region.is_some() || key.is_some() {
+            f.write_str(": ")?;
+        }
+        f.write_str(message)?;
+        match source {
+            Some(source) => write!(f, ": {source}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Error({:?}: {self})", self.0.kind)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_what_happened_where() {
+        let region = RegionPath::parse("shop.org:42").unwrap();
+        let error = Error::new(ErrorKind::Encode, "the value cannot be encoded")
+            .on("set", &region)
+            .at_key("summary")
+            .with_source(std::io::Error::other("a map without a length"));
+        assert_eq!(
+            error.to_string(),
+            "set in region shop.org:42, key \"summary\": the value cannot be encoded: \
+             a map without a length"
+        );
+        assert!(error.load_error::<std::io::Error>().is_some());
+        assert!(error.source().is_some());
+        assert_eq!(
+            error.clone().on("get", &RegionPath::root("x").unwrap()).region(),
+            Some(&region)
+        );
+    }
+
+    #[test]
+    fn only_outages_are_retryable_by_default() {
+        assert!(Error::new(ErrorKind::Timeout, "").can_retry());
+        assert!(Error::new(ErrorKind::Unavailable, "").can_retry());
+        assert!(!Error::new(ErrorKind::Denied, "").can_retry());
+        assert!(!Error::new(ErrorKind::Unavailable, "wrong port").permanent().can_retry());
+        assert!(Error::new(ErrorKind::Store, "busy").retryable().can_retry());
+    }
+}

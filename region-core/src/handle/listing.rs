@@ -1,0 +1,93 @@
+//! Listings, page by page.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt};
+
+use super::RegionHandle;
+use crate::error::Result;
+use crate::path::Segment;
+use crate::region::{Listing, Region};
+use crate::serializer::Value;
+use crate::store::{Cursor, Page, ScanItem};
+
+/// About how many items a page asks for.
+const PAGE: usize = 256;
+
+pub(super) fn keys(region: RegionHandle) -> Listing<String> {
+    entries_as(region, |region, item| {
+        region.codec().check(&item.key, &item.entry.bytes).is_ok().then_some(item.key)
+    })
+}
+
+pub(super) fn entries<V: Value>(region: RegionHandle) -> Listing<(String, Arc<V>)> {
+    entries_as(region, |region, item| {
+        let value = region.decode(&item.key, &item.entry)?;
+        Some((item.key, Arc::new(value)))
+    })
+}
+
+fn entries_as<T: Send + 'static>(
+    region: RegionHandle,
+    choose: impl Fn(&RegionHandle, ScanItem) -> Option<T> + Copy + Send + Sync + 'static,
+) -> Listing<T> {
+    pages(move |cursor| {
+        let region = region.clone();
+        async move {
+            let page = region.shared().store.scan(region.path(), cursor, PAGE).await;
+            let page = page.map_err(region.blame("scan"))?;
+            let fresh = page.items.into_iter().filter(|item| item.entry.is_fresh());
+            let items = fresh.filter_map(|item| choose(&region, item)).collect();
+            Ok(Page { items, next: page.next })
+        }
+    })
+}
+
+pub(super) fn children(region: RegionHandle) -> Listing<Segment> {
+    pages(move |cursor| {
+        let region = region.clone();
+        async move {
+            let page = region.shared().store.children(region.path(), cursor, PAGE).await;
+            page.map_err(region.blame("children"))
+        }
+    })
+}
+
+/// What a listing does next.
+enum Position {
+    Ask(Option<Cursor>),
+    End,
+}
+
+/// The items of page after page; after an error the listing ends.
+fn pages<T, F, Fut>(next_page: F) -> Listing<T>
+where
+    T: Send + 'static,
+    F: Fn(Option<Cursor>) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<Page<T>>> + Send,
+{
+    let start = (next_page, VecDeque::new(), Position::Ask(None));
+    stream::unfold(start, |(next_page, mut items, mut position)| async move {
+        loop {
+            if let Some(item) = items.pop_front() {
+                return Some((Ok(item), (next_page, items, position)));
+            }
+            let Position::Ask(cursor) = position else {
+                return None;
+            };
+            match next_page(cursor).await {
+                Ok(page) => {
+                    items = page.items.into();
+                    position = match page.next {
+                        Some(cursor) => Position::Ask(Some(cursor)),
+                        None => Position::End,
+                    };
+                }
+                Err(error) => return Some((Err(error), (next_page, items, Position::End))),
+            }
+        }
+    })
+    .boxed()
+}

@@ -1,0 +1,52 @@
+//! Core.
+
+mod cache;
+mod cached;
+mod clock;
+mod codec;
+mod envelope;
+mod error;
+mod fingerprint;
+mod handle;
+mod lifetime;
+mod lineage;
+mod load;
+mod path;
+mod policy;
+mod region;
+mod regioned;
+mod serializer;
+mod stats;
+mod store;
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use cache::{RegionCache, RegionCacheBuilder};
+pub use cached::{Cached, args_key};
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp, TokioClock};
+pub use codec::MAX_ENTRY_BYTES;
+pub use envelope::{BadBytes, ENVELOPE_BYTES, Envelope, Place};
+pub use error::{BoxError, Error, ErrorKind, Result};
+pub use fingerprint::{Fingerprint, Readability, Shape};
+pub use handle::RegionHandle;
+pub use lifetime::{Lifetime, MAX_LIFETIME};
+pub use lineage::{Incarnation, Incarnations, Lineage};
+pub use path::{
+    MAX_DEPTH, MAX_KEY_BYTES, MAX_PATH_BYTES, MAX_SEGMENT_BYTES, PathError, PathRule, RegionPath,
+    Segment,
+};
+pub use policy::{OnOutage, OnUpdate, Policy};
+pub use region::{Batch, Listing, Region, SetOptions, Subscription, Transaction};
+pub use regioned::{AppendId, ParseSegmentId, PathFn, Regioned, SegmentId, TopLevel, TypedPath};
+#[cfg(feature = "json")]
+pub use serializer::Json;
+pub use serializer::{AnySerializer, Postcard, Serializer, SerializerId, Value};
+pub use stats::Stats;
+pub use store::{
+    Begun, BegunKey, Cursor, Entry, Event, EventStream, Freshness, Guard, Lease, LeaseTerms,
+    LeaseToken, Op, OpOutcome, Page, Put, Read, ReadFrom, RegionTimeout, ScanItem, SharedStore,
+    Store, TakeLease, Verb, When, Write, Written,
+};

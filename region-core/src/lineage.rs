@@ -1,0 +1,176 @@
+//! Incarnations and lineage: what an entry's validity hangs on.
+
+use std::fmt;
+
+use smallvec::SmallVec;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// Most lineages are no longer than this; longer ones cost one more allocation.
+const INLINE_DEPTH: usize = 8;
+
+/// A random 64-bit id that names one life of a region, or of its freshness.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Incarnation(u64);
+
+impl Incarnation {
+    /// A new incarnation, different from all others for all that chance can do.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(rand::random())
+    }
+
+    /// The incarnation with these bits.
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// The incarnation's bits.
+    #[must_use]
+    pub const fn to_bits(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Debug for Incarnation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// The three incarnations of one region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Incarnations {
+    /// Names the life of the region and of all below it; `invalidate` changes it.
+    pub tree: Incarnation,
+    /// Names the life of the region's own entries; `touch` below it changes it.
+    pub own: Incarnation,
+    /// Names the freshness of the region and of all below it; `expire` changes it.
+    pub soft: Incarnation,
+}
+
+impl Incarnations {
+    /// Three new ones: a region is born.
+    #[must_use]
+    pub fn random() -> Self {
+        Self {
+            tree: Incarnation::random(),
+            own: Incarnation::random(),
+            soft: Incarnation::random(),
+        }
+    }
+}
+
+/// What the entries of a region hang on: the `tree` incarnations from the root down to the region,
+/// the region's `own`, and a mark of the `soft` ones along the path.
+///
+/// Compared for equality only. An entry is *valid* under the lineage it was stored under
+/// ([`same_life`](Self::same_life)), and *fresh* while the soft mark is the same too.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Lineage {
+    trees: SmallVec<[Incarnation; INLINE_DEPTH]>,
+    own: Incarnation,
+    soft: u64,
+}
+
+impl Lineage {
+    /// The lineage of the region whose path has these incarnations, from the root down; `None` if
+    /// there are none.
+    ///
+    /// ```
+    /// use region_core::{Incarnation, Incarnations, Lineage};
+    ///
+    /// let root = Incarnations::random();
+    /// let leaf = Incarnations::random();
+    /// let before = Lineage::new([root, leaf]).unwrap();
+    /// let touched = Incarnations { own: Incarnation::random(), ..root };
+    /// assert!(Lineage::new([touched, leaf]).unwrap().same_life(&before));
+    /// let invalidated = Incarnations { tree: Incarnation::random(), ..root };
+    /// assert!(!Lineage::new([invalidated, leaf]).unwrap().same_life(&before));
+    /// ```
+    #[must_use]
+    pub fn new(path: impl IntoIterator<Item = Incarnations>) -> Option<Self> {
+        let mut trees = SmallVec::new();
+        let mut soft = 0;
+        let mut own = None;
+        for region in path {
+            trees.push(region.tree);
+            soft = xxh3_64_with_seed(&region.soft.to_bits().to_le_bytes(), soft);
+            own = Some(region.own);
+        }
+        own.map(|own| Self { trees, own, soft })
+    }
+
+    /// Whether what was stored under `other` is valid under this lineage.
+    #[must_use]
+    pub fn same_life(&self, other: &Self) -> bool {
+        self.own == other.own && self.trees == other.trees
+    }
+
+    /// Whether the regions below belong to the same life: the `tree` incarnations alone.
+    #[must_use]
+    pub fn same_trees(&self, other: &Self) -> bool {
+        self.trees == other.trees
+    }
+
+    /// The mark of the `soft` incarnations along the path.
+    #[must_use]
+    pub fn soft_mark(&self) -> u64 {
+        self.soft
+    }
+
+    /// The lineage as bytes: each `tree`, then `own`, eight bytes each, little-endian. The soft mark
+    /// is not among them: it belongs to each entry.
+    #[must_use]
+    pub fn life_bytes(&self) -> Vec<u8> {
+        self.trees.iter().chain([&self.own]).flat_map(|id| id.to_bits().to_le_bytes()).collect()
+    }
+}
+
+impl fmt::Debug for Lineage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Lineage({:?} own {:?} soft {:016x})", self.trees, self.own, self.soft)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(regions: &[(u64, u64, u64)]) -> Lineage {
+        let id = Incarnation::from_bits;
+        let regions = regions.iter();
+        Lineage::new(regions.map(|&(tree, own, soft)| Incarnations {
+            tree: id(tree),
+            own: id(own),
+            soft: id(soft),
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn validity_hangs_on_the_trees_and_the_last_own() {
+        let lineage = path(&[(1, 2, 3), (4, 5, 6)]);
+        assert!(lineage.same_life(&path(&[(1, 9, 9), (4, 5, 9)])));
+        assert!(!lineage.same_life(&path(&[(1, 2, 3), (4, 9, 6)])));
+        assert!(!lineage.same_life(&path(&[(9, 2, 3), (4, 5, 6)])));
+        assert!(!lineage.same_life(&path(&[(1, 2, 3)])));
+        assert_eq!(Lineage::new([]), None);
+    }
+
+    #[test]
+    fn freshness_hangs_on_every_soft_and_its_place() {
+        let mark = |regions: &[(u64, u64, u64)]| path(regions).soft_mark();
+        let whole = mark(&[(1, 2, 3), (4, 5, 6)]);
+        assert_eq!(whole, mark(&[(7, 7, 3), (7, 7, 6)]));
+        assert_ne!(whole, mark(&[(1, 2, 6), (4, 5, 3)]));
+        assert_ne!(whole, mark(&[(1, 2, 3), (4, 5, 7)]));
+        assert_ne!(whole, mark(&[(1, 2, 7), (4, 5, 6)]));
+    }
+
+    #[test]
+    fn bytes_are_stable() {
+        let bytes = path(&[(1, 2, 3), (0x0405, 6, 7)]).life_bytes();
+        assert_eq!(bytes, [1, 0, 0, 0, 0, 0, 0, 0, 5, 4, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0]);
+    }
+}

@@ -1,0 +1,81 @@
+//! The caller's function, without its type and safe to call.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::future::Future;
+use std::hash::BuildHasher;
+use std::panic::AssertUnwindSafe;
+
+use futures_core::future::BoxFuture;
+use futures_util::FutureExt;
+
+use crate::error::{BoxError, Error, ErrorKind, Result};
+
+type Load<V> = BoxFuture<'static, Result<Vec<Option<V>>>>;
+
+/// Loads the values of keys, in the keys' order; `None` for one that has none.
+pub(super) struct Loader<V>(Box<dyn FnMut(Vec<String>) -> Load<V> + Send>);
+
+impl<V: Send + 'static> Loader<V> {
+    /// A loader for one key, which can be called once.
+    pub(super) fn one<F, Fut, E>(load: F) -> Self
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<V, E>> + Send + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        let mut load = Some(load);
+        Self(Box::new(move |_| {
+            let load = load.take();
+            Box::pin(async move {
+                let load = load.ok_or_else(|| Error::new(ErrorKind::Load, "was run before"))?;
+                Ok(vec![Some(load().await.map_err(failed)?)])
+            })
+        }))
+    }
+
+    /// A loader for several keys.
+    pub(super) fn many<F, Fut, E, S>(mut load: F) -> Self
+    where
+        F: FnMut(Vec<String>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<HashMap<String, V, S>, E>> + Send + 'static,
+        E: Into<BoxError> + 'static,
+        S: BuildHasher + Send + 'static,
+    {
+        Self(Box::new(move |keys| {
+            let loading = load(keys.clone());
+            Box::pin(async move {
+                let mut values = loading.await.map_err(failed)?;
+                Ok(keys.iter().map(|key| values.remove(key)).collect())
+            })
+        }))
+    }
+
+    /// Runs the load. A panic in it is an error.
+    pub(super) async fn load(&mut self, keys: Vec<String>) -> Result<Vec<Option<V>>> {
+        // After a panic nothing of the loader is used again but by another call of it, which its
+        // author has to expect of any function that is called repeatedly.
+        let loading = std::panic::catch_unwind(AssertUnwindSafe(|| (self.0)(keys)));
+        match loading {
+            Ok(loading) => AssertUnwindSafe(loading)
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|panic| Err(panicked(&*panic))),
+            Err(panic) => Err(panicked(&*panic)),
+        }
+    }
+}
+
+fn failed(error: impl Into<BoxError>) -> Error {
+    // Whether another try can help is for the loader's own error to say.
+    Error::new(ErrorKind::Load, "the load failed").with_source(error)
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Error {
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("(no message)");
+    Error::new(ErrorKind::LoadPanicked, format!("the load panicked: {message}"))
+}

@@ -1,0 +1,24 @@
+use super::{PathError, PathRule};
+
+/// The most bytes a segment may have once escaped, its name, colon and id together.
+pub const MAX_SEGMENT_BYTES: usize = 512;
+
+/// The most segments a path may have, the root included.
+pub const MAX_DEPTH: usize = 64;
+
+/// The most bytes a path may have once escaped.
+pub const MAX_PATH_BYTES: usize = 4096;
+
+/// The most bytes a key may have.
+pub const MAX_KEY_BYTES: usize = 1024;
+
+/// Refuses keys that no store has to take: empty ones and ones over [`MAX_KEY_BYTES`].
+pub(crate) fn check_key(key: &str) -> Result<(), PathError> {
+    if key.is_empty() {
+        return Err(PathError::new(PathRule::EmptyKey, key));
+    }
+    if key.len() > MAX_KEY_BYTES {
+        return Err(PathError::new(PathRule::KeyTooLong, key));
+    }
+    Ok(())
+}

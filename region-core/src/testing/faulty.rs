@@ -1,0 +1,224 @@
+mod gate;
+mod pushes;
+mod script;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::Method;
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, Result};
+use crate::path::{RegionPath, Segment};
+use crate::store::{
+    Begun, Cursor, Event, EventStream, LeaseTerms, Page, Read, ReadFrom, ScanItem, Store, Verb,
+    Write, Written,
+};
+
+pub use gate::Pause;
+pub use pushes::OnPush;
+pub use script::{Fault, On};
+
+use pushes::Pushes;
+use script::{Effect, Script};
+
+/// A store that fails as its script says.
+///
+/// Without a script it passes every call through. A rule of the script says which calls it is about
+/// and what happens to them; rules are followed in the order in which they were made, and may add up
+/// (a delay, then an error). Clones share the store and the script.
+///
+/// [`events`](Store::events) itself never fails; its pushes do, see [`on_push`](Self::on_push).
+///
+/// ```
+/// use region_core::testing::{Faulty, Method};
+/// use region_core::{ErrorKind, RegionPath, Store, Verb};
+///
+/// # async fn example(store: impl Store) -> region_core::Result<()> {
+/// let store = Faulty::new(store);
+/// let shop = RegionPath::root("shop")?;
+///
+/// // The first invalidation happens, but its caller is not told.
+/// store.on(Method::End).nth(1).lose_reply();
+/// let error = store.end(&shop, Verb::Invalidate).await.unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Timeout);
+///
+/// // Nothing gets through, until this is lifted.
+/// let outage = store.on_any().fail(ErrorKind::Unavailable);
+/// assert!(store.len(&shop).await.is_err());
+/// assert_eq!(outage.hits(), 1);
+/// outage.lift();
+/// assert!(store.len(&shop).await.is_ok());
+/// # Ok(())
+/// # }
+/// ```
+pub struct Faulty<S> {
+    inner: Arc<S>,
+    script: Arc<Script>,
+    pushes: Arc<Pushes>,
+}
+
+impl<S> Faulty<S> {
+    /// Wraps `store`; passes everything through until told otherwise.
+    #[must_use]
+    pub fn new(store: S) -> Self {
+        Self { inner: Arc::new(store), script: Arc::default(), pushes: Arc::default() }
+    }
+
+    /// The store underneath, which knows nothing of the faults.
+    #[must_use]
+    pub fn inner(&self) -> &S {
+        &self.inner
+    }
+
+    /// Begins a rule for calls of `method`.
+    pub fn on(&self, method: Method) -> On<'_> {
+        On::new(&self.script, Some(method))
+    }
+
+    /// Begins a rule for calls of any method.
+    pub fn on_any(&self) -> On<'_> {
+        On::new(&self.script, None)
+    }
+
+    /// Holds the next call of `method` before it reaches the store.
+    ///
+    /// Short for `on(method).nth(1).pause()`. See [`Pause`].
+    pub fn pause(&self, method: Method) -> Pause {
+        self.on(method).nth(1).pause()
+    }
+
+    /// Begins a rule for the pushes of all streams that [`events`](Store::events) gave.
+    pub fn on_push(&self) -> OnPush<'_> {
+        OnPush::new(&self.pushes)
+    }
+
+    /// Pushes `event` to every open stream, as if it came from the store.
+    pub fn push(&self, event: Event) {
+        self.pushes.inject(&event);
+    }
+
+    /// Ends every open stream, as a lost connection does. Streams asked for later are whole.
+    pub fn cut_pushes(&self) {
+        self.pushes.cut();
+    }
+
+    /// Lifts every rule, those for pushes included, and lets go of what is paused.
+    pub fn heal(&self) {
+        self.script.clear();
+        self.pushes.clear();
+    }
+
+    async fn run<T, F>(
+        &self,
+        method: Method,
+        region: Option<&RegionPath>,
+        call: impl FnOnce() -> F,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let effects = self.script.effects(method, region);
+        for effect in &effects {
+            match effect {
+                Effect::Fail(error) => return Err(error.clone()),
+                Effect::DelayBefore(delay) => tokio::time::sleep(*delay).await,
+                Effect::PauseBefore(gate) => gate.pass().await,
+                Effect::LoseReply | Effect::DelayAfter(_) | Effect::PauseAfter(_) => {}
+            }
+        }
+        let result = call().await?;
+        for effect in &effects {
+            match effect {
+                Effect::LoseReply => return Err(lost(method, region)),
+                Effect::DelayAfter(delay) => tokio::time::sleep(*delay).await,
+                Effect::PauseAfter(gate) => gate.pass().await,
+                Effect::Fail(_) | Effect::DelayBefore(_) | Effect::PauseBefore(_) => {}
+            }
+        }
+        Ok(result)
+    }
+}
+
+fn lost(method: Method, region: Option<&RegionPath>) -> Error {
+    let error = Error::new(ErrorKind::Timeout, "injected fault: the reply was lost");
+    match region {
+        Some(region) => error.on(method.name(), region),
+        None => error,
+    }
+}
+
+impl<S> Clone for Faulty<S> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            script: Arc::clone(&self.script),
+            pushes: Arc::clone(&self.pushes),
+        }
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Faulty<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Faulty").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<S: Store> Store for Faulty<S> {
+    async fn read(&self, region: &RegionPath, keys: &[&str], from: ReadFrom) -> Result<Read> {
+        let call = || self.inner.read(region, keys, from);
+        self.run(Method::Read, Some(region), call).await
+    }
+
+    async fn begin(&self, region: &RegionPath, keys: &[&str], terms: LeaseTerms) -> Result<Begun> {
+        let call = || self.inner.begin(region, keys, terms);
+        self.run(Method::Begin, Some(region), call).await
+    }
+
+    async fn write(&self, region: &RegionPath, write: Write<'_>) -> Result<Written> {
+        let call = || self.inner.write(region, write);
+        self.run(Method::Write, Some(region), call).await
+    }
+
+    async fn end(&self, region: &RegionPath, verb: Verb) -> Result<()> {
+        let call = || self.inner.end(region, verb);
+        self.run(Method::End, Some(region), call).await
+    }
+
+    async fn scan(
+        &self,
+        region: &RegionPath,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<ScanItem>> {
+        let call = || self.inner.scan(region, cursor, limit);
+        self.run(Method::Scan, Some(region), call).await
+    }
+
+    async fn children(
+        &self,
+        region: &RegionPath,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<Segment>> {
+        let call = || self.inner.children(region, cursor, limit);
+        self.run(Method::Children, Some(region), call).await
+    }
+
+    async fn len(&self, region: &RegionPath) -> Result<u64> {
+        self.run(Method::Len, Some(region), || self.inner.len(region)).await
+    }
+
+    fn events(&self) -> Option<EventStream> {
+        let stream = self.inner.events()?;
+        Some(Pushes::disturb(&self.pushes, stream))
+    }
+
+    async fn now(&self) -> Result<Timestamp> {
+        self.run(Method::Now, None, || self.inner.now()).await
+    }
+}

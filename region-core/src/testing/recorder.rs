@@ -1,0 +1,191 @@
+mod call;
+mod log;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::Method;
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::path::{RegionPath, Segment};
+use crate::store::{
+    Begun, Cursor, EventStream, LeaseTerms, Page, Read, ReadFrom, ScanItem, Store, Verb, Write,
+    Written,
+};
+
+pub use call::{Call, OpKind, Outcome, RecordedOp, Request};
+pub use log::MAX_CALLS;
+
+use log::Log;
+
+/// A store that remembers every call made to it.
+///
+/// Clones share the store and the recording. Of more than [`MAX_CALLS`] calls the oldest are
+/// forgotten; [`count`](Self::count) counts them still.
+///
+/// ```
+/// use region_core::testing::{Method, Outcome, Recorder};
+/// use region_core::{ReadFrom, RegionPath, Store};
+///
+/// # async fn example(store: impl Store) -> region_core::Result<()> {
+/// let store = Recorder::new(store);
+/// let shop = RegionPath::root("shop")?;
+/// store.read(&shop, &["a", "b"], ReadFrom::Primary).await?;
+///
+/// let calls = store.calls();
+/// assert_eq!(calls[0].method(), Method::Read);
+/// assert_eq!(calls[0].keys(), ["a", "b"]);
+/// assert_eq!(calls[0].outcome, Outcome::Done);
+/// store.clear();
+/// assert_eq!(store.count(Method::Read), 0);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Recorder<S> {
+    inner: Arc<S>,
+    log: Arc<Log>,
+}
+
+impl<S> Recorder<S> {
+    /// Wraps `store`, with nothing recorded.
+    #[must_use]
+    pub fn new(store: S) -> Self {
+        Self { inner: Arc::new(store), log: Arc::default() }
+    }
+
+    /// The store underneath; what is asked of it directly is not recorded.
+    #[must_use]
+    pub fn inner(&self) -> &S {
+        &self.inner
+    }
+
+    /// The calls since the beginning or the last [`clear`](Self::clear), in the order in which they
+    /// began.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        self.log.calls()
+    }
+
+    /// How many calls of `method` began since the beginning or the last [`clear`](Self::clear).
+    #[must_use]
+    pub fn count(&self, method: Method) -> u64 {
+        self.log.count(Some(method))
+    }
+
+    /// How many calls of any method began since the beginning or the last [`clear`](Self::clear).
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.log.count(None)
+    }
+
+    /// Forgets all calls, those that run included.
+    pub fn clear(&self) {
+        self.log.clear();
+    }
+
+    async fn run<T, F>(
+        &self,
+        region: Option<&RegionPath>,
+        request: Request,
+        call: impl FnOnce() -> F,
+        outcome: impl FnOnce(&T) -> Outcome,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let running = self.log.begin(region, request);
+        let result = call().await;
+        running.end(match &result {
+            Ok(done) => outcome(done),
+            Err(error) => Outcome::Failed(error.kind()),
+        });
+        result
+    }
+}
+
+fn done<T>(_: &T) -> Outcome {
+    Outcome::Done
+}
+
+fn owned(keys: &[&str]) -> Vec<String> {
+    keys.iter().map(|&key| key.to_owned()).collect()
+}
+
+impl<S> Clone for Recorder<S> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), log: Arc::clone(&self.log) }
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Recorder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<S: Store> Store for Recorder<S> {
+    async fn read(&self, region: &RegionPath, keys: &[&str], from: ReadFrom) -> Result<Read> {
+        let request = Request::Read { keys: owned(keys), from };
+        self.run(Some(region), request, || self.inner.read(region, keys, from), done).await
+    }
+
+    async fn begin(&self, region: &RegionPath, keys: &[&str], terms: LeaseTerms) -> Result<Begun> {
+        let request = Request::Begin { keys: owned(keys), terms };
+        self.run(Some(region), request, || self.inner.begin(region, keys, terms), done).await
+    }
+
+    async fn write(&self, region: &RegionPath, write: Write<'_>) -> Result<Written> {
+        let request = Request::Write {
+            ops: write.ops.iter().map(RecordedOp::of).collect(),
+            guard: write.guard.map(|guard| guard.token),
+        };
+        let outcome = |written: &Written| match written {
+            Written::Applied(_) => Outcome::Done,
+            Written::Fenced => Outcome::Fenced,
+        };
+        self.run(Some(region), request, || self.inner.write(region, write), outcome).await
+    }
+
+    async fn end(&self, region: &RegionPath, verb: Verb) -> Result<()> {
+        let request = Request::End { verb };
+        self.run(Some(region), request, || self.inner.end(region, verb), done).await
+    }
+
+    async fn scan(
+        &self,
+        region: &RegionPath,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<ScanItem>> {
+        let request = Request::Scan { limit };
+        self.run(Some(region), request, || self.inner.scan(region, cursor, limit), done).await
+    }
+
+    async fn children(
+        &self,
+        region: &RegionPath,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<Segment>> {
+        let request = Request::Children { limit };
+        self.run(Some(region), request, || self.inner.children(region, cursor, limit), done).await
+    }
+
+    async fn len(&self, region: &RegionPath) -> Result<u64> {
+        self.run(Some(region), Request::Len, || self.inner.len(region), done).await
+    }
+
+    fn events(&self) -> Option<EventStream> {
+        self.log.begin(None, Request::Events).end(Outcome::Done);
+        self.inner.events()
+    }
+
+    async fn now(&self) -> Result<Timestamp> {
+        self.run(None, Request::Now, || self.inner.now(), done).await
+    }
+}

@@ -1,0 +1,172 @@
+//! A region in memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hashbrown::DefaultHashBuilder;
+use indexmap::{IndexMap, IndexSet};
+use parking_lot::RwLock;
+use region_core::{Incarnation, Incarnations, Lineage, RegionPath, Segment, Timestamp};
+use smallvec::SmallVec;
+
+use crate::lease::Leases;
+use crate::slot::{Freshly, Slot};
+
+pub(crate) type Entries = IndexMap<Arc<str>, Slot, DefaultHashBuilder>;
+
+/// Most paths are no deeper than this; deeper ones cost an allocation per lineage.
+const INLINE_DEPTH: usize = 8;
+
+/// One region. As long as it exists it is born.
+///
+/// It points to its parent's node, which holds its parent's incarnations: so a node must outlive its
+/// children's. The store sees to that by removing only nodes that nothing else points to.
+pub(crate) struct Node {
+    pub(crate) path: RegionPath,
+    pub(crate) parent: Option<Arc<Node>>,
+    /// Read without the lock by those below: changing it is what invalidates a subtree in one step.
+    tree: AtomicU64,
+    soft: AtomicU64,
+    expired_at: AtomicU64,
+    pub(crate) state: RwLock<State>,
+}
+
+/// What belongs to the region alone.
+pub(crate) struct State {
+    pub(crate) own: Incarnation,
+    /// The lineage that the entries were stored under.
+    pub(crate) stamp: Option<Lineage>,
+    pub(crate) entries: Entries,
+    pub(crate) deadline: Option<Timestamp>,
+    pub(crate) leases: Leases,
+    pub(crate) children: Children,
+    /// The lineage under which this region is known to its ancestors as a child.
+    pub(crate) registered: Option<Lineage>,
+    /// Where the sweep goes on.
+    pub(crate) sweep_at: usize,
+}
+
+/// The children that were put to under one lineage.
+pub(crate) struct Children {
+    pub(crate) under: Option<Lineage>,
+    pub(crate) segments: IndexSet<Segment, DefaultHashBuilder>,
+}
+
+/// A region's lineage, and what freshness is judged by, at one moment.
+pub(crate) struct Moment {
+    pub(crate) lineage: Lineage,
+    pub(crate) at: Freshly,
+}
+
+impl Node {
+    pub(crate) fn new(path: RegionPath, parent: Option<Arc<Self>>, ids: Incarnations) -> Self {
+        Self {
+            path,
+            parent,
+            tree: AtomicU64::new(ids.tree.to_bits()),
+            soft: AtomicU64::new(ids.soft.to_bits()),
+            expired_at: AtomicU64::new(0),
+            state: RwLock::new(State::new(ids.own)),
+        }
+    }
+
+    /// The region's lineage now, given its `own`, and the clock's answer.
+    pub(crate) fn moment(&self, own: Incarnation, now: Timestamp) -> Moment {
+        let mut path: SmallVec<[Incarnations; INLINE_DEPTH]> = SmallVec::new();
+        let mut expired_at = 0;
+        let mut next = Some(self);
+        while let Some(node) = next {
+            let load = |id: &AtomicU64| Incarnation::from_bits(id.load(Ordering::SeqCst));
+            path.push(Incarnations { tree: load(&node.tree), own, soft: load(&node.soft) });
+            // Stored before `soft` and loaded after it: never older than the mark it goes with.
+            expired_at = expired_at.max(node.expired_at.load(Ordering::SeqCst));
+            next = node.parent.as_deref();
+        }
+        let Some(lineage) = Lineage::new(path.into_iter().rev()) else {
+            unreachable!("a path has at least the node itself");
+        };
+        let soft_mark = lineage.soft_mark();
+        let expired_at = Timestamp::from_millis(expired_at);
+        Moment { lineage, at: Freshly { now, soft_mark, expired_at } }
+    }
+
+    /// A lineage that is good for [`Lineage::same_trees`] alone.
+    pub(crate) fn lineage_of_trees(&self) -> Lineage {
+        self.moment(Incarnation::from_bits(0), Timestamp::default()).lineage
+    }
+
+    /// This node and its ancestors, from the leaf to the root.
+    pub(crate) fn upwards(self: &Arc<Self>) -> impl Iterator<Item = Arc<Self>> {
+        std::iter::successors(Some(Arc::clone(self)), |node| node.parent.clone())
+    }
+
+    pub(crate) fn set_tree(&self, tree: Incarnation) {
+        self.tree.store(tree.to_bits(), Ordering::SeqCst);
+    }
+
+    pub(crate) fn expire(&self, soft: Incarnation, now: Timestamp) {
+        self.expired_at.fetch_max(now.as_millis(), Ordering::SeqCst);
+        self.soft.store(soft.to_bits(), Ordering::SeqCst);
+    }
+
+    /// A copy for a replica, under its copied parent.
+    pub(crate) fn copy(&self, parent: Option<Arc<Self>>) -> Self {
+        let state = self.state.read();
+        let load = |id: &AtomicU64| AtomicU64::new(id.load(Ordering::SeqCst));
+        let entries = state.entries.iter();
+        Self {
+            path: self.path.clone(),
+            parent,
+            tree: load(&self.tree),
+            expired_at: load(&self.expired_at),
+            soft: load(&self.soft),
+            state: RwLock::new(State {
+                stamp: state.stamp.clone(),
+                entries: entries.map(|(key, slot)| (Arc::clone(key), slot.copy())).collect(),
+                deadline: state.deadline,
+                ..State::new(state.own)
+            }),
+        }
+    }
+}
+
+impl State {
+    fn new(own: Incarnation) -> Self {
+        Self {
+            own,
+            stamp: None,
+            entries: Entries::default(),
+            deadline: None,
+            leases: Leases::new(),
+            children: Children { under: None, segments: IndexSet::default() },
+            registered: None,
+            sweep_at: 0,
+        }
+    }
+
+    /// Whether the entries, as a whole, are alive.
+    pub(crate) fn is_alive(&self, moment: &Moment) -> bool {
+        self.stamp.as_ref().is_some_and(|stamp| stamp.same_life(&moment.lineage))
+            && self.deadline.is_none_or(|deadline| moment.at.now < deadline)
+    }
+
+    /// The entries, if they are alive.
+    pub(crate) fn alive(&self, moment: &Moment) -> Option<&Entries> {
+        self.is_alive(moment).then_some(&self.entries)
+    }
+
+    /// Takes the entries out, alive or dead.
+    pub(crate) fn take_entries(&mut self) -> Entries {
+        self.deadline = None;
+        self.stamp = None;
+        self.sweep_at = 0;
+        std::mem::take(&mut self.entries)
+    }
+}
+
+impl Children {
+    /// The children under the lineage `now`.
+    pub(crate) fn alive(&self, now: &Lineage) -> Option<&IndexSet<Segment, DefaultHashBuilder>> {
+        self.under.as_ref().filter(|under| under.same_trees(now)).map(|_| &self.segments)
+    }
+}

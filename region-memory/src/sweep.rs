@@ -1,0 +1,261 @@
+//! Freeing memory in small steps: what was invalidated, what is over, and what has to make room.
+//!
+//! Every write takes a few steps, so memory follows what is written without a task of its own. Each
+//! shard has a ring of its nodes; a step looks at a few entries of the next one.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use hashbrown::DefaultHashBuilder;
+use indexmap::IndexSet;
+use parking_lot::Mutex;
+use region_core::{Event, Segment};
+
+use crate::data::{Data, MemoryUse};
+use crate::node::{Entries, Node};
+use crate::slot::{Freshly, Slot};
+
+/// How many nodes of a ring a write looks at.
+const NODES_PER_STEP: usize = 2;
+
+/// How many entries of a node it looks at.
+const ENTRIES_PER_STEP: usize = 32;
+
+/// How many dead entries it frees.
+const FREED_PER_STEP: usize = 64;
+
+/// How many steps a write takes at most to get under the bound on bytes.
+const EVICTION_STEPS: usize = 256;
+
+/// What an entry takes beside its key and bytes: the slot, the hash table's place and the key's and
+/// bytes' allocations.
+const ENTRY_OVERHEAD: u64 = 128;
+
+/// About how many bytes an entry takes.
+pub(crate) fn entry_bytes(key: &str, bytes: &Bytes) -> u64 {
+    key.len() as u64 + bytes.len() as u64 + ENTRY_OVERHEAD
+}
+
+pub(crate) struct Sweep {
+    rings: Box<[Mutex<VecDeque<Weak<Node>>>]>,
+    turn: AtomicUsize,
+    graves: Mutex<VecDeque<Grave>>,
+    max_bytes: Option<NonZeroU64>,
+    bytes: AtomicU64,
+    entries: AtomicU64,
+    evicted: AtomicU64,
+}
+
+/// What nobody can reach any more, being freed one by one.
+enum Grave {
+    Entries(indexmap::map::IntoIter<Arc<str>, Slot>),
+    Children(indexmap::set::IntoIter<Segment>),
+}
+
+/// What to take from a node beside what is over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Take {
+    Nothing,
+    Unused,
+}
+
+impl Sweep {
+    pub(crate) fn new(shards: usize, max_bytes: Option<NonZeroU64>) -> Self {
+        Self {
+            rings: (0..shards).map(|_| Mutex::default()).collect(),
+            turn: AtomicUsize::new(0),
+            graves: Mutex::default(),
+            max_bytes,
+            bytes: AtomicU64::new(0),
+            entries: AtomicU64::new(0),
+            evicted: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn max_bytes(&self) -> Option<u64> {
+        self.max_bytes.map(NonZeroU64::get)
+    }
+
+    pub(crate) fn is_bounded(&self) -> bool {
+        self.max_bytes.is_some()
+    }
+
+    /// Every node is in its ring once, from its birth until it is removed.
+    pub(crate) fn watch(&self, shard: usize, node: &Arc<Node>) {
+        self.rings[shard].lock().push_back(Arc::downgrade(node));
+    }
+
+    pub(crate) fn next_shard(&self) -> usize {
+        self.turn.fetch_add(1, Ordering::Relaxed) % self.rings.len()
+    }
+
+    pub(crate) fn added(&self, key: &str, bytes: &Bytes) {
+        self.bytes.fetch_add(entry_bytes(key, bytes), Ordering::Relaxed);
+        self.entries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn removed(&self, key: &str, bytes: &Bytes) {
+        self.bytes.fetch_sub(entry_bytes(key, bytes), Ordering::Relaxed);
+        self.entries.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn bury(&self, entries: Entries) {
+        if !entries.is_empty() {
+            self.graves.lock().push_back(Grave::Entries(entries.into_iter()));
+        }
+    }
+
+    pub(crate) fn bury_children(&self, children: IndexSet<Segment, DefaultHashBuilder>) {
+        if !children.is_empty() {
+            self.graves.lock().push_back(Grave::Children(children.into_iter()));
+        }
+    }
+
+    pub(crate) fn memory_use(&self) -> MemoryUse {
+        MemoryUse {
+            bytes: self.bytes.load(Ordering::Relaxed),
+            entries: self.entries.load(Ordering::Relaxed),
+            evicted: self.evicted.load(Ordering::Relaxed),
+            ..MemoryUse::default()
+        }
+    }
+
+    fn is_over_bound(&self) -> bool {
+        self.max_bytes().is_some_and(|max| self.bytes.load(Ordering::Relaxed) > max)
+    }
+
+    /// Frees some of what is dead; whether there was any.
+    fn free_some(&self) -> bool {
+        let Some(mut grave) = self.graves.lock().pop_front() else {
+            return false;
+        };
+        for _ in 0..FREED_PER_STEP {
+            let is_empty = match &mut grave {
+                Grave::Entries(entries) => match entries.next() {
+                    Some((key, slot)) => {
+                        self.removed(&key, &slot.bytes);
+                        false
+                    }
+                    None => true,
+                },
+                Grave::Children(children) => children.next().is_none(),
+            };
+            if is_empty {
+                return true;
+            }
+        }
+        self.graves.lock().push_front(grave);
+        true
+    }
+
+    /// Drops what is over, and unused entries if asked, from a few places of a region's entries;
+    /// whether any were alive.
+    fn thin_out(&self, entries: &mut Entries, from: &mut usize, at: Freshly, take: Take) -> bool {
+        let mut dropped_alive = false;
+        if *from == 0 || *from > entries.len() {
+            *from = entries.len();
+        }
+        for _ in 0..ENTRIES_PER_STEP.min(*from) {
+            // From the end down: what a removal moves here was looked at before.
+            *from -= 1;
+            let Some((_, slot)) = entries.get_index(*from) else { break };
+            let is_over = slot.freshness(at).is_none();
+            let is_unwanted = take == Take::Unused && !slot.used.swap(false, Ordering::Relaxed);
+            if is_over || is_unwanted {
+                if let Some((key, slot)) = entries.swap_remove_index(*from) {
+                    self.removed(&key, &slot.bytes);
+                }
+                if !is_over {
+                    dropped_alive = true;
+                    self.evicted.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+        dropped_alive
+    }
+}
+
+impl Data {
+    /// The steps that one write takes.
+    pub(crate) fn sweep(&self, shard: usize) {
+        self.sweep.free_some();
+        for _ in 0..NODES_PER_STEP {
+            self.visit_next(shard, Take::Nothing);
+        }
+        for _ in 0..EVICTION_STEPS {
+            if !self.sweep.is_over_bound() {
+                break;
+            }
+            if !self.sweep.free_some() {
+                self.visit_next(self.sweep.next_shard(), Take::Unused);
+            }
+        }
+    }
+
+    /// Frees all that can be freed now.
+    pub(crate) fn reclaim(&self) {
+        // A removed node may leave its parent to be removed, hence one round for each level.
+        loop {
+            let before = self.memory_use();
+            while self.sweep.free_some() {}
+            for shard in 0..self.sweep.rings.len() {
+                let nodes = self.sweep.rings[shard].lock().len();
+                for _ in 0..nodes {
+                    self.visit_whole(shard);
+                }
+            }
+            let after = self.memory_use();
+            if (after.regions, after.entries) == (before.regions, before.entries) {
+                return;
+            }
+        }
+    }
+
+    fn next_in_ring(&self, shard: usize) -> Option<Arc<Node>> {
+        let mut ring = self.sweep.rings[shard].lock();
+        while let Some(node) = ring.pop_front() {
+            if let Some(node) = node.upgrade() {
+                return Some(node);
+            }
+        }
+        None
+    }
+
+    fn visit_next(&self, shard: usize, take: Take) {
+        if let Some(node) = self.next_in_ring(shard) {
+            self.visit(shard, node, take, 1);
+        }
+    }
+
+    fn visit_whole(&self, shard: usize) {
+        if let Some(node) = self.next_in_ring(shard) {
+            let entries = node.state.read().entries.len();
+            self.visit(shard, node, Take::Nothing, entries.div_ceil(ENTRIES_PER_STEP));
+        }
+    }
+
+    fn visit(&self, shard: usize, node: Arc<Node>, take: Take, steps: usize) {
+        let mut evicted = false;
+        // Whoever works on the region keeps it alive; it is looked at another time.
+        if let Some(mut state) = node.state.try_write() {
+            let moment = node.moment(state.own, self.now());
+            if !state.is_alive(&moment) {
+                self.bury(&mut state);
+            }
+            for _ in 0..steps {
+                let state = &mut *state;
+                let from = &mut state.sweep_at;
+                evicted |= self.sweep.thin_out(&mut state.entries, from, moment.at, take);
+            }
+        }
+        if evicted {
+            self.events.push(Event::Entries, &node.path);
+        }
+        if !self.prune(&node) {
+            self.sweep.rings[shard].lock().push_back(Arc::downgrade(&node));
+        }
+    }
+}
