@@ -200,5 +200,30 @@ macro_rules! __conformance_cases {
             no_stale_fill_under_touch
             no_stale_fill_under_removal
             dropped_calls_happen_wholly_or_not);
+        $crate::__conformance_cases!(@topic $callback, $argument, values:
+            values_survive_the_round_trip
+            regions_are_dictionaries
+            transactions_are_all_or_nothing
+            what_cannot_be_written_loses_nothing
+            bad_bytes_are_a_miss
+            two_versions_miss_each_other
+            policies_set_lifetimes);
+        $crate::__conformance_cases!(@topic $callback, $argument, loading:
+            many_callers_share_one_load
+            two_processes_share_one_load
+            a_dead_holder_is_taken_over_from
+            a_living_holder_keeps_its_lease
+            a_failed_load_frees_everyone
+            a_panic_frees_everyone
+            a_load_that_is_outlived_is_not_stored
+            late_callers_do_not_join_outlived_loads
+            late_callers_join_good_loads
+            a_load_outlives_its_first_caller
+            an_abandoned_load_is_dropped
+            different_keys_do_not_wait
+            a_load_has_a_time_limit
+            stale_values_bridge_loads
+            many_keys_are_loaded_together
+            one_fenced_key_of_many_is_left_out);
     };
 }

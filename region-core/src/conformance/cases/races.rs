@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
+use futures_util::future::join_all;
+
 use super::super::Harness;
 use super::super::fixture::{Fixture, path, put};
 use crate::store::{
@@ -12,7 +14,7 @@ use crate::store::{
     Verb, Write, Written,
 };
 
-const ENDS: u64 = 120;
+const ENDS: u64 = 300;
 const FILLERS: usize = 3;
 const READERS: usize = 2;
 
@@ -32,6 +34,10 @@ struct Race<S> {
 }
 
 impl<S: Store> Race<S> {
+    fn new(store: S) -> Self {
+        Self { store, ended: AtomicU64::new(0), called: AtomicU64::new(0) }
+    }
+
     async fn end(&self, end: End) {
         match end {
             End::Verb(region, verb) => self.store.end(&path(region), verb).await.unwrap(),
@@ -54,9 +60,7 @@ impl<S: Store> Race<S> {
             return;
         }
         let value = self.called.load(Ordering::SeqCst).to_string();
-        for _ in 0..rand::random_range(0..4) {
-            tokio::task::yield_now().await;
-        }
+        others_go_on().await;
         let ops = [Op::Put(put("k", &value))];
         let guard = Guard { lineage: &begun.lineage, keys: &["k"], token };
         let write = Write { ops: &ops, guard: Some(guard), timeout: RegionTimeout::Leave };
@@ -76,39 +80,62 @@ impl<S: Store> Race<S> {
     }
 }
 
+/// Lets other tasks run for a moment, now shorter, now longer.
+async fn others_go_on() {
+    for _ in 0..rand::random_range(0..6) {
+        tokio::task::yield_now().await;
+    }
+}
+
+impl<S: Store> Race<S> {
+    fn is_over(&self) -> bool {
+        self.ended.load(Ordering::SeqCst) == ENDS
+    }
+
+    async fn keep_filling(self: Arc<Self>) {
+        while !self.is_over() {
+            self.fill().await;
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn keep_reading(self: Arc<Self>) {
+        while !self.is_over() {
+            self.read().await;
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn keep_ending(self: Arc<Self>, end: End) {
+        for _ in 0..ENDS {
+            others_go_on().await;
+            self.called.fetch_add(1, Ordering::SeqCst);
+            self.end(end).await;
+            self.ended.fetch_add(1, Ordering::SeqCst);
+            others_go_on().await;
+            self.read().await;
+        }
+    }
+}
+
 async fn race<H: Harness>(harness: &H, end: End) {
-    let race = Arc::new(Race {
-        store: harness.store().await,
-        ended: AtomicU64::new(0),
-        called: AtomicU64::new(0),
-    });
-    let is_over = |race: &Race<H::Store>| race.ended.load(Ordering::SeqCst) == ENDS;
-    let mut tasks = Vec::new();
-    for _ in 0..FILLERS {
-        let race = Arc::clone(&race);
-        tasks.push(tokio::spawn(async move {
-            while !is_over(&race) {
-                race.fill().await;
-                tokio::task::yield_now().await;
-            }
-        }));
-    }
-    for _ in 0..READERS {
-        let race = Arc::clone(&race);
-        tasks.push(tokio::spawn(async move {
-            while !is_over(&race) {
-                race.read().await;
-                tokio::task::yield_now().await;
-            }
-        }));
-    }
-    for _ in 0..ENDS {
-        race.called.fetch_add(1, Ordering::SeqCst);
-        race.end(end).await;
-        race.ended.fetch_add(1, Ordering::SeqCst);
-        race.read().await;
-        race.fill().await;
-    }
+    interleaved(Arc::new(Race::new(harness.store().await)), end).await;
+    in_parallel(Arc::new(Race::new(harness.store().await)), end).await;
+}
+
+/// Everyone in one task, taking turns at every await: what two threads rarely meet happens often.
+async fn interleaved<S: Store>(race: Arc<Race<S>>, end: End) {
+    let fillers = (0..FILLERS).map(|_| Arc::clone(&race).keep_filling());
+    let readers = (0..READERS).map(|_| Arc::clone(&race).keep_reading());
+    let (fillers, readers) = (join_all(fillers), join_all(readers));
+    tokio::join!(Arc::clone(&race).keep_ending(end), fillers, readers);
+}
+
+/// Everyone in a task of its own, on several threads.
+async fn in_parallel<S: Store>(race: Arc<Race<S>>, end: End) {
+    let mut tasks = vec![tokio::spawn(Arc::clone(&race).keep_ending(end))];
+    tasks.extend((0..FILLERS).map(|_| tokio::spawn(Arc::clone(&race).keep_filling())));
+    tasks.extend((0..READERS).map(|_| tokio::spawn(Arc::clone(&race).keep_reading())));
     for task in tasks {
         task.await.unwrap();
     }

@@ -1,6 +1,7 @@
 //! What a write does.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 
@@ -110,28 +111,25 @@ pub async fn one_of_many_absent_puts_stores<H: Harness>(harness: &H) {
 
 /// No reader sees one half of a write: two keys that always change together are always equal.
 pub async fn batches_are_seen_whole<H: Harness>(harness: &H) {
-    let store = Arc::new(harness.store().await);
-    let writer = {
-        let store = Arc::clone(&store);
-        tokio::spawn(async move {
-            for round in 0..ROUNDS {
-                let value = round.to_string();
-                let ops = [Op::Put(put("a", &value)), Op::Put(put("b", &value))];
-                let write = Write { ops: &ops, guard: None, timeout: RegionTimeout::Leave };
-                store.write(&path("r"), write).await.unwrap();
-                tokio::task::yield_now().await;
-            }
-        })
-    };
-    loop {
-        let is_last = writer.is_finished();
-        let read = store.read(&path("r"), &["a", "b"], ReadFrom::Primary).await.unwrap();
-        let bytes = |at: usize| read.entries[at].as_ref().map(|entry| entry.bytes.clone());
-        assert_eq!(bytes(0), bytes(1));
-        if is_last {
-            break;
+    let store = harness.store().await;
+    let is_over = AtomicBool::new(false);
+    let writing = async {
+        for round in 0..ROUNDS {
+            let value = round.to_string();
+            let ops = [Op::Put(put("a", &value)), Op::Put(put("b", &value))];
+            let write = Write { ops: &ops, guard: None, timeout: RegionTimeout::Leave };
+            store.write(&path("r"), write).await.unwrap();
+            tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await;
-    }
-    writer.await.unwrap();
+        is_over.store(true, Ordering::SeqCst);
+    };
+    let reading = async {
+        while !is_over.load(Ordering::SeqCst) {
+            let read = store.read(&path("r"), &["a", "b"], ReadFrom::Primary).await.unwrap();
+            let bytes = |at: usize| read.entries[at].as_ref().map(|entry| entry.bytes.clone());
+            assert_eq!(bytes(0), bytes(1));
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::join!(writing, reading);
 }
