@@ -40,6 +40,8 @@ pub use path::{
 };
 pub use policy::{OnOutage, OnUpdate, Policy};
 pub use region::{Batch, Listing, Region, SetOptions, Subscription, Transaction};
+#[doc(hidden)]
+pub use regioned::private as __private;
 pub use regioned::{AppendId, ParseSegmentId, PathFn, Regioned, SegmentId, TopLevel, TypedPath};
 #[cfg(feature = "json")]
 pub use serializer::Json;

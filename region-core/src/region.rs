@@ -186,6 +186,14 @@ pub trait Region: Clone + Send + Sync + 'static {
         ids.boxed()
     }
 
+    /// The ids of the regions of `T`s in this one, as [`children`](Self::children) lists them.
+    fn ids_of<T: Regioned>(&self) -> Listing<T::Id>
+    where
+        T::Id: ParseSegmentId + Send + 'static,
+    {
+        self.child_ids(T::NAME)
+    }
+
     /// Writes that are applied together: see [`Transaction`].
     fn transaction(&self) -> Transaction<Self> {
         Transaction::new(self.clone())

@@ -2,6 +2,7 @@
 
 mod id;
 mod ids;
+pub mod private;
 mod typed_path;
 
 use crate::policy::Policy;
@@ -22,6 +23,8 @@ pub use typed_path::TypedPath;
 ///
 /// impl Regioned for Org {
 ///     type Parent = TopLevel;
+///     type Id = u64;
+///     const NAME: &'static str = "org";
 ///     type Ids = (u64,);
 ///     fn path_from((id,): (u64,)) -> TypedPath<Self> {
 ///         TypedPath::top().child("org", &id)
@@ -33,6 +36,8 @@ pub use typed_path::TypedPath;
 ///
 /// impl Regioned for Project {
 ///     type Parent = Org;
+///     type Id = u64;
+///     const NAME: &'static str = "project";
 ///     type Ids = <<Org as Regioned>::Ids as AppendId<u64>>::Ids;
 ///     fn path_from(ids: Self::Ids) -> TypedPath<Self> {
 ///         let (org, id) = AppendId::split(ids);
@@ -55,6 +60,13 @@ pub use typed_path::TypedPath;
 pub trait Regioned: Sized {
     /// The type whose region this one's lies in; [`TopLevel`] for those right below the root.
     type Parent: Regioned;
+
+    /// The id that tells regions of this type in one parent from each other; `()` where there is just
+    /// one.
+    type Id;
+
+    /// The name of the type's segment.
+    const NAME: &'static str;
 
     /// The ids that name one region of this type, as a tuple, the outermost ancestor's first. Types
     /// without an id add nothing.
@@ -85,7 +97,9 @@ pub enum TopLevel {}
 
 impl Regioned for TopLevel {
     type Parent = Self;
+    type Id = ();
     type Ids = ();
+    const NAME: &'static str = "";
 
     fn path_from((): ()) -> TypedPath<Self> {
         TypedPath::top()

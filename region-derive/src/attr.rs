@@ -1,0 +1,198 @@
+//! Attributes, parsed.
+
+use proc_macro2::Span;
+use syn::meta::ParseNestedMeta;
+use syn::{Attribute, Error, Expr, Ident, LitInt, LitStr, Path, Result, Type};
+
+use crate::duration::Millis;
+use crate::policy::PolicyAttrs;
+
+/// What stands on the type.
+#[derive(Default)]
+pub(crate) struct ContainerAttrs {
+    pub(crate) name: Option<LitStr>,
+    pub(crate) parent: Option<Type>,
+    pub(crate) no_id: Option<Span>,
+    pub(crate) constructor: Option<Ident>,
+    pub(crate) krate: Option<Path>,
+    pub(crate) policy: PolicyAttrs,
+}
+
+/// What a field is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Id,
+    ParentId,
+    Parent,
+}
+
+const CONTAINER: &[&str] = &[
+    "name",
+    "parent",
+    "no_id",
+    "constructor",
+    "crate",
+    "ttl",
+    "no_ttl",
+    "region_ttl",
+    "no_region_ttl",
+    "stale_for",
+    "load_timeout",
+    "no_load_timeout",
+    "lease",
+    "on_update",
+    "read_from",
+    "on_outage",
+    "serializer",
+    "version",
+    "policy",
+];
+const FIELD: &[&str] = &["id", "parent_id", "parent"];
+const VARIANT: &[&str] = &["name"];
+
+impl ContainerAttrs {
+    pub(crate) fn parse(attributes: &[Attribute], errors: &mut Vec<Error>) -> Self {
+        let mut attrs = Self::default();
+        let mut seen = Vec::new();
+        each(attributes, errors, |meta| {
+            let key = key_of(&meta, CONTAINER, &mut seen)?;
+            match key.as_str() {
+                "name" => attrs.name = Some(non_empty(meta.value()?.parse()?)?),
+                "parent" => attrs.parent = Some(meta.value()?.parse()?),
+                "no_id" => attrs.no_id = Some(meta.path.segments[0].ident.span()),
+                "constructor" => {
+                    attrs.constructor = Some(meta.value()?.parse::<LitStr>()?.parse()?)
+                }
+                "crate" => attrs.krate = Some(crate_path(&meta)?),
+                _ => attrs.policy.parse(&key, &meta)?,
+            }
+            Ok(())
+        });
+        attrs.policy.check(errors);
+        attrs
+    }
+}
+
+/// What a field is, if it is anything.
+pub(crate) fn role(attributes: &[Attribute], errors: &mut Vec<Error>) -> Option<(Role, Span)> {
+    let mut role: Option<(Role, Span)> = None;
+    let mut seen = Vec::new();
+    each(attributes, errors, |meta| {
+        let span = meta.path.segments[0].ident.span();
+        let new = match key_of(&meta, FIELD, &mut seen)?.as_str() {
+            "id" => Role::Id,
+            "parent_id" => Role::ParentId,
+            _ => Role::Parent,
+        };
+        if role.is_some() {
+            return Err(Error::new(span, "a field is either `id`, `parent_id` or `parent`"));
+        }
+        role = Some((new, span));
+        Ok(())
+    });
+    role
+}
+
+/// The name given to a variant.
+pub(crate) fn variant_name(attributes: &[Attribute], errors: &mut Vec<Error>) -> Option<LitStr> {
+    let mut name = None;
+    let mut seen = Vec::new();
+    each(attributes, errors, |meta| {
+        key_of(&meta, VARIANT, &mut seen)?;
+        name = Some(non_empty(meta.value()?.parse()?)?);
+        Ok(())
+    });
+    name
+}
+
+/// `crate = "name"`, or a path.
+pub(crate) fn crate_path(meta: &ParseNestedMeta<'_>) -> Result<Path> {
+    let value = meta.value()?;
+    if value.peek(LitStr) { value.parse::<LitStr>()?.parse() } else { value.parse() }
+}
+
+/// One of a few words, as a string.
+pub(crate) fn word(meta: &ParseNestedMeta<'_>, words: &[&str]) -> Result<String> {
+    let word: LitStr = meta.value()?.parse()?;
+    let text = word.value();
+    if words.contains(&text.as_str()) {
+        return Ok(text);
+    }
+    let words: Vec<_> = words.iter().map(|word| format!("{word:?}")).collect();
+    Err(Error::new(word.span(), format!("write {}", words.join(" or "))))
+}
+
+pub(crate) fn duration(meta: &ParseNestedMeta<'_>) -> Result<Millis> {
+    Millis::parse(&meta.value()?.parse()?)
+}
+
+pub(crate) fn number(meta: &ParseNestedMeta<'_>) -> Result<u32> {
+    let number: LitInt = meta.value()?.parse()?;
+    number
+        .base10_parse()
+        .map_err(|_| Error::new(number.span(), "write a number from 0 to 4294967295"))
+}
+
+pub(crate) fn expression(meta: &ParseNestedMeta<'_>) -> Result<Expr> {
+    meta.value()?.parse()
+}
+
+/// Calls `parse` for each part of each `#[region(..)]`, and keeps what goes wrong.
+fn each(
+    attributes: &[Attribute],
+    errors: &mut Vec<Error>,
+    mut parse: impl FnMut(ParseNestedMeta<'_>) -> Result<()>,
+) {
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("region")) {
+        if let Err(error) = attribute.parse_nested_meta(&mut parse) {
+            errors.push(error);
+        }
+    }
+}
+
+/// The name of an attribute, if it is known and was not given before.
+pub(crate) fn key_of(
+    meta: &ParseNestedMeta<'_>,
+    known: &[&str],
+    seen: &mut Vec<String>,
+) -> Result<String> {
+    let Some(ident) = meta.path.get_ident() else {
+        return Err(meta.error("write the name of an attribute"));
+    };
+    let key = ident.to_string();
+    if !known.contains(&key.as_str()) {
+        let nearest = known.iter().min_by_key(|name| distance(name, &key));
+        let hint = match nearest.filter(|name| distance(name, &key) <= 1 + key.len() / 3) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!("write one of: {}", known.join(", ")),
+        };
+        return Err(Error::new(ident.span(), format!("`{key}` is not an attribute here; {hint}")));
+    }
+    if seen.contains(&key) {
+        return Err(Error::new(ident.span(), format!("`{key}` is given twice; leave one out")));
+    }
+    seen.push(key.clone());
+    Ok(key)
+}
+
+fn non_empty(name: LitStr) -> Result<LitStr> {
+    match name.value().is_empty() {
+        true => Err(Error::new(name.span(), "a segment's name must not be empty")),
+        false => Ok(name),
+    }
+}
+
+/// How many letters have to be changed to make one word of the other.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (at, letter) in one.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], at + 1);
+        for (column, candidate) in other.iter().enumerate() {
+            let changed = diagonal + usize::from(letter != *candidate);
+            diagonal = row[column + 1];
+            row[column + 1] = changed.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[other.len()]
+}

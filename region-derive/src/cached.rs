@@ -1,0 +1,173 @@
+//! `#[cached]`: an async function, memoised.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::parse::Parser;
+use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
+use syn::{
+    Error, Expr, FnArg, GenericArgument, GenericParam, Ident, ItemFn, LitStr, Pat, Path,
+    PathArguments, Result, ReturnType, Token, Type, parenthesized, parse_quote,
+};
+
+use crate::attr::{crate_path, key_of};
+use crate::model::default_crate;
+
+const KEYS: &[&str] = &["region", "name", "skip", "crate"];
+
+#[derive(Default)]
+struct CachedAttrs {
+    region: Option<Expr>,
+    name: Option<LitStr>,
+    skip: Vec<Ident>,
+    krate: Option<Path>,
+}
+
+pub(crate) fn expand(attributes: TokenStream, function: ItemFn) -> TokenStream {
+    match try_expand(attributes, &function) {
+        Ok(expanded) => expanded,
+        Err(error) => {
+            // The function as it is: its callers are not to blame.
+            let error = error.to_compile_error();
+            quote!(#error #function)
+        }
+    }
+}
+
+fn try_expand(attributes: TokenStream, function: &ItemFn) -> Result<TokenStream> {
+    let attrs = CachedAttrs::parse(attributes)?;
+    let arguments = check(function)?;
+    for skipped in &attrs.skip {
+        if !arguments.contains(skipped) {
+            let text = format!("the function has no argument `{skipped}`");
+            return Err(Error::new(skipped.span(), text));
+        }
+    }
+    let krate = attrs.krate.unwrap_or_else(default_crate);
+    let region = attrs.region.ok_or_else(|| {
+        let text = "say where the values are kept: #[cached(region = ..)]";
+        Error::new(function.sig.ident.span(), text)
+    })?;
+    let name = attrs
+        .name
+        .unwrap_or_else(|| LitStr::new(&function.sig.ident.to_string(), function.sig.ident.span()));
+    let kept = arguments.iter().filter(|argument| !attrs.skip.contains(argument));
+    let body = &function.block;
+    let returned = match &function.sig.output {
+        ReturnType::Default => parse_quote!(()),
+        ReturnType::Type(_, ty) => (**ty).clone(),
+    };
+    let (value, load) = match value_of_result(&returned) {
+        Some(value) => (value, quote!(async move #body)),
+        None => {
+            let infallible = quote!(::core::convert::Infallible);
+            let load = quote! {
+                async move {
+                    let value: #returned = async move #body.await;
+                    ::core::result::Result::Ok::<#returned, #infallible>(value)
+                }
+            };
+            (returned.clone(), load)
+        }
+    };
+    let mut signature = function.sig.clone();
+    signature.output = parse_quote!(-> #krate::Result<::std::sync::Arc<#value>>);
+    let (attributes, vis) = (&function.attrs, &function.vis);
+    Ok(quote! {
+        #(#attributes)*
+        #vis #signature {
+            let __region = #region;
+            let __key = #krate::args_key(#name, &(#(&#kept,)*))?;
+            let __load = move || #load;
+            #krate::Region::get_or_compute::<#value, _, _, _>(&__region, &__key, __load).await
+        }
+    })
+}
+
+impl CachedAttrs {
+    fn parse(attributes: TokenStream) -> Result<Self> {
+        let mut attrs = Self::default();
+        let mut seen = Vec::new();
+        let parser = syn::meta::parser(|meta| {
+            match key_of(&meta, KEYS, &mut seen)?.as_str() {
+                "region" => attrs.region = Some(meta.value()?.parse()?),
+                "name" => attrs.name = Some(meta.value()?.parse()?),
+                "crate" => attrs.krate = Some(crate_path(&meta)?),
+                _ => {
+                    let names;
+                    parenthesized!(names in meta.input);
+                    let names = Punctuated::<Ident, Token![,]>::parse_terminated(&names)?;
+                    attrs.skip = names.into_iter().collect();
+                }
+            }
+            Ok(())
+        });
+        parser.parse2(attributes)?;
+        Ok(attrs)
+    }
+}
+
+/// The arguments, if the function is one that can be memoised; otherwise all that stands against
+/// it.
+fn check(function: &ItemFn) -> Result<Vec<Ident>> {
+    let signature = &function.sig;
+    let mut errors = Vec::new();
+    if signature.asyncness.is_none() {
+        errors.push(Error::new(signature.fn_token.span, "only an async function can be cached"));
+    }
+    for generic in &signature.generics.params {
+        if !matches!(generic, GenericParam::Lifetime(_)) {
+            let text = "a generic function cannot be cached: its instances would share their \
+                        entries; write a function for each type";
+            errors.push(Error::new(generic.span(), text));
+        }
+    }
+    let mut arguments = Vec::new();
+    for input in &signature.inputs {
+        match argument(input) {
+            Ok(argument) => arguments.push(argument),
+            Err(error) => errors.push(error),
+        }
+    }
+    match errors.into_iter().reduce(|mut all, error| {
+        all.combine(error);
+        all
+    }) {
+        None => Ok(arguments),
+        Some(error) => Err(error),
+    }
+}
+
+fn argument(input: &FnArg) -> Result<Ident> {
+    let typed = match input {
+        FnArg::Typed(typed) => typed,
+        FnArg::Receiver(receiver) => {
+            let text = "a method cannot be cached, as `self` is not part of the key: cache a function, or \
+                        call `get_or_compute` in the method";
+            return Err(Error::new(receiver.span(), text));
+        }
+    };
+    if let Type::Reference(reference) = &*typed.ty {
+        let text = "the body may outlive the call: take an owned value, such as `String` or `Arc`";
+        return Err(Error::new(reference.span(), text));
+    }
+    if let Type::ImplTrait(generic) = &*typed.ty {
+        let text = "a generic function cannot be cached: write a function for each type";
+        return Err(Error::new(generic.span(), text));
+    }
+    match &*typed.pat {
+        Pat::Ident(pattern) if pattern.subpat.is_none() => Ok(pattern.ident.clone()),
+        other => Err(Error::new(other.span(), "give the argument a plain name")),
+    }
+}
+
+/// The `V` of a type that is written `Result<V, ..>`.
+fn value_of_result(ty: &Type) -> Option<Type> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last().filter(|last| last.ident == "Result")?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+    match arguments.args.first()? {
+        GenericArgument::Type(value) => Some(value.clone()),
+        _ => None,
+    }
+}

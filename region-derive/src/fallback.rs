@@ -1,0 +1,35 @@
+//! What is emitted when the input is wrong.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{DeriveInput, Error};
+
+use crate::model::{default_crate, snake_case};
+
+/// The errors, and an implementation all the same: without one, every use of the type would be an
+/// error too and bury the one that matters.
+pub(crate) fn fallback(input: &DeriveInput, error: &Error) -> TokenStream {
+    let errors = error.to_compile_error();
+    let (krate, ident) = (default_crate(), &input.ident);
+    let name = snake_case(ident);
+    let (impl_generics, ty_generics, where_clause) = input.generics.split_for_impl();
+    quote! {
+        #errors
+
+        #[automatically_derived]
+        impl #impl_generics #krate::Regioned for #ident #ty_generics #where_clause {
+            type Parent = #krate::TopLevel;
+            type Id = ();
+            type Ids = ();
+            const NAME: &'static str = #name;
+
+            fn path_from((): ()) -> #krate::TypedPath<Self> {
+                #krate::TypedPath::only_child::<Self>(#krate::TypedPath::top(), #name)
+            }
+
+            fn region_path(&self) -> #krate::TypedPath<Self> {
+                <Self as #krate::Regioned>::path_from(())
+            }
+        }
+    }
+}
