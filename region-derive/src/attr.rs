@@ -2,7 +2,7 @@
 
 use proc_macro2::Span;
 use syn::meta::ParseNestedMeta;
-use syn::{Attribute, Error, Expr, Ident, LitInt, LitStr, Path, Result, Type};
+use syn::{Attribute, Error, Expr, Ident, LitInt, LitStr, Path, Result, Token, Type};
 
 use crate::duration::Millis;
 use crate::policy::PolicyAttrs;
@@ -55,7 +55,7 @@ impl ContainerAttrs {
         let mut attrs = Self::default();
         let mut seen = Vec::new();
         each(attributes, errors, |meta| {
-            let key = key_of(&meta, CONTAINER, &mut seen)?;
+            let key = key_of(meta, CONTAINER, &mut seen)?;
             match key.as_str() {
                 "name" => attrs.name = Some(non_empty(meta.value()?.parse()?)?),
                 "parent" => attrs.parent = Some(meta.value()?.parse()?),
@@ -63,8 +63,8 @@ impl ContainerAttrs {
                 "constructor" => {
                     attrs.constructor = Some(meta.value()?.parse::<LitStr>()?.parse()?)
                 }
-                "crate" => attrs.krate = Some(crate_path(&meta)?),
-                _ => attrs.policy.parse(&key, &meta)?,
+                "crate" => attrs.krate = Some(crate_path(meta)?),
+                _ => attrs.policy.parse(&key, meta)?,
             }
             Ok(())
         });
@@ -79,7 +79,7 @@ pub(crate) fn role(attributes: &[Attribute], errors: &mut Vec<Error>) -> Option<
     let mut seen = Vec::new();
     each(attributes, errors, |meta| {
         let span = meta.path.segments[0].ident.span();
-        let new = match key_of(&meta, FIELD, &mut seen)?.as_str() {
+        let new = match key_of(meta, FIELD, &mut seen)?.as_str() {
             "id" => Role::Id,
             "parent_id" => Role::ParentId,
             _ => Role::Parent,
@@ -98,7 +98,7 @@ pub(crate) fn variant_name(attributes: &[Attribute], errors: &mut Vec<Error>) ->
     let mut name = None;
     let mut seen = Vec::new();
     each(attributes, errors, |meta| {
-        key_of(&meta, VARIANT, &mut seen)?;
+        key_of(meta, VARIANT, &mut seen)?;
         name = Some(non_empty(meta.value()?.parse()?)?);
         Ok(())
     });
@@ -137,16 +137,29 @@ pub(crate) fn expression(meta: &ParseNestedMeta<'_>) -> Result<Expr> {
     meta.value()?.parse()
 }
 
-/// Calls `parse` for each part of each `#[region(..)]`, and keeps what goes wrong.
+/// Calls `parse` for each part of each `#[region(..)]`, and keeps all that goes wrong.
 fn each(
     attributes: &[Attribute],
     errors: &mut Vec<Error>,
-    mut parse: impl FnMut(ParseNestedMeta<'_>) -> Result<()>,
+    mut parse: impl FnMut(&ParseNestedMeta<'_>) -> Result<()>,
 ) {
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("region")) {
-        if let Err(error) = attribute.parse_nested_meta(&mut parse) {
-            errors.push(error);
-        }
+        let parsed = attribute.parse_nested_meta(|meta| {
+            let Err(error) = parse(&meta) else { return Ok(()) };
+            // What was not understood is passed over, so that the rest is looked at too.
+            if meta.input.peek(Token![=]) {
+                let passed_over: Result<Expr> = meta.value().and_then(|value| value.parse());
+                if passed_over.is_err() {
+                    return Err(error);
+                }
+            }
+            if meta.input.is_empty() || meta.input.peek(Token![,]) {
+                errors.push(error);
+                return Ok(());
+            }
+            Err(error)
+        });
+        errors.extend(parsed.err());
     }
 }
 

@@ -69,7 +69,7 @@ impl<'a> Parts<'a> {
             Some(field) => {
                 let ty = &field.ty;
                 quote_spanned! {ty.span()=>
-                    #krate::TypedPath::child::<Self>(#parent, #name, #krate::__private::id::<#ty>(#id))
+                    #krate::TypedPath::child::<Self>(#parent, #name, &#krate::__private::id::<#ty>(#id))
                 }
             }
             None => quote!(#krate::TypedPath::only_child::<Self>(#parent, #name)),

@@ -5,6 +5,8 @@ mod cached;
 mod duration;
 mod expand;
 mod fallback;
+#[cfg(test)]
+mod golden;
 mod model;
 mod policy;
 

@@ -1,5 +1,7 @@
 //! For the code that the derive writes, and nobody else.
 
+use std::borrow::Cow;
+
 use super::{Regioned, SegmentId};
 
 /// Is the same type: what the ids in a type's fields and its parent's ids must be.
@@ -25,7 +27,7 @@ pub fn parent_ids<P: Regioned, I: SameAs<P::Ids>>(ids: I) -> P::Ids {
     ids.same()
 }
 
-/// `id`, which must be one.
-pub fn id<T: SegmentId + ?Sized>(id: &T) -> &T {
-    id
+/// `id`, which must be one, as a type that always is: so what is wrong is said once.
+pub fn id<T: SegmentId + ?Sized>(id: &T) -> Cow<'_, str> {
+    id.segment_id()
 }

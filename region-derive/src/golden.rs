@@ -1,0 +1,74 @@
+//! Golden expansions: what the derive writes, kept as files.
+
+use proc_macro2::TokenStream;
+use syn::DeriveInput;
+
+use crate::expand::expand;
+use crate::model::Model;
+
+/// Where the files are. With `GOLDEN=overwrite` they are written anew.
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+
+fn check(name: &str, input: &str) {
+    let input: DeriveInput = syn::parse_str(input).unwrap();
+    let model = Model::of(&input).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let expanded: TokenStream = expand(&model);
+    let expanded = prettyplease::unparse(&syn::parse2(expanded).unwrap());
+    let file = format!("{FOLDER}/{name}.rs");
+    if std::env::var("GOLDEN").is_ok_and(|mode| mode == "overwrite") {
+        std::fs::write(&file, expanded).unwrap();
+        return;
+    }
+    let golden = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
+    assert_eq!(expanded, golden, "{file}");
+}
+
+#[test]
+fn top_level() {
+    check(
+        "top_level",
+        r#"#[region(name = "org", ttl = "1h30m", version = 2)] pub struct Org { #[region(id)] id: u64 }"#,
+    );
+}
+
+#[test]
+fn with_parent_ids() {
+    check(
+        "with_parent_ids",
+        "#[region(parent = Project)]
+        pub(crate) struct Task {
+            #[region(parent_id)] org: u64,
+            #[region(parent_id)] project: String,
+            #[region(id)] number: u32,
+        }",
+    );
+}
+
+#[test]
+fn with_an_embedded_parent() {
+    check(
+        "with_an_embedded_parent",
+        "struct Task<'a, P> where P: Clone {
+            #[region(parent)] project: &'a Project<P>,
+            #[region(id)] number: u32,
+        }",
+    );
+}
+
+#[test]
+fn without_ids() {
+    check("without_ids", r#"#[region(crate = "cache", constructor = "at")] struct Settings;"#);
+}
+
+#[test]
+fn an_enum() {
+    check(
+        "an_enum",
+        r#"#[region(parent = Org, read_from = "replica", on_outage = "error")]
+        enum Page {
+            Home { #[region(parent_id)] org: u64 },
+            #[region(name = "post")]
+            Article(#[region(parent_id)] u64, #[region(id)] u32),
+        }"#,
+    );
+}
