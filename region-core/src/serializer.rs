@@ -2,6 +2,7 @@
 
 mod any;
 mod erased;
+mod guard;
 #[cfg(feature = "json")]
 mod json;
 mod postcard;

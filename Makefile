@@ -1,0 +1,25 @@
+# `make test` is all that a change has to pass; the other targets are parts of it.
+
+.PHONY: help test fmt lint docs bench fuzz
+.DEFAULT_GOAL := help
+
+help: ## Says what there is.
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+test: ## Installs what is missing and runs every check: what CI runs.
+	@ci/test.sh
+
+fmt: ## Formats the code.
+	cargo fmt --all
+
+lint: ## Runs the linter over everything.
+	cargo clippy --workspace --all-targets --all-features -- -D warnings
+
+docs: ## Builds the documentation.
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features
+
+bench: ## Measures the memory store beside bare maps and prints a table.
+	cargo bench --bench memory
+
+fuzz: ## Fuzzes every target for a minute.
+	@FUZZ_SECONDS=60 ci/fuzz.sh

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Runs every fuzz target for FUZZ_SECONDS, 10 if not given, on the stable toolchain.
+set -euo pipefail
+cd "$(dirname "$0")/../fuzz"
+
+export RUSTC_BOOTSTRAP=1
+unset RUSTFLAGS
+seconds="${FUZZ_SECONDS:-10}"
+memory_mb=1024
+
+for target in $(cargo fuzz list); do
+    echo "fuzzing $target for $seconds s"
+    mkdir -p "corpus/$target"
+    cargo fuzz run --sanitizer none "$target" "corpus/$target" "seeds/$target" -- \
+        -max_total_time="$seconds" -rss_limit_mb="$memory_mb" -timeout=10 -print_final_stats=0
+done

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Installs what the checks need and a fresh Debian machine lacks.
+set -euo pipefail
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+apt_updated=no
+need_package() { # command, Debian package
+    command -v "$1" >/dev/null && return
+    echo "installing $2, for $1"
+    if [ "$apt_updated" = no ]; then
+        as_root apt-get update -qq
+        apt_updated=yes
+    fi
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$2" >/dev/null
+}
+
+if ! command -v cargo >/dev/null; then
+    echo "Rust is missing: install it as https://rustup.rs says, then run this again." >&2
+    exit 1
+fi
+need_package cc gcc
+need_package c++ g++
+need_package make make
+need_package python3 python3-minimal
+
+if ! cargo fuzz --version >/dev/null 2>&1; then
+    echo "installing cargo-fuzz"
+    cargo install cargo-fuzz --locked --quiet
+fi

@@ -1,0 +1,135 @@
+//! A deserializer that keeps hostile bytes from taking more than their due.
+//!
+//! A format that is read by recursion, as all are with serde, overflows the stack on deeply nested
+//! input; and elements that take no bytes can be claimed in any number. Formats that do not see to
+//! that themselves are read through a guard.
+
+mod access;
+mod visit;
+
+use std::cell::Cell;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, Visitor};
+
+use visit::GuardedVisitor;
+
+/// How deep a value may be nested: as many levels as `serde_json` allows.
+pub(super) const MAX_NESTING: usize = 128;
+
+/// How many elements a value may have in all its sequences and maps, if that is more than the number
+/// of its bytes.
+pub(super) const MAX_FREE_ELEMENTS: usize = 4096;
+
+/// What one value may still take.
+pub(super) struct Guard {
+    bytes: usize,
+    nesting: Cell<usize>,
+    elements: Cell<usize>,
+}
+
+/// Anything of serde's, under guard.
+pub(super) struct Guarded<'g, T> {
+    inner: T,
+    guard: &'g Guard,
+}
+
+/// Who says how many elements there are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Length {
+    Claimed,
+    OfType,
+}
+
+impl Guard {
+    /// A guard for a value of so many bytes.
+    pub(super) fn new(bytes: usize) -> Self {
+        let elements = bytes.max(MAX_FREE_ELEMENTS);
+        Self { bytes, nesting: Cell::new(MAX_NESTING), elements: Cell::new(elements) }
+    }
+
+    pub(super) fn watch<T>(&self, inner: T) -> Guarded<'_, T> {
+        Guarded { inner, guard: self }
+    }
+
+    /// Reads what lies one level deeper.
+    fn nested<T, E: Error>(&self, read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let left = self.nesting.get();
+        self.nesting.set(left.checked_sub(1).ok_or_else(|| E::custom("nested too deeply"))?);
+        let result = read();
+        self.nesting.set(left);
+        result
+    }
+
+    /// How many elements memory is set aside for, when so many are claimed: each takes a byte, or
+    /// takes no memory either.
+    fn believe(&self, claimed: usize) -> usize {
+        claimed.min(self.bytes)
+    }
+
+    /// Counts an element of something whose length the bytes claim. A tuple's is the type's own.
+    fn count<E: Error>(&self, length: Length) -> Result<(), E> {
+        if length == Length::OfType {
+            return Ok(());
+        }
+        let left = self.elements.get().checked_sub(1);
+        self.elements.set(left.ok_or_else(|| E::custom("more elements than bytes"))?);
+        Ok(())
+    }
+}
+
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Guarded<'_, S> {
+    type Value = S::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
+        self.inner.deserialize(Guarded { inner: deserializer, guard: self.guard })
+    }
+}
+
+/// What holds no other values is passed on as it is; what does is read under guard.
+macro_rules! forward {
+    ($($plain:ident)* ; $($length:ident: $($nesting:ident($($argument:ident: $ty:ty),*))*;)*) => {
+        $(fn $plain<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+            self.inner.$plain(visitor)
+        })*
+        $($(fn $nesting<V: Visitor<'de>>(
+            self,
+            $($argument: $ty,)*
+            visitor: V,
+        ) -> Result<V::Value, D::Error> {
+            let visitor = GuardedVisitor::new(visitor, self.guard, Length::$length);
+            self.guard.nested(|| self.inner.$nesting($($argument,)* visitor))
+        })*)*
+    };
+}
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Guarded<'_, D> {
+    type Error = D::Error;
+
+    forward! {
+        deserialize_bool
+        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
+        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
+        deserialize_f32 deserialize_f64 deserialize_char deserialize_str deserialize_string
+        deserialize_bytes deserialize_byte_buf deserialize_unit deserialize_identifier ;
+        Claimed:
+            deserialize_any()
+            deserialize_ignored_any()
+            deserialize_seq()
+            deserialize_map();
+        OfType:
+            deserialize_option()
+            deserialize_unit_struct(name: &'static str)
+            deserialize_newtype_struct(name: &'static str)
+            deserialize_tuple(len: usize)
+            deserialize_tuple_struct(name: &'static str, len: usize)
+            deserialize_struct(name: &'static str, fields: &'static [&'static str])
+            deserialize_enum(name: &'static str, variants: &'static [&'static str]);
+    }
+
+    fn is_human_readable(&self) -> bool {
+        self.inner.is_human_readable()
+    }
+}
+
+#[cfg(test)]
+mod tests;
