@@ -30,7 +30,7 @@ impl Slot {
             fresh_until: put.fresh_for.end(at.now),
             stale_for: put.stale_for,
             soft_mark: at.soft_mark,
-            used: AtomicBool::new(true),
+            used: AtomicBool::new(false),
         }
     }
 

@@ -155,12 +155,10 @@ impl Sweep {
     /// whether any were alive.
     fn thin_out(&self, entries: &mut Entries, from: &mut usize, at: Freshly, take: Take) -> bool {
         let mut dropped_alive = false;
-        if *from == 0 || *from > entries.len() {
-            *from = entries.len();
-        }
-        for _ in 0..ENTRIES_PER_STEP.min(*from) {
-            // From the end down: what a removal moves here was looked at before.
-            *from -= 1;
+        for _ in 0..ENTRIES_PER_STEP.min(entries.len()) {
+            if *from >= entries.len() {
+                *from = 0;
+            }
             let Some((_, slot)) = entries.get_index(*from) else { break };
             let is_over = slot.freshness(at).is_none();
             let is_unwanted = take == Take::Unused && !slot.used.swap(false, Ordering::Relaxed);
@@ -173,6 +171,9 @@ impl Sweep {
                     self.evicted.fetch_add(1, Ordering::Relaxed);
                 }
             }
+            // The oldest entries come first. What a removal moves here is the newest, whose turn
+            // comes when the others have had theirs.
+            *from += 1;
         }
         dropped_alive
     }
