@@ -23,13 +23,13 @@ pub use builder::RegionCacheBuilder;
 /// names neither the store nor the serializer, so that a test swaps the store in one line.
 ///
 /// ```
-/// # use region_core::testing::doc_store as store;
 /// use std::time::Duration;
 /// use region_core::{Policy, Region, RegionCache};
+/// use region_memory::MemoryStore;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> region_core::Result<()> {
-/// let cache = RegionCache::builder(store())
+/// let cache = RegionCache::builder(MemoryStore::new())
 ///     .root("shop")
 ///     .policy(Policy::new().ttl(Duration::from_secs(600)))
 ///     .build()?;

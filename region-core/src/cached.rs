@@ -17,6 +17,22 @@ use crate::serializer::{Postcard, Serializer, Value};
 ///
 /// The function must be told by its arguments alone: give each function a region, or a
 /// [`named`](Self::named) of its own.
+///
+/// ```
+/// use std::convert::Infallible;
+/// use region_core::{Region, RegionCache};
+/// use region_memory::MemoryStore;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> region_core::Result<()> {
+/// let cache = RegionCache::builder(MemoryStore::new()).build()?;
+/// let square = |number: u64| async move { Ok::<_, Infallible>(number * number) };
+/// let square = cache.root().cached(square).named("square");
+/// assert_eq!(*square.call(7).await?, 49);
+/// assert!(square.forget(&7u64).await?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Cached<R, F> {
     region: R,

@@ -3,12 +3,36 @@
 //! One line in a backend's tests runs every case as a named test of its own, against the backend and
 //! through `&`, `Box`, `Arc` and the wrappers of the test kit:
 //!
-//! ```ignore
-//! region_core::conformance!(MyHarness);
+//! ```
+//! use std::time::Duration;
+//! use region_core::ManualClock;
+//! use region_core::conformance::Harness;
+//! use region_memory::MemoryStore;
+//!
+//! struct InMemory(ManualClock);
+//!
+//! impl Harness for InMemory {
+//!     type Store = MemoryStore;
+//!
+//!     async fn store(&self) -> MemoryStore {
+//!         MemoryStore::builder().clock(self.0.clone()).build()
+//!     }
+//!     async fn client(&self, store: &MemoryStore) -> MemoryStore {
+//!         store.client()
+//!     }
+//!     async fn advance(&self, _: &MemoryStore, by: Duration) {
+//!         self.0.advance(by);
+//!     }
+//! }
+//!
+//! # mod tests { use super::*;
+//! region_core::conformance!(InMemory(ManualClock::new()));
+//! # }
+//! # fn main() {}
 //! ```
 //!
-//! where `MyHarness` is an expression of a type that implements [`Harness`]: how to make a store, and
-//! how to let its time pass. Each case is also a plain function in [`cases`], for suites of another
+//! The macro takes an expression of a type that implements [`Harness`]: how to make a store, and how
+//! to let its time pass. Each case is also a plain function in [`cases`], for suites of another
 //! form. A case that fails panics and says what it expected.
 
 pub mod cases;
@@ -83,7 +107,7 @@ pub fn run(case: impl Future<Output = ()>) {
     runtime.block_on(case);
 }
 
-/// Runs the whole suite on the stores of a [`Harness`]: see the [module](crate::conformance).
+/// Runs the whole suite on the stores of a [`Harness`]: see the [module](mod@crate::conformance).
 #[macro_export]
 macro_rules! conformance {
     ($harness:expr) => {

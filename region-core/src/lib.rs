@@ -1,4 +1,18 @@
-//! Core.
+//! The core of region-cache: what all stores and all users of them agree on. It does no I/O.
+//!
+//! Most users depend on the facade, `region-cache`, and find everything there. A backend depends on
+//! this crate alone and implements [`Store`]; the module `conformance` (feature of the same name)
+//! tells whether it does so rightly.
+//!
+//! | to | see |
+//! |---|---|
+//! | open a cache and get handles to regions | [`RegionCache`] |
+//! | read, write, load, invalidate | [`Region`], which [`RegionHandle`] implements |
+//! | say how long values live, and more | [`Policy`] |
+//! | give domain types their regions | [`Regioned`] |
+//! | choose or write a format | [`Serializer`], [`Postcard`] |
+//! | write a backend | [`Store`] |
+//! | test a service | the module `testing` (feature of the same name) |
 
 mod cache;
 mod cached;

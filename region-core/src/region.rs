@@ -55,6 +55,29 @@ pub type Listing<T> = BoxStream<'static, Result<T>>;
 ///
 /// Any future may be dropped at any await point: what it was asked to do has then happened wholly
 /// or not at all.
+///
+/// # Example
+///
+/// ```
+/// use region_core::{Region, Result};
+///
+/// /// Takes any region: over a store, or a double in a test.
+/// async fn summary(project: &impl Region) -> Result<String> {
+///     let load = || async { Ok::<_, std::io::Error>("from the database".to_owned()) };
+///     Ok(project.get_or_compute("summary", load).await?.to_string())
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// # use region_core::RegionCache;
+/// # use region_memory::MemoryStore;
+/// let cache = RegionCache::builder(MemoryStore::new()).root("shop").build()?;
+/// let project = cache.region("org:42.project:7")?;
+/// assert_eq!(summary(&project).await?, "from the database");
+/// assert!(project.contains("summary").await?);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Region: Clone + Send + Sync + 'static {
     /// Where the region is.
     fn path(&self) -> &RegionPath;

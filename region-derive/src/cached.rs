@@ -57,17 +57,14 @@ fn try_expand(attributes: TokenStream, function: &ItemFn) -> Result<TokenStream>
         ReturnType::Default => parse_quote!(()),
         ReturnType::Type(_, ty) => (**ty).clone(),
     };
+    // The annotation tells the body's type, as the function's signature did.
+    let run = quote!(let __value: #returned = async move #body.await;);
     let (value, load) = match value_of_result(&returned) {
-        Some(value) => (value, quote!(async move #body)),
+        Some(value) => (value, quote!(async move { #run __value })),
         None => {
             let infallible = quote!(::core::convert::Infallible);
-            let load = quote! {
-                async move {
-                    let value: #returned = async move #body.await;
-                    ::core::result::Result::Ok::<#returned, #infallible>(value)
-                }
-            };
-            (returned.clone(), load)
+            let ok = quote!(::core::result::Result::Ok::<#returned, #infallible>(__value));
+            (returned.clone(), quote!(async move { #run #ok }))
         }
     };
     let mut signature = function.sig.clone();

@@ -15,7 +15,9 @@ use syn::{DeriveInput, ItemFn, parse_macro_input};
 
 /// Gives the values of a type a region each.
 ///
-/// ```ignore
+/// ```
+/// use region_cache::{MemoryStore, Region, RegionCache, Regioned};
+///
 /// #[derive(Regioned)]
 /// #[region(name = "org", ttl = "10m")]
 /// struct Org {
@@ -32,8 +34,15 @@ use syn::{DeriveInput, ItemFn, parse_macro_input};
 ///     id: u64,
 /// }
 ///
-/// let region = cache.region_of(&project)?;              // shop.org:42.project:7
-/// let region = cache.region_at(Project::path(42, 7))?;  // the same, without a value
+/// # fn main() -> region_cache::Result<()> {
+/// let cache = RegionCache::builder(MemoryStore::new()).root("shop").build()?;
+/// let region = cache.region_of(&Project { org_id: 42, id: 7 })?;
+/// assert_eq!(region.path().as_str(), "shop.org:42.project:7");
+/// // The same, without a value:
+/// let region = cache.region_at(Project::path(42, 7))?;
+/// assert_eq!(region.path().as_str(), "shop.org:42.project:7");
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// # On the type: `#[region(..)]`
@@ -87,11 +96,25 @@ pub fn derive_regioned(input: TokenStream) -> TokenStream {
 
 /// Memoises an async function in a region, by its serialized arguments.
 ///
-/// ```ignore
-/// #[cached(region = cache.region("reports")?, skip(db))]
-/// async fn report(db: Arc<Db>, org: u64, day: u32) -> Result<Report, DbError> {
-///     db.report(org, day).await
+/// ```
+/// use std::sync::Arc;
+/// use region_cache::{MemoryStore, Region, RegionCache, cached};
+///
+/// struct Db;
+///
+/// #[cached(region = cache.region("reports")?, skip(cache, db))]
+/// async fn report(cache: RegionCache, db: Arc<Db>, org: u64) -> Result<String, std::io::Error> {
+///     let _ = db;
+///     Ok(format!("all about {org}"))
 /// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> region_cache::Result<()> {
+/// let cache = RegionCache::builder(MemoryStore::new()).build()?;
+/// let report = report(cache, Arc::new(Db), 42).await?;
+/// assert_eq!(*report, "all about 42");
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// The function becomes one that returns `region_cache::Result<Arc<Report>>`: the value from the

@@ -12,7 +12,19 @@ use crate::serializer::Value;
 /// Nothing is stored before [`commit`](Self::commit); dropping the transaction drops the writes.
 /// Reads do not see them until then.
 ///
-/// ```ignore-illustration
+/// ```
+/// use region_core::{Region, RegionCache};
+/// use region_memory::MemoryStore;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> region_core::Result<()> {
+/// let region = RegionCache::builder(MemoryStore::new()).build()?.root();
+/// let mut transaction = region.transaction();
+/// transaction.set("open", 3u32).set("title", "Dolls".to_owned()).remove("draft");
+/// transaction.commit().await?;
+/// assert_eq!(region.get::<u32>("open").await?.as_deref(), Some(&3));
+/// # Ok(())
+/// # }
 /// ```
 #[must_use = "nothing is written until `commit` is called"]
 pub struct Transaction<R> {
