@@ -1,0 +1,133 @@
+//! The example `treecount`, run as its users run it.
+
+#![cfg(all(feature = "derive", feature = "memory"))]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+/// A directory of the test's own, gone when it is dropped.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("treecount-{}-{name}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        Self(dir)
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        let file = self.0.join(file);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What is left of a failed test is in the way of nobody.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The example, built: cargo builds it as a test only when it runs the tests.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let here = std::env::current_exe().unwrap();
+        let profile = here.parent().and_then(Path::parent).unwrap();
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--example", "treecount", "--target-dir"]);
+        build.arg(profile.parent().unwrap()).current_dir(env!("CARGO_MANIFEST_DIR"));
+        assert!(build.status().unwrap().success(), "the example does not build");
+        let built = profile.with_file_name("debug").join("examples/treecount");
+        built.with_extension(std::env::consts::EXE_EXTENSION)
+    })
+}
+
+fn treecount(args: &[&str]) -> Output {
+    Command::new(program()).args(args).env_remove("REGION_CACHE_URL").output().unwrap()
+}
+
+fn printed(args: &[&str]) -> String {
+    let output = treecount(args);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{args:?}: {errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The words of the line that begins with `name`.
+fn line<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
+    let line = text.lines().find(|line| line.starts_with(name));
+    line.unwrap_or_else(|| panic!("no {name} in\n{text}")).split_whitespace().collect()
+}
+
+#[test]
+fn only_what_changed_is_counted_again() {
+    let dir = Scratch::new("dolls");
+    dir.write("a.txt", "one\ntwo\n");
+    dir.write("inner/b.txt", "three");
+    dir.write("inner/deeper/c.txt", "four\n");
+    dir.write("other/d.txt", "five\n");
+    let text = printed(&[dir.0.to_str().unwrap()]);
+    let total = line(&text, dir.0.canonicalize().unwrap().to_str().unwrap());
+    assert_eq!(total[1..], ["4", "files", "4", "lines", "23", "B"]);
+    assert_eq!(line(&text, "cold")[1..7], ["4", "files", "read", "8", "values", "loaded"]);
+    assert_eq!(line(&text, "warm")[1..7], ["0", "files", "read", "0", "values", "loaded"]);
+    // The file, and the totals of its directory and the two around.
+    assert_eq!(line(&text, "changed")[1..7], ["1", "file", "read", "4", "values", "loaded"]);
+    assert!(text.contains("inner/deeper/c.txt counts as changed"), "{text}");
+    let text = printed(&[dir.0.to_str().unwrap(), "--changed", "a.txt"]);
+    assert_eq!(line(&text, "changed")[1..7], ["1", "file", "read", "2", "values", "loaded"]);
+}
+
+#[test]
+fn odd_trees_are_served() {
+    let dir = Scratch::new("odd");
+    let text = printed(&[dir.0.to_str().unwrap()]);
+    assert!(text.contains("There is no file that could change"), "{text}");
+    // Deeper than a path may be, names that need escaping, and names with the longest length.
+    let deep = "d/".repeat(100);
+    dir.write(&format!("{deep}deep.txt"), "x\n");
+    dir.write("a.b{c}:d%/e.f.txt", "x\n");
+    dir.write(&format!("{}/{}", ".".repeat(255), ":".repeat(255)), "x\n");
+    let text = printed(&[dir.0.to_str().unwrap()]);
+    assert_eq!(line(&text, "cold")[1], "3");
+    assert_eq!(line(&text, "warm")[1], "0");
+    assert_eq!(line(&text, "changed")[1], "1");
+    assert!(text.contains("too deep for a region"), "{text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_plain_file_is_left_alone() {
+    let dir = Scratch::new("special");
+    dir.write("real", "x\n");
+    std::os::unix::fs::symlink("/", dir.0.join("link")).unwrap();
+    std::os::unix::fs::symlink("missing", dir.0.join("dangling")).unwrap();
+    let socket = std::os::unix::net::UnixListener::bind(dir.0.join("socket")).unwrap();
+    let name = std::os::unix::ffi::OsStringExt::from_vec(b"not utf-8: \xFF".to_vec());
+    fs::write(dir.0.join::<std::ffi::OsString>(name), "y\n").unwrap();
+    let text = printed(&[dir.0.to_str().unwrap()]);
+    assert_eq!(line(&text, "cold")[1], "2");
+    drop(socket);
+}
+
+#[test]
+fn wrong_arguments_are_named() {
+    let dir = Scratch::new("wrong");
+    let dir = dir.0.to_str().unwrap();
+    for (args, word) in [
+        (&[][..], "which directory"),
+        (&["/no/such/directory"], "/no/such/directory"),
+        (&[dir, "--changed", "missing.txt"], "missing.txt"),
+        (&[dir, "--nonsense"], "--nonsense"),
+    ] {
+        let output = treecount(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(errors.contains(word), "{errors}");
+    }
+    assert!(printed(&["--help"]).contains("Usage"));
+}
