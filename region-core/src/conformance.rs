@@ -5,38 +5,40 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use region_core::ManualClock;
+//! use region_core::SharedStore;
 //! use region_core::conformance::Harness;
-//! use region_memory::MemoryStore;
 //!
-//! struct InMemory(ManualClock);
+//! struct MyHarness;
 //!
-//! impl Harness for InMemory {
-//!     type Store = MemoryStore;
+//! impl Harness for MyHarness {
+//!     type Store = SharedStore;
 //!
-//!     async fn store(&self) -> MemoryStore {
-//!         MemoryStore::builder().clock(self.0.clone()).build()
+//!     async fn store(&self) -> SharedStore {
+//!         new_and_empty().await
 //!     }
-//!     async fn client(&self, store: &MemoryStore) -> MemoryStore {
-//!         store.client()
+//!
+//!     async fn client(&self, store: &SharedStore) -> SharedStore {
+//!         store.clone()
 //!     }
-//!     async fn advance(&self, _: &MemoryStore, by: Duration) {
-//!         self.0.advance(by);
+//!
+//!     async fn advance(&self, _: &SharedStore, by: Duration) {
+//!         tokio::time::sleep(by).await;
 //!     }
 //! }
 //!
-//! # mod tests { use super::*;
-//! region_core::conformance!(InMemory(ManualClock::new()));
-//! # }
+//! region_core::conformance!(MyHarness);
+//! # async fn new_and_empty() -> SharedStore { std::future::pending().await }
 //! # fn main() {}
 //! ```
 //!
-//! The macro takes an expression of a type that implements [`Harness`]: how to make a store, and how
-//! to let its time pass. Each case is also a plain function in [`cases`], for suites of another
-//! form. A case that fails panics and says what it expected.
+//! `MyHarness` is an expression of a type that implements [`Harness`]: how to make a store, and how
+//! to let its time pass. Each case is also a plain function in [`cases`], for suites of another form.
+//! A case that fails panics and says what it expected; one that takes longer than [`CASE_LIMIT`]
+//! fails too, for a store never waits without a bound.
 
 pub mod cases;
 mod fixture;
+mod model;
 mod wrapped;
 
 use std::future::Future;
@@ -96,6 +98,9 @@ pub enum Able {
     No,
 }
 
+/// The longest that a case may take.
+pub const CASE_LIMIT: Duration = Duration::from_secs(120);
+
 /// Runs a case to its end on a runtime of its own. For the macro.
 #[doc(hidden)]
 pub fn run(case: impl Future<Output = ()>) {
@@ -104,7 +109,8 @@ pub fn run(case: impl Future<Output = ()>) {
         .enable_all()
         .build()
         .unwrap_or_else(|error| panic!("no runtime: {error}"));
-    runtime.block_on(case);
+    let ended = runtime.block_on(async { tokio::time::timeout(CASE_LIMIT, case).await });
+    assert!(ended.is_ok(), "the case has not ended after {CASE_LIMIT:?}");
 }
 
 /// Runs the whole suite on the stores of a [`Harness`]: see the [module](mod@crate::conformance).
@@ -224,6 +230,8 @@ macro_rules! __conformance_cases {
             no_stale_fill_under_touch
             no_stale_fill_under_removal
             dropped_calls_happen_wholly_or_not);
+        $crate::__conformance_cases!(@topic $callback, $argument, random:
+            random_operations_agree_with_a_model);
         $crate::__conformance_cases!(@topic $callback, $argument, values:
             values_survive_the_round_trip
             regions_are_dictionaries

@@ -33,6 +33,8 @@ pub(crate) struct Data {
     ids: Ids,
     /// The number of changes so far.
     changes: AtomicU64,
+    /// The number of expirations so far.
+    expirations: AtomicU64,
 }
 
 /// What part of a region a store loses: see [`MemoryStore::lose`](crate::MemoryStore::lose).
@@ -69,11 +71,16 @@ impl Data {
             sweep: Sweep::new(SHARDS, max_bytes),
             ids,
             changes: AtomicU64::new(0),
+            expirations: AtomicU64::new(0),
         }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    pub(crate) fn moment<'n>(&self, node: &'n Node, state: &State) -> Moment<'n> {
+        node.moment(state, self.now(), &self.expirations)
     }
 
     /// Numbers a change that has been made.
@@ -138,7 +145,7 @@ impl Data {
 
     fn is_idle(&self, node: &Arc<Node>) -> bool {
         let mut state = node.state.write();
-        let moment = node.moment(state.own, self.now());
+        let moment = self.moment(&node, &state);
         state.entries.is_empty() && state.leases.is_empty_at(&moment.lineage, moment.at.now)
     }
 
@@ -147,12 +154,12 @@ impl Data {
             return Read { lineage: None, entries: vec![None; keys.len()] };
         };
         let state = node.state.read();
-        let moment = node.moment(state.own, self.now());
+        let moment = self.moment(&node, &state);
         let entries = keys.iter().map(|key| self.entry(&state, key, &moment)).collect();
         Read { lineage: Some(moment.lineage), entries }
     }
 
-    fn entry(&self, state: &State, key: &str, moment: &Moment) -> Option<Entry> {
+    fn entry(&self, state: &State, key: &str, moment: &Moment<'_>) -> Option<Entry> {
         let slot = state.alive(moment)?.get(key)?;
         if self.sweep.is_bounded() {
             slot.mark_used();
@@ -163,7 +170,7 @@ impl Data {
     pub(crate) fn begin(&self, path: &RegionPath, keys: &[&str], terms: LeaseTerms) -> Begun {
         let node = self.born(path);
         let mut state = node.state.write();
-        let moment = node.moment(state.own, self.now());
+        let moment = self.moment(&node, &state);
         let begun = |key: &&str| {
             let entry = self.entry(&state, key, &moment);
             let is_fresh = entry.as_ref().is_some_and(Entry::is_fresh);
@@ -198,6 +205,7 @@ impl Data {
 
     /// Copies what `other` holds into this empty store.
     pub(crate) fn copy_from(&self, other: &Self) {
+        self.expirations.store(other.expirations.load(Ordering::SeqCst), Ordering::SeqCst);
         for node in other.all_nodes() {
             let parent = match node.path.parent().map(|parent| self.node(&parent)) {
                 None => None,

@@ -19,6 +19,7 @@
 mod builder;
 mod data;
 mod events;
+mod expirations;
 mod ids;
 mod lease;
 mod node;

@@ -9,6 +9,7 @@ use parking_lot::RwLock;
 use region_core::{Incarnation, Incarnations, Lineage, RegionPath, Segment, Timestamp};
 use smallvec::SmallVec;
 
+use crate::expirations::Expirations;
 use crate::lease::Leases;
 use crate::slot::{Freshly, Slot};
 
@@ -27,7 +28,7 @@ pub(crate) struct Node {
     /// Read without the lock by those below: changing it is what invalidates a subtree in one step.
     tree: AtomicU64,
     soft: AtomicU64,
-    expired_at: AtomicU64,
+    expirations: Expirations,
     pub(crate) state: RwLock<State>,
 }
 
@@ -53,9 +54,9 @@ pub(crate) struct Children {
 }
 
 /// A region's lineage, and what freshness is judged by, at one moment.
-pub(crate) struct Moment {
+pub(crate) struct Moment<'n> {
     pub(crate) lineage: Lineage,
-    pub(crate) at: Freshly,
+    pub(crate) at: Freshly<'n>,
 }
 
 impl Node {
@@ -65,34 +66,50 @@ impl Node {
             parent,
             tree: AtomicU64::new(ids.tree.to_bits()),
             soft: AtomicU64::new(ids.soft.to_bits()),
-            expired_at: AtomicU64::new(0),
+            expirations: Expirations::default(),
             state: RwLock::new(State::new(ids.own)),
         }
     }
 
-    /// The region's lineage now, given its `own`, and the clock's answer.
-    pub(crate) fn moment(&self, own: Incarnation, now: Timestamp) -> Moment {
+    /// The region's lineage, and what its entries' freshness is judged by, now. `expirations` is the
+    /// store's count of them.
+    pub(crate) fn moment(
+        &self,
+        state: &State,
+        now: Timestamp,
+        expirations: &AtomicU64,
+    ) -> Moment<'_> {
+        // The count first: an expiration that the marks do not show then has a higher number.
+        let expirations = expirations.load(Ordering::SeqCst);
+        let lineage = self.lineage(state.own);
+        let soft_mark = lineage.soft_mark();
+        let at = Freshly { now, soft_mark, expirations, deadline: state.deadline, node: self };
+        Moment { lineage, at }
+    }
+
+    fn lineage(&self, own: Incarnation) -> Lineage {
         let mut path: SmallVec<[Incarnations; INLINE_DEPTH]> = SmallVec::new();
-        let mut expired_at = 0;
         let mut next = Some(self);
         while let Some(node) = next {
             let load = |id: &AtomicU64| Incarnation::from_bits(id.load(Ordering::SeqCst));
             path.push(Incarnations { tree: load(&node.tree), own, soft: load(&node.soft) });
-            // Stored before `soft` and loaded after it: never older than the mark it goes with.
-            expired_at = expired_at.max(node.expired_at.load(Ordering::SeqCst));
             next = node.parent.as_deref();
         }
         let Some(lineage) = Lineage::new(path.into_iter().rev()) else {
             unreachable!("a path has at least the node itself");
         };
-        let soft_mark = lineage.soft_mark();
-        let expired_at = Timestamp::from_millis(expired_at);
-        Moment { lineage, at: Freshly { now, soft_mark, expired_at } }
+        lineage
+    }
+
+    /// When this region or one around it was first expired after the expiration number `seen`.
+    pub(crate) fn expired_after(&self, seen: u64) -> Option<Timestamp> {
+        let path = std::iter::successors(Some(self), |node| node.parent.as_deref());
+        path.filter_map(|node| node.expirations.first_after(seen)).min()
     }
 
     /// A lineage that is good for [`Lineage::same_trees`] alone.
     pub(crate) fn lineage_of_trees(&self) -> Lineage {
-        self.moment(Incarnation::from_bits(0), Timestamp::default()).lineage
+        self.lineage(Incarnation::from_bits(0))
     }
 
     /// This node and its ancestors, from the leaf to the root.
@@ -104,9 +121,11 @@ impl Node {
         self.tree.store(tree.to_bits(), Ordering::SeqCst);
     }
 
-    pub(crate) fn expire(&self, soft: Incarnation, now: Timestamp) {
-        self.expired_at.fetch_max(now.as_millis(), Ordering::SeqCst);
+    /// Makes what the region and those below hold stale. Numbered after it can be seen, so that
+    /// whoever counts first and looks then does not miss one.
+    pub(crate) fn expire(&self, soft: Incarnation, now: Timestamp, expirations: &AtomicU64) {
         self.soft.store(soft.to_bits(), Ordering::SeqCst);
+        self.expirations.add(expirations.fetch_add(1, Ordering::SeqCst) + 1, now);
     }
 
     /// A copy for a replica, under its copied parent.
@@ -118,7 +137,7 @@ impl Node {
             path: self.path.clone(),
             parent,
             tree: load(&self.tree),
-            expired_at: load(&self.expired_at),
+            expirations: self.expirations.copy(),
             soft: load(&self.soft),
             state: RwLock::new(State {
                 stamp: state.stamp.clone(),
@@ -145,13 +164,13 @@ impl State {
     }
 
     /// Whether the entries, as a whole, are alive.
-    pub(crate) fn is_alive(&self, moment: &Moment) -> bool {
+    pub(crate) fn is_alive(&self, moment: &Moment<'_>) -> bool {
         self.stamp.as_ref().is_some_and(|stamp| stamp.same_life(&moment.lineage))
             && self.deadline.is_none_or(|deadline| moment.at.now < deadline)
     }
 
     /// The entries, if they are alive.
-    pub(crate) fn alive(&self, moment: &Moment) -> Option<&Entries> {
+    pub(crate) fn alive(&self, moment: &Moment<'_>) -> Option<&Entries> {
         self.is_alive(moment).then_some(&self.entries)
     }
 

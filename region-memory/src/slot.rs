@@ -1,61 +1,87 @@
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use region_core::{Entry, Freshness, Lifetime, Put, Timestamp};
 
+use crate::node::Node;
+
 /// One entry as it is kept.
 pub(crate) struct Slot {
     pub(crate) bytes: Bytes,
-    fresh_until: Option<Timestamp>,
-    stale_for: Duration,
+    /// In milliseconds by the store's clock; `None`: for ever. A lifetime is never zero, so neither
+    /// is its end.
+    fresh_until: Option<NonZeroU64>,
+    stale_millis: u64,
     soft_mark: u64,
+    /// How many expirations the store counted when this was put.
+    expirations: u64,
     /// Read since the sweep last came by: not the first to be evicted.
     pub(crate) used: AtomicBool,
 }
 
 /// What the freshness of a region's entries is judged by.
 #[derive(Clone, Copy)]
-pub(crate) struct Freshly {
+pub(crate) struct Freshly<'n> {
     pub(crate) now: Timestamp,
     pub(crate) soft_mark: u64,
-    /// When something on the region's path was last expired.
-    pub(crate) expired_at: Timestamp,
+    /// How many expirations the store had counted before the mark was read: one that the mark does
+    /// not show has a higher number.
+    pub(crate) expirations: u64,
+    /// When all of the region's entries are gone.
+    pub(crate) deadline: Option<Timestamp>,
+    pub(crate) node: &'n Node,
+}
+
+impl Freshly<'_> {
+    /// What is left of something that ends at `end`, and at the region's deadline at the latest.
+    fn left(&self, end: Option<Timestamp>) -> Option<Lifetime> {
+        let end = match (end, self.deadline) {
+            (Some(end), Some(deadline)) => Some(end.min(deadline)),
+            (end, deadline) => end.or(deadline),
+        };
+        Lifetime::left(end, self.now)
+    }
 }
 
 impl Slot {
-    pub(crate) fn new(put: &Put<'_>, at: Freshly) -> Self {
+    pub(crate) fn new(put: &Put<'_>, at: Freshly<'_>) -> Self {
+        let fresh_until = put.fresh_for.end(at.now);
         Self {
             bytes: put.bytes.clone(),
-            fresh_until: put.fresh_for.end(at.now),
-            stale_for: put.stale_for,
+            fresh_until: fresh_until.and_then(|end| NonZeroU64::new(end.as_millis())),
+            stale_millis: u64::try_from(put.stale_for.as_millis()).unwrap_or(u64::MAX),
             soft_mark: at.soft_mark,
+            expirations: at.expirations,
             used: AtomicBool::new(false),
         }
     }
 
     /// Whether the entry is fresh or stale, and for how long; `None` if it is over.
-    pub(crate) fn freshness(&self, at: Freshly) -> Option<Freshness> {
-        let unexpired = self.soft_mark == at.soft_mark;
-        if unexpired && let Some(left) = Lifetime::left(self.fresh_until, at.now) {
+    pub(crate) fn freshness(&self, at: Freshly<'_>) -> Option<Freshness> {
+        let fresh_until = self.fresh_until.map(|end| Timestamp::from_millis(end.get()));
+        let is_expired = self.soft_mark != at.soft_mark;
+        if !is_expired && let Some(left) = at.left(fresh_until) {
             return Some(Freshness::Fresh { left });
         }
-        let expired_at = (!unexpired).then_some(at.expired_at);
-        let stale_since = match (self.fresh_until, expired_at) {
+        // An expiration that is not noted yet is under way: now.
+        let expired = is_expired.then(|| at.node.expired_after(self.expirations).unwrap_or(at.now));
+        let stale_since = match (fresh_until, expired) {
             (Some(until), Some(expired)) => until.min(expired),
             (until, expired) => until.or(expired)?,
         };
-        let gone_at = stale_since.saturating_add(self.stale_for);
-        Some(Freshness::Stale { left: Lifetime::left(Some(gone_at), at.now)? })
+        let gone_at = stale_since.saturating_add(Duration::from_millis(self.stale_millis));
+        Some(Freshness::Stale { left: at.left(Some(gone_at))? })
     }
 
     /// The entry as a reader gets it, if it is not over.
-    pub(crate) fn entry(&self, at: Freshly) -> Option<Entry> {
+    pub(crate) fn entry(&self, at: Freshly<'_>) -> Option<Entry> {
         let freshness = self.freshness(at)?;
         Some(Entry { bytes: self.bytes.clone(), freshness })
     }
 
-    pub(crate) fn is_fresh(&self, at: Freshly) -> bool {
+    pub(crate) fn is_fresh(&self, at: Freshly<'_>) -> bool {
         matches!(self.freshness(at), Some(Freshness::Fresh { .. }))
     }
 
@@ -68,12 +94,6 @@ impl Slot {
 
     /// A copy for a replica.
     pub(crate) fn copy(&self) -> Self {
-        Self {
-            bytes: self.bytes.clone(),
-            used: AtomicBool::new(false),
-            fresh_until: self.fresh_until,
-            stale_for: self.stale_for,
-            soft_mark: self.soft_mark,
-        }
+        Self { bytes: self.bytes.clone(), used: AtomicBool::new(false), ..*self }
     }
 }

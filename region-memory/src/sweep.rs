@@ -153,7 +153,13 @@ impl Sweep {
 
     /// Drops what is over, and unused entries if asked, from a few places of a region's entries;
     /// whether any were alive.
-    fn thin_out(&self, entries: &mut Entries, from: &mut usize, at: Freshly, take: Take) -> bool {
+    fn thin_out(
+        &self,
+        entries: &mut Entries,
+        from: &mut usize,
+        at: Freshly<'_>,
+        take: Take,
+    ) -> bool {
         let mut dropped_alive = false;
         for _ in 0..ENTRIES_PER_STEP.min(entries.len()) {
             if *from >= entries.len() {
@@ -242,7 +248,7 @@ impl Data {
         let mut evicted = false;
         // Whoever works on the region keeps it alive; it is looked at another time.
         if let Some(mut state) = node.state.try_write() {
-            let moment = node.moment(state.own, self.now());
+            let moment = self.moment(&node, &state);
             if !state.is_alive(&moment) {
                 self.bury(&mut state);
             }

@@ -252,9 +252,11 @@ bites! {
     NoLineageGuard: fences::a_fill_is_fenced_by_invalidation, fences::a_fill_is_fenced_by_touch,
         fences::a_fill_is_fenced_by_expiry, races::no_stale_fill_under_ancestor_invalidation;
     NoLeaseGuard: fences::a_fill_is_fenced_by_a_set, fences::a_fill_is_fenced_by_a_removal,
-        fences::a_fill_needs_its_own_live_lease, races::no_stale_fill_under_removal;
+        fences::a_fill_needs_its_own_live_lease, races::no_stale_fill_under_removal,
+        random::random_operations_agree_with_a_model;
     InvalidateOwnOnly: verbs::invalidate_covers_the_subtree, leases::ends_void_leases;
-    TouchOwnOnly: verbs::touch_covers_the_path_upwards, fences::a_fill_is_fenced_by_touch;
+    TouchOwnOnly: verbs::touch_covers_the_path_upwards, fences::a_fill_is_fenced_by_touch,
+        random::random_operations_agree_with_a_model;
     ExpireNothing: verbs::expire_makes_the_subtree_stale;
     StaleIsFresh: verbs::expire_makes_the_subtree_stale, lifetimes::a_stale_entry_is_kept_its_window;
     StaleIsForever: lifetimes::a_stale_entry_is_kept_its_window,

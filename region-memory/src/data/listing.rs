@@ -20,7 +20,7 @@ impl Data {
             return Ok(Page { items: Vec::new(), next: None });
         };
         let state = node.state.read();
-        let moment = node.moment(state.own, self.now());
+        let moment = self.moment(&node, &state);
         let Some(entries) = state.alive(&moment) else {
             return Ok(Page { items: Vec::new(), next: None });
         };
@@ -41,7 +41,7 @@ impl Data {
             return Ok(Page { items: Vec::new(), next: None });
         };
         let state = node.state.read();
-        let moment = node.moment(state.own, self.now());
+        let moment = self.moment(&node, &state);
         let Some(children) = state.children.alive(&moment.lineage) else {
             return Ok(Page { items: Vec::new(), next: None });
         };
@@ -51,7 +51,7 @@ impl Data {
     pub(crate) fn len(&self, path: &RegionPath) -> u64 {
         let Some(node) = self.node(path) else { return 0 };
         let state = node.state.read();
-        let moment = node.moment(state.own, self.now());
+        let moment = self.moment(&node, &state);
         let fresh = state
             .alive(&moment)
             .map(|entries| entries.values().filter(|slot| slot.is_fresh(moment.at)).count() as u64);

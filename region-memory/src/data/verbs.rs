@@ -65,7 +65,7 @@ impl Data {
 
     fn expire(&self, path: &RegionPath) {
         if let Some(node) = self.node(path) {
-            node.expire(self.ids.draw(), self.now());
+            node.expire(self.ids.draw(), self.now(), &self.expirations);
         }
         self.events.push(Event::Lineage, path);
     }
@@ -76,7 +76,7 @@ impl Data {
             Loss::Incarnations => {
                 self.end_life(&node);
                 node.state.write().own = self.ids.draw();
-                node.expire(self.ids.draw(), self.now());
+                node.expire(self.ids.draw(), self.now(), &self.expirations);
             }
             Loss::Entries => self.bury(&mut node.state.write()),
             Loss::Leases => node.state.write().leases.clear(),

@@ -24,12 +24,13 @@ impl Data {
             (None, None) => return Ok(Written::Applied(unborn(write.ops))),
         };
         let mut state = node.state.write();
-        let moment = node.moment(state.own, self.now());
+        let mut moment = self.moment(&node, &state);
         if write.guard.is_some_and(|guard| !holds(guard, &state, &moment)) {
             return Ok(Written::Fenced);
         }
         if !state.is_alive(&moment) {
             self.bury(&mut state);
+            moment.at.deadline = None;
         }
         let outcomes: Vec<_> =
             write.ops.iter().map(|op| self.apply(&mut state, op, &moment)).collect();
@@ -70,7 +71,7 @@ impl Data {
         &self,
         state: &mut RwLockWriteGuard<'_, State>,
         op: &Op<'_>,
-        moment: &Moment,
+        moment: &Moment<'_>,
     ) -> OpOutcome {
         match op {
             Op::Put(put) => self.put(state, put, moment),
@@ -95,7 +96,7 @@ impl Data {
         &self,
         state: &mut RwLockWriteGuard<'_, State>,
         put: &Put<'_>,
-        moment: &Moment,
+        moment: &Moment<'_>,
     ) -> OpOutcome {
         if put.when != When::Always
             && let Some(slot) = state.entries.get(put.key)
@@ -157,13 +158,17 @@ fn unborn(ops: &[Op<'_>]) -> Vec<OpOutcome> {
     ops.iter().map(outcome).collect()
 }
 
-fn holds(guard: Guard<'_>, state: &State, moment: &Moment) -> bool {
+fn holds(guard: Guard<'_>, state: &State, moment: &Moment<'_>) -> bool {
     let Moment { lineage, at } = moment;
     *lineage == *guard.lineage
         && guard.keys.iter().all(|key| state.leases.is_held(key, guard.token, lineage, at.now))
 }
 
-fn set_timeout(state: &mut RwLockWriteGuard<'_, State>, timeout: RegionTimeout, moment: &Moment) {
+fn set_timeout(
+    state: &mut RwLockWriteGuard<'_, State>,
+    timeout: RegionTimeout,
+    moment: &Moment<'_>,
+) {
     let now = moment.at.now;
     state.deadline = match timeout {
         _ if state.entries.is_empty() => None,

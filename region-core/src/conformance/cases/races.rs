@@ -1,14 +1,13 @@
 //! Everything at once.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, Waker};
 
 use futures_util::future::join_all;
 
 use super::super::Harness;
 use super::super::fixture::{Fixture, path, put};
+use super::poll_and_drop;
 use crate::store::{
     Entry, Guard, Lease, LeaseTerms, LeaseToken, Op, ReadFrom, RegionTimeout, Store, TakeLease,
     Verb, Write, Written,
@@ -160,13 +159,6 @@ pub async fn no_stale_fill_under_touch<H: Harness>(harness: &H) {
 /// No value loaded before a removal is read after it.
 pub async fn no_stale_fill_under_removal<H: Harness>(harness: &H) {
     race(harness, End::Removal).await;
-}
-
-/// Polls a future a few times and drops it; whether it was done.
-fn poll_and_drop(future: impl Future, polls: usize) -> bool {
-    let mut future = std::pin::pin!(future);
-    let mut context = Context::from_waker(Waker::noop());
-    (0..polls).any(|_| matches!(future.as_mut().poll(&mut context), Poll::Ready(_)))
 }
 
 /// A call that is dropped has happened wholly or not at all, and is in nobody's way after that.
