@@ -45,6 +45,11 @@
 
 pub use region_core::*;
 
+/// The README's examples, compiled.
+#[cfg(all(doctest, feature = "derive", feature = "memory"))]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
+
 #[cfg(feature = "derive")]
 pub use region_derive::{Regioned, cached};
 #[cfg(feature = "memory")]

@@ -122,6 +122,10 @@ impl Region for RegionHandle {
         self.read_fresh(keys).await.map_err(self.blame("get"))
     }
 
+    async fn get<V: Value>(&self, key: &str) -> Result<Option<Arc<V>>> {
+        self.read_one(key).await.map_err(self.blame("get"))
+    }
+
     async fn contains(&self, key: &str) -> Result<bool> {
         self.has_fresh(key).await.map_err(self.blame("contains"))
     }

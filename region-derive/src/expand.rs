@@ -237,7 +237,10 @@ fn variant_arm(parts: &Parts<'_>, Variant { ident, step }: &Variant) -> TokenStr
                 quote!(#member: #name,)
             })
             .collect(),
-        Parents::Embedded(Field { member, .. }) => quote!(#member: __parent,),
+        Parents::Embedded(field) => {
+            let member = &field.member;
+            quote!(#member: __parent,)
+        }
     };
     let id = step.id.as_ref().map(|Field { member, .. }| quote!(#member: __id,));
     quote!(Self::#ident { #parents #id .. } => #below,)

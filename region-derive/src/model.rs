@@ -22,7 +22,7 @@ pub(crate) struct Model {
 }
 
 pub(crate) enum Shape {
-    Struct(Step),
+    Struct(Box<Step>),
     Enum(Vec<Variant>),
 }
 
@@ -42,7 +42,7 @@ pub(crate) enum Parents {
     /// Told by their ids, outermost first.
     Ids(Vec<Field>),
     /// Told by a field that is the parent.
-    Embedded(Field),
+    Embedded(Box<Field>),
 }
 
 pub(crate) struct Field {
@@ -59,7 +59,7 @@ impl Model {
             Data::Struct(data) => {
                 let step = step(name, &data.fields, &input.ident, &mut errors);
                 check_id(&step, &data.fields, attrs.no_id, &input.ident, &mut errors);
-                Shape::Struct(step)
+                Shape::Struct(Box::new(step))
             }
             Data::Enum(data) => {
                 if let Some(span) = attrs.no_id {
@@ -145,7 +145,10 @@ fn step(name: LitStr, fields: &Fields, owner: &Ident, errors: &mut Vec<Error>) -
             Role::Parent => embedded = Some(field),
         }
     }
-    let parents = embedded.map_or(Parents::Ids(ids), Parents::Embedded);
+    let parents = match embedded {
+        Some(field) => Parents::Embedded(Box::new(field)),
+        None => Parents::Ids(ids),
+    };
     Step { name, id, parents }
 }
 
@@ -218,7 +221,7 @@ fn check_parent(
         return;
     }
     let steps = match shape {
-        Shape::Struct(step) => vec![step],
+        Shape::Struct(step) => vec![&**step],
         Shape::Enum(variants) => variants.iter().map(|variant| &variant.step).collect(),
     };
     for field in steps.iter().flat_map(|step| step.parent_ids()) {

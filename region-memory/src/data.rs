@@ -145,7 +145,7 @@ impl Data {
 
     fn is_idle(&self, node: &Arc<Node>) -> bool {
         let mut state = node.state.write();
-        let moment = self.moment(&node, &state);
+        let moment = self.moment(node, &state);
         state.entries.is_empty() && state.leases.is_empty_at(&moment.lineage, moment.at.now)
     }
 

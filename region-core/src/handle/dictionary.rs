@@ -74,6 +74,19 @@ impl RegionHandle {
         Ok(values)
     }
 
+    /// As [`read_fresh`](Self::read_fresh) for the most common case, which takes no lists.
+    pub(super) async fn read_one<V: Value>(&self, key: &str) -> Result<Option<Arc<V>>> {
+        let entry = self.read(&[key]).await?.and_then(|mut read| read.entries.pop().flatten());
+        let value = entry.filter(Entry::is_fresh).and_then(|entry| self.decode(key, &entry));
+        let counters = &self.shared().counters;
+        if value.is_some() {
+            counters.hits.add(1)
+        } else {
+            counters.misses.add(1)
+        }
+        Ok(value.map(Arc::new))
+    }
+
     pub(super) async fn has_fresh(&self, key: &str) -> Result<bool> {
         let Some(mut read) = self.read(&[key]).await? else {
             return Ok(false);

@@ -56,8 +56,9 @@ fn elements_without_bytes_end() {
 fn many_elements_with_bytes_are_read() {
     let numbers: Vec<u8> = vec![7; 1 << 20];
     assert_eq!(read::<Vec<u8>>(&written(&numbers)), Ok(numbers));
-    let pairs: Vec<(u8, ((), (u8, [u8; 0])))> = vec![(1, ((), (2, []))); 100_000];
-    assert_eq!(read::<Vec<(u8, ((), (u8, [u8; 0])))>>(&written(&pairs)), Ok(pairs));
+    type Pair = (u8, ((), (u8, [u8; 0])));
+    let pairs: Vec<Pair> = vec![(1, ((), (2, []))); 100_000];
+    assert_eq!(read::<Vec<Pair>>(&written(&pairs)), Ok(pairs));
     let map: BTreeMap<u32, Vec<String>> =
         (0..20_000).map(|key| (key, vec![key.to_string(); 3])).collect();
     assert_eq!(read::<BTreeMap<u32, Vec<String>>>(&written(&map)), Ok(map));
