@@ -11,8 +11,8 @@ use std::time::Duration;
 use custom_store::DbStore;
 use redb::Database;
 use redb::backends::InMemoryBackend;
-use region_cache::ManualClock;
-use region_cache::conformance::Harness;
+use region_cache::conformance::{Able, Harness};
+use region_cache::{ManualClock, RegionPath};
 
 /// Stores in a database of their own each, in memory: the suite need not wait for the disk.
 struct InDatabase(ManualClock);
@@ -34,6 +34,18 @@ impl Harness for InDatabase {
 
     async fn advance(&self, _: &Shared, by: Duration) {
         self.0.advance(by);
+    }
+
+    async fn lose_all(&self, _: &Shared) -> Able {
+        Able::No
+    }
+
+    async fn lose_incarnations(&self, _: &Shared, _: &RegionPath) -> Able {
+        Able::No
+    }
+
+    async fn hold_replica(&self, _: &Shared) -> Able {
+        Able::No
     }
 }
 

@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use region_core::conformance::{Harness, cases, run};
+use region_core::conformance::{Able, Harness, cases, run};
 use region_core::{
     Begun, Cursor, Entry, EventStream, Freshness, Guard, Lease, LeaseTerms, Lifetime, ManualClock,
     Op, Page, Put, Read, ReadFrom, RegionPath, RegionTimeout, Result, ScanItem, Segment, Store,
@@ -222,9 +222,17 @@ impl Harness for Flawed {
         self.1.advance(by);
     }
 
-    async fn hold_replica(&self, store: &Broken) -> region_core::conformance::Able {
+    async fn lose_all(&self, _: &Broken) -> Able {
+        Able::No
+    }
+
+    async fn lose_incarnations(&self, _: &Broken, _: &RegionPath) -> Able {
+        Able::No
+    }
+
+    async fn hold_replica(&self, store: &Broken) -> Able {
         store.store.hold_replica();
-        region_core::conformance::Able::Yes
+        Able::Yes
     }
 }
 
@@ -248,7 +256,7 @@ macro_rules! bites {
 
 bites! {
     NoGuard: fences::a_fill_is_fenced_by_invalidation, fences::a_fenced_write_changes_nothing,
-        loading::a_load_that_is_outlived_is_not_stored, races::no_stale_fill_under_invalidation;
+        outliving::a_load_that_is_outlived_is_not_stored, races::no_stale_fill_under_invalidation;
     NoLineageGuard: fences::a_fill_is_fenced_by_invalidation, fences::a_fill_is_fenced_by_touch,
         fences::a_fill_is_fenced_by_expiry, races::no_stale_fill_under_ancestor_invalidation;
     NoLeaseGuard: fences::a_fill_is_fenced_by_a_set, fences::a_fill_is_fenced_by_a_removal,

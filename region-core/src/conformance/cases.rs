@@ -1,11 +1,13 @@
 //! The cases, by topic. Each takes a [`Harness`](super::Harness) and panics if a rule of the
 //! [`Store`](crate::Store) contract is broken.
 
+pub mod batches;
 pub mod fences;
 pub mod leases;
 pub mod lifetimes;
 pub mod listing;
 pub mod loading;
+pub mod outliving;
 pub mod races;
 pub mod random;
 pub mod reading;

@@ -1,104 +1,20 @@
 //! Loads through a [`RegionCache`] over the store.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
-use std::future::Future;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-
-use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
 
 use super::super::Harness;
 use super::super::fixture::SHORT;
-use crate::cache::RegionCache;
-use crate::error::{Error, ErrorKind, Result};
-use crate::handle::RegionHandle;
+use super::super::gate::{Gate, cache, cache_with, get, joined, region, within};
+use crate::error::ErrorKind;
 use crate::path::RegionPath;
 use crate::policy::Policy;
 use crate::region::Region;
 use crate::store::{Lease, LeaseTerms, LeaseToken, Store, TakeLease};
 
 const CALLERS: usize = 100;
-
-/// No case waits longer than this for anything.
-const LIMIT: Duration = Duration::from_secs(10);
-
-pub(super) fn cache(store: impl Store) -> RegionCache {
-    cache_with(store, Policy::new())
-}
-
-pub(super) fn cache_with(store: impl Store, policy: Policy) -> RegionCache {
-    let cache = RegionCache::builder(store).root("r").policy(policy).build();
-    cache.unwrap_or_else(|error| panic!("{error}"))
-}
-
-async fn region<H: Harness>(harness: &H, policy: Policy) -> RegionHandle {
-    cache_with(harness.store().await, policy).region("a:1.b").unwrap()
-}
-
-/// A loader that counts its runs and waits until it is let go.
-#[derive(Clone)]
-struct Gate {
-    runs: Arc<AtomicUsize>,
-    begun: Arc<Semaphore>,
-    go: Arc<Semaphore>,
-}
-
-impl Gate {
-    fn new() -> Self {
-        let none = || Arc::new(Semaphore::new(0));
-        Self { runs: Arc::default(), begun: none(), go: none() }
-    }
-
-    fn open() -> Self {
-        let gate = Self::new();
-        gate.release();
-        gate
-    }
-
-    fn release(&self) {
-        self.go.add_permits(Semaphore::MAX_PERMITS / 2);
-    }
-
-    fn runs(&self) -> usize {
-        self.runs.load(Ordering::SeqCst)
-    }
-
-    /// Waits until a load has begun that no one waited for before.
-    async fn begun(&self) {
-        within(self.begun.acquire()).await.unwrap().forget();
-    }
-
-    async fn load(self, value: u32) -> Result<u32, io::Error> {
-        self.runs.fetch_add(1, Ordering::SeqCst);
-        self.begun.add_permits(1);
-        self.go.acquire().await.unwrap().forget();
-        Ok(value)
-    }
-
-    /// A call that loads `value` through this gate, in a task of its own.
-    fn call(&self, region: &RegionHandle, value: u32) -> JoinHandle<Result<u32>> {
-        let (gate, region) = (self.clone(), region.clone());
-        tokio::spawn(async move {
-            region.get_or_compute("k", move || gate.load(value)).await.map(|value| *value)
-        })
-    }
-}
-
-async fn within<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(LIMIT, future).await.unwrap_or_else(|_| panic!("took too long"))
-}
-
-async fn joined(call: JoinHandle<Result<u32>>) -> Result<u32> {
-    within(call).await.unwrap()
-}
-
-async fn get(region: &RegionHandle) -> Option<u32> {
-    region.get::<u32>("k").await.unwrap().map(|value| *value)
-}
 
 /// Of many callers at once one loads; all get its value, and it is stored. Promise 7.
 pub async fn many_callers_share_one_load<H: Harness>(harness: &H) {
@@ -218,78 +134,6 @@ pub async fn a_panic_frees_everyone<H: Harness>(harness: &H) {
     assert_eq!(joined(Gate::open().call(&region, 7)).await.unwrap(), 7);
 }
 
-/// How a value's life is ended in the middle of its load.
-#[derive(Clone, Copy, Debug)]
-enum End {
-    Invalidate,
-    InvalidateAncestor,
-    Touch,
-    TouchBelow,
-    Remove,
-    Set,
-}
-
-impl End {
-    const ALL: [Self; 6] = [
-        Self::Invalidate,
-        Self::InvalidateAncestor,
-        Self::Touch,
-        Self::TouchBelow,
-        Self::Remove,
-        Self::Set,
-    ];
-
-    async fn end(self, cache: &RegionCache, region: &RegionHandle) {
-        match self {
-            Self::Invalidate => region.invalidate().await,
-            Self::InvalidateAncestor => cache.region("a:1").unwrap().invalidate().await,
-            Self::Touch => region.touch().await,
-            Self::TouchBelow => region.child("below").unwrap().touch().await,
-            Self::Remove => region.remove("k").await.map(drop),
-            Self::Set => region.set("k", &99u32).await,
-        }
-        .unwrap();
-    }
-
-    /// What is there after it.
-    fn leaves(self) -> Option<u32> {
-        matches!(self, Self::Set).then_some(99)
-    }
-}
-
-/// A load during which its value's life ended is not stored, but its caller gets it. Promise 1.
-pub async fn a_load_that_is_outlived_is_not_stored<H: Harness>(harness: &H) {
-    for end in End::ALL {
-        let cache = cache(harness.store().await);
-        let region = cache.region("a:1.b").unwrap();
-        let gate = Gate::new();
-        let loading = gate.call(&region, 1);
-        gate.begun().await;
-        end.end(&cache, &region).await;
-        gate.release();
-        assert_eq!(joined(loading).await.unwrap(), 1, "{end:?}");
-        assert_eq!(get(&region).await, end.leaves(), "{end:?}");
-        assert_eq!(cache.stats().fenced_fills, 1, "{end:?}");
-    }
-}
-
-/// A caller that starts after the end does not share a load that began before it. Promise 1.
-pub async fn late_callers_do_not_join_outlived_loads<H: Harness>(harness: &H) {
-    for end in End::ALL {
-        let cache = cache(harness.store().await);
-        let region = cache.region("a:1.b").unwrap();
-        let (old, new) = (Gate::new(), Gate::open());
-        let early = old.call(&region, 1);
-        old.begun().await;
-        end.end(&cache, &region).await;
-        let late = joined(new.call(&region, 2)).await.unwrap();
-        assert_eq!(late, end.leaves().unwrap_or(2), "{end:?}");
-        old.release();
-        assert_eq!(joined(early).await.unwrap(), 1, "{end:?}");
-        assert_eq!(get(&region).await, Some(late), "{end:?}");
-    }
-}
-
 /// A caller that starts in the middle of a load that is still good shares it. Promise 7.
 pub async fn late_callers_join_good_loads<H: Harness>(harness: &H) {
     let region = region(harness, Policy::new()).await;
@@ -399,56 +243,4 @@ pub async fn stale_values_bridge_loads<H: Harness>(harness: &H) {
     region.invalidate().await.unwrap();
     let error = region.get_or_compute("k", fail).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Load, "what was invalidated is gone, not stale");
-}
-
-/// Several keys are loaded together, only those that are missing, and each is stored.
-pub async fn many_keys_are_loaded_together<H: Harness>(harness: &H) {
-    let region = region(harness, Policy::new()).await;
-    region.set("there", &1u32).await.unwrap();
-    let asked = Arc::new(parking_lot::Mutex::new(Vec::new()));
-    let load = |asked: &Arc<parking_lot::Mutex<Vec<Vec<String>>>>| {
-        let asked = Arc::clone(asked);
-        move |keys: Vec<String>| {
-            asked.lock().push(keys.clone());
-            let values = keys.into_iter().filter(|key| key != "nowhere").map(|key| (key, 2));
-            std::future::ready(Ok::<HashMap<String, u32>, Infallible>(values.collect()))
-        }
-    };
-    let keys = ["new", "there", "nowhere", "new", "newer"];
-    let values = region.get_or_compute_many(&keys, load(&asked)).await.unwrap();
-    let values: Vec<_> = values.into_iter().map(|value| value.map(|value| *value)).collect();
-    assert_eq!(values, [Some(2), Some(1), None, Some(2), Some(2)]);
-    assert_eq!(*asked.lock(), [["new", "nowhere", "newer"]]);
-    asked.lock().clear();
-    region.remove("newer").await.unwrap();
-    region.get_or_compute_many(&keys, load(&asked)).await.unwrap();
-    assert_eq!(*asked.lock(), [["nowhere", "newer"]], "what was stored is not loaded again");
-    let none: Vec<Option<Arc<u32>>> = region.get_or_compute_many(&[], load(&asked)).await.unwrap();
-    assert!(none.is_empty());
-    let error: Error = region
-        .get_or_compute_many(&["a", "b"], |_| {
-            std::future::ready(Err::<HashMap<String, u32>, _>(io::Error::other("down")))
-        })
-        .await
-        .unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Load);
-}
-
-/// One of several keys that is removed in the middle of their load does not keep the others from
-/// being stored, nor is it stored itself. Promise 1.
-pub async fn one_fenced_key_of_many_is_left_out<H: Harness>(harness: &H) {
-    let region = region(harness, Policy::new()).await;
-    let removing = region.clone();
-    let load = move |keys: Vec<String>| {
-        let region = removing.clone();
-        async move {
-            region.remove("b").await?;
-            Ok::<_, Error>(keys.into_iter().map(|key| (key, 1)).collect::<HashMap<_, u32>>())
-        }
-    };
-    let values = region.get_or_compute_many(&["a", "b", "c"], load).await.unwrap();
-    assert!(values.iter().all(|value| value.as_deref() == Some(&1)));
-    let stored = region.get_many::<u32>(&["a", "b", "c"]).await.unwrap();
-    let stored: Vec<_> = stored.iter().map(|value| value.as_deref().copied()).collect();
-    assert_eq!(stored, [Some(1), None, Some(1)]);
 }

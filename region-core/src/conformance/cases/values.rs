@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::Harness;
 use super::super::fixture::{Fixture, put};
-use super::loading::{cache, cache_with};
+use super::super::gate::{cache, cache_with};
 use crate::error::{BoxError, ErrorKind};
 use crate::fingerprint::Readability;
 use crate::policy::{OnUpdate, Policy};
