@@ -10,8 +10,8 @@
 
 mod fill;
 mod flight;
-mod legs;
 mod loader;
+mod pending;
 mod task;
 
 use std::collections::HashMap;

@@ -185,3 +185,38 @@ async fn calls_can_be_slow() {
     region.contains("k").await.unwrap();
     assert_eq!(start.elapsed(), Duration::from_secs(3));
 }
+
+/// A type whose own code panics for one value.
+#[derive(serde::Serialize)]
+struct Bomb(u32);
+
+const LIT: u32 = 13;
+
+impl<'de> serde::Deserialize<'de> for Bomb {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = u32::deserialize(deserializer)?;
+        assert!(number != LIT, "expected panic");
+        Ok(Self(number))
+    }
+}
+
+/// Bug: a panic while a task looked at what the store holds took flights with it. Effect: their
+/// waiters waited for ever. Fix: a flight lands when it is dropped.
+#[tokio::test]
+async fn a_panic_in_a_types_own_code_frees_the_waiters() {
+    let store = MemoryStore::new();
+    let faulty = Faulty::new(store.client());
+    let cache = RegionCache::builder(faulty.clone()).root("r").build().unwrap();
+    let other = RegionCache::builder(store).root("r").build().unwrap();
+    let pause = faulty.pause(Method::Begin);
+    let region = cache.region("a").unwrap();
+    let loading = tokio::spawn(async move {
+        let load = || async { Ok::<_, Infallible>(Bomb(1)) };
+        region.get_or_compute("k", load).await.map(|bomb| bomb.0)
+    });
+    pause.reached().await;
+    other.region("a").unwrap().set("k", &Bomb(LIT)).await.unwrap();
+    pause.release();
+    let freed = tokio::time::timeout(Duration::from_secs(5), loading).await.expect("freed");
+    assert_eq!(freed.unwrap().unwrap_err().kind(), ErrorKind::LoadPanicked);
+}

@@ -1,6 +1,5 @@
 //! The task that serves a group of flights: asks the store, loads, fills, and lands each.
 
-use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +8,8 @@ use tracing::Instrument;
 
 use super::fill::Fence;
 use super::flight::{Group, Leg, Outcome, Seat};
-use super::legs::{Legs, Pending, Stale};
 use super::loader::Loader;
+use super::pending::{Pending, Stale};
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::RegionHandle;
 use crate::serializer::Value;
@@ -33,7 +32,7 @@ pub(super) struct GroupTask<V: Value> {
     group: Arc<Group>,
     deadline: Option<Instant>,
     /// Flights that are still in the air when the task ends, for whatever reason, land with it.
-    pending: Legs<V>,
+    pending: Vec<Pending<V>>,
 }
 
 /// What to do with a flight after the store was asked.
@@ -54,7 +53,7 @@ impl<V: Value> GroupTask<V> {
         };
         let limit = region.resolved().load_timeout.duration();
         let task = Self {
-            pending: Legs::new(&region, legs),
+            pending: legs.into_iter().map(|leg| Pending::new(&region, leg)).collect(),
             region,
             loader,
             token: LeaseToken::random(),
@@ -66,7 +65,7 @@ impl<V: Value> GroupTask<V> {
 
     async fn run(mut self) {
         let mut wait = FIRST_WAIT;
-        while !self.pending.legs.is_empty() && !self.group.is_abandoned() {
+        while !self.pending.is_empty() && !self.group.is_abandoned() {
             let mut held = None;
             for take in [TakeLease::UnlessFresh, TakeLease::Always] {
                 if let Some(left) = self.turn(take).await {
@@ -75,7 +74,7 @@ impl<V: Value> GroupTask<V> {
             }
             let Some(held) = held else { continue };
             if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                return self.pending.land_all(&Err(timed_out()));
+                return land_all(self.pending, &timed_out());
             }
             // Processes that wait for one load ask at different moments.
             let jitter = wait.mul_f64(rand::random_range(0.5..1.0));
@@ -90,8 +89,10 @@ impl<V: Value> GroupTask<V> {
     /// Asks the store for the flights that take their lease like `take`, and does what there is to
     /// do; how long the shortest lease that is in the way lasts, if one is.
     async fn turn(&mut self, take: TakeLease) -> Option<Duration> {
-        let mut asked = self.pending.split_off(take);
-        if asked.legs.is_empty() {
+        let is_asked = |pending: &Pending<V>| pending.take == take;
+        let (asked, rest) = self.pending.drain(..).partition(is_asked);
+        self.pending = rest;
+        if asked.is_empty() {
             return None;
         }
         let (lineage, found) = match self.ask(&asked, take).await {
@@ -101,43 +102,43 @@ impl<V: Value> GroupTask<V> {
                 return None;
             }
             Err(error) => {
-                asked.land_all(&Err(error));
+                land_all(asked, &error);
                 return None;
             }
         };
         let fence = Fence { lineage, token: self.token };
-        let mut to_load = Legs::none(&self.region);
+        let mut to_load = Vec::new();
         let mut following = Vec::new();
         let mut unneeded = Vec::new();
         let mut held: Option<Duration> = None;
-        for (mut pending, found) in asked.take().into_iter().zip(found) {
+        for (mut pending, found) in asked.into_iter().zip(found) {
             let turn = self.decide(&mut pending, found, &fence);
             match turn {
-                Turn::Land(outcome) => self.pending.land(&pending, outcome),
+                Turn::Land(outcome) => pending.land(outcome),
                 Turn::LandAndRelease(outcome) => {
-                    self.pending.land(&pending, outcome);
-                    unneeded.push(pending.leg.key);
+                    unneeded.push(pending.key().to_owned());
+                    pending.land(outcome);
                 }
                 Turn::Load(stale) => {
                     pending.leg.flight.set_fence(fence.token, fence.lineage.clone());
                     pending.leg.previous = None;
                     pending.stale = stale;
-                    to_load.legs.push(pending);
+                    to_load.push(pending);
                 }
                 Turn::Follow(seat) => following.push((pending, seat)),
                 Turn::AskAgain(take) => {
                     pending.leg.flight.wait();
                     pending.take = take;
-                    self.pending.legs.push(pending);
+                    self.pending.push(pending);
                 }
                 Turn::WaitFor(left) => {
                     pending.leg.flight.wait();
-                    self.pending.legs.push(pending);
+                    self.pending.push(pending);
                     held = Some(held.map_or(left, |held| held.min(left)));
                 }
             }
         }
-        let unneeded: Vec<_> = unneeded.iter().map(|key| key.key()).collect();
+        let unneeded: Vec<_> = unneeded.iter().map(String::as_str).collect();
         fence.release(&self.region, &unneeded).await;
         self.load_fenced(to_load, &fence).await;
         self.follow(following).await;
@@ -146,17 +147,17 @@ impl<V: Value> GroupTask<V> {
 
     async fn ask(
         &mut self,
-        asked: &Legs<V>,
+        asked: &[Pending<V>],
         take: TakeLease,
     ) -> Result<(crate::lineage::Lineage, Vec<BegunKey>)> {
         let shared = self.region.shared();
         let moment = shared.flights.start();
-        for pending in &asked.legs {
+        for pending in asked {
             pending.leg.flight.begin(moment);
         }
         let terms = LeaseTerms { token: self.token, duration: self.region.resolved().lease, take };
-        let begun = shared.store.begin(self.region.region_path(), &asked.keys(), terms).await?;
-        if begun.keys.len() != asked.legs.len() {
+        let begun = shared.store.begin(self.region.region_path(), &keys(asked), terms).await?;
+        if begun.keys.len() != asked.len() {
             return Err(Error::new(ErrorKind::Protocol, "the store answered for other keys"));
         }
         Ok((begun.lineage, begun.keys))
@@ -190,7 +191,7 @@ impl<V: Value> GroupTask<V> {
     }
 
     fn decode(&self, pending: &Pending<V>, entry: &Entry) -> Option<Arc<V>> {
-        self.region.decode(pending.leg.key.key(), entry).map(Arc::new)
+        self.region.decode(pending.key(), entry).map(Arc::new)
     }
 
     /// Lands flights with what the earlier ones bring that still hold their leases.
@@ -198,21 +199,21 @@ impl<V: Value> GroupTask<V> {
         for (pending, seat) in following {
             self.region.shared().counters.joined_loads.add(1);
             tokio::select! {
-                outcome = seat.outcome() => self.pending.land(&pending, outcome),
+                outcome = seat.outcome() => pending.land(outcome),
                 // Nobody waits for this flight any more; it lands when the task ends.
-                () = self.group.abandoned() => self.pending.legs.push(pending),
+                () = self.group.abandoned() => self.pending.push(pending),
             }
         }
     }
 
     /// Loads and fills; gives up if nobody waits any more.
-    async fn load_fenced(&mut self, legs: Legs<V>, fence: &Fence) {
-        if legs.legs.is_empty() {
+    async fn load_fenced(&mut self, legs: Vec<Pending<V>>, fence: &Fence) {
+        if legs.is_empty() {
             return;
         }
         let counters = &self.region.shared().counters;
         counters.loads.add(1);
-        let keys = legs.owned_keys();
+        let keys = owned_keys(&legs);
         let lease = self.region.resolved().lease;
         let loaded = {
             let loading = limited(self.deadline, self.loader.load(keys.clone()));
@@ -231,8 +232,9 @@ impl<V: Value> GroupTask<V> {
             Some(result) => {
                 counters.load_failures.add(1);
                 fence.release(&self.region, &names).await;
-                let error = result.err();
-                legs.fail(&error.unwrap_or_else(|| Error::new(ErrorKind::Load, "bad load")));
+                let too_few = || Error::new(ErrorKind::Load, "the load answered for other keys");
+                let error = result.err().unwrap_or_else(too_few);
+                legs.into_iter().for_each(|pending| pending.fail(&error));
             }
             None => {
                 fence.release(&self.region, &names).await;
@@ -241,12 +243,12 @@ impl<V: Value> GroupTask<V> {
         }
     }
 
-    async fn fill(&mut self, mut legs: Legs<V>, values: Vec<Option<V>>, fence: &Fence) {
+    async fn fill(&mut self, legs: Vec<Pending<V>>, values: Vec<Option<V>>, fence: &Fence) {
         let mut encoded = Vec::with_capacity(values.len());
         let mut unfilled = Vec::new();
         let mut outcomes = Vec::with_capacity(values.len());
-        for (pending, value) in legs.legs.iter().zip(values) {
-            let key = pending.leg.key.key();
+        for (pending, value) in legs.iter().zip(values) {
+            let key = pending.key();
             let bytes = value.as_ref().map(|value| self.region.codec().encode(key, value));
             outcomes.push(match bytes {
                 Some(Ok(bytes)) => {
@@ -265,33 +267,44 @@ impl<V: Value> GroupTask<V> {
         }
         fence.fill(&self.region, &encoded).await;
         fence.release(&self.region, &unfilled).await;
-        for (pending, outcome) in legs.take().into_iter().zip(outcomes) {
-            self.pending.land(&pending, outcome);
+        for (pending, outcome) in legs.into_iter().zip(outcomes) {
+            pending.land(outcome);
         }
     }
 
     /// Loads without the store: the values go to their callers alone.
-    async fn load_unfenced(&mut self, mut legs: Legs<V>) {
+    async fn load_unfenced(&mut self, legs: Vec<Pending<V>>) {
         let counters = &self.region.shared().counters;
         counters.loads.add(1);
-        let loading = limited(self.deadline, self.loader.load(legs.owned_keys()));
+        let loading = limited(self.deadline, self.loader.load(owned_keys(&legs)));
         let loaded = tokio::select! {
             loaded = loading => loaded,
             () = self.group.abandoned() => return,
         };
         match loaded {
             Ok(values) => {
-                for (pending, value) in legs.take().into_iter().zip(values) {
-                    let value = value.map(|value| Arc::new(value) as Arc<dyn Any + Send + Sync>);
-                    self.pending.land(&pending, Ok(value));
+                for (pending, value) in legs.into_iter().zip(values) {
+                    pending.land(value.map_or(Ok(None), |value| landed(Arc::new(value))));
                 }
             }
             Err(error) => {
                 counters.load_failures.add(1);
-                legs.land_all(&Err(error));
+                land_all(legs, &error);
             }
         }
     }
+}
+
+fn keys<V>(legs: &[Pending<V>]) -> Vec<&str> {
+    legs.iter().map(Pending::key).collect()
+}
+
+fn owned_keys<V>(legs: &[Pending<V>]) -> Vec<String> {
+    legs.iter().map(|pending| pending.key().to_owned()).collect()
+}
+
+fn land_all<V>(legs: Vec<Pending<V>>, error: &Error) {
+    legs.into_iter().for_each(|pending| pending.land(Err(error.clone())));
 }
 
 fn landed<V: Value>(value: Arc<V>) -> Outcome {
