@@ -16,6 +16,7 @@ use crate::handle::RegionHandle;
 use crate::policy::Policy;
 use crate::region::Region;
 use crate::store::Store;
+use crate::testing::{Method, Recorder};
 
 /// No case waits longer than this for anything.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -92,4 +93,14 @@ pub(super) async fn joined(call: JoinHandle<Result<u32>>) -> Result<u32> {
 
 pub(super) async fn get(region: &RegionHandle) -> Option<u32> {
     region.get::<u32>("k").await.unwrap().map(|value| *value)
+}
+
+/// Waits until the store was asked to `begin` so many times.
+pub(super) async fn begun<S>(recorder: &Recorder<S>, times: u64) {
+    within(async {
+        while recorder.count(Method::Begin) < times {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
