@@ -36,6 +36,7 @@ enum Flaw {
     CountsStale,
     FirstPageOnly,
     ClockStands,
+    ValuesComeBack,
 }
 
 #[derive(Clone)]
@@ -222,12 +223,18 @@ impl Harness for Flawed {
         self.1.advance(by);
     }
 
-    async fn lose_all(&self, _: &Broken) -> Able {
-        Able::No
+    async fn lose_all(&self, store: &Broken) -> Able {
+        if self.0 != Flaw::ValuesComeBack {
+            store.store.flush();
+        }
+        Able::Yes
     }
 
-    async fn lose_incarnations(&self, _: &Broken, _: &RegionPath) -> Able {
-        Able::No
+    async fn lose_incarnations(&self, store: &Broken, region: &RegionPath) -> Able {
+        if self.0 != Flaw::ValuesComeBack {
+            store.store.lose(region, region_memory::Loss::Incarnations);
+        }
+        Able::Yes
     }
 
     async fn hold_replica(&self, store: &Broken) -> Able {
@@ -281,4 +288,5 @@ bites! {
     CountsStale: listing::counting_counts_the_fresh;
     FirstPageOnly: listing::scanning_pages_through_all;
     ClockStands: lifetimes::the_clock_goes_forward;
+    ValuesComeBack: sharing::losing_all_is_a_miss, sharing::losing_incarnations_is_a_miss;
 }
