@@ -1,4 +1,4 @@
-//! Loads through a [`RegionCache`] over the store.
+//! Loads through a [`RegionCache`](crate::RegionCache) over the store.
 
 use std::convert::Infallible;
 use std::io;
