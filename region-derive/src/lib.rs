@@ -54,14 +54,14 @@ use syn::{DeriveInput, ItemFn, parse_macro_input};
 /// | `no_id` | there is one region of this type in its parent, not one for each id |
 /// | `constructor = "path_of"` | another name for the generated `path`; for an enum, a suffix |
 /// | `crate = "cache"` | where the facade is, if not at `::region_cache` |
-/// | `ttl`, `region_ttl`, `stale_for`, `load_timeout`, `lease` `= "1h30m"` | the [`Policy`] settings of these names; units `ms`, `s`, `m`, `h`, `d` |
+/// | `ttl`, `region_ttl`, `stale_for`, `load_timeout`, `lease` `= "1h30m"` | the `Policy` settings of these names; units `ms`, `s`, `m`, `h`, `d` |
 /// | `no_ttl`, `no_region_ttl`, `no_load_timeout` | likewise |
 /// | `on_update = "reset"` or `"keep"` | whether a write starts the region's timeout again |
 /// | `read_from = "primary"` or `"replica"` | where reads go |
 /// | `on_outage = "miss"` or `"error"` | what reads do when the store cannot be asked |
 /// | `serializer = Json` | an expression for the serializer |
 /// | `version = 3` | the version of the value's meaning |
-/// | `policy = function` | a function that returns the whole [`Policy`], in place of single settings |
+/// | `policy = function` | a function that returns the whole `Policy`, in place of single settings |
 ///
 /// # On fields
 ///
@@ -83,8 +83,6 @@ use syn::{DeriveInput, ItemFn, parse_macro_input};
 /// An implementation of `Regioned`, and `path`: a function of exactly the ancestors' ids, the
 /// outermost first, and the own one. With `#[region(parent)]` it is a constant of a function type,
 /// which is called the same way. `Region::ids_of::<Project>()` lists the ids under a parent.
-///
-/// [`Policy`]: https://docs.rs/region-cache/latest/region_cache/struct.Policy.html
 #[proc_macro_derive(Regioned, attributes(region))]
 pub fn derive_regioned(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
