@@ -226,6 +226,7 @@ macro_rules! __conformance_cases {
         $crate::__conformance_cases!(@topic $callback, $argument, sharing:
             clients_see_each_other
             pushes_cover_every_change
+            own_changes_do_not_silence_pushes
             losing_all_is_a_miss
             losing_incarnations_is_a_miss
             own_changes_are_seen_in_replicas);

@@ -101,6 +101,18 @@ impl Lineage {
         own.map(|own| Self { trees, own, soft })
     }
 
+    /// The lineage of a region, with a mark of the `soft` ids that the store made in its own way: equal
+    /// while they are, different once one has changed. `None` if there are no `trees`.
+    #[must_use]
+    pub fn with_soft_mark(
+        trees: impl IntoIterator<Item = Incarnation>,
+        own: Incarnation,
+        soft_mark: u64,
+    ) -> Option<Self> {
+        let trees: SmallVec<_> = trees.into_iter().collect();
+        (!trees.is_empty()).then_some(Self { trees, own, soft: soft_mark })
+    }
+
     /// Whether what was stored under `other` is valid under this lineage.
     #[must_use]
     pub fn same_life(&self, other: &Self) -> bool {

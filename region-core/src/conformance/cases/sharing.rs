@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 
-use super::super::fixture::{Fixture, path, put};
+use super::super::fixture::{Fixture, SHORT, path, put};
 use super::super::{Able, Harness};
 use crate::path::RegionPath;
 use crate::store::{Event, EventStream, Op, ReadFrom, Store, Verb};
@@ -34,7 +34,8 @@ fn covers(event: &Event, region: &RegionPath) -> bool {
     }
 }
 
-async fn assert_pushed(events: &mut EventStream, region: &str, what: &str) {
+/// Whether a push for `region` comes in time.
+async fn is_pushed_within(limit: Duration, events: &mut EventStream, region: &str) -> bool {
     let region = path(region);
     let pushed = async {
         while let Some(event) = events.next().await {
@@ -44,24 +45,35 @@ async fn assert_pushed(events: &mut EventStream, region: &str, what: &str) {
         }
         false
     };
-    let pushed = tokio::time::timeout(PUSH_LIMIT, pushed).await;
-    assert!(matches!(pushed, Ok(true)), "no push for {region} after {what}");
+    matches!(tokio::time::timeout(limit, pushed).await, Ok(true))
 }
 
-/// Where there are pushes, each change is pushed to other clients, for every region it concerns.
+async fn assert_pushed(events: &mut EventStream, region: &str, what: &str) {
+    assert!(
+        is_pushed_within(PUSH_LIMIT, events, region).await,
+        "no push for {region} after {what}"
+    );
+}
+
+/// Where there are pushes, each change of what a client has read is pushed to it.
 pub async fn pushes_cover_every_change<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
-    let Some(mut events) = f.client().await.store.events() else {
+    let reader = f.client().await;
+    let Some(mut events) = reader.store.events() else {
         assert!(f.store.events().is_none(), "all clients have pushes, or none");
         return;
     };
+    reader.read("r.a", &["k"]).await;
     f.set("r.a", "k", "1").await;
     assert_pushed(&mut events, "r.a", "birth").await;
+    reader.read("r.a", &["k"]).await;
     f.set("r.a", "k", "2").await;
     assert_pushed(&mut events, "r.a", "a put").await;
+    reader.read("r.a", &["k"]).await;
     f.apply("r.a", &[Op::Remove { key: "k" }]).await;
     assert_pushed(&mut events, "r.a", "a removal").await;
     let fence = f.lease("r.a", "k").await;
+    reader.read("r.a", &["k"]).await;
     assert!(f.fill("r.a", "k", "3", &fence).await);
     assert_pushed(&mut events, "r.a", "a fill").await;
     for (ended, verb) in [
@@ -73,9 +85,28 @@ pub async fn pushes_cover_every_change<H: Harness>(harness: &H) {
         ("r.a.below", Verb::Touch),
     ] {
         f.set("r.a", "k", "x").await;
-        let mut events = f.client().await.store.events().unwrap_or_else(|| panic!("as before"));
+        let reader = f.client().await;
+        let mut events = reader.store.events().unwrap_or_else(|| panic!("as before"));
+        reader.read("r.a", &["k"]).await;
         f.end(ended, verb).await;
         assert_pushed(&mut events, "r.a", &format!("{verb:?} of {ended}")).await;
+    }
+}
+
+/// A reader's own changes end its trust too, or leave it told of what others do later.
+pub async fn own_changes_do_not_silence_pushes<H: Harness>(harness: &H) {
+    let f = Fixture::new(harness).await;
+    let other = f.client().await;
+    let Some(mut events) = f.store.events() else { return };
+    f.set("r.a", "k", "1").await;
+    for round in ["once", "again"] {
+        assert_eq!(f.get("r.a", "k").await.as_deref(), Some("1"), "{round}");
+        f.set("r.a", "k", "mine").await;
+        let own = is_pushed_within(SHORT, &mut events, "r.a").await;
+        other.set("r.a", "k", "theirs").await;
+        let others = own || is_pushed_within(SHORT, &mut events, "r.a").await;
+        assert!(others, "no push after an own change and another's, {round}");
+        f.set("r.a", "k", "1").await;
     }
 }
 

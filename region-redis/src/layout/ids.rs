@@ -1,0 +1,184 @@
+//! The `i` key: a region's incarnations and when it expired.
+
+use region_core::{Incarnation, Lineage};
+
+/// `tree` and `own`.
+const IDS: usize = 16;
+
+/// And `soft`, once the region has expired.
+const SOFT_END: usize = 24;
+
+/// From and to, in microseconds.
+const INTERVAL: usize = 14;
+
+/// The most intervals of expirations that a region remembers.
+const MAX_INTERVALS: usize = 4;
+
+/// A random id.
+type Id = [u8; 8];
+
+/// The first bytes of a digest of the `soft` ids along a path.
+pub(crate) type Mark = [u8; 8];
+
+/// What an `i` key holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ids {
+    tree: Id,
+    own: Id,
+    /// Zeros: never expired in this life.
+    soft: Id,
+    /// Expirations seen as one, from and to, in microseconds by the server's clock.
+    expirations: Vec<(u64, u64)>,
+}
+
+impl Ids {
+    /// Reads an `i` key; `None` if it is not one: the region is not born.
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
+        let extra = bytes.len().checked_sub(SOFT_END);
+        let intervals = match extra {
+            None if bytes.len() == IDS => 0,
+            Some(extra) if extra % INTERVAL == 0 => extra / INTERVAL,
+            _ => return None,
+        };
+        if bytes.len() != IDS && !(1..=MAX_INTERVALS).contains(&intervals) {
+            return None;
+        }
+        let intervals = bytes.get(SOFT_END..).unwrap_or_default().chunks_exact(INTERVAL);
+        Some(Self {
+            tree: id_at(bytes, 0)?,
+            own: id_at(bytes, 8)?,
+            soft: id_at(bytes, IDS).unwrap_or_default(),
+            expirations: intervals
+                .map(|interval| (number(&interval[..7]), number(&interval[7..])))
+                .collect(),
+        })
+    }
+}
+
+/// The ids along a path, from the root down to a region.
+#[derive(Clone, Debug)]
+pub(crate) struct Path(Vec<Ids>);
+
+impl Path {
+    /// The path whose `i` keys hold `values`; `None` if one of them is not born.
+    pub(crate) fn parse<'v>(values: impl IntoIterator<Item = Option<&'v [u8]>>) -> Option<Self> {
+        let path: Option<Vec<_>> = values.into_iter().map(|value| Ids::parse(value?)).collect();
+        path.filter(|path| !path.is_empty()).map(Self)
+    }
+
+    pub(crate) fn lineage(&self) -> Option<Lineage> {
+        let id = |id: [u8; 8]| Incarnation::from_bits(u64::from_le_bytes(id));
+        let trees = self.0.iter().map(|ids| id(ids.tree));
+        let mark = self.mark().map_or(0, u64::from_le_bytes);
+        Lineage::with_soft_mark(trees, id(self.0.last()?.own), mark)
+    }
+
+    /// Whether a hash's stamp begins with the life of the path's last region, and what follows.
+    pub(crate) fn strip_life<'s>(&self, stamp: &'s [u8]) -> Option<&'s [u8]> {
+        let mut rest = self.strip_trees(stamp)?;
+        rest = rest.strip_prefix(&self.0.last()?.own)?;
+        Some(rest)
+    }
+
+    /// As [`strip_life`](Self::strip_life), of the trees alone.
+    pub(crate) fn strip_trees<'s>(&self, stamp: &'s [u8]) -> Option<&'s [u8]> {
+        self.0.iter().try_fold(stamp, |rest, ids| rest.strip_prefix(&ids.tree))
+    }
+
+    /// The mark that entries put at this moment carry; `None` if nothing on the path has expired.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        if self.0.iter().all(|ids| ids.expirations.is_empty()) {
+            return None;
+        }
+        let mut digest = sha1_smol::Sha1::new();
+        self.0.iter().for_each(|ids| digest.update(&ids.soft));
+        let digest = digest.digest().bytes();
+        digest.first_chunk().copied()
+    }
+
+    /// When the first expiration was that an entry put at `put` has not seen, in microseconds.
+    pub(crate) fn first_expiration(&self, put: u64) -> u64 {
+        let first_of = |ids: &Ids| {
+            let unseen = ids.expirations.iter().find(|(_, to)| *to >= put);
+            unseen.map(|(from, _)| put.max(*from))
+        };
+        self.0.iter().filter_map(first_of).min().unwrap_or(put)
+    }
+}
+
+fn id_at(bytes: &[u8], at: usize) -> Option<Id> {
+    bytes.get(at..)?.first_chunk().copied()
+}
+
+/// A number of at most eight bytes, the most significant first.
+pub(super) fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(tree: u8, own: u8, soft: Option<(u8, &[(u8, u8)])>) -> Vec<u8> {
+        let mut bytes = vec![0; 16];
+        (bytes[7], bytes[15]) = (tree, own);
+        if let Some((soft, expirations)) = soft {
+            bytes.extend([0, 0, 0, 0, 0, 0, 0, soft]);
+            for (from, to) in expirations {
+                bytes.extend([0, 0, 0, 0, 0, 0, *from, 0, 0, 0, 0, 0, 0, *to]);
+            }
+        }
+        bytes
+    }
+
+    #[test]
+    fn only_the_lengths_of_the_layout_are_read() {
+        assert!(Ids::parse(&ids(1, 2, None)).is_some());
+        assert!(Ids::parse(&ids(1, 2, Some((3, &[(1, 1)])))).is_some());
+        assert!(Ids::parse(&ids(1, 2, Some((3, &[(1, 1); 4])))).is_some());
+        let odd = [
+            ids(1, 2, Some((3, &[]))),
+            ids(1, 2, Some((3, &[(1, 1); 5]))),
+            Vec::new(),
+            vec![0; 15],
+            vec![0; 17],
+            vec![0; 39],
+        ];
+        for odd in odd {
+            assert_eq!(Ids::parse(&odd), None, "{} bytes", odd.len());
+        }
+    }
+
+    #[test]
+    fn a_path_is_born_when_all_of_it_is() {
+        let born = ids(1, 2, None);
+        assert!(Path::parse([Some(&born[..]), Some(&born[..])]).is_some());
+        assert!(Path::parse([Some(&born[..]), None]).is_none());
+        assert!(Path::parse([]).is_none());
+    }
+
+    #[test]
+    fn the_mark_is_there_once_something_expired() {
+        let plain = ids(1, 2, None);
+        let soft = ids(1, 2, Some((9, &[(5, 5)])));
+        assert_eq!(Path::parse([Some(&plain[..])]).unwrap().mark(), None);
+        let upper = Path::parse([Some(&soft[..]), Some(&plain[..])]).unwrap().mark();
+        let lower = Path::parse([Some(&plain[..]), Some(&soft[..])]).unwrap().mark();
+        assert_ne!(upper, lower);
+        // SHA-1 of 00..09 00..00, the first eight bytes.
+        let golden = sha1_smol::Sha1::from([0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(upper.unwrap(), golden.digest().bytes()[..8]);
+    }
+
+    #[test]
+    fn windows_begin_with_the_first_unseen_expiration() {
+        let root = ids(1, 2, Some((9, &[(10, 20), (50, 50)])));
+        let leaf = ids(1, 2, Some((9, &[(40, 40)])));
+        let path = Path::parse([Some(&root[..]), Some(&leaf[..])]).unwrap();
+        assert_eq!(path.first_expiration(5), 10);
+        assert_eq!(path.first_expiration(15), 15, "within an interval: not too late");
+        assert_eq!(path.first_expiration(30), 40);
+        assert_eq!(path.first_expiration(45), 50);
+        assert_eq!(path.first_expiration(60), 60, "unknown: with the put");
+    }
+}

@@ -1,0 +1,115 @@
+//! The names of keys.
+
+use std::fmt::Write;
+
+use region_core::RegionPath;
+
+/// What every name begins with: the format's version.
+const VERSION: &str = "rc1:";
+
+/// What a region's key holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A string: the region's ids.
+    Ids,
+    /// A hash: the region's entries.
+    Entries,
+    /// A hash: the leases of the region's keys.
+    Leases,
+    /// A hash: the region's children.
+    Children,
+}
+
+impl Kind {
+    const fn letter(self) -> char {
+        match self {
+            Self::Ids => 'i',
+            Self::Entries => 'd',
+            Self::Leases => 'l',
+            Self::Children => 'c',
+        }
+    }
+}
+
+/// Writes names into one buffer, for as many names as a call needs.
+#[derive(Debug, Default)]
+pub(crate) struct NameBuffer(String);
+
+impl NameBuffer {
+    /// The name of the key of the region whose path has the text `path`.
+    pub(crate) fn of(&mut self, kind: Kind, path: &str) -> &str {
+        let root = root_of(path);
+        self.0.clear();
+        // Writing to a string cannot fail.
+        let _ = write!(self.0, "{VERSION}{}{{{root}}}{}", kind.letter(), &path[root.len()..]);
+        &self.0
+    }
+}
+
+/// The name of the set of graves of the root that `path` lies in.
+pub(crate) fn graves(path: &str) -> String {
+    format!("{VERSION}g{{{}}}", root_of(path))
+}
+
+/// What the name of a grave begins with; its id follows.
+pub(crate) fn grave_prefix(path: &str) -> String {
+    format!("{VERSION}x{{{}}}", root_of(path))
+}
+
+/// The name of the count of one connection's writes.
+pub(crate) fn count(connection: u128) -> String {
+    format!("{VERSION}w{{{connection:032x}}}")
+}
+
+/// Which region a pushed key belongs to, and what it holds.
+pub(crate) fn parse(name: &[u8]) -> Option<(Kind, RegionPath)> {
+    let rest = name.strip_prefix(VERSION.as_bytes())?;
+    let (letter, rest) = rest.split_first()?;
+    let kinds = [Kind::Ids, Kind::Entries, Kind::Leases, Kind::Children];
+    let kind = kinds.into_iter().find(|kind| kind.letter() == char::from(*letter))?;
+    let text = std::str::from_utf8(rest).ok()?;
+    let (root, below) = text.strip_prefix('{')?.split_once('}')?;
+    if !below.is_empty() && !below.starts_with('.') {
+        return None;
+    }
+    RegionPath::parse(&format!("{root}{below}")).ok().map(|path| (kind, path))
+}
+
+fn root_of(path: &str) -> &str {
+    path.split_once('.').map_or(path, |(root, _)| root)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(kind: Kind, path: &RegionPath) -> String {
+        NameBuffer::default().of(kind, path.as_str()).to_owned()
+    }
+
+    #[test]
+    fn names_are_those_of_the_layout() {
+        let path = RegionPath::parse("shop.org:42.pro%7Bject:7").unwrap();
+        assert_eq!(name(Kind::Ids, &path), "rc1:i{shop}.org:42.pro%7Bject:7");
+        assert_eq!(name(Kind::Entries, &path), "rc1:d{shop}.org:42.pro%7Bject:7");
+        assert_eq!(name(Kind::Leases, &path), "rc1:l{shop}.org:42.pro%7Bject:7");
+        assert_eq!(name(Kind::Children, &RegionPath::root("shop").unwrap()), "rc1:c{shop}");
+        assert_eq!(graves(path.as_str()), "rc1:g{shop}");
+        assert_eq!(grave_prefix(path.as_str()), "rc1:x{shop}");
+        assert_eq!(count(0xab), "rc1:w{000000000000000000000000000000ab}");
+    }
+
+    #[test]
+    fn names_are_read_back_and_others_are_not() {
+        for text in ["shop", "shop.org:42.x"] {
+            let path = RegionPath::parse(text).unwrap();
+            let read = parse(name(Kind::Entries, &path).as_bytes());
+            assert_eq!(read, Some((Kind::Entries, path)));
+        }
+        for odd in
+            ["", "rc1:", "rc1:i", "rc1:i{}", "rc1:ishop", "rc1:i{a}b", "rc2:i{a}", "rc1:w{a}"]
+        {
+            assert_eq!(parse(odd.as_bytes()), None, "{odd}");
+        }
+    }
+}

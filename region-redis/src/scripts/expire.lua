@@ -1,0 +1,36 @@
+#!lua flags=allow-oom
+-- Makes what a region and all below it hold stale.
+-- KEYS: i, and the writer's count if it is kept.
+-- ARGV: a new `soft`.
+-- Answers the count.
+local now = time()
+
+-- Adds an expiration to those seen so far. The list is bounded: the two that are nearest to each
+-- other become one interval, in which an entry's window begins with its put. That is never too late.
+local function add(intervals)
+  intervals[#intervals + 1] = {now, now}
+  if #intervals <= MAX_INTERVALS then return end
+  local nearest, at = nil, nil
+  for n = 2, #intervals do
+    local gap = intervals[n][1] - intervals[n - 1][2]
+    if not nearest or gap < nearest then nearest, at = gap, n end
+  end
+  intervals[at - 1][2] = intervals[at][2]
+  table.remove(intervals, at)
+end
+
+local ids = call('MGET', KEYS[1])[1]
+if is_born(ids) then
+  local intervals = {}
+  for at = SOFT_END + 1, #ids, INTERVAL do
+    local from, to = struct.unpack('>I7I7', ids, at)
+    intervals[#intervals + 1] = {from, to}
+  end
+  add(intervals)
+  local parts = {sub(ids, 1, IDS), ARGV[1]}
+  for _, interval in ipairs(intervals) do
+    parts[#parts + 1] = struct.pack('>I7I7', interval[1], interval[2])
+  end
+  call('SET', KEYS[1], concat(parts), 'KEEPTTL')
+end
+return count_write(KEYS[2])

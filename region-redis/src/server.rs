@@ -1,0 +1,139 @@
+//! Which server, and as whom.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use redis::{
+    ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo,
+};
+use region_core::{Error, ErrorKind, Result};
+
+/// A server's address, the database on it, and the credentials for it.
+///
+/// As text: `redis://[user][:password@]host[:port][/database]`, or
+/// `unix:///path/to.sock[?db=1&user=..&pass=..]`; `valkey://` and `valkey+unix://` are the same. In
+/// both, what is not plain in a URL is percent-encoded. Printing a server leaves the password out.
+///
+/// ```
+/// use region_redis::Server;
+///
+/// let server = Server::parse("redis://app:secret@cache.internal:6380/2")?;
+/// assert_eq!(server.to_string(), "redis://app@cache.internal:6380/2");
+/// # Ok::<(), region_core::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Server {
+    address: Address,
+    settings: RedisConnectionInfo,
+}
+
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Address {
+    Tcp(String, u16),
+    Unix(PathBuf),
+}
+
+impl Server {
+    /// The server at `url`.
+    ///
+    /// # Errors
+    /// When the text is not such a URL, or asks for TLS, which this store does not speak.
+    pub fn parse(url: &str) -> Result<Self> {
+        // The text may hold a password: errors do not repeat it.
+        let refuse = |why: &str| {
+            let message = format!(
+                "not the URL of a server: {why}; write redis://[user][:password@]host[:port][/database] \
+                 or unix:///path/to.sock"
+            );
+            Error::new(ErrorKind::InvalidPolicy, message)
+        };
+        if url.starts_with("rediss:") || url.starts_with("valkeys:") {
+            return Err(refuse("TLS is not supported"));
+        }
+        let info: ConnectionInfo =
+            url.into_connection_info().map_err(|error| refuse(&error.to_string()))?;
+        Self::from_info(&info).ok_or_else(|| refuse("this kind of address is not supported"))
+    }
+
+    fn from_info(info: &ConnectionInfo) -> Option<Self> {
+        let address = match info.addr() {
+            ConnectionAddr::Tcp(host, port) => Address::Tcp(host.clone(), *port),
+            ConnectionAddr::Unix(path) => Address::Unix(path.clone()),
+            _ => return None,
+        };
+        let settings = info
+            .redis_settings()
+            .clone()
+            .set_protocol(ProtocolVersion::RESP3)
+            .set_lib_name("region-cache", env!("CARGO_PKG_VERSION"));
+        Some(Self { address, settings })
+    }
+
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    pub(crate) fn settings(&self) -> &RedisConnectionInfo {
+        &self.settings
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = self.settings.username().unwrap_or_default();
+        let at = if user.is_empty() { "" } else { "@" };
+        match &self.address {
+            Address::Tcp(host, port) if host.contains(':') => {
+                write!(f, "redis://{user}{at}[{host}]:{port}")?;
+            }
+            Address::Tcp(host, port) => write!(f, "redis://{user}{at}{host}:{port}")?,
+            Address::Unix(path) => write!(f, "unix://{user}{at}{}", path.display())?,
+        }
+        match self.settings.db() {
+            0 => Ok(()),
+            database => write!(f, "/{database}"),
+        }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Server({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_read_and_printed_without_the_password() {
+        for (url, printed) in [
+            ("redis://localhost", "redis://localhost:6379"),
+            ("valkey://:secret@127.0.0.1:7000/3", "redis://127.0.0.1:7000/3"),
+            ("redis://us%40er:se%2Fcret@h", "redis://us@er@h:6379"),
+            ("redis://[::1]:7000", "redis://[::1]:7000"),
+            ("unix:///run/redis.sock?db=2&pass=secret", "unix:///run/redis.sock/2"),
+        ] {
+            let server = Server::parse(url).unwrap();
+            assert_eq!(server.to_string(), printed);
+            assert!(!format!("{server:?}").contains("secret"));
+        }
+    }
+
+    #[test]
+    fn other_texts_are_refused_without_repeating_a_password() {
+        for url in [
+            "",
+            "localhost",
+            "http://localhost",
+            "rediss://:secret@localhost",
+            "redis://:secret@h/x",
+        ] {
+            let error = Server::parse(url).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidPolicy, "{url}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+}

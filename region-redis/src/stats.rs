@@ -1,0 +1,49 @@
+use std::sync::atomic::Ordering;
+
+use crate::link::Link;
+use crate::store::Inner;
+
+/// What a [`RedisStore`](crate::RedisStore) has done so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreStats {
+    /// The primary.
+    pub primary: ServerStats,
+    /// The replicas, in the order in which they were given.
+    pub replicas: Vec<ServerStats>,
+    /// Whether invalidations wait for the primary.
+    pub has_queued: bool,
+}
+
+/// What was done with one server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerStats {
+    /// Whether it can be asked now.
+    pub is_up: bool,
+    /// Whether it is behind by no more than the bound on its lag; a primary always is.
+    pub is_recent: bool,
+    /// How often it was tried to connect.
+    pub connects: u64,
+    /// How many calls it has not answered in time.
+    pub timeouts: u64,
+}
+
+impl StoreStats {
+    pub(crate) fn of(inner: &Inner) -> Self {
+        let server = |link: &Link| {
+            let shared = link.shared();
+            ServerStats {
+                is_up: link.is_up(),
+                is_recent: shared.duty.is_recent(&inner.settings),
+                connects: shared.stats.connects.load(Ordering::Relaxed),
+                timeouts: shared.stats.timeouts.load(Ordering::Relaxed),
+            }
+        };
+        Self {
+            primary: server(&inner.primary),
+            replicas: inner.replicas.iter().map(server).collect(),
+            has_queued: inner.recovery.has_queued(),
+        }
+    }
+}

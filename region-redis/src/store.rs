@@ -1,0 +1,228 @@
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use region_core::{
+    Begun, Cursor, EventStream, LeaseTerms, Page, Read, ReadFrom, RegionPath, Result, ScanItem,
+    Segment, Store, Timestamp, Verb, Write, Written,
+};
+use tokio::task::AbortHandle;
+
+use crate::builder::RedisStoreBuilder;
+use crate::duty::{Duty, Sightings};
+use crate::large::LargeEntries;
+use crate::link::Link;
+use crate::pushes::Pushes;
+use crate::reclaimer::Reclaimer;
+use crate::recovery::Recovery;
+use crate::server::Server;
+use crate::settings::{Acknowledgement, Settings};
+use crate::stats::StoreStats;
+
+/// A store on a Redis or Valkey server, shared by all processes that use the same server.
+///
+/// Clones are the same store over the same connections. It keeps its connections in background
+/// tasks of the runtime it was made on, which end with its last clone.
+///
+/// No call takes longer than the limit that the builder sets, whatever the server does: see
+/// [`RedisStoreBuilder`]. A dropped future may leave its command on the way: the server does it
+/// wholly or not at all.
+///
+/// ```no_run
+/// use region_redis::RedisStore;
+///
+/// # async fn run() -> region_core::Result<()> {
+/// let store = RedisStore::connect("redis://localhost").await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct RedisStore(Arc<Inner>);
+
+/// What the clones of a store share.
+pub(crate) struct Inner {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) primary: Link,
+    pub(crate) replicas: Vec<Link>,
+    pub(crate) recovery: Arc<Recovery>,
+    pub(crate) primary_seen: Arc<Sightings>,
+    pub(crate) large: LargeEntries,
+    pub(crate) reclaimer: Reclaimer,
+    pushes: Arc<Pushes>,
+    next_replica: AtomicUsize,
+    reclaiming: parking_lot::Mutex<Option<AbortHandle>>,
+}
+
+impl RedisStore {
+    /// Connects to the primary at `url` (see [`Server`]) with the settings of the
+    /// [builder](Self::builder), none changed.
+    ///
+    /// # Errors
+    /// When the URL is wrong, or the server cannot be reached or refuses.
+    pub async fn connect(url: &str) -> Result<Self> {
+        Self::builder(url)?.connect().await
+    }
+
+    /// Begins a store on the primary at `url` (see [`Server`]).
+    ///
+    /// # Errors
+    /// When the URL is wrong.
+    pub fn builder(url: &str) -> Result<RedisStoreBuilder> {
+        Server::parse(url).map(RedisStoreBuilder::new)
+    }
+
+    pub(crate) fn over(settings: Settings) -> Self {
+        let settings = Arc::new(settings);
+        let pushes = Arc::new(Pushes::new());
+        let recovery = Arc::new(Recovery::new(settings.queue));
+        let primary_seen = Arc::new(Sightings::default());
+        let link = |server: &Server, duty| {
+            Link::open(server.clone(), Arc::clone(&settings), Arc::clone(&pushes), duty)
+        };
+        let duty =
+            Duty::Primary { recovery: Arc::clone(&recovery), primary: Arc::clone(&primary_seen) };
+        let primary = link(&settings.primary, duty);
+        let replica = |server: &Server| {
+            let primary = Arc::clone(&primary_seen);
+            link(server, Duty::Replica { primary, up_to: parking_lot::Mutex::default() })
+        };
+        let replicas = settings.replicas.iter().map(replica).collect();
+        let inner = Arc::new(Inner {
+            primary,
+            replicas,
+            recovery,
+            primary_seen,
+            large: LargeEntries::new(settings.large),
+            reclaimer: Reclaimer::default(),
+            pushes,
+            next_replica: AtomicUsize::new(rand::random::<u16>().into()),
+            reclaiming: parking_lot::Mutex::default(),
+            settings,
+        });
+        if inner.settings.reclaim {
+            *inner.reclaiming.lock() = Some(inner.reclaimer.start(Arc::downgrade(&inner)));
+        }
+        Self(inner)
+    }
+
+    /// The server that all writes go to.
+    #[must_use]
+    pub fn primary(&self) -> &Server {
+        &self.0.settings.primary
+    }
+
+    pub(crate) async fn first_attempt(&self) -> Result<()> {
+        self.0.primary.first_attempt().await
+    }
+
+    /// Ends what `verb` covers, and waits until `replicas` replicas have it, for at most `within`.
+    /// Returns how many are known to have it, which may be less; an invalidation that was queued is
+    /// known to none.
+    ///
+    /// # Errors
+    /// As [`Store::end`]; too few replicas are no error.
+    ///
+    /// # Cancel safety
+    /// What it asked for has happened wholly or not at all.
+    pub async fn end_acknowledged(
+        &self,
+        region: &RegionPath,
+        verb: Verb,
+        replicas: u32,
+        within: Duration,
+    ) -> Result<u32> {
+        let wanted = Acknowledgement { replicas, within };
+        self.0.end_now(region, verb, Some(wanted)).await.map_err(|error| error.on("end", region))
+    }
+
+    /// Frees what invalidations have left behind, now rather than in the background, for all roots
+    /// that this store has written to. Returns how many regions it looked at.
+    ///
+    /// # Errors
+    /// When the server cannot be reached. What was freed stays freed.
+    ///
+    /// # Cancel safety
+    /// It may be dropped at any time, and be begun again by anyone.
+    pub async fn reclaim(&self) -> Result<u64> {
+        self.0.reclaim().await
+    }
+
+    /// What the store has done so far, and whether its servers can be asked.
+    #[must_use]
+    pub fn stats(&self) -> StoreStats {
+        StoreStats::of(&self.0)
+    }
+}
+
+impl Inner {
+    pub(crate) fn next_replica(&self) -> usize {
+        self.next_replica.fetch_add(1, Ordering::Relaxed) % self.replicas.len().max(1)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(reclaiming) = self.reclaiming.lock().take() {
+            reclaiming.abort();
+        }
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore")
+            .field("primary", &self.0.settings.primary)
+            .field("replicas", &self.0.settings.replicas)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for RedisStore {
+    async fn read(&self, region: &RegionPath, keys: &[&str], from: ReadFrom) -> Result<Read> {
+        self.0.read(region, keys, from).await.map_err(|error| error.on("read", region))
+    }
+
+    async fn begin(&self, region: &RegionPath, keys: &[&str], terms: LeaseTerms) -> Result<Begun> {
+        self.0.begin(region, keys, terms).await.map_err(|error| error.on("begin", region))
+    }
+
+    async fn write(&self, region: &RegionPath, write: Write<'_>) -> Result<Written> {
+        self.0.write(region, write).await.map_err(|error| error.on("write", region))
+    }
+
+    async fn end(&self, region: &RegionPath, verb: Verb) -> Result<()> {
+        self.0.end(region, verb).await.map_err(|error| error.on("end", region))
+    }
+
+    async fn scan(
+        &self,
+        region: &RegionPath,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<ScanItem>> {
+        self.0.scan(region, cursor, limit).await.map_err(|error| error.on("scan", region))
+    }
+
+    async fn children(
+        &self,
+        region: &RegionPath,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page<Segment>> {
+        self.0.children(region, cursor, limit).await.map_err(|error| error.on("children", region))
+    }
+
+    async fn len(&self, region: &RegionPath) -> Result<u64> {
+        self.0.len(region).await.map_err(|error| error.on("len", region))
+    }
+
+    fn events(&self) -> Option<EventStream> {
+        Some(self.0.pushes.subscribe())
+    }
+
+    async fn now(&self) -> Result<Timestamp> {
+        self.0.now().await
+    }
+}

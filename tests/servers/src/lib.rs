@@ -1,0 +1,10 @@
+//! Real servers for tests and benchmarks: started on free ports of the loopback interface, killed,
+//! stopped, restarted and cut off.
+
+mod client;
+mod proxy;
+mod server;
+
+pub use client::Reply;
+pub use proxy::Proxy;
+pub use server::{Flavor, TestServer};

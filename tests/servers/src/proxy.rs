@@ -1,0 +1,150 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+/// A way to a server that can be cut, silenced and cut off in the middle of an answer.
+#[derive(Debug)]
+pub struct Proxy {
+    port: u16,
+    faults: Arc<Faults>,
+    accepting: AbortHandle,
+}
+
+#[derive(Debug)]
+struct Faults {
+    /// Nothing passes, in either direction.
+    is_silent: AtomicBool,
+    /// How many more bytes of answers pass before the connection is cut.
+    answer_bytes: AtomicU64,
+    cut: Notify,
+    connections: AtomicU64,
+}
+
+/// No limit.
+const UNLIMITED: u64 = u64::MAX;
+
+impl Proxy {
+    /// Starts a way to the server that listens on `port`.
+    ///
+    /// # Panics
+    /// When there is no free port.
+    pub async fn start(port: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await;
+        let listener = listener.unwrap_or_else(|error| panic!("no free port: {error}"));
+        let own = listener.local_addr().unwrap_or_else(|error| panic!("no address: {error}"));
+        let faults = Arc::new(Faults {
+            is_silent: AtomicBool::new(false),
+            answer_bytes: AtomicU64::new(UNLIMITED),
+            cut: Notify::new(),
+            connections: AtomicU64::new(0),
+        });
+        let accepting = tokio::spawn(accept(listener, port, Arc::clone(&faults))).abort_handle();
+        Self { port: own.port(), faults, accepting }
+    }
+
+    /// Its address as a URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Cuts all connections; new ones are taken.
+    pub fn cut(&self) {
+        self.faults.cut.notify_waiters();
+    }
+
+    /// Lets nothing pass from now on, on any connection.
+    pub fn silence(&self) {
+        self.faults.is_silent.store(true, Ordering::SeqCst);
+    }
+
+    /// Lets everything pass again. What was sent meanwhile on open connections is lost, and they with
+    /// it.
+    pub fn restore(&self) {
+        self.faults.is_silent.store(false, Ordering::SeqCst);
+        self.faults.answer_bytes.store(UNLIMITED, Ordering::SeqCst);
+        self.cut();
+    }
+
+    /// Cuts the connection whose answers pass the next `bytes` bytes, once.
+    pub fn cut_after(&self, bytes: u64) {
+        self.faults.answer_bytes.store(bytes, Ordering::SeqCst);
+    }
+
+    /// How many connections were opened so far.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.faults.connections.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        self.cut();
+    }
+}
+
+async fn accept(listener: TcpListener, port: u16, faults: Arc<Faults>) {
+    while let Ok((client, _)) = listener.accept().await {
+        faults.connections.fetch_add(1, Ordering::SeqCst);
+        let faults = Arc::clone(&faults);
+        tokio::spawn(async move {
+            let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
+            // Without it small answers wait for each other.
+            if client.set_nodelay(true).is_err() || server.set_nodelay(true).is_err() {
+                return;
+            }
+            let (from_client, to_client) = client.into_split();
+            let (from_server, to_server) = server.into_split();
+            tokio::select! {
+                () = pass(from_client, to_server, &faults, Direction::Request) => {}
+                () = pass(from_server, to_client, &faults, Direction::Answer) => {}
+                () = faults.cut.notified() => {}
+            }
+        });
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Direction {
+    Request,
+    Answer,
+}
+
+async fn pass(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    faults: &Faults,
+    direction: Direction,
+) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(len) = from.read(&mut buffer).await {
+        if len == 0 {
+            return;
+        }
+        if faults.is_silent.load(Ordering::SeqCst) {
+            continue;
+        }
+        let mut passing = len;
+        if direction == Direction::Answer {
+            let left = faults.answer_bytes.load(Ordering::SeqCst);
+            if left != UNLIMITED {
+                passing = len.min(usize::try_from(left).unwrap_or(len));
+                faults.answer_bytes.store(left - passing as u64, Ordering::SeqCst);
+            }
+        }
+        if to.write_all(&buffer[..passing]).await.is_err() {
+            return;
+        }
+        if passing < len {
+            faults.answer_bytes.store(UNLIMITED, Ordering::SeqCst);
+            return;
+        }
+    }
+}

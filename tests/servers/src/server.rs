@@ -1,0 +1,289 @@
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::client::{Reply, ask, ask_in};
+
+/// How long a server may take to start, or to follow another.
+const START_LIMIT: Duration = Duration::from_secs(20);
+
+/// How often a server is started on another port when the one it was given has been taken.
+const ATTEMPTS: usize = 5;
+
+/// Which server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavor {
+    /// `redis-server`.
+    Redis,
+    /// `valkey-server`.
+    Valkey,
+}
+
+impl Flavor {
+    fn program(self) -> &'static str {
+        match self {
+            Self::Redis => "redis-server",
+            Self::Valkey => "valkey-server",
+        }
+    }
+
+    /// What installs it on Debian.
+    fn install(self) -> &'static str {
+        match self {
+            Self::Redis => "apt-get install redis-server",
+            Self::Valkey => "apt-get install valkey-server (on Debian 12: from bookworm-backports)",
+        }
+    }
+}
+
+/// A server process of its own, in a folder of its own. Ends with this value.
+#[derive(Debug)]
+pub struct TestServer {
+    flavor: Flavor,
+    port: u16,
+    folder: PathBuf,
+    args: Vec<String>,
+    process: Option<Process>,
+}
+
+impl TestServer {
+    /// Starts a server that keeps nothing on disk.
+    ///
+    /// # Panics
+    /// When the program is not installed (the message says how to install it) or does not start.
+    #[must_use]
+    pub fn start(flavor: Flavor) -> Self {
+        Self::start_with(flavor, &[])
+    }
+
+    /// Starts a server with further arguments.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn start_with(flavor: Flavor, args: &[&str]) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("server-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
+        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let mut server = Self { flavor, port: 0, folder, args, process: None };
+        for _ in 0..ATTEMPTS {
+            server.port = free_port();
+            if server.run() {
+                return server;
+            }
+        }
+        panic!("{} does not start: see {:?}", flavor.program(), server.folder.join("log"));
+    }
+
+    /// Starts a replica of this server and waits until it follows.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start), and when it does not follow in time.
+    #[must_use]
+    pub fn replica(&self) -> Self {
+        let port = self.port.to_string();
+        let replica = Self::start_with(self.flavor, &["--replicaof", "127.0.0.1", &port]);
+        replica.wait_until_following();
+        replica
+    }
+
+    /// Waits until this replica follows its primary.
+    ///
+    /// # Panics
+    /// When it does not in time.
+    pub fn wait_until_following(&self) {
+        wait_for("the replica to follow", || {
+            self.command(&["INFO", "replication"]).text().contains("master_link_status:up")
+        });
+    }
+
+    /// Starts the process on its port; whether it listens.
+    fn run(&mut self) -> bool {
+        let port = self.port.to_string();
+        let mut args: Vec<&str> = vec![self.flavor.program(), "--port", &port];
+        args.extend(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+        args.extend(["--repl-diskless-sync-delay", "0", "--databases", "1000"]);
+        args.extend(["--logfile", "log", "--unixsocket", "socket"]);
+        args.extend(["--enable-debug-command", "yes"]);
+        args.extend(self.args.iter().map(String::as_str));
+        let process = Process::start(&args, &self.folder);
+        let process = self.process.insert(process);
+        let deadline = Instant::now() + START_LIMIT;
+        while Instant::now() < deadline && process.is_running() {
+            match ask(self.port, &[b"PING"]) {
+                // One that wants a password, or is still loading, listens too.
+                Ok(Reply::Bytes(_)) => return true,
+                Ok(Reply::Error(text)) if text.starts_with("NOAUTH") => return true,
+                _ => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
+        self.kill();
+        false
+    }
+
+    /// The port it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its address as a URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// The unix socket it listens on.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join("socket")
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Sends a command and gives back the answer, an error of the server included.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    pub fn command(&self, args: &[&str]) -> Reply {
+        let args: Vec<_> = args.iter().map(|arg| arg.as_bytes()).collect();
+        self.bytes(&args)
+    }
+
+    /// As [`command`](Self::command), with arguments that need not be text.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    pub fn bytes(&self, args: &[&[u8]]) -> Reply {
+        ask(self.port, args).unwrap_or_else(|error| panic!("{}: {error}", self.url()))
+    }
+
+    /// As [`command`](Self::command), in one of the databases.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    pub fn command_in(&self, database: u32, args: &[&str]) -> Reply {
+        let args: Vec<_> = args.iter().map(|arg| arg.as_bytes()).collect();
+        let reply = ask_in(self.port, database, &args);
+        reply.unwrap_or_else(|error| panic!("{}/{database}: {error}", self.url()))
+    }
+
+    /// Kills the process, as a crash does.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Starts the process again, on the same port, with what it finds in its folder.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn restart(&mut self) {
+        self.kill();
+        assert!(self.run(), "{} does not start again: see {:?}", self.url(), self.folder);
+    }
+
+    /// Stops the process: it keeps its connections and takes new ones, but answers nothing.
+    pub fn pause(&self) {
+        if let Some(process) = &self.process {
+            process.signal("STOP");
+        }
+    }
+
+    /// Lets a stopped process go on.
+    pub fn resume(&self) {
+        if let Some(process) = &self.process {
+            process.signal("CONT");
+        }
+    }
+}
+
+/// A server's process, below a shell that kills it when this process ends, however it does.
+#[derive(Debug)]
+struct Process {
+    shell: Child,
+    pid: String,
+}
+
+impl Process {
+    fn start(args: &[&str], folder: &Path) -> Self {
+        const SCRIPT: &str = r#"
+            command -v "$1" >/dev/null || { echo missing; exit; }
+            "$@" </dev/null >/dev/null 2>&1 &
+            echo $!
+            read -r end
+            kill -KILL $!
+        "#;
+        let mut shell = Command::new("sh")
+            .args(["-c", SCRIPT, "sh"])
+            .args(args)
+            .current_dir(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("no shell: {error}"));
+        let mut pid = String::new();
+        if let Some(output) = shell.stdout.take() {
+            let read = BufReader::new(output).read_line(&mut pid);
+            read.unwrap_or_else(|error| panic!("the shell says nothing: {error}"));
+        }
+        let pid = pid.trim().to_owned();
+        if pid == "missing" {
+            let flavor =
+                [Flavor::Redis, Flavor::Valkey].into_iter().find(|f| f.program() == args[0]);
+            let install = flavor.map(Flavor::install).unwrap_or_default();
+            panic!("{} is not installed; install it: {install}", args[0]);
+        }
+        Self { shell, pid }
+    }
+
+    fn is_running(&self) -> bool {
+        self.signal("0")
+    }
+
+    /// Whether there is a process to take the signal.
+    fn signal(&self, signal: &str) -> bool {
+        let args = [format!("-{signal}"), self.pid.clone()];
+        let status = Command::new("kill").args(args).stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.signal("KILL");
+        // The shell ends once nothing can be written to it any more.
+        drop(self.shell.stdin.take());
+        let _ = self.shell.wait();
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.kill();
+        // What is left behind in the temporary folder does no harm.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + START_LIMIT;
+    while !done() {
+        assert!(Instant::now() < deadline, "waited for {what} in vain");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
+    listener.unwrap_or_else(|error| panic!("no free port: {error}")).port()
+}
