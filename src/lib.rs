@@ -54,3 +54,7 @@ pub struct Readme;
 pub use region_derive::{Regioned, cached};
 #[cfg(feature = "memory")]
 pub use region_memory::*;
+#[cfg(feature = "redis")]
+pub use region_redis::{
+    Backoff, OnLostEnd, OnTimeout, RedisStore, RedisStoreBuilder, Server, ServerStats, StoreStats,
+};

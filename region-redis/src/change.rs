@@ -9,9 +9,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::channel::{Again, Channel, Lane, Request, Tracking};
+use crate::clock::Between;
 use crate::commands;
 use crate::layout::{Moment, Path};
 use crate::link::Answered;
+use crate::read::entries;
 use crate::recovery::queue_is_full;
 use crate::reply::{Replies, borrowed, bytes, number};
 use crate::settings::{Acknowledgement, OnLostEnd};
@@ -27,18 +29,20 @@ impl Inner {
         self.reclaimer.note(region);
         let lane = if self.large.any(region, keys) { Lane::Large } else { Lane::Main };
         let request = |channel: &Channel| {
-            one(commands::begin(region, keys, terms, channel.number), lane, Again::Harmless)
+            one(commands::begin(region, keys, terms, &channel.count), lane, Again::Harmless)
         };
         let Answered { values, channel } = self.primary.call(self.deadline(), request).await?;
         let mut replies = Replies::new(&self.primary.shared().server, values).within()?;
         self.recovery.own().written(region, channel.number, replies.number()?);
-        let now = micros(replies.number()?);
+        let now = Between::exactly(micros(replies.number()?));
         let path = self.path(&mut replies)?;
         let stamp = replies.next()?;
         let mut fields = vec![stamp];
         fields.extend(replies.list()?);
         let leases = replies.list()?;
-        let entries = self.judge(region, keys, &path, fields, now);
+        // At one exact moment there is no doubt.
+        let verdicts = self.judge(region, keys, Some(&path), &fields, now).unwrap_or_default();
+        let entries = entries(keys, fields, verdicts);
         let lineage = path.lineage().ok_or_else(|| replies.odd())?;
         let begun = |(entry, lease): (Option<Entry>, &Value)| {
             Some(BegunKey { entry, lease: lease_of(lease)? })
@@ -58,7 +62,7 @@ impl Inner {
         let lane = if self.large.is_large(size) { Lane::Large } else { Lane::Main };
         let request = |channel: &Channel| {
             // A write that may have been done is not done again: others may have written since.
-            one(commands::write(region, &write, channel.number), lane, Again::Unsafe)
+            one(commands::write(region, &write, &channel.count), lane, Again::Unsafe)
         };
         let Answered { values, channel } = self.primary.call(self.deadline(), request).await?;
         let mut replies = Replies::new(&self.primary.shared().server, values);
@@ -68,16 +72,19 @@ impl Inner {
         };
         let mut replies = Replies::new(&self.primary.shared().server, answer).within()?;
         self.recovery.own().written(region, channel.number, replies.number()?);
-        let now = micros(replies.number()?);
-        let deadline = Some(replies.number()?).filter(|deadline| *deadline > 0);
-        let path = replies.list()?;
         let outcomes = replies.list()?;
         if outcomes.len() != write.ops.len() {
             return Err(replies.odd());
         }
-        let path = Path::parse(path.iter().map(borrowed));
-        let moment =
-            path.as_ref().map(|path| Moment::new(path, deadline.map(Timestamp::from_millis), now));
+        let path;
+        let moment = if replies.is_empty() {
+            None
+        } else {
+            let now = Between::exactly(micros(replies.number()?));
+            let deadline = Some(replies.number()?).filter(|deadline| *deadline > 0);
+            path = self.path(&mut replies)?;
+            Some(Moment::new(&path, deadline.map(Timestamp::from_millis), now))
+        };
         let outcomes = write.ops.iter().zip(outcomes);
         let outcomes: Option<Vec<_>> =
             outcomes.map(|(op, outcome)| outcome_of(op, outcome, moment.as_ref())).collect();
@@ -132,7 +139,7 @@ impl Inner {
         let within = wanted.map_or(Duration::ZERO, |wanted| wanted.within);
         let request = |channel: &Channel| {
             let mut commands = Pipeline::with_capacity(2);
-            commands.add_command(commands::end(region, verb, channel.number));
+            commands.add_command(commands::end(region, verb, &channel.count));
             if let Some(wanted) = wanted {
                 // Zero would be without a limit.
                 let limit = within.as_millis().max(1).to_string();

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::error::Failure;
 use crate::identity::Identity;
+use crate::layout;
 use crate::pushes::Pushes;
 use crate::server::Server;
 use crate::settings::Settings;
@@ -52,6 +53,8 @@ pub(crate) enum Again {
 pub(crate) struct Channel {
     /// Names the count of the writes that are sent over this channel.
     pub(crate) number: u128,
+    /// The name of that count.
+    pub(crate) count: String,
     pub(crate) identity: Identity,
     wires: Arc<Wires>,
 }
@@ -78,16 +81,17 @@ impl Channel {
             waiting: OnceCell::new(),
             is_closed: AtomicBool::new(false),
         };
-        Ok(Self { number: rand::random(), identity, wires: Arc::new(wires) })
+        Ok(Self::numbered(identity, Arc::new(wires)))
     }
 
     /// The same connections under a new number.
     pub(crate) fn renumbered(&self) -> Self {
-        Self {
-            number: rand::random(),
-            identity: self.identity.clone(),
-            wires: Arc::clone(&self.wires),
-        }
+        Self::numbered(self.identity.clone(), Arc::clone(&self.wires))
+    }
+
+    fn numbered(identity: Identity, wires: Arc<Wires>) -> Self {
+        let number = rand::random();
+        Self { number, count: layout::count(number), identity, wires }
     }
 
     /// Sends a request by `deadline` and gives back the answers, errors of the server among them.

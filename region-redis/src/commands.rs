@@ -4,17 +4,24 @@ use std::time::Duration;
 
 use redis::Cmd;
 use region_core::{
-    LeaseTerms, Lifetime, Op, Put, RegionPath, RegionTimeout, TakeLease, Verb, When, Write,
+    LeaseTerms, Lifetime, MAX_DEPTH, Op, Put, RegionPath, RegionTimeout, TakeLease, Verb, When,
+    Write,
 };
 
-use crate::layout::{self, Kind, NameBuffer};
+use crate::layout::{Kind, NameBuffer};
 use crate::scripts::{SCRIPTS, Script};
 
 /// The most that is listed in one step: the server does nothing else meanwhile.
 const LARGEST_PAGE: usize = 10_000;
 
-/// Bytes of new ids for one region.
-const IDS: usize = 16;
+/// Bytes of a new id.
+const ID: usize = 8;
+
+/// Bytes of a region's new `tree` and `own`.
+const IDS: usize = 2 * ID;
+
+/// About how long names are.
+const NAME_BYTES: usize = 64;
 
 /// Writes the calls of scripts.
 struct Call {
@@ -24,7 +31,7 @@ struct Call {
 
 impl Call {
     fn new(script: &Script, keys: usize) -> Self {
-        let mut command = Cmd::with_capacity(keys * 2, keys * 96);
+        let mut command = Cmd::with_capacity(keys + 16, (keys + 6) * NAME_BYTES);
         command.arg("EVALSHA").arg(&script.digest).arg(keys);
         Self { command, names: NameBuffer::default() }
     }
@@ -41,17 +48,36 @@ impl Call {
     fn arg(&mut self, arg: impl redis::ToRedisArgs) {
         self.command.arg(arg);
     }
+
+    /// Random bytes: new ids.
+    fn random(&mut self, len: usize) {
+        let mut bytes = [0_u8; MAX_DEPTH * IDS];
+        rand::fill(&mut bytes[..len]);
+        self.arg(&bytes[..len]);
+    }
+
+    /// An id for a grave.
+    fn grave(&mut self) {
+        let digits = |at: u32| b"0123456789abcdefghijklmnopqrstuv"[at as usize % 32];
+        let mut random: u64 = rand::random();
+        let id: [u8; 12] = std::array::from_fn(|_| {
+            let digit = digits((random & 31) as u32);
+            random >>= 5;
+            digit
+        });
+        self.arg(&id[..]);
+    }
 }
 
 /// `MGET` of the ids along the path, and the count of writes.
-pub(crate) fn ids(path: &RegionPath, number: u128) -> Cmd {
-    let mut command = Cmd::with_capacity(path.depth() + 2, (path.depth() + 1) * 96);
+pub(crate) fn ids(path: &RegionPath, count: &str) -> Cmd {
+    let mut command = Cmd::with_capacity(path.depth() + 2, (path.depth() + 1) * NAME_BYTES);
     let mut names = NameBuffer::default();
     command.arg("MGET");
     for prefix in path.prefixes() {
         command.arg(names.of(Kind::Ids, prefix));
     }
-    command.arg(layout::count(number));
+    command.arg(count);
     command
 }
 
@@ -65,15 +91,13 @@ pub(crate) fn entries(path: &RegionPath, keys: &[&str]) -> Cmd {
     command
 }
 
-pub(crate) fn begin(path: &RegionPath, keys: &[&str], terms: LeaseTerms, number: u128) -> Cmd {
-    let depth = path.depth();
-    let mut call = Call::new(&SCRIPTS.begin, depth + 3);
+pub(crate) fn begin(path: &RegionPath, keys: &[&str], terms: LeaseTerms, count: &str) -> Cmd {
+    let mut call = Call::new(&SCRIPTS.begin, path.depth() + 3);
     call.key(Kind::Entries, path.as_str());
     call.key(Kind::Leases, path.as_str());
+    call.arg(count);
     call.path(Kind::Ids, path);
-    call.arg(layout::count(number));
-    call.arg(depth);
-    call.arg(random_ids(depth));
+    call.random(path.depth() * IDS);
     call.arg(&terms.token.to_bits().to_le_bytes()[..]);
     call.arg(millis(terms.duration).max(1));
     call.arg(match terms.take {
@@ -85,51 +109,34 @@ pub(crate) fn begin(path: &RegionPath, keys: &[&str], terms: LeaseTerms, number:
     call.command
 }
 
-pub(crate) fn write(path: &RegionPath, write: &Write<'_>, number: u128) -> Cmd {
-    let depth = path.depth();
-    let mut call = Call::new(&SCRIPTS.write, 4 + 2 * depth);
-    let text = path.as_str();
-    call.key(Kind::Entries, text);
-    call.key(Kind::Leases, text);
-    call.arg(layout::graves(text));
-    call.arg(layout::grave_prefix(text));
+pub(crate) fn write(path: &RegionPath, write: &Write<'_>, count: &str) -> Cmd {
+    let mut call = Call::new(&SCRIPTS.write, 3 + path.depth());
+    call.key(Kind::Entries, path.as_str());
+    call.key(Kind::Leases, path.as_str());
+    call.arg(count);
     call.path(Kind::Ids, path);
-    for ancestor in path.prefixes().take(depth - 1) {
-        call.key(Kind::Children, ancestor);
+    call.random(path.depth() * IDS);
+    call.arg(path.as_str());
+    call.grave();
+    match write.timeout {
+        RegionTimeout::Leave => call.arg("L"),
+        RegionTimeout::Start(after) => call.arg(format!("S{}", millis(after).max(1))),
+        RegionTimeout::Restart(after) => call.arg(format!("R{}", millis(after).max(1))),
     }
-    call.arg(layout::count(number));
-    call.arg(depth);
-    call.arg(random_ids(depth));
-    call.arg(text);
-    call.arg(grave_id());
-    timeout(&mut call, write.timeout);
     guard(&mut call, write);
     write.ops.iter().for_each(|op| operation(&mut call, op));
     call.command
 }
 
-fn timeout(call: &mut Call, timeout: RegionTimeout) {
-    let (mode, after) = match timeout {
-        RegionTimeout::Leave => ("L", Duration::ZERO),
-        RegionTimeout::Start(after) => ("S", after),
-        RegionTimeout::Restart(after) => ("R", after),
-    };
-    call.arg(mode);
-    call.arg(millis(after).max(1));
-}
-
 fn guard(call: &mut Call, write: &Write<'_>) {
-    let Some(guard) = &write.guard else {
-        ["", "", "", "0"].into_iter().for_each(|none| call.arg(none));
-        return;
-    };
+    let Some(guard) = &write.guard else { return call.arg("") };
+    call.arg(guard.keys.len());
     call.arg(guard.lineage.life_bytes());
     match guard.lineage.soft_mark() {
         0 => call.arg(""),
         mark => call.arg(&mark.to_le_bytes()[..]),
     }
     call.arg(&guard.token.to_bits().to_le_bytes()[..]);
-    call.arg(guard.keys.len());
     guard.keys.iter().for_each(|key| call.arg(*key));
 }
 
@@ -143,76 +150,65 @@ fn operation(call: &mut Call, op: &Op<'_>) {
 }
 
 fn put(call: &mut Call, put: &Put<'_>) {
-    call.arg("P");
+    call.arg(match &put.when {
+        When::Always => "P",
+        When::Absent => "B",
+        When::AbsentOrHolding(_) => "H",
+    });
     call.arg(put.key);
-    call.arg(&put.bytes[..]);
-    let (when, held) = match &put.when {
-        When::Always => ("A", &[][..]),
-        When::Absent => ("B", &[][..]),
-        When::AbsentOrHolding(bytes) => ("H", &bytes[..]),
-    };
-    call.arg(when);
-    call.arg(held);
     match put.fresh_for {
         Lifetime::Unlimited => call.arg(""),
         Lifetime::Millis(millis) => call.arg(millis.get()),
     }
     call.arg(millis(put.stale_for));
+    call.arg(&put.bytes[..]);
+    if let When::AbsentOrHolding(held) = &put.when {
+        call.arg(&held[..]);
+    }
 }
 
-pub(crate) fn end(path: &RegionPath, verb: Verb, number: u128) -> Cmd {
+pub(crate) fn end(path: &RegionPath, verb: Verb, count: &str) -> Cmd {
     let text = path.as_str();
-    let depth = path.depth();
     match verb {
         Verb::Invalidate => {
-            let mut call = Call::new(&SCRIPTS.invalidate, 7);
-            for kind in [Kind::Ids, Kind::Entries, Kind::Leases, Kind::Children] {
+            let mut call = Call::new(&SCRIPTS.invalidate, 4);
+            for kind in [Kind::Ids, Kind::Entries, Kind::Leases] {
                 call.key(kind, text);
             }
-            call.arg(layout::graves(text));
-            call.arg(layout::grave_prefix(text));
-            call.arg(layout::count(number));
-            call.arg(random_ids(1));
+            call.arg(count);
+            call.random(IDS);
             call.arg(text);
-            call.arg(grave_id());
+            call.grave();
             call.command
         }
         Verb::Touch => {
-            let mut call = Call::new(&SCRIPTS.touch, 3 * depth + 1);
+            let mut call = Call::new(&SCRIPTS.touch, 3 * path.depth() + 1);
+            call.arg(count);
             for kind in [Kind::Ids, Kind::Entries, Kind::Leases] {
                 call.path(kind, path);
             }
-            call.arg(layout::count(number));
-            call.arg(depth);
-            call.arg(random_ids(depth));
+            call.random(path.depth() * ID);
             call.command
         }
         Verb::Expire => {
             let mut call = Call::new(&SCRIPTS.expire, 2);
             call.key(Kind::Ids, text);
-            call.arg(layout::count(number));
-            call.arg(&rand::random::<[u8; 8]>()[..]);
+            call.arg(count);
+            call.random(ID);
             call.command
         }
     }
 }
 
-/// Reclaims up to `limit` children that the grave `id` of the region `text` holds.
+/// Reclaims up to `limit` children that the grave `id` of the region at `path` holds.
 pub(crate) fn reclaim(path: &RegionPath, id: &str, limit: usize) -> Cmd {
-    let text = path.as_str();
-    let mut call = Call::new(&SCRIPTS.reclaim, path.depth() + 2);
-    call.arg(layout::graves(text));
-    call.arg(layout::grave_prefix(text));
+    let mut call = Call::new(&SCRIPTS.reclaim, path.depth());
     call.path(Kind::Ids, path);
-    call.arg(path.depth());
     call.arg(id);
-    call.arg(text);
+    call.arg(path.as_str());
     // At least two: a single field may be the stamp, which is no child.
     call.arg(limit.max(2));
-    for kind in [Kind::Ids, Kind::Entries, Kind::Leases, Kind::Children] {
-        call.key(kind, text);
-    }
-    call.arg(grave_id());
+    call.grave();
     call.command
 }
 
@@ -221,7 +217,6 @@ pub(crate) fn len(path: &RegionPath, cursor: u64, limit: usize) -> Cmd {
     let mut call = Call::new(&SCRIPTS.len, path.depth() + 1);
     call.key(Kind::Entries, path.as_str());
     call.path(Kind::Ids, path);
-    call.arg(path.depth());
     call.arg(cursor);
     call.arg(limit.max(1));
     call.command
@@ -245,16 +240,6 @@ pub(crate) fn stamp(path: &RegionPath, kind: Kind) -> Cmd {
 /// Asks for the server's time.
 pub(crate) fn time() -> Cmd {
     redis::cmd("TIME")
-}
-
-fn random_ids(regions: usize) -> Vec<u8> {
-    let mut ids = vec![0; regions * IDS];
-    rand::fill(&mut ids[..]);
-    ids
-}
-
-fn grave_id() -> String {
-    format!("{:016x}", rand::random::<u64>())
 }
 
 /// Whole milliseconds, within what the layout's six bytes hold.

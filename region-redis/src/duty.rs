@@ -8,6 +8,7 @@ use region_core::Timestamp;
 use tokio::time::Instant;
 
 use crate::channel::Channel;
+use crate::clock::PrimaryClock;
 use crate::error::Failure;
 use crate::identity::{Pulse, Role};
 use crate::recovery::Recovery;
@@ -27,43 +28,29 @@ pub(crate) enum Duty {
 
 /// What was seen of the primary, and when.
 #[derive(Debug, Default)]
-pub(crate) struct Sightings(Mutex<Seen>);
-
-#[derive(Debug, Default)]
-struct Seen {
+pub(crate) struct Sightings {
     /// Moments at which the primary's history was at least so long.
-    offsets: VecDeque<(Instant, u64)>,
-    /// What its clock showed, and when it was asked.
-    clock: Option<(Timestamp, Instant)>,
+    offsets: Mutex<VecDeque<(Instant, u64)>>,
+    pub(crate) clock: PrimaryClock,
 }
 
 impl Sightings {
-    fn note(&self, asked: Instant, offset: u64, time: Option<Timestamp>) {
-        let mut seen = self.0.lock();
-        if seen.offsets.len() == SIGHTINGS {
-            seen.offsets.pop_front();
+    fn note(&self, asked: Instant, offset: u64) {
+        let mut offsets = self.offsets.lock();
+        if offsets.len() == SIGHTINGS {
+            offsets.pop_front();
         }
         // A shorter history is another one.
-        if seen.offsets.back().is_some_and(|(_, last)| *last > offset) {
-            seen.offsets.clear();
+        if offsets.back().is_some_and(|(_, last)| *last > offset) {
+            offsets.clear();
         }
-        seen.offsets.push_back((asked, offset));
-        if let Some(time) = time {
-            seen.clock = Some((time, asked));
-        }
+        offsets.push_back((asked, offset));
     }
 
     /// The last moment whose history has no more than `offset`.
     fn moment_of(&self, offset: u64) -> Option<Instant> {
-        let seen = self.0.lock();
-        seen.offsets.iter().rev().find(|(_, had)| *had <= offset).map(|(at, _)| *at)
-    }
-
-    /// What the primary's clock shows now, rather too late than too early; `None` if it was never
-    /// seen.
-    pub(crate) fn now(&self) -> Option<Timestamp> {
-        let (time, asked) = self.0.lock().clock?;
-        Some(time.saturating_add(asked.elapsed()))
+        let offsets = self.offsets.lock();
+        offsets.iter().rev().find(|(_, had)| *had <= offset).map(|(at, _)| *at)
     }
 }
 
@@ -79,20 +66,26 @@ impl Duty {
         }
     }
 
+    /// Takes note of what a server's clock shows.
+    pub(crate) fn note_time(&self, time: Timestamp, asked: Instant) {
+        if let Self::Primary { primary, .. } = self {
+            primary.clock.note(time, asked);
+        }
+    }
+
     /// Takes note of a sign of life that was asked for at `asked`.
     pub(crate) fn note(
         &self,
         server: &Server,
         pulse: Pulse,
         asked: Instant,
-        time: Option<Timestamp>,
     ) -> Result<(), Failure> {
         match (self, pulse.role) {
             (Self::Primary { .. }, Role::Replica) => {
                 Err(Failure::unavailable(server, "has become a replica"))
             }
             (Self::Primary { primary, .. }, Role::Primary) => {
-                primary.note(asked, pulse.offset, time);
+                primary.note(asked, pulse.offset);
                 Ok(())
             }
             (Self::Replica { up_to, .. }, Role::Primary) => {
@@ -121,8 +114,9 @@ impl Duty {
 
     /// Forgets what was known of the server behind connections that are gone.
     pub(crate) fn lost(&self) {
-        if let Self::Replica { up_to, .. } = self {
-            *up_to.lock() = None;
+        match self {
+            Self::Primary { primary, .. } => primary.clock.forget(),
+            Self::Replica { up_to, .. } => *up_to.lock() = None,
         }
     }
 }
@@ -137,23 +131,22 @@ mod tests {
         let sightings = Sightings::default();
         assert_eq!(sightings.moment_of(100), None);
         let first = Instant::now();
-        sightings.note(first, 100, Some(Timestamp::from_millis(5000)));
+        sightings.note(first, 100);
         tokio::time::advance(Duration::from_secs(1)).await;
         let second = Instant::now();
-        sightings.note(second, 200, None);
+        sightings.note(second, 200);
         assert_eq!(sightings.moment_of(99), None);
         assert_eq!(sightings.moment_of(199), Some(first));
         assert_eq!(sightings.moment_of(200), Some(second));
-        assert_eq!(sightings.now(), Some(Timestamp::from_millis(6000)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn another_history_is_not_compared() {
         let sightings = Sightings::default();
-        sightings.note(Instant::now(), 100, None);
+        sightings.note(Instant::now(), 100);
         tokio::time::advance(Duration::from_secs(1)).await;
         let second = Instant::now();
-        sightings.note(second, 50, None);
+        sightings.note(second, 50);
         assert_eq!(sightings.moment_of(100), Some(second));
         assert_eq!(sightings.moment_of(49), None);
     }

@@ -131,9 +131,11 @@ impl Keeper {
         };
         let mut answers = within(shared, shared.settings.silence, asking).await?;
         let role = answers.pop().unwrap_or_default();
-        let time = answers.pop().and_then(|time| time_of(&time));
+        if let Some(time) = answers.pop().and_then(|time| time_of(&time)) {
+            shared.duty.note_time(time, asked);
+        }
         let pulse = Pulse::parse(&shared.server, role)?;
-        shared.duty.note(&shared.server, pulse, asked, time)
+        shared.duty.note(&shared.server, pulse, asked)
     }
 }
 

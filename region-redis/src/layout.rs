@@ -5,7 +5,7 @@ mod ids;
 mod names;
 mod stamp;
 
-pub(crate) use entry::Moment;
+pub(crate) use entry::{Moment, Unsure};
 pub(crate) use ids::Path;
-pub(crate) use names::{Kind, NameBuffer, count, grave_prefix, graves, parse};
+pub(crate) use names::{Kind, NameBuffer, count, graves, parse};
 pub(crate) use stamp::deadline_of;

@@ -10,6 +10,7 @@ mod backoff;
 mod builder;
 mod change;
 mod channel;
+mod clock;
 mod commands;
 mod duty;
 mod error;

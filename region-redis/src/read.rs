@@ -1,16 +1,18 @@
 //! Reading and listing.
 
+use bytes::Bytes;
 use redis::{Pipeline, Value};
 use region_core::{
-    Cursor, Entry, Error, ErrorKind, Page, Read, ReadFrom, RegionPath, Result, ScanItem, Segment,
-    Timestamp,
+    Cursor, Entry, Error, ErrorKind, Freshness, Page, Read, ReadFrom, RegionPath, Result, ScanItem,
+    Segment, Timestamp,
 };
 use tokio::time::Instant;
 
 use crate::channel::{Again, Channel, Lane, Request, Tracking};
+use crate::clock::Between;
 use crate::commands;
 use crate::error::Failure;
-use crate::layout::{Kind, Moment, Path, deadline_of};
+use crate::layout::{self, Kind, Moment, Path, Unsure, deadline_of};
 use crate::link::{Answered, Link};
 use crate::reply::{Replies, borrowed, bytes, list, number};
 use crate::store::Inner;
@@ -34,12 +36,28 @@ impl Inner {
         {
             return Ok(read);
         }
-        let read = |channel: &Channel| self.read_request(region, keys, channel.number);
-        let answered = self.ask(region, deadline, read).await?;
-        self.found(region, keys, &answered.0, answered.1, None)
+        let clock = self.primary_seen.clock.now();
+        let read = |channel: &Channel| self.read_request(region, keys, &channel.count, clock);
+        let (ids, mut replies) = self.ask(region, deadline, read).await?;
+        let fields = replies.next_of_type()?.and_then(list).unwrap_or_default();
+        let now = match clock {
+            Some(now) => now,
+            None => Between::exactly(replies.time()?),
+        };
+        let path = Path::parse(ids.iter().map(borrowed));
+        match self.judge(region, keys, path.as_ref(), &fields, now) {
+            Ok(freshness) => Ok(found(keys, path.as_ref(), fields, freshness)),
+            // So near to the end of an entry only the server's own clock decides.
+            Err(Unsure) => {
+                let now = Between::exactly(self.now().await?);
+                let freshness = self.judge(region, keys, path.as_ref(), &fields, now);
+                Ok(found(keys, path.as_ref(), fields, freshness.unwrap_or_default()))
+            }
+        }
     }
 
-    /// What a replica answers; `None` if none can be trusted to show what this process has done.
+    /// What a replica answers; `None` if none can be trusted to show what this process has done, or
+    /// not in time.
     async fn read_replica(
         &self,
         region: &RegionPath,
@@ -47,73 +65,66 @@ impl Inner {
         deadline: Instant,
     ) -> Option<Read> {
         let replica = self.replica()?;
+        // A replica's own clock is not the one that decides.
+        let clock = self.primary_seen.clock.now()?;
         let (number, needed) = self.recovery.own().needed(region);
         // Time is left to ask the primary.
         let half = Instant::now() + deadline.duration_since(Instant::now()) / 2;
-        let answered = replica.call(half, |_| self.read_request(region, keys, number)).await;
-        let Answered { values, .. } = answered
+        let count = layout::count(number);
+        let read = |_: &Channel| self.read_request(region, keys, &count, Some(clock));
+        let Answered { values, .. } = replica
+            .call(half, read)
+            .await
             .inspect_err(|error| tracing::debug!(%error, "a replica is passed over"))
             .ok()?;
-        let (ids, shown) = ids_and_count(&values, region)?;
+        let (ids, shown, rest) = ids_and_count(values, region).ok()?;
         if shown < needed {
             return None;
         }
-        let server = &replica.shared().server;
-        let mut replies = Replies::new(server, values);
-        replies.next().ok()?;
-        self.found(region, keys, &ids, replies, self.primary_seen.now()).ok()
+        let mut replies = Replies::new(&replica.shared().server, rest);
+        let fields = replies.next_of_type().ok()?.and_then(list).unwrap_or_default();
+        let path = Path::parse(ids.iter().map(borrowed));
+        let freshness = self.judge(region, keys, path.as_ref(), &fields, clock).ok()?;
+        Some(found(keys, path.as_ref(), fields, freshness))
     }
 
-    fn read_request(&self, region: &RegionPath, keys: &[&str], number: u128) -> Request {
+    fn read_request(
+        &self,
+        region: &RegionPath,
+        keys: &[&str],
+        count: &str,
+        clock: Option<Between>,
+    ) -> Request {
         let mut pipeline = Pipeline::with_capacity(3);
-        pipeline.add_command(commands::ids(region, number));
+        pipeline.add_command(commands::ids(region, count));
         pipeline.add_command(commands::entries(region, keys));
-        // Last: what has ended by then has ended for the whole answer.
-        pipeline.add_command(commands::time());
+        if clock.is_none() {
+            pipeline.add_command(commands::time());
+        }
         let lane = if self.large.any(region, keys) { Lane::Large } else { Lane::Main };
         Request { commands: pipeline, lane, tracking: Tracking::Read, again: Again::Harmless }
     }
 
-    fn found(
-        &self,
-        region: &RegionPath,
-        keys: &[&str],
-        ids: &[Option<Vec<u8>>],
-        mut replies: Replies<'_>,
-        clock: Option<Timestamp>,
-    ) -> Result<Read> {
-        let fields = replies.next_of_type()?;
-        let now = replies.time()?;
-        let now = clock.unwrap_or(now);
-        let fields = fields.and_then(list).unwrap_or_default();
-        let Some(path) = Path::parse(ids.iter().map(Option::as_deref)) else {
-            return Ok(Read { lineage: None, entries: vec![None; keys.len()] });
-        };
-        let entries = self.judge(region, keys, &path, fields, now);
-        Ok(Read { lineage: path.lineage(), entries })
-    }
-
-    /// The valid ones of the entries found, the stamp first among them.
+    /// Which of the entries found are valid, the stamp first among them; nothing if none is.
     pub(crate) fn judge(
         &self,
         region: &RegionPath,
         keys: &[&str],
-        path: &Path,
-        fields: Vec<Value>,
-        now: Timestamp,
-    ) -> Vec<Option<Entry>> {
-        let mut fields = fields.into_iter();
-        let stamp = fields.next().and_then(bytes);
-        let Some(deadline) = deadline_of(path, stamp.as_deref(), now) else {
-            return vec![None; keys.len()];
+        path: Option<&Path>,
+        fields: &[Value],
+        now: Between,
+    ) -> Result<Verdicts, Unsure> {
+        let (Some(path), Some((stamp, fields))) = (path, fields.split_first()) else {
+            return Ok(Vec::new());
         };
+        let Some(deadline) = deadline_of(path, borrowed(stamp)) else { return Ok(Vec::new()) };
         let moment = Moment::new(path, deadline, now);
-        let judge = |(key, stored): (&&str, Option<Value>)| {
-            let stored = bytes(stored?)?;
+        let judge = |(key, stored): (&&str, &Value)| {
+            let Some(stored) = borrowed(stored) else { return Ok(None) };
             self.large.note(region, key, stored.len());
-            moment.entry(stored)
+            moment.judge(stored)
         };
-        keys.iter().zip(fields.map(Some).chain(std::iter::repeat(None))).map(judge).collect()
+        keys.iter().zip(fields).map(judge).collect()
     }
 
     /// Asks the primary something that begins with [`commands::ids`], and gives back the ids and the
@@ -123,23 +134,24 @@ impl Inner {
         region: &RegionPath,
         deadline: Instant,
         request: impl Fn(&Channel) -> Request,
-    ) -> Result<(Vec<Option<Vec<u8>>>, Replies<'_>)> {
+    ) -> Result<(Vec<Value>, Replies<'_>)> {
         let shared = self.primary.shared();
         for _ in 0..ATTEMPTS {
             let (counted, needed) = self.recovery.own().needed(region);
             let Answered { values, channel } = self.primary.call(deadline, &request).await?;
-            let Some((ids, shown)) = ids_and_count(&values, region) else {
-                // Not the ids, then: an error, or nonsense.
-                let mut replies = Replies::new(&shared.server, values);
-                replies.list()?;
-                return Err(replies.odd());
+            let (ids, shown, rest) = match ids_and_count(values, region) {
+                Ok(found) => found,
+                Err(values) => {
+                    // Not the ids, then: an error, or nonsense.
+                    let mut replies = Replies::new(&shared.server, values);
+                    replies.list()?;
+                    return Err(replies.odd());
+                }
             };
             // What was counted over an earlier channel is covered by the first count of this one.
             let needed = if counted == channel.number { needed } else { 1 };
             if shown >= needed {
-                let mut replies = Replies::new(&shared.server, values);
-                replies.next()?;
-                return Ok((ids, replies));
+                return Ok((ids, Replies::new(&shared.server, rest)));
             }
             tracing::warn!(server = %shared.server, "changes of this process are gone from the server");
             self.recovery.distrust();
@@ -168,7 +180,7 @@ impl Inner {
     ) -> Result<Page<ScanItem>> {
         let cursor = position(cursor)?;
         let request = |channel: &Channel| {
-            let mut request = listing(region, Kind::Entries, cursor, limit, channel.number);
+            let mut request = listing(region, Kind::Entries, cursor, limit, &channel.count);
             request.commands.add_command(commands::time());
             request.lane = Lane::Large;
             request
@@ -177,12 +189,12 @@ impl Inner {
         let stamp = replies.next_of_type()?.and_then(bytes);
         let page = replies.next_of_type()?;
         let now = replies.time()?;
-        let path = Path::parse(ids.iter().map(Option::as_deref));
+        let path = Path::parse(ids.iter().map(borrowed));
         let Some(path) = path else { return Ok(nothing()) };
-        let deadline = deadline_of(&path, stamp.as_deref(), now);
+        let deadline = deadline_of(&path, stamp.as_deref());
         let (Some(deadline), Some(page)) = (deadline, page) else { return Ok(nothing()) };
         let (next, fields) = page_of(page).ok_or_else(|| replies.odd())?;
-        let moment = Moment::new(&path, deadline, now);
+        let moment = Moment::new(&path, deadline, Between::exactly(now));
         let item = |(key, stored): (Vec<u8>, Vec<u8>)| {
             let entry = moment.entry(stored)?;
             Some(ScanItem { key: String::from_utf8(key).ok()?, entry })
@@ -199,11 +211,11 @@ impl Inner {
     ) -> Result<Page<Segment>> {
         let cursor = position(cursor)?;
         let request =
-            |channel: &Channel| listing(region, Kind::Children, cursor, limit, channel.number);
+            |channel: &Channel| listing(region, Kind::Children, cursor, limit, &channel.count);
         let (ids, mut replies) = self.ask(region, self.deadline(), request).await?;
         let stamp = replies.next_of_type()?.and_then(bytes);
         let page = replies.next_of_type()?;
-        let path = Path::parse(ids.iter().map(Option::as_deref));
+        let path = Path::parse(ids.iter().map(borrowed));
         let (Some(path), Some(stamp), Some(page)) = (path, stamp, page) else {
             return Ok(nothing());
         };
@@ -251,24 +263,47 @@ impl Inner {
     }
 }
 
-fn listing(region: &RegionPath, kind: Kind, cursor: u64, limit: usize, number: u128) -> Request {
+fn listing(region: &RegionPath, kind: Kind, cursor: u64, limit: usize, count: &str) -> Request {
     let mut commands = Pipeline::with_capacity(4);
-    commands.add_command(commands::ids(region, number));
+    commands.add_command(commands::ids(region, count));
     commands.add_command(commands::stamp(region, kind));
     commands.add_command(commands::scan(region, kind, cursor, limit));
     Request { commands, lane: Lane::Main, tracking: Tracking::No, again: Again::Harmless }
 }
 
-/// The ids along the path, and the count of writes that the server shows; `None` if the first answer
-/// is something else.
-fn ids_and_count(values: &[Value], region: &RegionPath) -> Option<(Vec<Option<Vec<u8>>>, u64)> {
-    let Value::Array(found) = values.first()? else { return None };
-    let (count, ids) = found.split_last()?;
-    if ids.len() != region.depth() {
-        return None;
+/// The ids along the path, the count of writes that the server shows, and the other answers; all
+/// answers if the first is something else.
+fn ids_and_count(
+    values: Vec<Value>,
+    region: &RegionPath,
+) -> Result<(Vec<Value>, u64, Vec<Value>), Vec<Value>> {
+    match values.first() {
+        Some(Value::Array(found)) if found.len() == region.depth() + 1 => {}
+        _ => return Err(values),
     }
-    let ids = ids.iter().map(|ids| borrowed(ids).map(<[u8]>::to_vec)).collect();
-    Some((ids, number(count).unwrap_or_default()))
+    let mut values = values.into_iter();
+    let Some(Value::Array(mut ids)) = values.next() else { return Err(values.collect()) };
+    let shown = ids.pop().and_then(|count| number(&count)).unwrap_or_default();
+    Ok((ids, shown, values.collect()))
+}
+
+/// For each key that was asked for, whether its entry is valid, and where its bytes begin.
+type Verdicts = Vec<Option<(Freshness, usize)>>;
+
+fn found(keys: &[&str], path: Option<&Path>, fields: Vec<Value>, verdicts: Verdicts) -> Read {
+    Read { lineage: path.and_then(Path::lineage), entries: entries(keys, fields, verdicts) }
+}
+
+/// The entries found valid, the stamp first among the fields.
+pub(crate) fn entries(keys: &[&str], fields: Vec<Value>, verdicts: Verdicts) -> Vec<Option<Entry>> {
+    if verdicts.is_empty() {
+        return vec![None; keys.len()];
+    }
+    let entry = |(stored, verdict): (Value, Option<(Freshness, usize)>)| {
+        let (freshness, at) = verdict?;
+        Some(Entry { bytes: Bytes::from(bytes(stored)?).slice(at..), freshness })
+    };
+    fields.into_iter().skip(1).zip(verdicts).map(entry).collect()
 }
 
 type Fields = Vec<(Vec<u8>, Vec<u8>)>;

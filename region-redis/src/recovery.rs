@@ -7,7 +7,6 @@ use region_core::{Error, ErrorKind, Op, RegionPath, RegionTimeout, Verb, Write};
 use crate::channel::{Channel, first_error};
 use crate::commands;
 use crate::error::Failure;
-use crate::layout;
 use crate::own::{Change, OwnChanges, Verbs};
 use crate::queue::Queue;
 use crate::scripts::SCRIPTS;
@@ -58,7 +57,7 @@ impl Recovery {
         }
         self.replay(server, channel).await?;
         let mut count = Pipeline::with_capacity(1);
-        count.cmd("INCR").arg(layout::count(channel.number));
+        count.cmd("INCR").arg(&channel.count);
         send(server, channel, &count).await?;
         let mut own = self.own.lock();
         own.start(channel.number);
@@ -80,11 +79,11 @@ impl Recovery {
         let mut commands = Vec::new();
         for Change { region, verbs, keys, .. } in recent {
             let ends = verbs.needed().into_iter();
-            commands.extend(ends.map(|verb| commands::end(region, verb, channel.number)));
+            commands.extend(ends.map(|verb| commands::end(region, verb, &channel.count)));
             if !keys.is_empty() {
                 let ops: Vec<_> = keys.iter().map(|key| Op::Remove { key }).collect();
                 let write = Write { ops: &ops, guard: None, timeout: RegionTimeout::Leave };
-                commands.push(commands::write(region, &write, channel.number));
+                commands.push(commands::write(region, &write, &channel.count));
             }
         }
         for batch in commands.chunks(BATCH) {
@@ -105,7 +104,7 @@ impl Recovery {
                 .flat_map(|(region, verbs)| {
                     verbs.needed().into_iter().map(move |verb| (region, verb))
                 })
-                .map(|(region, verb)| commands::end(region, verb, channel.number))
+                .map(|(region, verb)| commands::end(region, verb, &channel.count))
                 .collect();
             send_all(server, channel, &commands).await?;
             self.queue.lock().remove(&batch);

@@ -58,6 +58,11 @@ impl<'s> Replies<'s> {
         Ok(Self::new(self.server, self.list()?))
     }
 
+    /// Whether there are no more.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.values.as_slice().is_empty()
+    }
+
     pub(crate) fn odd(&self) -> region_core::Error {
         Failure::garbled(self.server, "in another form than it should").error
     }

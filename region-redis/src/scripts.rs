@@ -24,16 +24,23 @@ pub(crate) struct Scripts {
 const KEYS: &str = include_str!("scripts/keys.lua");
 const COUNT: &str = include_str!("scripts/count.lua");
 const LINEAGE: &str = include_str!("scripts/lineage.lua");
+const FRESHNESS: &str = include_str!("scripts/freshness.lua");
 const LIFETIMES: &str = include_str!("scripts/lifetimes.lua");
 
 pub(crate) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| Scripts {
-    begin: Script::new(&[KEYS, COUNT, LINEAGE, LIFETIMES], include_str!("scripts/begin.lua")),
-    write: Script::new(&[KEYS, COUNT, LINEAGE, LIFETIMES], include_str!("scripts/write.lua")),
-    invalidate: Script::new(&[KEYS, COUNT], include_str!("scripts/invalidate.lua")),
+    begin: Script::new(
+        &[KEYS, COUNT, LINEAGE, FRESHNESS, LIFETIMES],
+        include_str!("scripts/begin.lua"),
+    ),
+    write: Script::new(
+        &[KEYS, COUNT, LINEAGE, FRESHNESS, LIFETIMES],
+        include_str!("scripts/write.lua"),
+    ),
+    invalidate: Script::new(&[KEYS, COUNT, LINEAGE], include_str!("scripts/invalidate.lua")),
     touch: Script::new(&[KEYS, COUNT, LINEAGE], include_str!("scripts/touch.lua")),
     expire: Script::new(&[KEYS, COUNT, LINEAGE], include_str!("scripts/expire.lua")),
     reclaim: Script::new(&[KEYS, LINEAGE], include_str!("scripts/reclaim.lua")),
-    len: Script::new(&[KEYS, LINEAGE], include_str!("scripts/len.lua")),
+    len: Script::new(&[KEYS, LINEAGE, FRESHNESS], include_str!("scripts/len.lua")),
 });
 
 impl Script {

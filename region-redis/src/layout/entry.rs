@@ -1,11 +1,13 @@
 //! An entry as it is stored: a stamp, then the bytes that were put.
 
+use std::mem::discriminant;
 use std::num::NonZeroU64;
 
 use bytes::Bytes;
 use region_core::{Entry, Freshness, Lifetime, Timestamp};
 
 use super::ids::{Mark, Path, number};
+use crate::clock::Between;
 
 /// Version 1, in the upper half of an entry's first byte.
 const VERSION: u8 = 0x10;
@@ -56,42 +58,60 @@ pub(crate) struct Moment<'p> {
     mark: Option<Mark>,
     /// When the region's timeout is over.
     deadline: Option<Timestamp>,
-    now: Timestamp,
+    now: Between,
 }
 
+/// The moment is not known well enough to tell.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Unsure;
+
 impl<'p> Moment<'p> {
-    pub(crate) fn new(path: &'p Path, deadline: Option<Timestamp>, now: Timestamp) -> Self {
+    pub(crate) fn new(path: &'p Path, deadline: Option<Timestamp>, now: Between) -> Self {
         Self { path, mark: path.mark(), deadline, now }
     }
 
-    /// The entry, if it is valid.
+    /// Whether a stored entry is fresh or stale and where its bytes begin; nothing if it is not
+    /// valid.
+    pub(crate) fn judge(&self, stored: &[u8]) -> Result<Option<(Freshness, usize)>, Unsure> {
+        let Some((stamp, len)) = Stamp::parse(stored) else { return Ok(None) };
+        let freshness = self.freshness(stamp, self.now.latest);
+        if self.now.earliest < self.now.latest {
+            let earlier = self.freshness(stamp, self.now.earliest);
+            if earlier.as_ref().map(discriminant) != freshness.as_ref().map(discriminant) {
+                return Err(Unsure);
+            }
+        }
+        Ok(freshness.map(|freshness| (freshness, len)))
+    }
+
+    /// The entry, if it is valid, as late as it may be.
     pub(crate) fn entry(&self, stored: Vec<u8>) -> Option<Entry> {
         let (stamp, len) = Stamp::parse(&stored)?;
-        let freshness = self.freshness(stamp)?;
+        let freshness = self.freshness(stamp, self.now.latest)?;
         Some(Entry { bytes: Bytes::from(stored).slice(len..), freshness })
     }
 
-    fn freshness(&self, stamp: Stamp) -> Option<Freshness> {
-        let ended = stamp.end.filter(|end| *end <= self.now);
+    fn freshness(&self, stamp: Stamp, now: Timestamp) -> Option<Freshness> {
+        let ended = stamp.end.filter(|end| *end <= now);
         let expired = (stamp.mark != self.mark).then(|| {
             let put = stamp.window.map_or(0, |(put, _)| put);
             Timestamp::from_millis(self.path.first_expiration(put) / 1000)
         });
         let Some(since) = [ended, expired].into_iter().flatten().min() else {
-            return Some(Freshness::Fresh { left: self.left(stamp.end)? });
+            return Some(Freshness::Fresh { left: self.left(stamp.end, now)? });
         };
         let (_, window) = stamp.window?;
         let gone = Timestamp::from_millis(since.as_millis().saturating_add(window));
-        Some(Freshness::Stale { left: self.left(Some(gone))? })
+        Some(Freshness::Stale { left: self.left(Some(gone), now)? })
     }
 
     /// What is left until `end`, or until the region's timeout if that is sooner.
-    fn left(&self, end: Option<Timestamp>) -> Option<Lifetime> {
+    fn left(&self, end: Option<Timestamp>, now: Timestamp) -> Option<Lifetime> {
         let end = [end, self.deadline].into_iter().flatten().min();
         match end {
             None => Some(Lifetime::Unlimited),
             Some(end) => {
-                let left = end.as_millis().checked_sub(self.now.as_millis())?;
+                let left = end.as_millis().checked_sub(now.as_millis())?;
                 NonZeroU64::new(left).map(Lifetime::Millis)
             }
         }
@@ -102,10 +122,15 @@ impl<'p> Moment<'p> {
 mod tests {
     use super::*;
 
-    const NOW: Timestamp = Timestamp::from_millis(1000);
+    const NOW: Between = between(1000, 1000);
+
+    const fn between(earliest: u64, latest: u64) -> Between {
+        let millis = Timestamp::from_millis;
+        Between { earliest: millis(earliest), latest: millis(latest) }
+    }
 
     fn path(expired_at: Option<u8>) -> Path {
-        let mut ids = vec![1; 16];
+        let mut ids = vec![1; 22];
         if let Some(at) = expired_at {
             ids.extend([2; 8]);
             ids.extend([0, 0, 0, 0, 0x0F, 0, at, 0, 0, 0, 0, 0x0F, 0, at]);
@@ -146,6 +171,17 @@ mod tests {
         marked.extend(path.mark().unwrap());
         marked.push(b'x');
         assert_eq!(judge(&path, &marked), Some((true, None)));
+    }
+
+    #[test]
+    fn near_its_end_an_entry_is_only_judged_exactly() {
+        let path = path(None);
+        let until_1001 = b"\x11\0\0\0\0\x03\xE9x";
+        let judge = |now| Moment::new(&path, None, now).judge(until_1001);
+        let fresh = |left| Freshness::Fresh { left: Lifetime::Millis(left) };
+        assert_eq!(judge(between(990, 1000)), Ok(Some((fresh(NonZeroU64::MIN), 7))));
+        assert_eq!(judge(between(990, 1001)), Err(Unsure));
+        assert_eq!(judge(between(1001, 1002)), Ok(None));
     }
 
     #[test]

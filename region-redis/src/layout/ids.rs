@@ -2,11 +2,11 @@
 
 use region_core::{Incarnation, Lineage};
 
-/// `tree` and `own`.
-const IDS: usize = 16;
+/// `tree`, `own`, and when the key expires.
+const IDS: usize = 22;
 
 /// And `soft`, once the region has expired.
-const SOFT_END: usize = 24;
+const SOFT_END: usize = 30;
 
 /// From and to, in microseconds.
 const INTERVAL: usize = 14;
@@ -32,7 +32,8 @@ pub(crate) struct Ids {
 }
 
 impl Ids {
-    /// Reads an `i` key; `None` if it is not one: the region is not born.
+    /// Reads an `i` key; `None` if it is not one: the region is not born. When the key expires is for
+    /// the scripts alone.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let extra = bytes.len().checked_sub(SOFT_END);
         let intervals = match extra {
@@ -120,7 +121,7 @@ mod tests {
     use super::*;
 
     fn ids(tree: u8, own: u8, soft: Option<(u8, &[(u8, u8)])>) -> Vec<u8> {
-        let mut bytes = vec![0; 16];
+        let mut bytes = vec![0; 22];
         (bytes[7], bytes[15]) = (tree, own);
         if let Some((soft, expirations)) = soft {
             bytes.extend([0, 0, 0, 0, 0, 0, 0, soft]);
@@ -140,9 +141,9 @@ mod tests {
             ids(1, 2, Some((3, &[]))),
             ids(1, 2, Some((3, &[(1, 1); 5]))),
             Vec::new(),
-            vec![0; 15],
-            vec![0; 17],
-            vec![0; 39],
+            vec![0; 16],
+            vec![0; 23],
+            vec![0; 45],
         ];
         for odd in odd {
             assert_eq!(Ids::parse(&odd), None, "{} bytes", odd.len());

@@ -51,11 +51,6 @@ pub(crate) fn graves(path: &str) -> String {
     format!("{VERSION}g{{{}}}", root_of(path))
 }
 
-/// What the name of a grave begins with; its id follows.
-pub(crate) fn grave_prefix(path: &str) -> String {
-    format!("{VERSION}x{{{}}}", root_of(path))
-}
-
 /// The name of the count of one connection's writes.
 pub(crate) fn count(connection: u128) -> String {
     format!("{VERSION}w{{{connection:032x}}}")
@@ -95,7 +90,6 @@ mod tests {
         assert_eq!(name(Kind::Leases, &path), "rc1:l{shop}.org:42.pro%7Bject:7");
         assert_eq!(name(Kind::Children, &RegionPath::root("shop").unwrap()), "rc1:c{shop}");
         assert_eq!(graves(path.as_str()), "rc1:g{shop}");
-        assert_eq!(grave_prefix(path.as_str()), "rc1:x{shop}");
         assert_eq!(count(0xab), "rc1:w{000000000000000000000000000000ab}");
     }
 

@@ -1,21 +1,17 @@
 -- Gives birth where needed, reads keys and takes their leases.
--- KEYS: d, l, the i keys from the root down, and the writer's count if it is kept.
--- ARGV: depth, ids for births, token, milliseconds, 'U'nless fresh | 'A'lways | 'E'xtend, keys ...
+-- KEYS: d, l, the count of the client's writes, the i keys from the root down.
+-- ARGV: ids for births, token, milliseconds, 'U'nless fresh | 'A'lways | 'E'xtend, keys ...
 -- Answers: count, time, i values, stamp, entries, leases (0 not taken, 1 granted, or the holder).
-local depth = tonumber(ARGV[1])
 local d, l = KEYS[1], KEYS[2]
-local token, duration, take = ARGV[3], tonumber(ARGV[4]), ARGV[5]
-local i = slice(KEYS, 3, 2 + depth)
-local keys = slice(ARGV, 6, #ARGV)
-local fields = {''}
-for n = 1, #keys do fields[n + 1] = keys[n] end
-
-local now = time()
+local i = slice(KEYS, 4, #KEYS)
+local token, duration, take = ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local keys, fields = slice(ARGV, 5, #ARGV), slice(ARGV, 4, #ARGV)
+fields[1] = ''
 
 -- Removes a lease whose holder never came back, if chance finds one.
 local function sweep_leases()
   local found = call('HRANDFIELD', l, 1, 'WITHVALUES')
-  if found[1] and found[1] ~= '' and struct.unpack('>I6', found[2], 9) <= millis(now) then
+  if found[1] and found[1] ~= '' and struct.unpack('>I6', found[2], 9) <= millis(now()) then
     call('HDEL', l, found[1])
   end
 end
@@ -23,46 +19,43 @@ end
 local path = call('MGET', unpack(i))
 local count = 0
 if not all_born(path) then
-  give_birth(path, i, ARGV[2])
-  count = count_write(KEYS[3 + depth])
+  give_birth(path, i, ARGV[1])
+  count = count_write(KEYS[3])
 end
 local life, mark = life_of(path), mark_of(path)
 local under = life .. mark
 
 local found = hmget(d, fields)
-local is_alive = deadline_of(found[1], life, now)
+local is_alive = read_stamp(found[1], life)
 local held = hmget(l, fields)
 local leases_alive = held[1] == under
 if held[1] and not leases_alive then call('UNLINK', l) end
 
-local untils = millis(now) + duration
 local entries, leases, taken = {}, {}, {}
 for n = 1, #keys do
   local entry = is_alive and found[n + 1]
-  local state = entry and freshness(entry, path, mark, now)
+  local state = entry and freshness(entry, path, mark)
   entries[n] = state and entry or false
   local lease = leases_alive and held[n + 1]
-  local over = not lease or struct.unpack('>I6', lease, 9) <= millis(now)
-  if not over and sub(lease, 1, 8) == token then
+  local left = lease and struct.unpack('>I6', lease, 9) - millis(now()) or 0
+  if left > 0 and sub(lease, 1, 8) == token then
     leases[n] = 1
   elseif state == 'fresh' and take == 'U' then
     leases[n] = 0
-  elseif not over then
-    leases[n] = sub(lease, 1, 8) .. struct.pack('>I6', struct.unpack('>I6', lease, 9) - millis(now))
+  elseif left > 0 then
+    leases[n] = sub(lease, 1, 8) .. struct.pack('>I6', left)
   else
     leases[n] = take == 'E' and 0 or 1
   end
-  if leases[n] == 1 then
-    taken[#taken + 1] = keys[n]
-  end
+  if leases[n] == 1 then taken[#taken + 1] = keys[n] end
 end
 if #taken > 0 then
-  local lease = token .. struct.pack('>I6', untils)
+  local lease = token .. struct.pack('>I6', millis(now()) + duration)
   call('HSET', l, '', under, taken[1], lease)
   for n = 2, #taken do call('HSET', l, taken[n], lease) end
   if call('PTTL', l) < duration then call('PEXPIRE', l, duration) end
   sweep_leases()
   -- A load may take longer than the ids live that were born for it.
-  extend_path(i, {}, math.max(duration, BIRTH_MS / IDS_MARGIN))
+  extend_path(path, i, math.max(duration, BIRTH_MS / IDS_MARGIN), children_of)
 end
-return {count, now, path, found[1] or false, entries, leases}
+return {count, now(), path, found[1] or false, entries, leases}

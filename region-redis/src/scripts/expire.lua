@@ -1,14 +1,13 @@
 #!lua flags=allow-oom
 -- Makes what a region and all below it hold stale.
--- KEYS: i, and the writer's count if it is kept.
+-- KEYS: i, the count of the client's writes.
 -- ARGV: a new `soft`.
 -- Answers the count.
-local now = time()
 
 -- Adds an expiration to those seen so far. The list is bounded: the two that are nearest to each
 -- other become one interval, in which an entry's window begins with its put. That is never too late.
 local function add(intervals)
-  intervals[#intervals + 1] = {now, now}
+  intervals[#intervals + 1] = {now(), now()}
   if #intervals <= MAX_INTERVALS then return end
   local nearest, at = nil, nil
   for n = 2, #intervals do

@@ -1,19 +1,19 @@
--- Who lives: ids, lineage, and whether entries are fresh.
+-- Who lives: the ids along a path, and what the life of a region's entries hangs on.
 local concat, sub, byte, char = table.concat, string.sub, string.byte, string.char
 
-local IDS = 16         -- tree and own
-local SOFT_END = 24    -- and soft, once the region has expired
+local IDS = 22         -- tree, own, and when the key expires
+local SOFT_END = 30    -- and soft, once the region has expired
 local INTERVAL = 14    -- from and to, in microseconds, of expirations seen as one
 local MAX_INTERVALS = 4
-local NO_SOFT = string.rep('\0', 8)
-
-local STAMP = 0x10     -- version 1 of an entry's stamp, in the upper half of its first byte
-local HAS_END, HAS_WINDOW, HAS_MARK = 1, 2, 4
 
 -- The server's time in microseconds; it stands still while a script runs.
-local function time()
-  local now = call('TIME')
-  return now[1] * 1000000 + now[2]
+local clock
+local function now()
+  if not clock then
+    local time = call('TIME')
+    clock = time[1] * 1000000 + time[2]
+  end
+  return clock
 end
 
 local function millis(micros)
@@ -22,9 +22,10 @@ end
 
 local function is_born(ids)
   if not ids then return false end
-  local extra = #ids - SOFT_END
-  return #ids == IDS
-    or extra > 0 and extra % INTERVAL == 0 and extra <= INTERVAL * MAX_INTERVALS
+  local len = #ids
+  if len == IDS then return true end
+  local extra = len - SOFT_END
+  return extra > 0 and extra % INTERVAL == 0 and extra <= INTERVAL * MAX_INTERVALS
 end
 
 local function all_born(path)
@@ -32,24 +33,6 @@ local function all_born(path)
     if not is_born(path[depth]) then return false end
   end
   return true
-end
-
--- The first eight bytes of the digest of the `soft` ids along a path; nothing if none has one.
-local function mark_of(path)
-  local softs, any = {}, false
-  for depth = 1, #path do
-    if #path[depth] > IDS then
-      softs[depth], any = sub(path[depth], IDS + 1, SOFT_END), true
-    else
-      softs[depth] = NO_SOFT
-    end
-  end
-  if not any then return '' end
-  local digest = {}
-  for hex in string.gmatch(sub(redis.sha1hex(concat(softs)), 1, 16), '..') do
-    digest[#digest + 1] = char(tonumber(hex, 16))
-  end
-  return concat(digest)
 end
 
 -- The `tree` ids of the first `depth` regions of a path.
@@ -61,58 +44,32 @@ end
 
 -- What the validity of the region's entries hangs on.
 local function life_of(path)
-  return trees_of(path, #path) .. sub(path[#path], 9, IDS)
+  return trees_of(path, #path) .. sub(path[#path], 9, 16)
 end
 
--- Whether the hash stamped `stamp` was filled in this life, and until when; nil if it is over.
-local function deadline_of(stamp, life, now)
-  if not stamp or sub(stamp, 1, #life) ~= life then return nil end
-  if #stamp == #life then return 'none' end
-  if #stamp ~= #life + 6 then return nil end
-  local deadline = struct.unpack('>I6', stamp, #life + 1)
-  if deadline <= millis(now) then return nil end
-  return deadline
-end
-
--- The moment, in microseconds, of the first expiration of the path that an entry put at `put` has
--- not seen.
-local function first_expiration(path, put)
-  local first
+-- The first eight bytes of the digest of the `soft` ids along a path; nothing if none has one.
+local function mark_of(path)
+  local any = false
+  for depth = 1, #path do any = any or #path[depth] > IDS end
+  if not any then return '' end
+  local softs, digest = {}, {}
   for depth = 1, #path do
-    local ids = path[depth]
-    for at = SOFT_END + 1, #ids, INTERVAL do
-      local from, to = struct.unpack('>I7I7', ids, at)
-      if to >= put then
-        local start = math.max(from, put)
-        if not first or start < first then first = start end
-        break
-      end
-    end
+    local soft = sub(path[depth], IDS + 1, SOFT_END)
+    softs[depth] = soft == '' and string.rep('\0', 8) or soft
   end
-  return first or put
+  for hex in string.gmatch(sub(redis.sha1hex(concat(softs)), 1, 16), '..') do
+    digest[#digest + 1] = char(tonumber(hex, 16))
+  end
+  return concat(digest)
 end
 
--- Whether an entry is 'fresh' or 'stale'; nil if it is not valid any more.
-local function freshness(entry, path, mark, now)
-  local flags = byte(entry, 1)
-  if not flags or flags < STAMP or flags >= STAMP + 8 then return nil end
-  local has_end, has_window, has_mark = flags % 2 == 1, flags % 4 >= 2, flags % 8 >= 4
-  local at = 2
-  if #entry < 1 + (has_end and 6 or 0) + (has_window and 13 or 0) + (has_mark and 8 or 0) then
-    return nil
-  end
-  local ends, put, window
-  if has_end then ends, at = struct.unpack('>I6', entry, at) end
-  if has_window then put, window, at = struct.unpack('>I7I6', entry, at) end
-  local own_mark = has_mark and sub(entry, at, at + 7) or ''
-  local since
-  if ends and ends <= millis(now) then since = ends end
-  if own_mark ~= mark then
-    local expired = put and millis(first_expiration(path, put)) or 0
-    if not since or expired < since then since = expired end
-  end
-  if not since then return 'fresh' end
-  if window and millis(now) < since + window then return 'stale' end
-  return nil
+-- Whether a hash's stamp is of this life; then also until when: nothing, or 1 and when the key
+-- expires, or 2 and when the region's timeout is over.
+local function read_stamp(stamp, life)
+  if not stamp or sub(stamp, 1, #life) ~= life then return false end
+  if #stamp == #life then return true end
+  if #stamp ~= #life + 7 then return false end
+  local kind, at = struct.unpack('>I1I6', stamp, #life + 1)
+  if kind == 2 and at <= millis(now()) then return false end
+  return kind == 1 or kind == 2, kind, at
 end
-

@@ -1,0 +1,115 @@
+//! What the primary's clock shows, without asking it for every read.
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use region_core::Timestamp;
+use tokio::time::Instant;
+
+/// A sample this old is not used any more: the server's clock may have been set since.
+const OLD: Duration = Duration::from_secs(2);
+
+/// The primary's clock, as it was last asked.
+#[derive(Debug, Default)]
+pub(crate) struct PrimaryClock(Mutex<Option<Sample>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    /// What it showed at some moment after `asked` and before `answered`.
+    time: Timestamp,
+    asked: Instant,
+    answered: Instant,
+}
+
+/// Two moments, one not later than what a clock shows, the other not earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Between {
+    pub(crate) earliest: Timestamp,
+    pub(crate) latest: Timestamp,
+}
+
+impl Between {
+    /// Exactly then.
+    pub(crate) fn exactly(time: Timestamp) -> Self {
+        Self { earliest: time, latest: time }
+    }
+}
+
+impl PrimaryClock {
+    /// Takes note of an answer that has just come.
+    pub(crate) fn note(&self, time: Timestamp, asked: Instant) {
+        let sample = Sample { time, asked, answered: Instant::now() };
+        let mut kept = self.0.lock();
+        let is_better =
+            kept.is_none_or(|kept| kept.is_old() || sample.uncertainty() <= kept.uncertainty());
+        if is_better {
+            *kept = Some(sample);
+        }
+    }
+
+    /// What the clock shows now; `None` if it has not been asked lately.
+    pub(crate) fn now(&self) -> Option<Between> {
+        const TRUNCATED: Duration = Duration::from_millis(1);
+        let sample = (*self.0.lock()).filter(|sample| !sample.is_old())?;
+        Some(Between {
+            earliest: sample.time.saturating_add(sample.answered.elapsed()),
+            latest: sample.time.saturating_add(sample.asked.elapsed() + TRUNCATED),
+        })
+    }
+
+    /// Forgets what another server said.
+    pub(crate) fn forget(&self) {
+        *self.0.lock() = None;
+    }
+}
+
+impl Sample {
+    fn is_old(&self) -> bool {
+        self.asked.elapsed() > OLD
+    }
+
+    fn uncertainty(&self) -> Duration {
+        self.answered - self.asked
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn millis(millis: u64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    async fn pass(by: u64) {
+        tokio::time::advance(Duration::from_millis(by)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_true_time_lies_between() {
+        let clock = PrimaryClock::default();
+        assert_eq!(clock.now(), None);
+        let asked = Instant::now();
+        pass(10).await;
+        clock.note(millis(1000), asked);
+        pass(100).await;
+        let now = clock.now().unwrap();
+        assert_eq!((now.earliest, now.latest), (millis(1100), millis(1111)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn quick_answers_are_preferred_while_they_are_young() {
+        let clock = PrimaryClock::default();
+        clock.note(millis(1000), Instant::now());
+        let asked = Instant::now();
+        pass(500).await;
+        clock.note(millis(9000), asked);
+        assert_eq!(clock.now().unwrap().earliest, millis(1500), "the slow answer is not used");
+        pass(1900).await;
+        assert_eq!(clock.now(), None);
+        clock.note(millis(9000), asked);
+        assert_eq!(clock.now().map(|now| now.earliest), None, "asked too long ago");
+        clock.note(millis(9000), Instant::now());
+        assert_eq!(clock.now().unwrap().earliest, millis(9000));
+    }
+}
