@@ -126,11 +126,7 @@ impl Harness for OnServers {
         let Some(replica) = &self.servers().replica else { return Able::No };
         // It follows by another way, which then lets nothing pass any more: it lags, unsaid.
         let proxy = Proxy::start(self.servers().primary.port()).await;
-        let url = proxy.url();
-        let port = url.rsplit_once(':').map(|(_, port)| port).unwrap_or_default();
-        replica.command(&["REPLICAOF", "127.0.0.1", port]);
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        replica.wait_until_following();
+        tokio::task::block_in_place(|| replica.follow(proxy.port()));
         proxy.silence();
         *self.is_spoiled.lock().unwrap_or_else(PoisonError::into_inner) = Some(proxy);
         Able::Yes

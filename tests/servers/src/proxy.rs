@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -23,6 +23,8 @@ struct Faults {
     answer_bytes: AtomicU64,
     cut: Notify,
     connections: AtomicU64,
+    /// The port of the server that new connections lead to.
+    target: AtomicU16,
 }
 
 /// No limit.
@@ -42,8 +44,9 @@ impl Proxy {
             answer_bytes: AtomicU64::new(UNLIMITED),
             cut: Notify::new(),
             connections: AtomicU64::new(0),
+            target: AtomicU16::new(port),
         });
-        let accepting = tokio::spawn(accept(listener, port, Arc::clone(&faults))).abort_handle();
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&faults))).abort_handle();
         Self { port: own.port(), faults, accepting }
     }
 
@@ -51,6 +54,19 @@ impl Proxy {
     #[must_use]
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// The port it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Leads to another server from now on, as an address does after a failover; cuts all
+    /// connections.
+    pub fn redirect(&self, port: u16) {
+        self.faults.target.store(port, Ordering::SeqCst);
+        self.cut();
     }
 
     /// Cuts all connections; new ones are taken.
@@ -90,11 +106,12 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, port: u16, faults: Arc<Faults>) {
+async fn accept(listener: TcpListener, faults: Arc<Faults>) {
     while let Ok((client, _)) = listener.accept().await {
         faults.connections.fetch_add(1, Ordering::SeqCst);
         let faults = Arc::clone(&faults);
         tokio::spawn(async move {
+            let port = faults.target.load(Ordering::SeqCst);
             let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
             // Without it small answers wait for each other.
             if client.set_nodelay(true).is_err() || server.set_nodelay(true).is_err() {

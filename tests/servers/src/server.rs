@@ -92,6 +92,15 @@ impl TestServer {
         replica
     }
 
+    /// Makes this server a replica of the one behind `port`, and waits until it follows.
+    ///
+    /// # Panics
+    /// When it does not follow in time.
+    pub fn follow(&self, port: u16) {
+        self.command(&["REPLICAOF", "127.0.0.1", &port.to_string()]);
+        self.wait_until_following();
+    }
+
     /// Waits until this replica follows its primary.
     ///
     /// # Panics

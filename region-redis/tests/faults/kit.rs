@@ -1,0 +1,155 @@
+//! What the cases are written in.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use region_core::{
+    Entry, Error, Lifetime, Op, Put, ReadFrom, RegionPath, RegionTimeout, Result, Store, When,
+    Write, Written,
+};
+use region_redis::{Backoff, RedisStore, RedisStoreBuilder};
+
+/// The limit on calls in these cases, and what a busy machine may add.
+pub(crate) const LIMIT: Duration = Duration::from_millis(300);
+pub(crate) const SLACK: Duration = Duration::from_millis(700);
+
+/// How long a store may take to come back, backoff included.
+pub(crate) const RECOVERY: Duration = Duration::from_secs(10);
+
+pub(crate) fn path(text: &str) -> RegionPath {
+    RegionPath::parse(text).unwrap()
+}
+
+/// Settings that make faults show soon.
+pub(crate) fn builder(url: &str) -> RedisStoreBuilder {
+    RedisStore::builder(url)
+        .unwrap()
+        .call_timeout(LIMIT)
+        .connect_timeout(LIMIT)
+        .watch(Duration::from_millis(100), LIMIT)
+        .max_lag(Duration::from_secs(2))
+        .backoff(Backoff::new(Duration::from_millis(50), Duration::from_millis(400)).unwrap())
+}
+
+pub(crate) async fn connect(url: &str) -> RedisStore {
+    builder(url).connect().await.unwrap()
+}
+
+pub(crate) async fn set(store: &RedisStore, region: &str, key: &str, value: &str) -> Result<()> {
+    let put = Put {
+        key,
+        bytes: Bytes::copy_from_slice(value.as_bytes()),
+        when: When::Always,
+        fresh_for: Lifetime::Unlimited,
+        stale_for: Duration::ZERO,
+    };
+    let ops = [Op::Put(put)];
+    let write = Write { ops: &ops, guard: None, timeout: RegionTimeout::Leave };
+    let written = store.write(&path(region), write).await?;
+    assert!(matches!(written, Written::Applied(_)), "{written:?}");
+    Ok(())
+}
+
+pub(crate) async fn remove(store: &RedisStore, region: &str, key: &str) -> Result<()> {
+    let ops = [Op::Remove { key }];
+    let write = Write { ops: &ops, guard: None, timeout: RegionTimeout::Leave };
+    store.write(&path(region), write).await.map(drop)
+}
+
+pub(crate) async fn get_from(
+    store: &RedisStore,
+    region: &str,
+    key: &str,
+    from: ReadFrom,
+) -> Result<Option<String>> {
+    let mut read = store.read(&path(region), &[key], from).await?;
+    let entry = read.entries.pop().flatten().filter(Entry::is_fresh);
+    Ok(entry.map(|entry| String::from_utf8(entry.bytes.to_vec()).unwrap()))
+}
+
+pub(crate) async fn get(store: &RedisStore, region: &str, key: &str) -> Result<Option<String>> {
+    get_from(store, region, key, ReadFrom::Primary).await
+}
+
+/// Waits until a call succeeds.
+pub(crate) async fn until_ok<T, F: Future<Output = Result<T>>>(mut call: impl FnMut() -> F) -> T {
+    let deadline = Instant::now() + RECOVERY;
+    loop {
+        match call().await {
+            Ok(value) => return value,
+            Err(error) => assert!(Instant::now() < deadline, "not back: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Waits until something is so.
+pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + RECOVERY;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "waited for {what} in vain");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Fails unless `call` ends within its limit.
+pub(crate) async fn bounded<T>(call: impl Future<Output = T>) -> T {
+    let start = Instant::now();
+    let done = call.await;
+    let taken = start.elapsed();
+    assert!(taken <= LIMIT + SLACK, "a call took {taken:?}");
+    done
+}
+
+/// Tasks that read and write until they are stopped, and check each call's limit.
+pub(crate) struct Load {
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+    is_over: Arc<AtomicBool>,
+    pub(crate) done: Arc<AtomicU64>,
+    pub(crate) failed: Arc<AtomicU64>,
+}
+
+impl Load {
+    pub(crate) fn start(store: &RedisStore, tasks: usize) -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (done, failed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let task = |task: usize| {
+            let (store, is_over) = (store.clone(), Arc::clone(&is_over));
+            let (done, failed) = (Arc::clone(&done), Arc::clone(&failed));
+            tokio::spawn(async move {
+                let region = format!("load.part:{task}");
+                let mut at = 0_u64;
+                while !is_over.load(Ordering::SeqCst) {
+                    at += 1;
+                    match bounded(round(&store, &region, at)).await {
+                        Ok(()) => done.fetch_add(1, Ordering::SeqCst),
+                        Err(_) => failed.fetch_add(1, Ordering::SeqCst),
+                    };
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            })
+        };
+        Self { tasks: (0..tasks).map(task).collect(), is_over, done, failed }
+    }
+
+    /// Ends the load; panics if a task saw a wrong value or waited too long.
+    pub(crate) async fn stop(self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        for task in self.tasks {
+            task.await.unwrap();
+        }
+    }
+}
+
+/// One call: a write, or a read that must not find anything but what this task has written.
+async fn round(store: &RedisStore, region: &str, at: u64) -> Result<(), Error> {
+    if at.is_multiple_of(3) {
+        return set(store, region, "k", &at.to_string()).await;
+    }
+    let found = get(store, region, "k").await?;
+    let found: Option<u64> = found.map(|value| value.parse().unwrap());
+    assert!(found.is_none_or(|found| found <= at), "a value from the future");
+    Ok(())
+}

@@ -1,0 +1,35 @@
+//! Real servers under real faults.
+
+mod connections;
+mod errors;
+mod eviction;
+mod failover;
+mod kit;
+mod layout;
+mod outage;
+mod pushes;
+mod reclaim;
+mod replicas;
+
+/// Runs each case on Redis and on Valkey.
+macro_rules! on_both {
+    ($($case:ident)*) => {
+        mod redis {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    super::$case(servers::Flavor::Redis).await;
+                }
+            )*
+        }
+        mod valkey {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    super::$case(servers::Flavor::Valkey).await;
+                }
+            )*
+        }
+    };
+}
+pub(crate) use on_both;

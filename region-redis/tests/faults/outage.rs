@@ -1,0 +1,245 @@
+//! Servers that are dead, hung or flapping.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use region_core::{ErrorKind, Store, Verb};
+use region_redis::{OnLostEnd, OnTimeout};
+use servers::{Flavor, Proxy, TestServer};
+
+use crate::kit::{LIMIT, Load, bounded, builder, connect, get, path, set, until, until_ok};
+
+crate::on_both! {
+    killed_and_restarted_empty
+    killed_and_restarted_with_an_old_dump
+    stopped_under_load
+    cut_off_in_the_middle_of_answers
+    reset_during_each_operation
+    silent_connections_are_replaced
+    invalidations_are_queued_and_replayed
+    a_full_queue_is_an_error
+    while_down_calls_fail_at_once
+    connections_are_dropped_on_a_timeout
+    scripts_and_data_are_flushed_under_load
+    clients_are_killed_under_load
+    a_store_may_be_made_before_its_server
+}
+
+async fn killed_and_restarted_empty(flavor: Flavor) {
+    let mut server = TestServer::start(flavor);
+    let store = connect(&server.url()).await;
+    set(&store, "r.a", "k", "1").await.unwrap();
+    server.kill();
+    let error = bounded(get(&store, "r.a", "k")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert!(error.can_retry());
+    server.restart();
+    assert_eq!(until_ok(|| get(&store, "r.a", "k")).await, None);
+    set(&store, "r.a", "k", "2").await.unwrap();
+    assert_eq!(get(&store, "r.a", "k").await.unwrap().as_deref(), Some("2"));
+}
+
+/// What the server has forgotten by going back to its last dump, this process has not.
+async fn killed_and_restarted_with_an_old_dump(flavor: Flavor) {
+    let mut server = TestServer::start(flavor);
+    let store = connect(&server.url()).await;
+    for region in ["r.gone", "r.stale", "r.touched.below", "r.touched", "r.set", "r.kept"] {
+        set(&store, region, "k", "old").await.unwrap();
+    }
+    server.command(&["SAVE"]);
+    store.end(&path("r.gone"), Verb::Invalidate).await.unwrap();
+    store.end(&path("r.stale"), Verb::Expire).await.unwrap();
+    store.end(&path("r.touched.below"), Verb::Touch).await.unwrap();
+    set(&store, "r.set", "k", "new").await.unwrap();
+    server.restart();
+    for region in ["r.gone", "r.stale", "r.touched", "r.set"] {
+        assert_eq!(until_ok(|| get(&store, region, "k")).await, None, "{region}");
+    }
+    assert_eq!(get(&store, "r.kept", "k").await.unwrap().as_deref(), Some("old"));
+}
+
+/// Ten seconds of silence: no call exceeds its limit, connections are not heaped up, and the store
+/// comes back by itself.
+async fn stopped_under_load(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let store = connect(&server.url()).await;
+    let load = Load::start(&store, 32);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let before = store.stats().primary.connects;
+    server.pause();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let attempts = store.stats().primary.connects - before;
+    assert!((5..=60).contains(&attempts), "{attempts} attempts in ten seconds");
+    server.resume();
+    until("the store to come back", || store.stats().primary.is_up).await;
+    let done = load.done.load(Ordering::SeqCst);
+    until("calls to succeed", || load.done.load(Ordering::SeqCst) > done + 100).await;
+    load.stop().await;
+}
+
+/// Whatever part of an answer arrives, it is an error or the right answer.
+async fn cut_off_in_the_middle_of_answers(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let proxy = Proxy::start(server.port()).await;
+    let store = connect(&proxy.url()).await;
+    until_ok(|| set(&store, "r.a", "k", "value")).await;
+    for bytes in (0..160).step_by(7) {
+        proxy.cut_after(bytes);
+        // The watch may be what is cut: then nothing is lost.
+        if let Ok(found) = bounded(get(&store, "r.a", "k")).await {
+            assert_eq!(found.as_deref(), Some("value"), "cut after {bytes} bytes");
+        }
+        proxy.restore();
+        assert_eq!(until_ok(|| get(&store, "r.a", "k")).await.as_deref(), Some("value"));
+    }
+}
+
+/// A write whose connection is reset has happened or not; an invalidation is done in the end.
+async fn reset_during_each_operation(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let proxy = Proxy::start(server.port()).await;
+    let store = connect(&proxy.url()).await;
+    for round in 0..20 {
+        let (old, new) = (format!("old {round}"), format!("new {round}"));
+        until_ok(|| set(&store, "r.a", "k", &old)).await;
+        let (written, ()) = tokio::join!(bounded(set(&store, "r.a", "k", &new)), async {
+            tokio::time::sleep(Duration::from_micros(round * 50)).await;
+            proxy.cut();
+        });
+        let found = until_ok(|| get(&store, "r.a", "k")).await.unwrap();
+        match written {
+            Ok(()) => assert_eq!(found, new),
+            Err(error) => {
+                assert!(error.can_retry(), "{error}");
+                assert!(found == new || found == old, "{found}");
+            }
+        }
+        let region = path("r");
+        let ((), ()) = tokio::join!(
+            async { until_ok(|| store.end(&region, Verb::Invalidate)).await },
+            async {
+                tokio::time::sleep(Duration::from_micros(round * 50)).await;
+                proxy.cut();
+            }
+        );
+        assert_eq!(until_ok(|| get(&store, "r.a", "k")).await, None);
+    }
+}
+
+/// A peer that is gone without a word: the connection stays open, and nothing answers.
+async fn silent_connections_are_replaced(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let proxy = Proxy::start(server.port()).await;
+    let store = connect(&proxy.url()).await;
+    set(&store, "r", "k", "1").await.unwrap();
+    proxy.silence();
+    assert!(bounded(get(&store, "r", "k")).await.is_err());
+    until("the watch to notice", || !store.stats().primary.is_up).await;
+    let start = Instant::now();
+    assert_eq!(get(&store, "r", "k").await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert!(start.elapsed() < LIMIT / 2, "at once");
+    proxy.restore();
+    assert_eq!(until_ok(|| get(&store, "r", "k")).await.as_deref(), Some("1"));
+}
+
+async fn invalidations_are_queued_and_replayed(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let proxy = Proxy::start(server.port()).await;
+    let store = builder(&proxy.url()).on_lost_end(OnLostEnd::Queue).connect().await.unwrap();
+    for region in ["r.gone.below", "r.touched", "r.kept"] {
+        set(&store, region, "k", "old").await.unwrap();
+    }
+    proxy.silence();
+    bounded(store.end(&path("r.gone"), Verb::Invalidate)).await.unwrap();
+    bounded(store.end(&path("r.gone"), Verb::Expire)).await.unwrap();
+    bounded(store.end(&path("r.touched.child"), Verb::Touch)).await.unwrap();
+    assert!(store.stats().has_queued);
+    proxy.restore();
+    // The very first answer has to know.
+    assert_eq!(until_ok(|| get(&store, "r.gone.below", "k")).await, None);
+    assert_eq!(get(&store, "r.touched", "k").await.unwrap(), None);
+    assert_eq!(get(&store, "r.kept", "k").await.unwrap().as_deref(), Some("old"));
+    assert!(!store.stats().has_queued);
+}
+
+async fn a_full_queue_is_an_error(flavor: Flavor) {
+    let mut server = TestServer::start(flavor);
+    let builder = builder(&server.url()).on_lost_end(OnLostEnd::Queue).max_queued(1);
+    let store = builder.connect().await.unwrap();
+    server.kill();
+    bounded(store.end(&path("r.a"), Verb::Invalidate)).await.unwrap();
+    bounded(store.end(&path("r.a"), Verb::Touch)).await.unwrap();
+    let error = bounded(store.end(&path("r.b"), Verb::Invalidate)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("queue of invalidations is full"), "{error}");
+}
+
+async fn while_down_calls_fail_at_once(flavor: Flavor) {
+    let mut server = TestServer::start(flavor);
+    let store = connect(&server.url()).await;
+    server.kill();
+    until("the store to notice", || !store.stats().primary.is_up).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let (start, before) = (Instant::now(), store.stats().primary.connects);
+    for _ in 0..1000 {
+        assert_eq!(get(&store, "r", "k").await.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    let attempts = store.stats().primary.connects - before;
+    assert!(attempts <= 20, "calls do not connect: {attempts}");
+}
+
+/// The politeness of the library this one grew from.
+async fn connections_are_dropped_on_a_timeout(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let store = builder(&server.url()).on_timeout(OnTimeout::Drop).connect().await.unwrap();
+    server.pause();
+    let error = bounded(get(&store, "r", "k")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(!store.stats().primary.is_up);
+    let start = Instant::now();
+    assert!(get(&store, "r", "k").await.is_err());
+    assert!(start.elapsed() < LIMIT / 2, "at once");
+    server.resume();
+    until_ok(|| get(&store, "r", "k")).await;
+}
+
+async fn scripts_and_data_are_flushed_under_load(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let store = connect(&server.url()).await;
+    let load = Load::start(&store, 16);
+    for _ in 0..30 {
+        server.command(&["SCRIPT", "FLUSH"]);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        server.command(&["FLUSHALL"]);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(load.failed.load(Ordering::SeqCst), 0, "neither is an error");
+    load.stop().await;
+}
+
+async fn clients_are_killed_under_load(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let store = connect(&server.url()).await;
+    let load = Load::start(&store, 16);
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+        server.command(&["CLIENT", "KILL", "TYPE", "normal"]);
+    }
+    let failed = load.failed.load(Ordering::SeqCst);
+    assert!(failed <= 5 * 16, "only writes on the way fail: {failed}");
+    let done = load.done.load(Ordering::SeqCst);
+    until("calls to succeed", || load.done.load(Ordering::SeqCst) > done + 100).await;
+    load.stop().await;
+}
+
+async fn a_store_may_be_made_before_its_server(flavor: Flavor) {
+    let mut server = TestServer::start(flavor);
+    server.kill();
+    let store = builder(&server.url()).build().unwrap();
+    assert!(bounded(get(&store, "r", "k")).await.is_err());
+    let refused = bounded(builder(&server.url()).connect()).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unavailable);
+    server.restart();
+    assert_eq!(until_ok(|| get(&store, "r", "k")).await, None);
+}

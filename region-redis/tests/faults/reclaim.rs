@@ -1,0 +1,136 @@
+//! Freeing what invalidations leave behind.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use region_core::{LeaseTerms, LeaseToken, Store, TakeLease, Verb};
+use region_redis::RedisStore;
+use servers::{Flavor, TestServer};
+
+use crate::kit::{builder, connect, get, path, set, until};
+
+crate::on_both! {
+    what_is_dead_is_freed_in_the_background
+    what_is_alive_stays
+    another_process_finishes
+    filling_and_reclaiming_do_not_disturb_each_other
+}
+
+fn keys(server: &TestServer) -> Vec<String> {
+    let keys = server.command(&["KEYS", "rc1:*"]);
+    let mut keys: Vec<_> = keys.list().iter().map(servers::Reply::text).collect();
+    keys.retain(|name| !name.starts_with("rc1:w"));
+    keys.sort();
+    keys
+}
+
+async fn fill(store: &RedisStore, regions: usize) {
+    let fills = (0..regions).map(|n| {
+        let region = format!("r.org:{}.project:{}.task:{n}", n % 7, n % 91);
+        async move { set(store, &region, "k", "value").await.unwrap() }
+    });
+    stream::iter(fills).buffer_unordered(64).collect::<Vec<_>>().await;
+}
+
+async fn what_is_dead_is_freed_in_the_background(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let store = connect(&server.url()).await;
+    set(&store, "r", "k", "1").await.unwrap();
+    fill(&store, 1000).await;
+    assert!(keys(&server).len() > 2000);
+    store.end(&path("r"), Verb::Invalidate).await.unwrap();
+    until("all to be freed", || keys(&server) == ["rc1:i{r}"]).await;
+}
+
+async fn what_is_alive_stays(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let store = builder(&server.url()).without_reclaimer().connect().await.unwrap();
+    for region in ["r.a.dead", "r.a.alive", "r.a.leased", "r.a.parent.child", "r.a.dead.too"] {
+        set(&store, region, "k", "old").await.unwrap();
+    }
+    store.end(&path("r.a"), Verb::Invalidate).await.unwrap();
+    set(&store, "r.a.alive", "k", "new").await.unwrap();
+    set(&store, "r.a.parent.child", "k", "new").await.unwrap();
+    let token = LeaseToken::from_bits(7);
+    let duration = Duration::from_secs(60);
+    let terms = LeaseTerms { token, duration, take: TakeLease::UnlessFresh };
+    let begun = store.begin(&path("r.a.leased"), &["k"], terms).await.unwrap();
+    assert!(store.reclaim().await.unwrap() > 0);
+    assert_eq!(store.reclaim().await.unwrap(), 0, "all done");
+    for region in ["r.a.alive", "r.a.parent.child"] {
+        assert_eq!(get(&store, region, "k").await.unwrap().as_deref(), Some("new"), "{region}");
+    }
+    let left = keys(&server);
+    assert!(!left.iter().any(|name| name.contains("dead")), "{left:?}");
+    assert!(!left.iter().any(|name| name.starts_with("rc1:x") || name.starts_with("rc1:g")));
+    let read = store.read(&path("r.a.leased"), &[], region_core::ReadFrom::Primary).await.unwrap();
+    assert_eq!(read.lineage, Some(begun.lineage), "a load that is under way can still be stored");
+    let children = store.children(&path("r.a"), None, 100).await.unwrap();
+    assert_eq!(children.items.len(), 2);
+}
+
+async fn another_process_finishes(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let first = builder(&server.url()).without_reclaimer().connect().await.unwrap();
+    fill(&first, 500).await;
+    first.end(&path("r"), Verb::Invalidate).await.unwrap();
+    // It begins, and is stopped somewhere.
+    let _ = tokio::time::timeout(Duration::from_millis(5), first.reclaim()).await;
+    drop(first);
+    let second = connect(&server.url()).await;
+    set(&second, "r", "k", "1").await.unwrap();
+    until("all to be freed", || {
+        let left = keys(&server);
+        left == ["rc1:d{r}", "rc1:i{r}"]
+    })
+    .await;
+}
+
+async fn filling_and_reclaiming_do_not_disturb_each_other(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let store = connect(&server.url()).await;
+    for round in 0..20 {
+        let filling = async {
+            for n in 0..100 {
+                let region = format!("r.org:{}.part:{n}", n % 3);
+                set(&store, &region, "k", &round.to_string()).await.unwrap();
+                let found = get(&store, &region, "k").await.unwrap();
+                assert_eq!(found, Some(round.to_string()));
+            }
+        };
+        let ((), reclaimed) = tokio::join!(filling, store.reclaim());
+        reclaimed.unwrap();
+        store.end(&path("r"), Verb::Invalidate).await.unwrap();
+        assert_eq!(get(&store, "r.org:0.part:0", "k").await.unwrap(), None);
+    }
+}
+
+/// After 100,000 regions the server has its memory back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_thousand_regions_leave_nothing() {
+    let server = TestServer::start(Flavor::Redis);
+    let store = builder(&server.url())
+        .call_timeout(Duration::from_secs(20))
+        .watch(Duration::from_secs(1), Duration::from_secs(20))
+        .connect()
+        .await
+        .unwrap();
+    let used = || {
+        let info = server.command(&["INFO", "memory"]).text();
+        let line = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
+        line.and_then(|bytes| bytes.trim().parse::<u64>().ok()).unwrap()
+    };
+    fill(&store, 1).await;
+    store.end(&path("r"), Verb::Invalidate).await.unwrap();
+    until("the first to be freed", || keys(&server).len() == 1).await;
+    let baseline = used();
+    fill(&store, 100_000).await;
+    let full = used();
+    assert!(full > baseline + 20_000_000, "{baseline} {full}");
+    store.end(&path("r"), Verb::Invalidate).await.unwrap();
+    while server.command(&["DBSIZE"]).text().parse::<u64>().unwrap() > 2 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // The table of keys itself shrinks step by step.
+    until("the memory to be back", || used() < baseline + 1_000_000).await;
+}

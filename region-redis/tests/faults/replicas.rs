@@ -1,0 +1,156 @@
+//! Reads from replicas.
+
+use std::time::Duration;
+
+use region_core::{ReadFrom, Store, Verb};
+use region_redis::RedisStore;
+use servers::{Flavor, Proxy, TestServer};
+
+use crate::kit::{LIMIT, bounded, builder, get_from, path, remove, set, until};
+
+crate::on_both! {
+    reads_go_to_the_replica
+    a_lagging_replica_is_not_believed
+    a_hung_replica_costs_no_more_than_the_limit
+    a_replica_that_lags_too_far_is_left_out
+    a_dead_replica_comes_back
+    queued_invalidations_keep_replicas_unread
+}
+
+async fn connect(primary: &str, replica: &str) -> RedisStore {
+    let store = builder(primary).replica(replica).unwrap().connect().await.unwrap();
+    until("the replica to be of use", || store.stats().replicas[0].is_recent).await;
+    store
+}
+
+async fn from_replica(store: &RedisStore, region: &str, key: &str) -> Option<String> {
+    bounded(get_from(store, region, key, ReadFrom::Replica)).await.unwrap()
+}
+
+/// How many commands of reading a server has done.
+fn reads(server: &TestServer) -> u64 {
+    let info = server.command(&["INFO", "commandstats"]).text();
+    let line = info.lines().find_map(|line| line.strip_prefix("cmdstat_hmget:calls="));
+    line.and_then(|line| line.split(',').next()?.parse().ok()).unwrap_or_default()
+}
+
+async fn reads_go_to_the_replica(flavor: Flavor) {
+    let primary = TestServer::start(flavor);
+    let replica = primary.replica();
+    let store = connect(&primary.url(), &replica.url()).await;
+    set(&store, "r", "k", "1").await.unwrap();
+    primary.command(&["WAIT", "1", "5000"]);
+    let (at_primary, at_replica) = (reads(&primary), reads(&replica));
+    for _ in 0..100 {
+        assert_eq!(from_replica(&store, "r", "k").await.as_deref(), Some("1"));
+    }
+    assert!(reads(&replica) >= at_replica + 95, "the replica answers");
+    assert!(reads(&primary) <= at_primary + 5, "the primary is spared");
+}
+
+/// The replica follows by a way that lets nothing pass: it shows what was, and says it is up.
+async fn a_lagging_replica_is_not_believed(flavor: Flavor) {
+    let primary = TestServer::start(flavor);
+    let replica = TestServer::start(flavor);
+    let replication = Proxy::start(primary.port()).await;
+    tokio::task::block_in_place(|| replica.follow(replication.port()));
+    let store = connect(&primary.url(), &replica.url()).await;
+    for key in ["set", "removed", "other"] {
+        set(&store, "r.a", key, "old").await.unwrap();
+    }
+    set(&store, "r.b", "k", "old").await.unwrap();
+    primary.command(&["WAIT", "1", "5000"]);
+    replication.silence();
+    set(&store, "r.a", "set", "new").await.unwrap();
+    assert_eq!(from_replica(&store, "r.a", "set").await.as_deref(), Some("new"));
+    remove(&store, "r.a", "removed").await.unwrap();
+    assert_eq!(from_replica(&store, "r.a", "removed").await, None);
+    let before = reads(&replica);
+    assert_eq!(from_replica(&store, "r.b", "k").await.as_deref(), Some("old"));
+    assert!(reads(&replica) > before, "what was not changed is still read there");
+    for verb in [Verb::Expire, Verb::Touch, Verb::Invalidate] {
+        set(&store, "r.a", "other", "old").await.unwrap();
+        store.end(&path("r.a"), verb).await.unwrap();
+        assert_eq!(from_replica(&store, "r.a", "other").await, None, "{verb:?}");
+    }
+    store.end(&path("r"), Verb::Invalidate).await.unwrap();
+    assert_eq!(from_replica(&store, "r.b", "k").await, None);
+}
+
+async fn a_hung_replica_costs_no_more_than_the_limit(flavor: Flavor) {
+    let primary = TestServer::start(flavor);
+    let replica = primary.replica();
+    let store = connect(&primary.url(), &replica.url()).await;
+    set(&store, "r", "k", "1").await.unwrap();
+    replica.pause();
+    for _ in 0..20 {
+        assert_eq!(from_replica(&store, "r", "k").await.as_deref(), Some("1"));
+    }
+    until("the replica to be left out", || !store.stats().replicas[0].is_up).await;
+    replica.resume();
+    until("the replica to come back", || store.stats().replicas[0].is_recent).await;
+    assert_eq!(from_replica(&store, "r", "k").await.as_deref(), Some("1"));
+}
+
+async fn a_replica_that_lags_too_far_is_left_out(flavor: Flavor) {
+    let primary = TestServer::start(flavor);
+    let replica = TestServer::start(flavor);
+    let replication = Proxy::start(primary.port()).await;
+    tokio::task::block_in_place(|| replica.follow(replication.port()));
+    let reader = connect(&primary.url(), &replica.url()).await;
+    let writer = crate::kit::connect(&primary.url()).await;
+    set(&writer, "r", "k", "old").await.unwrap();
+    primary.command(&["WAIT", "1", "5000"]);
+    replication.silence();
+    set(&writer, "r", "k", "new").await.unwrap();
+    until("the replica to be left out", || !reader.stats().replicas[0].is_recent).await;
+    assert_eq!(from_replica(&reader, "r", "k").await.as_deref(), Some("new"));
+    replication.restore();
+    until("the replica to come back", || reader.stats().replicas[0].is_recent).await;
+}
+
+async fn a_dead_replica_comes_back(flavor: Flavor) {
+    let primary = TestServer::start(flavor);
+    let mut replica = primary.replica();
+    let store = connect(&primary.url(), &replica.url()).await;
+    set(&store, "r", "k", "1").await.unwrap();
+    replica.kill();
+    for _ in 0..20 {
+        assert_eq!(from_replica(&store, "r", "k").await.as_deref(), Some("1"));
+    }
+    replica.restart();
+    until("the replica to come back", || store.stats().replicas[0].is_recent).await;
+    let before = reads(&replica);
+    until("the replica to be asked", || {
+        let store = store.clone();
+        tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(from_replica(&store, "r", "k"))
+        });
+        reads(&replica) > before
+    })
+    .await;
+}
+
+/// What could not be told to the primary must not be read elsewhere either.
+async fn queued_invalidations_keep_replicas_unread(flavor: Flavor) {
+    let primary = TestServer::start(flavor);
+    let replica = primary.replica();
+    let address = Proxy::start(primary.port()).await;
+    let store = builder(&address.url())
+        .replica(&replica.url())
+        .unwrap()
+        .on_lost_end(region_redis::OnLostEnd::Queue)
+        .connect()
+        .await
+        .unwrap();
+    until("the replica to be of use", || store.stats().replicas[0].is_recent).await;
+    set(&store, "r", "k", "old").await.unwrap();
+    primary.command(&["WAIT", "1", "5000"]);
+    address.silence();
+    bounded(store.end(&path("r"), Verb::Invalidate)).await.unwrap();
+    let read = bounded(get_from(&store, "r", "k", ReadFrom::Replica)).await;
+    assert!(read.is_err(), "an error, not the old value: {read:?}");
+    address.restore();
+    tokio::time::sleep(LIMIT + Duration::from_millis(500)).await;
+    assert_eq!(from_replica(&store, "r", "k").await, None);
+}
