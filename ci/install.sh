@@ -25,6 +25,24 @@ need_package cc gcc
 need_package c++ g++
 need_package make make
 need_package python3 python3-minimal
+need_package redis-server redis-server
+
+# Debian 12 has Valkey in its backports alone.
+if ! command -v valkey-server >/dev/null; then
+    echo "installing valkey-server"
+    as_root apt-get update -qq
+    release=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    from=()
+    if [ -z "$(apt-cache madison valkey-server)" ]; then
+        mirror=$(apt-get indextargets --format '$(REPO_URI)' "Codename: $release" | head -n 1)
+        echo "deb $mirror $release-backports main" |
+            as_root tee /etc/apt/sources.list.d/backports-for-valkey.list >/dev/null
+        as_root apt-get update -qq
+        from=(-t "$release-backports")
+    fi
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq "${from[@]}" valkey-server >/dev/null
+fi
 
 if ! cargo fuzz --version >/dev/null 2>&1; then
     echo "installing cargo-fuzz"

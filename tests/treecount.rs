@@ -1,11 +1,13 @@
 //! The example `treecount`, run as its users run it.
 
-#![cfg(all(feature = "derive", feature = "memory"))]
+#![cfg(all(feature = "derive", feature = "memory", feature = "redis"))]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+
+use servers::{Flavor, TestServer};
 
 /// A directory of the test's own, gone when it is dropped.
 struct Scratch(PathBuf);
@@ -86,7 +88,7 @@ fn only_what_changed_is_counted_again() {
 fn odd_trees_are_served() {
     let dir = Scratch::new("odd");
     let text = printed(&[dir.0.to_str().unwrap()]);
-    assert!(text.contains("There is no file that could change"), "{text}");
+    assert!(text.contains("No file was read"), "{text}");
     // Deeper than a path may be, names that need escaping, and names with the longest length.
     let deep = "d/".repeat(100);
     dir.write(&format!("{deep}deep.txt"), "x\n");
@@ -130,4 +132,58 @@ fn wrong_arguments_are_named() {
         assert!(errors.contains(word), "{errors}");
     }
     assert!(printed(&["--help"]).contains("Usage"));
+}
+
+fn with_server(url: &str, args: &[&str]) -> Output {
+    Command::new(program()).args(args).env("REGION_CACHE_URL", url).output().unwrap()
+}
+
+fn succeeded(output: &Output) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// A cache on a server is kept between processes.
+#[test]
+fn a_second_process_finds_what_the_first_counted() {
+    let scratch = Scratch::new("server");
+    for file in ["a/one", "a/b/two", "c/three"] {
+        scratch.write(file, "1\n2\n");
+    }
+    let dir = scratch.0.to_str().unwrap();
+    for flavor in [Flavor::Redis, Flavor::Valkey] {
+        let server = TestServer::start(flavor);
+        let first = succeeded(&with_server(&server.url(), &[dir]));
+        assert_eq!(line(&first, "cold")[1], "3", "{first}");
+        let second = succeeded(&with_server(&server.url(), &[dir]));
+        assert_eq!(line(&second, "cold")[1], "0", "{second}");
+        let changed = succeeded(&with_server(&server.url(), &[dir, "--changed", "a/b/two"]));
+        assert_eq!(line(&changed, "changed")[1], "1", "{changed}");
+        assert!(!changed.contains("uncached"), "{changed}");
+    }
+}
+
+/// Without its server it counts all the same, and says so.
+#[test]
+fn a_killed_server_costs_the_cache_alone() {
+    let scratch = Scratch::new("killed");
+    for n in 0..3000 {
+        scratch.write(&format!("dir-{}/sub/file-{n}", n % 300), "1\n2\n");
+    }
+    let dir = scratch.0.to_str().unwrap();
+    let mut server = TestServer::start(Flavor::Redis);
+    let url = server.url();
+    let counting = {
+        let (url, dir) = (url.clone(), dir.to_owned());
+        std::thread::spawn(move || with_server(&url, &[&dir]))
+    };
+    while server.command(&["DBSIZE"]).text().parse::<u64>().unwrap() < 100 {
+        assert!(!counting.is_finished(), "it was to be killed in the middle");
+    }
+    server.kill();
+    let output = succeeded(&counting.join().unwrap());
+    assert!(output.contains("3,000 files") && output.contains("ran uncached"), "{output}");
+    let never = succeeded(&with_server(&url, &[dir]));
+    assert!(never.contains("3,000 files") && never.contains("ran uncached"), "{never}");
 }

@@ -16,11 +16,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use region_cache::{BoxError, RegionCache, RegionHandle, Regioned};
+use region_cache::{BoxError, ErrorKind, RegionCache, RegionHandle, Regioned};
 
 use args::{Args, HELP, Request};
 use report::{Pass, Progress};
-use store::{NoCache, URL_VARIABLE};
+use store::URL_VARIABLE;
 use tree::{Total, Walk};
 
 /// The tree that is counted: the region that all its directories lie in.
@@ -59,36 +59,42 @@ fn main() -> ExitCode {
 async fn run(args: Args) -> Result<(), Failure> {
     let dir = directory(&args.dir)?;
     let changed = args.changed.as_deref().map(|file| inside(file, &dir)).transpose()?;
-    let cache = match store::open(std::env::var_os(URL_VARIABLE).as_deref()) {
-        Ok(cache) => cache,
-        Err(NoCache::Unknown(url)) => {
-            let wrong =
-                format!("{URL_VARIABLE} is {url:?}, but this build has no store but memory");
-            return Err(Failure::Usage(wrong));
-        }
-        Err(NoCache::Failed(error)) => return Err(Failure::Count(error.into())),
-    };
+    let cache = store::open(std::env::var_os(URL_VARIABLE).as_deref())
+        .map_err(|error| Failure::Usage(format!("{URL_VARIABLE}: {error}")))?;
     let id = name::text_of(dir.as_os_str(), MAX_ID_BYTES);
     let region =
         cache.region_of(&Tree { dir: id }).map_err(|error| Failure::Count(error.into()))?;
 
     let (cold, walk, total) = pass(&cache, &region, &dir, "cold").await?;
-    let tree = report::tree(&region, &dir, &total, args.depth, args.top).await;
-    print(&tree.map_err(|error| Failure::Count(error.into()))?)?;
+    match report::tree(&region, &dir, &total, args.depth, args.top).await {
+        Ok(tree) => print(&tree)?,
+        Err(error) if is_outage(&error) => print(&report::without_tree(&dir, &total, &error))?,
+        Err(error) => return Err(Failure::Count(error.into())),
+    }
     print(&report::skipped(&walk))?;
     print(&cold.to_string())?;
     let (warm, ..) = pass(&cache, &region, &dir, "warm").await?;
     print(&warm.to_string())?;
 
     let Some(changed) = changed.or_else(|| walk.deepest()) else {
-        return print("There is no file that could change.\n");
+        return print("No file was read; --changed names one that counts as changed.\n");
     };
     let shown = name::printable(&changed.to_string_lossy());
     print(&format!("\n{shown} counts as changed:\n"))?;
-    let ended = tree::file_changed(&region, &changed).await;
-    ended.map_err(|error| Failure::Count(error.into()))?;
+    match tree::file_changed(&region, &changed).await {
+        Ok(()) => {}
+        Err(error) if is_outage(&error) => {
+            return print(&format!("The store could not be told: {error}\n"));
+        }
+        Err(error) => return Err(Failure::Count(error.into())),
+    }
     let (after, ..) = pass(&cache, &region, &dir, "changed").await?;
     print(&after.to_string())
+}
+
+/// Whether the store cannot be asked, which is no reason not to count.
+fn is_outage(error: &region_cache::Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout)
 }
 
 /// Counts the tree once, and what that took.

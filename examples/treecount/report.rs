@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use futures_util::future::BoxFuture;
-use region_cache::{Region, Result, Stats};
+use region_cache::{Error, Region, Result, Stats};
 use tokio::task::JoinHandle;
 
 use crate::format::{counted, grouped, size, time};
@@ -28,6 +28,7 @@ pub(crate) struct Pass {
     files_read: u64,
     loads: u64,
     hits: u64,
+    store_failures: u64,
     time: Duration,
 }
 
@@ -44,6 +45,7 @@ impl Pass {
             files_read: walk.files_read.load(Ordering::Relaxed),
             loads: after.loads - before.loads,
             hits: after.hits - before.hits,
+            store_failures: after.store_failures - before.store_failures,
             time,
         }
     }
@@ -51,7 +53,7 @@ impl Pass {
 
 impl fmt::Display for Pass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, files_read, loads, hits, time: took } = self;
+        let Self { name, files_read, loads, hits, store_failures, time: took } = self;
         writeln!(
             f,
             "{name:<8} {:>18} {:>22} {:>14} {:>12}",
@@ -59,7 +61,12 @@ impl fmt::Display for Pass {
             counted(*loads, "value loaded", "values loaded"),
             counted(*hits, "hit", "hits"),
             time(*took),
-        )
+        )?;
+        if *store_failures > 0 {
+            let failures = counted(*store_failures, "call", "calls");
+            writeln!(f, "{:<8} ran uncached in part: the store failed {failures}", "")?;
+        }
+        Ok(())
     }
 }
 
@@ -112,6 +119,14 @@ pub(crate) fn skipped(walk: &Walk) -> String {
         let dirs = counted(too_deep, "directory lies", "directories lie");
         text.push_str(&format!("{dirs} too deep for a region and count with the one around.\n\n"));
     }
+    text
+}
+
+/// The total alone, for a tree that the cache cannot be asked for.
+pub(crate) fn without_tree(dir: &Path, total: &Total, error: &Error) -> String {
+    let mut text = String::new();
+    line(&mut text, "", &name::printable(&dir.to_string_lossy()), total);
+    text.push_str(&format!("The rest is not shown, for it ran uncached: {error}\n"));
     text
 }
 

@@ -2,9 +2,9 @@
 
 use std::ffi::OsStr;
 
-use region_cache::{MemoryStore, RegionCache, Result};
+use region_cache::{MemoryStore, RedisStore, RegionCache, Result};
 
-/// Names the store; nothing or an empty text is the memory.
+/// Names the store: the URL of a Redis or Valkey server. Nothing or an empty text is the memory.
 pub(crate) const URL_VARIABLE: &str = "REGION_CACHE_URL";
 
 /// The name of all this program keeps.
@@ -14,22 +14,17 @@ const ROOT: &str = "treecount";
 /// evicted, and read again when they are asked for.
 const MEMORY_BYTES: u64 = 1024 * 1024 * 1024;
 
-/// Why there is no cache.
-#[derive(Debug)]
-pub(crate) enum NoCache {
-    /// The store that is asked for is not part of this build.
-    Unknown(String),
-    /// The cache refused to be built.
-    Failed(region_cache::Error),
-}
-
-/// The cache over the store that `url` names.
-pub(crate) fn open(url: Option<&OsStr>) -> Result<RegionCache, NoCache> {
+/// The cache over the store that `url` names. A server need not be there: without it nothing is
+/// cached, and with its return caching begins.
+pub(crate) fn open(url: Option<&OsStr>) -> Result<RegionCache> {
     match url {
-        Some(url) if !url.is_empty() => Err(NoCache::Unknown(url.to_string_lossy().into_owned())),
+        Some(url) if !url.is_empty() => {
+            let store = RedisStore::builder(&url.to_string_lossy())?.build()?;
+            RegionCache::builder(store).root(ROOT).build()
+        }
         _ => {
             let store = MemoryStore::builder().max_bytes(MEMORY_BYTES).build();
-            RegionCache::builder(store).root(ROOT).build().map_err(NoCache::Failed)
+            RegionCache::builder(store).root(ROOT).build()
         }
     }
 }
@@ -38,11 +33,14 @@ pub(crate) fn open(url: Option<&OsStr>) -> Result<RegionCache, NoCache> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_empty_url_means_memory_and_others_are_refused() {
+    #[tokio::test]
+    async fn an_empty_url_means_memory_and_odd_ones_are_refused() {
         assert!(open(None).is_ok());
         assert!(open(Some(OsStr::new(""))).is_ok());
-        let refused = open(Some(OsStr::new("redis://localhost"))).err();
-        assert!(matches!(refused, Some(NoCache::Unknown(url)) if url == "redis://localhost"));
+        assert!(open(Some(OsStr::new("redis://localhost:1"))).is_ok());
+        for odd in ["localhost", "memcached://localhost", "redis://:secret@localhost:port"] {
+            let refused = open(Some(OsStr::new(odd))).err().unwrap();
+            assert!(!refused.to_string().contains("secret"));
+        }
     }
 }

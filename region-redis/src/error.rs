@@ -79,12 +79,15 @@ impl Failure {
     }
 }
 
+/// How servers say that a script may not do what it does.
+const SCRIPT_DENIED: [&str; 3] = ["NOPERM", "ACL failure", "The user executing the script"];
+
 fn classify(code: &str, details: &str) -> (ErrorKind, Verdict) {
     match code {
         "NOAUTH" | "WRONGPASS" => (ErrorKind::Denied, Verdict::Broken),
         "NOPERM" => (ErrorKind::Denied, Verdict::Works),
-        // A script that was refused a command says so within its own error.
-        "ERR" if details.contains("NOPERM") || details.contains("ACL failure") => {
+        // A script that was refused a command says so within its own error, each version in its words.
+        "ERR" if SCRIPT_DENIED.iter().any(|denied| details.contains(denied)) => {
             (ErrorKind::Denied, Verdict::Works)
         }
         "ERR"
@@ -129,7 +132,7 @@ mod tests {
             ("NOPERM", "this user has no permissions", ErrorKind::Denied, Verdict::Works, false),
             (
                 "ERR",
-                "The user executing the script: ACL failure in script",
+                "The user executing the script can't run this command or subcommand",
                 ErrorKind::Denied,
                 Verdict::Works,
                 false,

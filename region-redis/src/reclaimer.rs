@@ -42,6 +42,8 @@ impl Reclaimer {
         let mut roots = self.roots.lock();
         if !roots.contains(root) && roots.len() < MOST_ROOTS {
             roots.insert(root.into());
+            // Others may have left something there.
+            self.work.notify_one();
         }
     }
 

@@ -11,7 +11,7 @@ fields[1] = ''
 -- Removes a lease whose holder never came back, if chance finds one.
 local function sweep_leases()
   local found = call('HRANDFIELD', l, 1, 'WITHVALUES')
-  if found[1] and found[1] ~= '' and struct.unpack('>I6', found[2], 9) <= millis(now()) then
+  if found[1] and found[1] ~= '' and lease_left(found[2]) == 0 then
     call('HDEL', l, found[1])
   end
 end
@@ -37,7 +37,7 @@ for n = 1, #keys do
   local state = entry and freshness(entry, path, mark)
   entries[n] = state and entry or false
   local lease = leases_alive and held[n + 1]
-  local left = lease and struct.unpack('>I6', lease, 9) - millis(now()) or 0
+  local left = lease_left(lease)
   if left > 0 and sub(lease, 1, 8) == token then
     leases[n] = 1
   elseif state == 'fresh' and take == 'U' then

@@ -73,3 +73,9 @@ local function read_stamp(stamp, life)
   if kind == 2 and at <= millis(now()) then return false end
   return kind == 1 or kind == 2, kind, at
 end
+
+-- For how many milliseconds a lease lasts: a token, and when it is over.
+local function lease_left(lease)
+  if not lease or #lease ~= 14 then return 0 end
+  return math.max(struct.unpack('>I6', lease, 9) - millis(now()), 0)
+end

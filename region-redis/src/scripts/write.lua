@@ -32,8 +32,7 @@ local function guard_holds(keys)
   if held[1] ~= life .. mark then return false end
   for n = 1, keys do
     local lease = held[n + 1]
-    if not lease or sub(lease, 1, 8) ~= ARGV[8]
-      or struct.unpack('>I6', lease, 9) <= millis(now()) then return false end
+    if lease_left(lease) == 0 or sub(lease, 1, 8) ~= ARGV[8] then return false end
   end
   return true
 end

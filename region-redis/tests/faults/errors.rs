@@ -81,7 +81,7 @@ async fn a_full_server_refuses_writes_and_takes_invalidations(flavor: Flavor) {
 }
 
 async fn a_server_that_cannot_save_refuses_writes(flavor: Flavor) {
-    let server = TestServer::start(flavor);
+    let server = TestServer::start_with(flavor, &["--enable-protected-configs", "yes"]);
     let store = connect(&server.url()).await;
     // A dump that would have to replace a folder fails.
     std::fs::create_dir(server.folder().join("dump.folder")).unwrap();
@@ -110,18 +110,14 @@ async fn a_busy_server_is_unavailable(flavor: Flavor) {
         .unwrap();
     server.command(&["CONFIG", "SET", "busy-reply-threshold", "1"]);
     let port = server.port();
-    let script =
-        "local start = redis.call('TIME')[1] while redis.call('TIME')[1] - start < 2 do end";
     let busy = std::thread::spawn(move || {
-        let _ = std::process::Command::new("redis-cli")
-            .args(["-p", &port.to_string(), "EVAL", "while true do end", "0"])
-            .output();
+        // It ends with an error when the script is killed.
+        servers::ask(port, &[b"EVAL", b"while true do end", b"0"])
     });
-    let _ = script;
     tokio::time::sleep(Duration::from_millis(300)).await;
     let error = get(&store, "r", "k").await.unwrap_err();
     server.command(&["SCRIPT", "KILL"]);
-    busy.join().unwrap();
+    busy.join().unwrap().unwrap();
     assert_error(&error, ErrorKind::Unavailable, true, "BUSY");
     assert_eq!(get(&store, "r", "k").await.unwrap(), None);
 }

@@ -43,8 +43,9 @@ async fn killed_and_restarted_empty(flavor: Flavor) {
 async fn killed_and_restarted_with_an_old_dump(flavor: Flavor) {
     let mut server = TestServer::start(flavor);
     let store = connect(&server.url()).await;
+    let other = connect(&server.url()).await;
     for region in ["r.gone", "r.stale", "r.touched.below", "r.touched", "r.set", "r.kept"] {
-        set(&store, region, "k", "old").await.unwrap();
+        set(&other, region, "k", "old").await.unwrap();
     }
     server.command(&["SAVE"]);
     store.end(&path("r.gone"), Verb::Invalidate).await.unwrap();

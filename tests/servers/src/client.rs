@@ -45,8 +45,11 @@ impl Reply {
     }
 }
 
-/// Sends one command over a connection of its own.
-pub(crate) fn ask(port: u16, args: &[&[u8]]) -> Result<Reply> {
+/// Sends one command to the server on `port`, over a connection of its own.
+///
+/// # Errors
+/// When the server does not answer.
+pub fn ask(port: u16, args: &[&[u8]]) -> Result<Reply> {
     let mut stream = connect(port)?;
     send(&mut stream, args)
 }
