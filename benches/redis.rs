@@ -97,7 +97,7 @@ impl Subjects {
         operation(move |at| {
             let region = Arc::clone(&region);
             async move {
-                let value = region.get::<Vec<u8>>(&key(at)).await.expect("the server answers");
+                let value = region.get::<String>(&key(at)).await.expect("the server answers");
                 assert!(value.is_some_and(|value| value.len() == VALUE_BYTES));
             }
         })
@@ -113,7 +113,7 @@ impl Subjects {
     }
 
     fn set(&self, depth: usize) -> Operation {
-        let (region, value) = (Arc::new(self.region(depth)), Arc::new(self.value.to_vec()));
+        let (region, value) = (Arc::new(self.region(depth)), Arc::new("v".repeat(VALUE_BYTES)));
         operation(move |at| {
             let (region, value) = (Arc::clone(&region), Arc::clone(&value));
             async move { region.set(&key(at), &*value).await.expect("the server answers") }
@@ -139,7 +139,7 @@ impl Subjects {
             async move {
                 let keys: Vec<_> = (0..BATCH).map(|n| key(at + n)).collect();
                 let keys: Vec<_> = keys.iter().map(String::as_str).collect();
-                let values = region.get_many::<Vec<u8>>(&keys).await.expect("the server answers");
+                let values = region.get_many::<String>(&keys).await.expect("the server answers");
                 assert_eq!(values.len(), BATCH);
             }
         })
@@ -158,7 +158,7 @@ impl Subjects {
     }
 
     fn set_many(&self) -> Operation {
-        let (region, value) = (Arc::new(self.region(4)), Arc::new(self.value.to_vec()));
+        let (region, value) = (Arc::new(self.region(4)), Arc::new("v".repeat(VALUE_BYTES)));
         operation(move |at| {
             let (region, value) = (Arc::clone(&region), Arc::clone(&value));
             async move {
@@ -313,7 +313,7 @@ async fn memory(server: &TestServer) -> String {
     const PER_REGION: usize = 20;
     let store = RedisStore::connect(&server.url()).await.expect("a server");
     let cache = RegionCache::builder(store).root("bench").build().expect("no settings");
-    let value = vec![b'v'; VALUE_BYTES];
+    let value = "v".repeat(VALUE_BYTES);
     let mut text =
         String::from("\n| memory on the server | bare hash | store | more |\n|---|---|---|---|\n");
     for (name, regions, per_region) in [

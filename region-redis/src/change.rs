@@ -2,8 +2,8 @@
 
 use redis::{Pipeline, Value};
 use region_core::{
-    Begun, BegunKey, Entry, Error, ErrorKind, Lease, LeaseTerms, LeaseToken, Op, OpOutcome,
-    RegionPath, Result, Timestamp, Verb, Write, Written,
+    Begun, BegunKey, Entry, Error, ErrorKind, Lease, LeaseTerms, LeaseToken, Lifetime, Op,
+    OpOutcome, RegionPath, Result, Timestamp, Verb, Write, Written,
 };
 use std::time::Duration;
 use tokio::time::Instant;
@@ -18,6 +18,9 @@ use crate::recovery::queue_is_full;
 use crate::reply::{Replies, borrowed, bytes, number};
 use crate::settings::{Acknowledgement, OnLostEnd};
 use crate::store::Inner;
+
+/// One put in so many looks for entries that are over: as many as make up for the others.
+const PUTS_PER_SWEEP: u32 = 8;
 
 impl Inner {
     pub(crate) async fn begin(
@@ -60,6 +63,9 @@ impl Inner {
             self.recovery.own().intend_write(region, changed.map(Op::key));
         }
         let lane = if self.large.is_large(size) { Lane::Large } else { Lane::Main };
+        if self.put_alone(region, &write, lane).await? {
+            return Ok(Written::Applied(vec![OpOutcome::Stored; write.ops.len()]));
+        }
         let request = |channel: &Channel| {
             // A write that may have been done is not done again: others may have written since.
             one(commands::write(region, &write, &channel.count), lane, Again::Unsafe)
@@ -85,10 +91,40 @@ impl Inner {
             path = self.path(&mut replies)?;
             Some(Moment::new(&path, deadline.map(Timestamp::from_millis), now))
         };
+        if write.guard.is_none() {
+            self.living.add(region);
+        }
         let outcomes = write.ops.iter().zip(outcomes);
         let outcomes: Option<Vec<_>> =
             outcomes.map(|(op, outcome)| outcome_of(op, outcome, moment.as_ref())).collect();
         outcomes.map(Written::Applied).ok_or_else(|| replies.odd())
+    }
+
+    /// Does the write if it is an ordinary one; whether it has.
+    async fn put_alone(&self, region: &RegionPath, write: &Write<'_>, lane: Lane) -> Result<bool> {
+        let puts = commands::puts_alone(write).filter(|_| self.living.has(region));
+        let Some(puts) = puts else { return Ok(false) };
+        // Now and then the other script has to look for entries that are over.
+        let is_limited = puts.iter().any(|put| put.fresh_for != Lifetime::Unlimited);
+        if is_limited && rand::random_ratio(1, PUTS_PER_SWEEP) {
+            return Ok(false);
+        }
+        let request = |channel: &Channel| {
+            one(commands::put_alone(region, &puts, &channel.count), lane, Again::Unsafe)
+        };
+        let Answered { values, channel } = self.primary.call(self.deadline(), request).await?;
+        let mut replies = Replies::new(&self.primary.shared().server, values);
+        match replies.next()? {
+            Value::Int(count) => {
+                let count = u64::try_from(count).unwrap_or_default();
+                self.recovery.own().written(region, channel.number, count);
+                Ok(true)
+            }
+            _ => {
+                self.living.remove(region);
+                Ok(false)
+            }
+        }
     }
 
     /// The bytes of all puts, if each is within the limit.

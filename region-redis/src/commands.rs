@@ -128,6 +128,35 @@ pub(crate) fn write(path: &RegionPath, write: &Write<'_>, count: &str) -> Cmd {
     call.command
 }
 
+/// The puts of `write`, if it may be an ordinary one: puts alone, and no more than fit on the stack of
+/// a script.
+pub(crate) fn puts_alone<'w>(write: &Write<'w>) -> Option<Vec<&'w Put<'w>>> {
+    const MOST: usize = 1000;
+    if write.guard.is_some() || write.timeout != RegionTimeout::Leave || write.ops.len() > MOST {
+        return None;
+    }
+    let put = |op: &'w Op<'w>| match op {
+        Op::Put(put) if put.when == When::Always => Some(put),
+        _ => None,
+    };
+    write.ops.iter().map(put).collect()
+}
+
+/// The ordinary write.
+pub(crate) fn put_alone(path: &RegionPath, puts: &[&Put<'_>], count: &str) -> Cmd {
+    let mut call = Call::new(&SCRIPTS.put, 3 + path.depth());
+    call.key(Kind::Entries, path.as_str());
+    call.key(Kind::Leases, path.as_str());
+    call.arg(count);
+    call.path(Kind::Ids, path);
+    for put in puts {
+        call.arg(put.key);
+        lifetimes(&mut call, put);
+        call.arg(&put.bytes[..]);
+    }
+    call.command
+}
+
 fn guard(call: &mut Call, write: &Write<'_>) {
     let Some(guard) = &write.guard else { return call.arg("") };
     call.arg(guard.keys.len());
@@ -156,15 +185,19 @@ fn put(call: &mut Call, put: &Put<'_>) {
         When::AbsentOrHolding(_) => "H",
     });
     call.arg(put.key);
+    lifetimes(call, put);
+    call.arg(&put.bytes[..]);
+    if let When::AbsentOrHolding(held) = &put.when {
+        call.arg(&held[..]);
+    }
+}
+
+fn lifetimes(call: &mut Call, put: &Put<'_>) {
     match put.fresh_for {
         Lifetime::Unlimited => call.arg(""),
         Lifetime::Millis(millis) => call.arg(millis.get()),
     }
     call.arg(millis(put.stale_for));
-    call.arg(&put.bytes[..]);
-    if let When::AbsentOrHolding(held) = &put.when {
-        call.arg(&held[..]);
-    }
 }
 
 pub(crate) fn end(path: &RegionPath, verb: Verb, count: &str) -> Cmd {

@@ -1,8 +1,9 @@
 //! What this process changed lately: what it must see, and what a failover must not undo.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use hashbrown::{HashMap, HashSet};
 use region_core::{RegionPath, Verb};
 use tokio::time::Instant;
 

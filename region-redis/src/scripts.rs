@@ -14,6 +14,7 @@ pub(crate) struct Script {
 pub(crate) struct Scripts {
     pub(crate) begin: Script,
     pub(crate) write: Script,
+    pub(crate) put: Script,
     pub(crate) invalidate: Script,
     pub(crate) touch: Script,
     pub(crate) expire: Script,
@@ -36,6 +37,7 @@ pub(crate) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| Scripts {
         &[KEYS, COUNT, LINEAGE, FRESHNESS, LIFETIMES],
         include_str!("scripts/write.lua"),
     ),
+    put: Script::new(&[], include_str!("scripts/put.lua")),
     invalidate: Script::new(&[KEYS, COUNT, LINEAGE], include_str!("scripts/invalidate.lua")),
     touch: Script::new(&[KEYS, COUNT, LINEAGE], include_str!("scripts/touch.lua")),
     expire: Script::new(&[KEYS, COUNT, LINEAGE], include_str!("scripts/expire.lua")),
@@ -63,10 +65,11 @@ impl Script {
 }
 
 impl Scripts {
-    pub(crate) fn all(&self) -> [&Script; 7] {
+    pub(crate) fn all(&self) -> [&Script; 8] {
         [
             &self.begin,
             &self.write,
+            &self.put,
             &self.invalidate,
             &self.touch,
             &self.expire,

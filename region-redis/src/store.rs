@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 
 use crate::builder::RedisStoreBuilder;
 use crate::duty::{Duty, Sightings};
-use crate::large::LargeEntries;
+use crate::hints::{LargeEntries, LivingRegions};
 use crate::link::Link;
 use crate::pushes::Pushes;
 use crate::reclaimer::Reclaimer;
@@ -48,6 +48,7 @@ pub(crate) struct Inner {
     pub(crate) recovery: Arc<Recovery>,
     pub(crate) primary_seen: Arc<Sightings>,
     pub(crate) large: LargeEntries,
+    pub(crate) living: LivingRegions,
     pub(crate) reclaimer: Reclaimer,
     pushes: Arc<Pushes>,
     next_replica: AtomicUsize,
@@ -94,6 +95,7 @@ impl RedisStore {
             recovery,
             primary_seen,
             large: LargeEntries::new(settings.large),
+            living: LivingRegions::new(),
             reclaimer: Reclaimer::default(),
             pushes,
             next_replica: AtomicUsize::new(rand::random::<u16>().into()),

@@ -187,10 +187,9 @@ local function register()
   end
 end
 
--- Removes entries that are over, if chance finds some: now and then sixteen are looked at, two for
--- each put, so that at most about half of a hash is dead.
+-- Removes entries that are over, if chance finds some. One put in eight comes by here and looks at
+-- sixteen, two for each put, so that at most about half of a hash is dead.
 local function sweep()
-  if byte(ARGV[1]) % 8 ~= 0 then return end
   local keys = call('HRANDFIELD', d, 16)
   for n, entry in ipairs(hmget(d, keys)) do
     if keys[n] ~= '' and entry and not freshness(entry, path, mark) then call('HDEL', d, keys[n]) end
