@@ -4,8 +4,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use servers::{Flavor, TestServer};
 
@@ -142,6 +143,29 @@ fn succeeded(output: &Output) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// The files of `/proc` are made up as they are read; some block, some never end.
+#[cfg(target_os = "linux")]
+#[test]
+fn files_without_an_end_are_no_trouble() {
+    const LIMIT: Duration = Duration::from_secs(120);
+    let mut counting = Command::new(program())
+        .arg("/proc")
+        .env_remove("REGION_CACHE_URL")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    while counting.try_wait().unwrap().is_none() {
+        if start.elapsed() > LIMIT {
+            counting.kill().unwrap();
+            panic!("it has not ended");
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(counting.wait().unwrap().success());
 }
 
 /// A cache on a server is kept between processes.

@@ -38,6 +38,19 @@ pub(crate) fn list(dir: &Path) -> io::Result<Listing> {
     Ok(listing)
 }
 
+/// Whether a file says it is longer than what a file system keeps beside the name, and yet takes no
+/// room.
+#[cfg(unix)]
+fn is_made_up(metadata: &Metadata) -> bool {
+    const BESIDE_THE_NAME: u64 = 64 * 1024;
+    metadata.len() > BESIDE_THE_NAME && std::os::unix::fs::MetadataExt::blocks(metadata) == 0
+}
+
+#[cfg(not(unix))]
+fn is_made_up(_: &Metadata) -> bool {
+    false
+}
+
 /// The file system that something is on, where there is a number for it.
 #[cfg(unix)]
 fn device(metadata: &Metadata) -> Option<u64> {
@@ -50,8 +63,19 @@ fn device(_: &Metadata) -> Option<u64> {
 }
 
 /// How many lines and bytes a file has. A line ends at a newline.
+///
+/// Nothing is read beyond the length that the file has when it is opened, and nothing of a file that
+/// has a length but takes no room: the files of `/proc` and its like are made up as they are read, and
+/// some never end.
 pub(crate) fn count(file: &Path) -> io::Result<(u64, u64)> {
-    let mut file = File::open(file)?;
+    let metadata = fs::metadata(file)?;
+    if metadata.len() == 0 {
+        return Ok((0, 0));
+    }
+    if is_made_up(&metadata) {
+        return Err(io::Error::other("takes no room on the disk"));
+    }
+    let mut file = File::open(file)?.take(metadata.len());
     let mut buffer = vec![0; BUFFER_BYTES];
     let (mut lines, mut bytes) = (0, 0);
     loop {

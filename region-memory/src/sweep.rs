@@ -16,7 +16,7 @@ use region_core::{Event, Segment};
 
 use crate::data::{Data, MemoryUse};
 use crate::node::{Entries, Node};
-use crate::slot::{Freshly, Slot};
+use crate::slot::Freshly;
 
 /// How many nodes of a ring a write looks at.
 const NODES_PER_STEP: usize = 2;
@@ -49,10 +49,11 @@ pub(crate) struct Sweep {
     evicted: AtomicU64,
 }
 
-/// What nobody can reach any more, being freed one by one.
+/// What nobody can reach any more, being freed one by one. Whole maps, for to take one apart, or to
+/// drop its table, is work in proportion to what was in it.
 enum Grave {
-    Entries(indexmap::map::IntoIter<Arc<str>, Slot>),
-    Children(indexmap::set::IntoIter<Segment>),
+    Entries(Entries),
+    Children(IndexSet<Segment, DefaultHashBuilder>),
 }
 
 /// What to take from a node beside what is over.
@@ -104,13 +105,13 @@ impl Sweep {
 
     pub(crate) fn bury(&self, entries: Entries) {
         if !entries.is_empty() {
-            self.graves.lock().push_back(Grave::Entries(entries.into_iter()));
+            self.graves.lock().push_back(Grave::Entries(entries));
         }
     }
 
     pub(crate) fn bury_children(&self, children: IndexSet<Segment, DefaultHashBuilder>) {
         if !children.is_empty() {
-            self.graves.lock().push_back(Grave::Children(children.into_iter()));
+            self.graves.lock().push_back(Grave::Children(children));
         }
     }
 
@@ -134,14 +135,14 @@ impl Sweep {
         };
         for _ in 0..FREED_PER_STEP {
             let is_empty = match &mut grave {
-                Grave::Entries(entries) => match entries.next() {
+                Grave::Entries(entries) => match entries.pop() {
                     Some((key, slot)) => {
                         self.removed(&key, &slot.bytes);
                         false
                     }
                     None => true,
                 },
-                Grave::Children(children) => children.next().is_none(),
+                Grave::Children(children) => children.pop().is_none(),
             };
             if is_empty {
                 return true;
