@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use redis::{Pipeline, Value};
+use redis::Value;
 use region_core::{Error, ErrorKind, Result};
 use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
 use tokio::task::AbortHandle;
@@ -15,7 +15,7 @@ use crate::duty::Duty;
 use crate::error::{Failure, Verdict};
 use crate::keeper::Keeper;
 use crate::pushes::Pushes;
-use crate::scripts::SCRIPTS;
+use crate::scripts::{is_unknown_script, with_sources};
 use crate::server::Server;
 use crate::settings::{OnTimeout, Settings};
 
@@ -197,7 +197,7 @@ impl Shared {
     ) -> Result<Vec<Value>, Failure> {
         let values = channel.send(&self.server, request, &self.pushes, deadline).await?;
         let values = if values.iter().any(is_unknown_script) {
-            let request = request.with_sources();
+            let request = Request { commands: with_sources(&request.commands), ..*request };
             channel.send(&self.server, &request, &self.pushes, deadline).await?
         } else {
             values
@@ -258,35 +258,4 @@ impl Shared {
         self.trouble.notify_one();
         replaced
     }
-}
-
-impl Request {
-    /// The same request with the sources of its scripts.
-    fn with_sources(&self) -> Self {
-        let mut commands = Pipeline::with_capacity(self.commands.len());
-        for command in self.commands.cmd_iter() {
-            let mut args = command.args_iter().map(|arg| match arg {
-                redis::Arg::Simple(arg) => arg,
-                _ => &b"0"[..],
-            });
-            let (name, digest) = (args.next(), args.next());
-            let script = digest.and_then(|digest| SCRIPTS.find(digest));
-            let mut with_source = redis::Cmd::new();
-            match (name, script) {
-                (Some(b"EVALSHA"), Some(script)) => {
-                    with_source.arg("EVAL").arg(&script.source);
-                    args.for_each(|arg| {
-                        with_source.arg(arg);
-                    });
-                }
-                _ => with_source = command.clone(),
-            }
-            commands.add_command(with_source);
-        }
-        Self { commands, ..*self }
-    }
-}
-
-fn is_unknown_script(value: &Value) -> bool {
-    matches!(value, Value::ServerError(error) if error.code() == "NOSCRIPT")
 }

@@ -1,7 +1,7 @@
 //! What has to happen on a new connection to the primary before anything is read over it.
 
 use parking_lot::Mutex;
-use redis::{Cmd, Pipeline, Value};
+use redis::{Cmd, Pipeline};
 use region_core::{Error, ErrorKind, Op, RegionPath, RegionTimeout, Verb, Write};
 
 use crate::channel::{Channel, first_error};
@@ -9,7 +9,7 @@ use crate::commands;
 use crate::error::Failure;
 use crate::own::{Change, OwnChanges, Verbs};
 use crate::queue::Queue;
-use crate::scripts::SCRIPTS;
+use crate::scripts::{SCRIPTS, is_unknown_script, with_sources};
 use crate::server::Server;
 
 /// How many invalidations are sent in one trip.
@@ -135,9 +135,16 @@ async fn send_all(server: &Server, channel: &Channel, commands: &[Cmd]) -> Resul
     send(server, channel, &pipeline).await
 }
 
+/// Sends commands that may be repeated.
 async fn send(server: &Server, channel: &Channel, commands: &Pipeline) -> Result<(), Failure> {
     let answers = channel.send_unbounded(commands).await;
-    let answers: Result<Vec<Value>, _> = answers.and_then(first_error);
+    let answers = match answers {
+        Ok(answers) if answers.iter().any(is_unknown_script) => {
+            channel.send_unbounded(&with_sources(commands)).await
+        }
+        answers => answers,
+    };
+    let answers = answers.and_then(first_error);
     answers.map(drop).map_err(|error| Failure::client(server, error))
 }
 

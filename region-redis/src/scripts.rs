@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use redis::{Arg, Cmd, Pipeline, Value};
+
 /// A script, and the digest under which a server knows it.
 #[derive(Debug)]
 pub(crate) struct Script {
@@ -82,4 +84,35 @@ impl Scripts {
     pub(crate) fn find(&self, digest: &[u8]) -> Option<&Script> {
         self.all().into_iter().find(|script| script.digest.as_bytes() == digest)
     }
+}
+
+/// Whether a server does not know a script, or not any more.
+pub(crate) fn is_unknown_script(answer: &Value) -> bool {
+    matches!(answer, Value::ServerError(error) if error.code() == "NOSCRIPT")
+}
+
+/// The same commands, with their scripts in full.
+pub(crate) fn with_sources(commands: &Pipeline) -> Pipeline {
+    let mut pipeline = Pipeline::with_capacity(commands.len());
+    for command in commands.cmd_iter() {
+        let mut args = command.args_iter().map(|arg| match arg {
+            Arg::Simple(arg) => arg,
+            // Only scans have cursors, and no script is called by a scan.
+            _ => &b"0"[..],
+        });
+        let (name, digest) = (args.next(), args.next());
+        let script = digest.and_then(|digest| SCRIPTS.find(digest));
+        let mut with_source = Cmd::new();
+        match (name, script) {
+            (Some(b"EVALSHA"), Some(script)) => {
+                with_source.arg("EVAL").arg(&script.source);
+                args.for_each(|arg| {
+                    with_source.arg(arg);
+                });
+            }
+            _ => with_source = command.clone(),
+        }
+        pipeline.add_command(with_source);
+    }
+    pipeline
 }

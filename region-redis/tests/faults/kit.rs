@@ -1,7 +1,7 @@
 //! What the cases are written in.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -109,15 +109,18 @@ pub(crate) struct Load {
     is_over: Arc<AtomicBool>,
     pub(crate) done: Arc<AtomicU64>,
     pub(crate) failed: Arc<AtomicU64>,
+    last_error: Arc<Mutex<Option<Error>>>,
 }
 
 impl Load {
     pub(crate) fn start(store: &RedisStore, tasks: usize) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
         let (done, failed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let last_error = Arc::new(Mutex::new(None));
         let task = |task: usize| {
             let (store, is_over) = (store.clone(), Arc::clone(&is_over));
             let (done, failed) = (Arc::clone(&done), Arc::clone(&failed));
+            let last_error = Arc::clone(&last_error);
             tokio::spawn(async move {
                 let region = format!("load.part:{task}");
                 let mut at = 0_u64;
@@ -125,13 +128,23 @@ impl Load {
                     at += 1;
                     match bounded(round(&store, &region, at)).await {
                         Ok(()) => done.fetch_add(1, Ordering::SeqCst),
-                        Err(_) => failed.fetch_add(1, Ordering::SeqCst),
+                        Err(error) => {
+                            *last_error.lock().unwrap() = Some(error);
+                            failed.fetch_add(1, Ordering::SeqCst)
+                        }
                     };
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
             })
         };
-        Self { tasks: (0..tasks).map(task).collect(), is_over, done, failed }
+        Self { tasks: (0..tasks).map(task).collect(), is_over, done, failed, last_error }
+    }
+
+    /// Panics if more calls have failed than may.
+    pub(crate) fn assert_failed_at_most(&self, most: u64) {
+        let failed = self.failed.load(Ordering::SeqCst);
+        let error = self.last_error.lock().unwrap().clone();
+        assert!(failed <= most, "{failed} calls have failed, the last with {error:?}");
     }
 
     /// Ends the load; panics if a task saw a wrong value or waited too long.
