@@ -130,7 +130,7 @@ mod tests {
     }
 
     fn path(expired_at: Option<u8>) -> Path {
-        let mut ids = vec![1; 22];
+        let mut ids = vec![1; 26];
         if let Some(at) = expired_at {
             ids.extend([2; 8]);
             ids.extend([0, 0, 0, 0, 0x0F, 0, at, 0, 0, 0, 0, 0x0F, 0, at]);

@@ -2,11 +2,11 @@
 
 use region_core::{Incarnation, Lineage};
 
-/// `tree`, `own`, and when the key expires.
-const IDS: usize = 22;
+/// `tree`, `own`, the beginning of the parent's `tree`, and when the key expires.
+const IDS: usize = 26;
 
 /// And `soft`, once the region has expired.
-const SOFT_END: usize = 30;
+const SOFT_END: usize = 34;
 
 /// From and to, in microseconds.
 const INTERVAL: usize = 14;
@@ -25,6 +25,8 @@ pub(crate) type Mark = [u8; 8];
 pub(crate) struct Ids {
     tree: Id,
     own: Id,
+    /// Names, as far as it goes, the parent's life in which the region was born.
+    parent: [u8; 4],
     /// Zeros: never expired in this life.
     soft: Id,
     /// Expirations seen as one, from and to, in microseconds by the server's clock.
@@ -48,6 +50,7 @@ impl Ids {
         Some(Self {
             tree: id_at(bytes, 0)?,
             own: id_at(bytes, 8)?,
+            parent: *bytes.get(16..)?.first_chunk()?,
             soft: id_at(bytes, IDS).unwrap_or_default(),
             expirations: intervals
                 .map(|interval| (number(&interval[..7]), number(&interval[7..])))
@@ -61,10 +64,13 @@ impl Ids {
 pub(crate) struct Path(Vec<Ids>);
 
 impl Path {
-    /// The path whose `i` keys hold `values`; `None` if one of them is not born.
+    /// The path whose `i` keys hold `values`; `None` if one of them is not born, or was in an earlier
+    /// life of its parent.
     pub(crate) fn parse<'v>(values: impl IntoIterator<Item = Option<&'v [u8]>>) -> Option<Self> {
         let path: Option<Vec<_>> = values.into_iter().map(|value| Ids::parse(value?)).collect();
-        path.filter(|path| !path.is_empty()).map(Self)
+        let path = path.filter(|path| !path.is_empty())?;
+        let is_of = |(parent, child): (&Ids, &Ids)| parent.tree.starts_with(&child.parent);
+        path.iter().zip(path.iter().skip(1)).all(is_of).then_some(Self(path))
     }
 
     pub(crate) fn lineage(&self) -> Option<Lineage> {
@@ -121,7 +127,7 @@ mod tests {
     use super::*;
 
     fn ids(tree: u8, own: u8, soft: Option<(u8, &[(u8, u8)])>) -> Vec<u8> {
-        let mut bytes = vec![0; 22];
+        let mut bytes = vec![0; 26];
         (bytes[7], bytes[15]) = (tree, own);
         if let Some((soft, expirations)) = soft {
             bytes.extend([0, 0, 0, 0, 0, 0, 0, soft]);
@@ -142,8 +148,8 @@ mod tests {
             ids(1, 2, Some((3, &[(1, 1); 5]))),
             Vec::new(),
             vec![0; 16],
-            vec![0; 23],
-            vec![0; 45],
+            vec![0; 27],
+            vec![0; 49],
         ];
         for odd in odd {
             assert_eq!(Ids::parse(&odd), None, "{} bytes", odd.len());
@@ -156,6 +162,10 @@ mod tests {
         assert!(Path::parse([Some(&born[..]), Some(&born[..])]).is_some());
         assert!(Path::parse([Some(&born[..]), None]).is_none());
         assert!(Path::parse([]).is_none());
+        let mut other = ids(1, 2, None);
+        other[16] = 7;
+        assert!(Path::parse([Some(&born[..]), Some(&other[..])]).is_none(), "another life");
+        assert!(Path::parse([Some(&other[..])]).is_some(), "a root has no parent");
     }
 
     #[test]

@@ -27,8 +27,8 @@ mod tests {
 
     #[test]
     fn stamps_are_read_as_the_layout_says() {
-        let root = [&[1; 8][..], &[2; 8], &[0; 6]].concat();
-        let leaf = [&[3; 8][..], &[4; 8], &[0; 6]].concat();
+        let root = [&[1; 8][..], &[2; 8], &[0; 4], &[0; 6]].concat();
+        let leaf = [&[3; 8][..], &[4; 8], &[1; 4], &[0; 6]].concat();
         let path = Path::parse([Some(&root[..]), Some(&leaf[..])]).unwrap();
         let life = [[1; 8], [3; 8], [4; 8]].concat();
         let stamp = |end: &[u8]| deadline_of(&path, Some(&[&life, end].concat()));

@@ -56,6 +56,6 @@ if #taken > 0 then
   if call('PTTL', l) < duration then call('PEXPIRE', l, duration) end
   sweep_leases()
   -- A load may take longer than the ids live that were born for it.
-  extend_path(path, i, math.max(duration, BIRTH_MS / IDS_MARGIN), children_of)
+  extend_path(path, i, math.max(duration, BIRTH_MS / IDS_MARGIN))
 end
 return {count, now(), path, found[1] or false, entries, leases}

@@ -8,12 +8,12 @@ local BIRTH_MS = 60000
 local IDS_MARGIN = 2
 
 local function expiry_of(ids)
-  return (struct.unpack('>I6', ids, 17))
+  return (struct.unpack('>I6', ids, 21))
 end
 
 -- Stores a region's ids with another expiry.
 local function store_ids(key, ids, expiry)
-  local value = sub(ids, 1, 16) .. struct.pack('>I6', expiry) .. sub(ids, IDS + 1)
+  local value = sub(ids, 1, 20) .. struct.pack('>I6', expiry) .. sub(ids, IDS + 1)
   if expiry == 0 then
     call('SET', key, value)
   else
@@ -22,31 +22,25 @@ local function store_ids(key, ids, expiry)
   return value
 end
 
--- Gives the ids to those of a path that have none. They live as long as the region's own, for what
--- lies below may have been promised that.
+-- Gives the ids to those of a path that have none of their parent's present life.
 local function give_birth(path, i, ids)
-  local expiry = millis(now()) + BIRTH_MS
-  if is_born(path[#path]) then
-    local own = expiry_of(path[#path])
-    expiry = own == 0 and 0 or math.max(own, expiry)
-  end
+  local parent = '\0\0\0\0'
   for depth = 1, #i do
-    if not is_born(path[depth]) then
-      path[depth] = store_ids(i[depth], sub(ids, (depth - 1) * 16 + 1, depth * 16), expiry)
+    if not is_born_at(path, depth) then
+      local new = sub(ids, (depth - 1) * 16 + 1, depth * 16) .. parent
+      path[depth] = store_ids(i[depth], new, millis(now()) + BIRTH_MS)
     end
+    parent = sub(path[depth], 1, 4)
   end
 end
 
 -- Sees to it that the ids along a path, and the lists of children on it, live as long as an entry
--- does: for so many milliseconds, for ever if that is nil. Ancestors are never given less than what
--- lies below them: so looking at the last one is enough.
-local function extend_path(path, i, needed, children_of)
-  local own = expiry_of(path[#path])
-  if own == 0 or needed and own >= millis(now()) + needed then return end
-  local expiry = needed and millis(now()) + needed * IDS_MARGIN or 0
+-- does: for so many milliseconds, for ever if that is nil.
+local function extend_path(path, i, needed)
   for depth = 1, #i do
     local present = expiry_of(path[depth])
-    if present ~= 0 and (expiry == 0 or present < expiry) then
+    if present ~= 0 and not (needed and present >= millis(now()) + needed) then
+      local expiry = needed and millis(now()) + needed * IDS_MARGIN or 0
       path[depth] = store_ids(i[depth], path[depth], expiry)
       local c = children_of(i[depth])
       if expiry == 0 then

@@ -1,8 +1,8 @@
 -- Who lives: the ids along a path, and what the life of a region's entries hangs on.
 local concat, sub, byte, char = table.concat, string.sub, string.byte, string.char
 
-local IDS = 22         -- tree, own, and when the key expires
-local SOFT_END = 30    -- and soft, once the region has expired
+local IDS = 26         -- tree, own, the beginning of the parent's tree, and when the key expires
+local SOFT_END = 34    -- and soft, once the region has expired
 local INTERVAL = 14    -- from and to, in microseconds, of expirations seen as one
 local MAX_INTERVALS = 4
 
@@ -28,9 +28,17 @@ local function is_born(ids)
   return extra > 0 and extra % INTERVAL == 0 and extra <= INTERVAL * MAX_INTERVALS
 end
 
+-- Whether the region at `depth` was born in its parent's present life: ids of an earlier one are
+-- never used again.
+local function is_born_at(path, depth)
+  local ids = path[depth]
+  if not is_born(ids) then return false end
+  return depth == 1 or sub(ids, 17, 20) == sub(path[depth - 1], 1, 4)
+end
+
 local function all_born(path)
   for depth = 1, #path do
-    if not is_born(path[depth]) then return false end
+    if not is_born_at(path, depth) then return false end
   end
   return true
 end

@@ -7,19 +7,20 @@
 local call, sub, pack = redis.call, string.sub, struct.pack
 
 local path = call('MGET', unpack(KEYS, 4))
-local ids = path[#path]
+local trees, ends = {}, nil
 for depth = 1, #path do
-  local at = path[depth]
-  if not at or #at ~= 22 then return false end
-  path[depth] = sub(at, 1, 8)
+  local ids = path[depth]
+  if not ids or #ids ~= 26 then return false end
+  trees[depth] = sub(ids, 1, 8)
+  if depth > 1 and sub(ids, 17, 20) ~= sub(trees[depth - 1], 1, 4) then return false end
+  -- Until when the region's keys live; nil: for ever.
+  local expires = struct.unpack('>I6', ids, 21)
+  if expires ~= 0 and not (ends and ends < expires) then ends = expires end
 end
-local life = table.concat(path) .. sub(ids, 9, 16)
+local life = table.concat(trees) .. sub(path[#path], 9, 16)
 local stamp = redis.pcall('HGET', KEYS[1], '')
 if type(stamp) ~= 'string' or sub(stamp, 1, #life) ~= life then return false end
 
--- Until when the region's keys live; nil: for ever.
-local ends = struct.unpack('>I6', ids, 17)
-if ends == 0 then ends = nil end
 if #stamp > #life then
   if #stamp ~= #life + 7 or sub(stamp, #life + 1, #life + 1) ~= '\1' then return false end
   local expires = struct.unpack('>I6', stamp, #life + 2)

@@ -19,7 +19,7 @@ end
 local function free(segment, n)
   local child, d, l = name('i', segment), name('d', segment), name('l', segment)
   path[depth + 1] = call('MGET', child)[1]
-  local born = parent_born and is_born(path[depth + 1])
+  local born = parent_born and is_born_at(path, depth + 1)
   local life = born and life_of(path)
   local d_alive = born and read_stamp(stamp_of(d), life)
   local l_alive = born and stamp_of(l) == life .. mark_of(path)
@@ -27,7 +27,8 @@ local function free(segment, n)
   if not d_alive then call('UNLINK', d) end
   if not l_alive then call('UNLINK', l) end
   if not c_alive then bury(child, ARGV[4] .. n, text .. '.' .. segment) end
-  if not (d_alive or l_alive or c_alive) then call('UNLINK', child) end
+  -- Ids of the present life may be those of a load that has nothing to show yet.
+  if not born then call('UNLINK', child) end
 end
 
 local found = redis.pcall('HRANDFIELD', grave, ARGV[3])

@@ -216,7 +216,7 @@ elseif alive or #waiting > 0 then
       local left = till - millis(now())
       needed = needed and math.min(needed, left) or left
     end
-    extend_path(path, i, needed, children_of)
+    extend_path(path, i, needed)
     if limited then sweep() end
   end
 end

@@ -74,8 +74,9 @@ async fn values_are_those_of_the_layout(flavor: Flavor) {
     put(&store, "kept", Some(60_000), 30_000, RegionTimeout::Leave).await;
     let root = bytes(&server.command(&["GET", "rc1:i{r}"]));
     let leaf = bytes(&server.command(&["GET", "rc1:i{r}.a"]));
-    assert_eq!((root.len(), leaf.len()), (22, 22));
-    assert_eq!(root[16..], [0; 6], "an unlimited entry: the ids never expire");
+    assert_eq!((root.len(), leaf.len()), (26, 26));
+    assert_eq!((&root[16..20], &leaf[16..20]), (&[0; 4][..], &root[..4]));
+    assert_eq!(root[20..], [0; 6], "an unlimited entry: the ids never expire");
     let life = [&root[..8], &leaf[..8], &leaf[8..16]].concat();
     assert_eq!(bytes(&server.command(&["HGET", "rc1:d{r}.a", ""])), life);
     let children = server.command(&["HGETALL", "rc1:c{r}"]);
@@ -96,9 +97,9 @@ async fn values_are_those_of_the_layout(flavor: Flavor) {
 
     store.end(&path("r"), Verb::Expire).await.unwrap();
     let expired = bytes(&server.command(&["GET", "rc1:i{r}"]));
-    assert_eq!(expired.len(), 44);
-    assert_eq!(expired[..22], root[..]);
-    assert_eq!(expired[30..37], expired[37..44], "one moment");
+    assert_eq!(expired.len(), 48);
+    assert_eq!(expired[..26], root[..]);
+    assert_eq!(expired[34..41], expired[41..48], "one moment");
     put(&store, "marked", None, 0, RegionTimeout::Leave).await;
     let marked = entry("marked");
     assert_eq!((marked[0], &marked[9..]), (0x14, &b"value"[..]));
@@ -208,7 +209,7 @@ async fn expirations_are_summed_up(flavor: Flavor) {
         store.end(&path("r.a"), Verb::Expire).await.unwrap();
         store.end(&path("r"), Verb::Expire).await.unwrap();
     }
-    assert_eq!(bytes(&server.command(&["GET", "rc1:i{r}"])).len(), 30 + 4 * 14);
+    assert_eq!(bytes(&server.command(&["GET", "rc1:i{r}"])).len(), 34 + 4 * 14);
     let read = store.read(&path("r.a"), &["k"], region_core::ReadFrom::Primary).await.unwrap();
     assert!(!read.entries[0].as_ref().unwrap().is_fresh());
     put(&store, "k", None, 60_000, RegionTimeout::Leave).await;

@@ -195,7 +195,9 @@ async fn while_down_calls_fail_at_once(flavor: Flavor) {
 /// The politeness of the library this one grew from.
 async fn connections_are_dropped_on_a_timeout(flavor: Flavor) {
     let server = TestServer::start(flavor);
-    let store = builder(&server.url()).on_timeout(OnTimeout::Drop).connect().await.unwrap();
+    let rare = Duration::from_secs(5);
+    let builder = builder(&server.url()).on_timeout(OnTimeout::Drop).watch(rare, rare);
+    let store = builder.max_lag(rare * 2).connect().await.unwrap();
     server.pause();
     let error = bounded(get(&store, "r", "k")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);

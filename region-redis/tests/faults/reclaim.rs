@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use region_core::{LeaseTerms, LeaseToken, Store, TakeLease, Verb};
+use region_core::{
+    Guard, LeaseTerms, LeaseToken, Lifetime, Op, Put, RegionTimeout, Store, TakeLease, Verb, When,
+    Write, Written,
+};
 use region_redis::RedisStore;
 use servers::{Flavor, TestServer};
 
@@ -12,6 +16,7 @@ use crate::kit::{builder, connect, get, path, set, until};
 crate::on_both! {
     what_is_dead_is_freed_in_the_background
     what_is_alive_stays
+    loads_under_way_are_not_fenced
     another_process_finishes
     filling_and_reclaiming_do_not_disturb_each_other
 }
@@ -67,6 +72,35 @@ async fn what_is_alive_stays(flavor: Flavor) {
     assert_eq!(read.lineage, Some(begun.lineage), "a load that is under way can still be stored");
     let children = store.children(&path("r.a"), None, 100).await.unwrap();
     assert_eq!(children.items.len(), 2);
+}
+
+/// A load that begins after the invalidation, deep below, has nothing to show yet: its fence must hold
+/// all the same.
+async fn loads_under_way_are_not_fenced(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let store = builder(&server.url()).without_reclaimer().connect().await.unwrap();
+    let deep = path("r.a.b.c");
+    set(&store, "r.a.b.c", "k", "old").await.unwrap();
+    set(&store, "r.a", "k", "old").await.unwrap();
+    store.end(&path("r"), Verb::Invalidate).await.unwrap();
+    let token = LeaseToken::from_bits(7);
+    let duration = Duration::from_secs(60);
+    let terms = LeaseTerms { token, duration, take: TakeLease::UnlessFresh };
+    let begun = store.begin(&deep, &["k"], terms).await.unwrap();
+    store.reclaim().await.unwrap();
+    let put = Put {
+        key: "k",
+        bytes: Bytes::from_static(b"new"),
+        when: When::Always,
+        fresh_for: Lifetime::Unlimited,
+        stale_for: Duration::ZERO,
+    };
+    let (ops, keys) = ([Op::Put(put)], ["k"]);
+    let guard = Some(Guard { lineage: &begun.lineage, keys: &keys, token });
+    let write = Write { ops: &ops, guard, timeout: RegionTimeout::Leave };
+    let written = store.write(&deep, write).await.unwrap();
+    assert_ne!(written, Written::Fenced);
+    assert_eq!(get(&store, "r.a.b.c", "k").await.unwrap().as_deref(), Some("new"));
 }
 
 async fn another_process_finishes(flavor: Flavor) {
