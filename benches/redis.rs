@@ -92,6 +92,28 @@ impl Subjects {
         })
     }
 
+    /// The commands that a `get` needs at least, by the bare client: what the transport costs.
+    fn bare_pipeline(&self, depth: usize) -> Operation {
+        let bare = self.bare.clone();
+        let region = self.region(depth).path().to_string();
+        let below = region.strip_prefix("bench").expect("the root").to_owned();
+        operation(move |at| {
+            let mut commands = redis::Pipeline::with_capacity(2);
+            let mut ids = cmd("MGET");
+            let ends = below.match_indices('.').map(|(end, _)| end).chain([below.len()]);
+            ends.for_each(|end| {
+                ids.arg(format!("rc1:i{{bench}}{}", &below[..end]));
+            });
+            let mut entry = cmd("HMGET");
+            entry.arg(format!("rc1:d{{bench}}{below}")).arg("").arg(key(at));
+            commands.add_command(ids).add_command(entry);
+            let mut bare = bare.clone();
+            async move {
+                bare.send_packed_commands(&commands, 0, 2).await.expect("the server answers");
+            }
+        })
+    }
+
     fn get(&self, depth: usize) -> Operation {
         let region = Arc::new(self.region(depth));
         operation(move |at| {
@@ -249,6 +271,8 @@ async fn operations(subjects: &Subjects) -> String {
         let name = format!("`get`, depth {depth}, to HGET");
         table += &row(&name, subjects.bare_get(), subjects.get(depth)).await;
     }
+    let name = "MGET and HMGET by the bare client, depth 4, to HGET";
+    table += &row(name, subjects.bare_get(), subjects.bare_pipeline(4)).await;
     for depth in [1, 4, 8] {
         let name = format!("`set`, depth {depth}, to HSET");
         table += &row(&name, subjects.bare_set(), subjects.set(depth)).await;

@@ -46,7 +46,7 @@
 pub use region_core::*;
 
 /// The README's examples, compiled.
-#[cfg(all(doctest, feature = "derive", feature = "memory"))]
+#[cfg(all(doctest, feature = "derive", feature = "memory", feature = "redis"))]
 #[doc = include_str!("../README.md")]
 pub struct Readme;
 

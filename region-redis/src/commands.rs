@@ -69,15 +69,17 @@ impl Call {
     }
 }
 
-/// `MGET` of the ids along the path, and the count of writes.
-pub(crate) fn ids(path: &RegionPath, count: &str) -> Cmd {
+/// `MGET` of the ids along the path, and of the count of writes if it matters.
+pub(crate) fn ids(path: &RegionPath, count: Option<&str>) -> Cmd {
     let mut command = Cmd::with_capacity(path.depth() + 2, (path.depth() + 1) * NAME_BYTES);
     let mut names = NameBuffer::default();
     command.arg("MGET");
     for prefix in path.prefixes() {
         command.arg(names.of(Kind::Ids, prefix));
     }
-    command.arg(count);
+    if let Some(count) = count {
+        command.arg(count);
+    }
     command
 }
 

@@ -22,7 +22,7 @@ const MOST_KEYS: usize = 128;
 #[derive(Debug, Default)]
 pub(crate) struct OwnChanges {
     channel: u128,
-    /// What every reader must show.
+    /// What a replica must show for what has been forgotten.
     floor: u64,
     changes: HashMap<Box<str>, Change>,
     /// In the order they came in, once each.
@@ -76,15 +76,16 @@ impl OwnChanges {
     /// Begins to count anew on a channel whose first count is one.
     pub(crate) fn start(&mut self, channel: u128) {
         self.channel = channel;
-        self.floor = 1;
+        self.floor = self.floor.min(1);
         for change in self.changes.values_mut() {
-            (change.entries, change.subtree) = (0, 0);
+            (change.entries, change.subtree) = (1, 1);
         }
     }
 
-    /// The count that a server must show to answer a read of `region`, and whose count.
+    /// The count that the primary must show to answer a read of `region`, and whose count; zero if this
+    /// process has not changed anything there lately.
     pub(crate) fn needed(&self, region: &RegionPath) -> (u128, u64) {
-        let mut needed = self.floor;
+        let mut needed = 0;
         if !self.changes.is_empty() {
             let own = self.changes.get(region.as_str());
             needed = needed.max(own.map_or(0, |change| change.entries));
@@ -94,6 +95,12 @@ impl OwnChanges {
             }
         }
         (self.channel, needed)
+    }
+
+    /// As [`needed`](Self::needed), of a replica: it may lag longer than changes are remembered.
+    pub(crate) fn needed_of_replica(&self, region: &RegionPath) -> (u128, u64) {
+        let (channel, needed) = self.needed(region);
+        (channel, needed.max(self.floor))
     }
 
     /// Remembers, before it is tried, that a region is to be ended.
@@ -119,10 +126,7 @@ impl OwnChanges {
 
     /// Counts an ended region.
     pub(crate) fn ended(&mut self, region: &RegionPath, verb: Verb, channel: u128, count: u64) {
-        if channel != self.channel {
-            // Done over a channel that is gone: the first count on this one covers it.
-            return;
-        }
+        let count = self.count_here(channel, count);
         match verb {
             Verb::Invalidate | Verb::Expire => {
                 let change = self.change(region);
@@ -131,7 +135,8 @@ impl OwnChanges {
             Verb::Touch => {
                 let mut next = Some(region.clone());
                 while let Some(region) = next {
-                    self.written(&region, channel, count);
+                    let change = self.change(&region);
+                    change.entries = change.entries.max(count);
                     next = region.parent();
                 }
             }
@@ -140,10 +145,16 @@ impl OwnChanges {
 
     /// Counts a change of a region's own entries.
     pub(crate) fn written(&mut self, region: &RegionPath, channel: u128, count: u64) {
-        if channel == self.channel && count > 0 {
+        if count > 0 {
+            let count = self.count_here(channel, count);
             let change = self.change(region);
             change.entries = change.entries.max(count);
         }
+    }
+
+    /// What was done over a channel that is gone, the first count on this one covers.
+    fn count_here(&self, channel: u128, count: u64) -> u64 {
+        if channel == self.channel { count } else { 1 }
     }
 
     /// What has been changed lately.
@@ -208,19 +219,19 @@ mod tests {
     }
 
     fn needed(own: &OwnChanges, region: &str) -> u64 {
-        own.needed(&path(region)).1
+        own.needed_of_replica(&path(region)).1
     }
 
     #[tokio::test]
     async fn what_was_changed_must_be_shown_where_it_concerns() {
         let mut own = own();
         own.written(&path("r.a"), 7, 5);
-        assert_eq!((needed(&own, "r.a"), needed(&own, "r.a.b"), needed(&own, "r")), (5, 1, 1));
+        assert_eq!((needed(&own, "r.a"), needed(&own, "r.a.b"), needed(&own, "r")), (5, 0, 0));
         own.ended(&path("r.a"), Verb::Invalidate, 7, 6);
-        assert_eq!((needed(&own, "r.a"), needed(&own, "r.a.b"), needed(&own, "r")), (6, 6, 1));
+        assert_eq!((needed(&own, "r.a"), needed(&own, "r.a.b"), needed(&own, "r")), (6, 6, 0));
         own.ended(&path("r.a.b"), Verb::Touch, 7, 9);
         assert_eq!((needed(&own, "r.a.b"), needed(&own, "r.a"), needed(&own, "r")), (9, 9, 9));
-        assert_eq!((needed(&own, "r.a.b.c"), needed(&own, "r.x")), (6, 1));
+        assert_eq!((needed(&own, "r.a.b.c"), needed(&own, "r.x")), (6, 0));
     }
 
     #[tokio::test]
@@ -242,6 +253,7 @@ mod tests {
         assert!(own.recent().is_empty());
         own.written(&path("r.b"), 7, 6);
         assert_eq!(needed(&own, "r.a"), 5);
+        assert_eq!(own.needed(&path("r.a")).1, 0, "of the primary");
         assert_eq!(own.changes.len(), 1);
     }
 

@@ -37,7 +37,7 @@ impl Inner {
             return Ok(read);
         }
         let clock = self.primary_seen.clock.now();
-        let read = |channel: &Channel| self.read_request(region, keys, &channel.count, clock);
+        let read = |count: Option<&str>| self.read_request(region, keys, count, clock);
         let (ids, mut replies) = self.ask(region, deadline, read).await?;
         let fields = replies.next_of_type()?.and_then(list).unwrap_or_default();
         let now = match clock {
@@ -67,17 +67,18 @@ impl Inner {
         let replica = self.replica()?;
         // A replica's own clock is not the one that decides.
         let clock = self.primary_seen.clock.now()?;
-        let (number, needed) = self.recovery.own().needed(region);
+        let (number, needed) = self.recovery.own().needed_of_replica(region);
         // Time is left to ask the primary.
         let half = Instant::now() + deadline.duration_since(Instant::now()) / 2;
-        let count = layout::count(number);
-        let read = |_: &Channel| self.read_request(region, keys, &count, Some(clock));
+        let count = (needed > 0).then(|| layout::count(number));
+        let count = count.as_deref();
+        let read = |_: &Channel| self.read_request(region, keys, count, Some(clock));
         let Answered { values, .. } = replica
             .call(half, read)
             .await
             .inspect_err(|error| tracing::debug!(%error, "a replica is passed over"))
             .ok()?;
-        let (ids, shown, rest) = ids_and_count(values, region).ok()?;
+        let (ids, shown, rest) = ids_and_count(values, region, needed).ok()?;
         if shown < needed {
             return None;
         }
@@ -92,7 +93,7 @@ impl Inner {
         &self,
         region: &RegionPath,
         keys: &[&str],
-        count: &str,
+        count: Option<&str>,
         clock: Option<Between>,
     ) -> Request {
         let mut pipeline = Pipeline::with_capacity(3);
@@ -133,13 +134,15 @@ impl Inner {
         &self,
         region: &RegionPath,
         deadline: Instant,
-        request: impl Fn(&Channel) -> Request,
+        request: impl Fn(Option<&str>) -> Request,
     ) -> Result<(Vec<Value>, Replies<'_>)> {
         let shared = self.primary.shared();
         for _ in 0..ATTEMPTS {
             let (counted, needed) = self.recovery.own().needed(region);
-            let Answered { values, channel } = self.primary.call(deadline, &request).await?;
-            let (ids, shown, rest) = match ids_and_count(values, region) {
+            let request =
+                |channel: &Channel| request((needed > 0).then_some(channel.count.as_str()));
+            let Answered { values, channel } = self.primary.call(deadline, request).await?;
+            let (ids, shown, rest) = match ids_and_count(values, region, needed) {
                 Ok(found) => found,
                 Err(values) => {
                     // Not the ids, then: an error, or nonsense.
@@ -149,7 +152,7 @@ impl Inner {
                 }
             };
             // What was counted over an earlier channel is covered by the first count of this one.
-            let needed = if counted == channel.number { needed } else { 1 };
+            let needed = if counted == channel.number { needed } else { needed.min(1) };
             if shown >= needed {
                 return Ok((ids, Replies::new(&shared.server, rest)));
             }
@@ -179,8 +182,8 @@ impl Inner {
         limit: usize,
     ) -> Result<Page<ScanItem>> {
         let cursor = position(cursor)?;
-        let request = |channel: &Channel| {
-            let mut request = listing(region, Kind::Entries, cursor, limit, &channel.count);
+        let request = |count: Option<&str>| {
+            let mut request = listing(region, Kind::Entries, cursor, limit, count);
             request.commands.add_command(commands::time());
             request.lane = Lane::Large;
             request
@@ -210,8 +213,7 @@ impl Inner {
         limit: usize,
     ) -> Result<Page<Segment>> {
         let cursor = position(cursor)?;
-        let request =
-            |channel: &Channel| listing(region, Kind::Children, cursor, limit, &channel.count);
+        let request = |count: Option<&str>| listing(region, Kind::Children, cursor, limit, count);
         let (ids, mut replies) = self.ask(region, self.deadline(), request).await?;
         let stamp = replies.next_of_type()?.and_then(bytes);
         let page = replies.next_of_type()?;
@@ -263,7 +265,13 @@ impl Inner {
     }
 }
 
-fn listing(region: &RegionPath, kind: Kind, cursor: u64, limit: usize, count: &str) -> Request {
+fn listing(
+    region: &RegionPath,
+    kind: Kind,
+    cursor: u64,
+    limit: usize,
+    count: Option<&str>,
+) -> Request {
     let mut commands = Pipeline::with_capacity(4);
     commands.add_command(commands::ids(region, count));
     commands.add_command(commands::stamp(region, kind));
@@ -271,19 +279,22 @@ fn listing(region: &RegionPath, kind: Kind, cursor: u64, limit: usize, count: &s
     Request { commands, lane: Lane::Main, tracking: Tracking::No, again: Again::Harmless }
 }
 
-/// The ids along the path, the count of writes that the server shows, and the other answers; all
-/// answers if the first is something else.
+/// The ids along the path, the count of writes that the server shows if it was asked, and the other
+/// answers; all answers if the first is something else.
 fn ids_and_count(
     values: Vec<Value>,
     region: &RegionPath,
+    needed: u64,
 ) -> Result<(Vec<Value>, u64, Vec<Value>), Vec<Value>> {
+    let asked = usize::from(needed > 0);
     match values.first() {
-        Some(Value::Array(found)) if found.len() == region.depth() + 1 => {}
+        Some(Value::Array(found)) if found.len() == region.depth() + asked => {}
         _ => return Err(values),
     }
     let mut values = values.into_iter();
     let Some(Value::Array(mut ids)) = values.next() else { return Err(values.collect()) };
-    let shown = ids.pop().and_then(|count| number(&count)).unwrap_or_default();
+    let shown =
+        if asked == 0 { 0 } else { ids.pop().and_then(|count| number(&count)).unwrap_or(0) };
     Ok((ids, shown, values.collect()))
 }
 
