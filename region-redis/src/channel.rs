@@ -55,6 +55,8 @@ pub(crate) struct Channel {
     pub(crate) number: u128,
     /// The name of that count.
     pub(crate) count: String,
+    /// How many invalidations had been queued when the last of them was done over this channel.
+    pub(crate) replayed: u64,
     pub(crate) identity: Identity,
     wires: Arc<Wires>,
 }
@@ -91,7 +93,7 @@ impl Channel {
 
     fn numbered(identity: Identity, wires: Arc<Wires>) -> Self {
         let number = rand::random();
-        Self { number, count: layout::count(number), identity, wires }
+        Self { number, count: layout::count(number), replayed: 0, identity, wires }
     }
 
     /// Sends a request by `deadline` and gives back the answers, errors of the server among them.

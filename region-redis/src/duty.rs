@@ -56,13 +56,26 @@ impl Sightings {
 
 impl Duty {
     /// Makes a new channel fit for use.
-    pub(crate) async fn prepare(&self, server: &Server, channel: &Channel) -> Result<(), Failure> {
+    pub(crate) async fn prepare(
+        &self,
+        server: &Server,
+        channel: &mut Channel,
+    ) -> Result<(), Failure> {
         match self {
             Self::Primary { recovery, .. } => {
                 channel.identity.check_primary(server)?;
                 recovery.run(server, channel).await
             }
             Self::Replica { .. } => Ok(()),
+        }
+    }
+
+    /// How many queued invalidations a channel has to have replayed to be used.
+    pub(crate) fn to_replay(&self) -> u64 {
+        match self {
+            Self::Primary { recovery, .. } => recovery.queued(),
+            // Whether a replica may be read at all is decided before it is called.
+            Self::Replica { .. } => 0,
         }
     }
 

@@ -72,7 +72,7 @@ impl Keeper {
     async fn establish(&self) -> Result<Arc<Channel>, Failure> {
         let shared = &self.shared;
         let forgetful = shared.forgetful.lock().take().filter(|channel| !channel.is_closed());
-        let channel = match forgetful {
+        let mut channel = match forgetful {
             Some(channel) => channel.renumbered(),
             None => {
                 shared.stats.connects.fetch_add(1, Ordering::Relaxed);
@@ -81,7 +81,8 @@ impl Keeper {
             }
         };
         let limit = shared.settings.call * PREPARATION;
-        let prepared = within(shared, limit, shared.duty.prepare(&shared.server, &channel)).await;
+        let prepared =
+            within(shared, limit, shared.duty.prepare(&shared.server, &mut channel)).await;
         if let Err(failure) = prepared {
             channel.close();
             return Err(failure);

@@ -113,9 +113,15 @@ impl Link {
         request: impl Fn(&Channel) -> Request,
     ) -> Result<Answered> {
         let _place = self.shared.place(deadline).await?;
+        // What had been queued when the call began has to be done before it.
+        let to_replay = self.shared.duty.to_replay();
         let mut is_first = true;
         loop {
             let channel = self.shared.channel(deadline).await?;
+            if channel.replayed < to_replay {
+                self.shared.give_up(&channel, State::Connecting);
+                continue;
+            }
             let request = request(&channel);
             match self.shared.send(&channel, &request, deadline).await {
                 Ok(values) => return Ok(Answered { values, channel }),

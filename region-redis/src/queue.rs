@@ -14,11 +14,12 @@ pub(crate) struct Queue {
     capacity: usize,
     order: VecDeque<RegionPath>,
     verbs: HashMap<RegionPath, Verbs>,
+    pushed: u64,
 }
 
 impl Queue {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { capacity, order: VecDeque::new(), verbs: HashMap::new() }
+        Self { capacity, order: VecDeque::new(), verbs: HashMap::new(), pushed: 0 }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -29,14 +30,21 @@ impl Queue {
     pub(crate) fn push(&mut self, region: &RegionPath, verb: Verb) -> bool {
         if let Some(verbs) = self.verbs.get_mut(region) {
             verbs.add(verb);
+            self.pushed += 1;
             return true;
         }
         if self.order.len() >= self.capacity {
             return false;
         }
+        self.pushed += 1;
         self.order.push_back(region.clone());
         self.verbs.entry(region.clone()).or_default().add(verb);
         true
+    }
+
+    /// How many invalidations were added so far.
+    pub(crate) fn pushed(&self) -> u64 {
+        self.pushed
     }
 
     /// The first `limit` regions.

@@ -37,6 +37,11 @@ impl Recovery {
         self.queue.lock().push(region, verb)
     }
 
+    /// How many invalidations have been queued: a channel that has replayed less must not be used.
+    pub(crate) fn queued(&self) -> u64 {
+        self.queue.lock().pushed()
+    }
+
     /// Whether something has to be done before anything is read, from whatever server.
     pub(crate) fn has_queued(&self) -> bool {
         !self.queue.lock().is_empty()
@@ -44,7 +49,7 @@ impl Recovery {
 
     /// Makes a new channel fit to read from: what is queued is done, and if the server is not the one
     /// it was, or has lost something, what was done lately is done again.
-    pub(crate) async fn run(&self, server: &Server, channel: &Channel) -> Result<(), Failure> {
+    pub(crate) async fn run(&self, server: &Server, channel: &mut Channel) -> Result<(), Failure> {
         load_scripts(server, channel).await?;
         let knows_all = {
             let own = self.own.lock();
@@ -55,7 +60,7 @@ impl Recovery {
             tracing::warn!(%server, regions = recent.len(), "another server, or one that lost data: invalidating again");
             self.repeat(server, channel, &recent).await?;
         }
-        self.replay(server, channel).await?;
+        channel.replayed = self.replay(server, channel).await?;
         let mut count = Pipeline::with_capacity(1);
         count.cmd("INCR").arg(&channel.count);
         send(server, channel, &count).await?;
@@ -92,12 +97,16 @@ impl Recovery {
         Ok(())
     }
 
-    async fn replay(&self, server: &Server, channel: &Channel) -> Result<(), Failure> {
+    /// Does what is queued; how many invalidations had been by then.
+    async fn replay(&self, server: &Server, channel: &Channel) -> Result<u64, Failure> {
         loop {
-            let batch = self.queue.lock().first(BATCH);
-            if batch.is_empty() {
-                return Ok(());
-            }
+            let batch = {
+                let queue = self.queue.lock();
+                if queue.is_empty() {
+                    return Ok(queue.pushed());
+                }
+                queue.first(BATCH)
+            };
             tracing::info!(%server, regions = batch.len(), "invalidating what was queued");
             let commands: Vec<_> = batch
                 .iter()

@@ -17,6 +17,7 @@ crate::on_both! {
     reset_during_each_operation
     silent_connections_are_replaced
     invalidations_are_queued_and_replayed
+    queued_invalidations_are_seen_whenever_the_way_opens
     a_full_queue_is_an_error
     while_down_calls_fail_at_once
     connections_are_dropped_on_a_timeout
@@ -163,6 +164,26 @@ async fn invalidations_are_queued_and_replayed(flavor: Flavor) {
     assert_eq!(get(&store, "r.touched", "k").await.unwrap(), None);
     assert_eq!(get(&store, "r.kept", "k").await.unwrap().as_deref(), Some("old"));
     assert!(!store.stats().has_queued);
+}
+
+/// The way opens at any moment around the end of the call that is queued: no read after it may go by
+/// a connection that was made ready before.
+async fn queued_invalidations_are_seen_whenever_the_way_opens(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let proxy = Proxy::start(server.port()).await;
+    let store = builder(&proxy.url()).on_lost_end(OnLostEnd::Queue).connect().await.unwrap();
+    let other = connect(&server.url()).await;
+    for round in 0..12 {
+        set(&other, "r.a", "k", "old").await.unwrap();
+        proxy.silence();
+        let region = path("r");
+        let (ended, ()) = tokio::join!(store.end(&region, Verb::Invalidate), async {
+            tokio::time::sleep(LIMIT / 2 + LIMIT / 12 * round).await;
+            proxy.restore();
+        });
+        ended.unwrap();
+        assert_eq!(until_ok(|| get(&store, "r.a", "k")).await, None, "{round}");
+    }
 }
 
 async fn a_full_queue_is_an_error(flavor: Flavor) {
