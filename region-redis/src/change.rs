@@ -13,7 +13,7 @@ use crate::clock::Between;
 use crate::commands;
 use crate::layout::{Moment, Path};
 use crate::link::Answered;
-use crate::read::entries;
+use crate::read::{ATTEMPTS, entries};
 use crate::recovery::queue_is_full;
 use crate::reply::{Replies, borrowed, bytes, number};
 use crate::settings::{Acknowledgement, OnLostEnd};
@@ -34,9 +34,20 @@ impl Inner {
         let request = |channel: &Channel| {
             one(commands::begin(region, keys, terms, &channel.count), lane, Again::Harmless)
         };
-        let Answered { values, channel } = self.primary.call(self.deadline(), request).await?;
-        let mut replies = Replies::new(&self.primary.shared().server, values).within()?;
-        self.recovery.own().written(region, channel.number, replies.number()?);
+        let deadline = self.deadline();
+        for _ in 0..ATTEMPTS {
+            let counted = self.recovery.own().needed(region);
+            let Answered { values, channel } = self.primary.call(deadline, request).await?;
+            let mut replies = Replies::new(&self.primary.shared().server, values).within()?;
+            self.recovery.own().written(region, channel.number, replies.number()?);
+            if self.shows_own(&channel, counted, replies.number()?) {
+                return self.begun(region, keys, replies);
+            }
+        }
+        Err(self.forgets())
+    }
+
+    fn begun(&self, region: &RegionPath, keys: &[&str], mut replies: Replies<'_>) -> Result<Begun> {
         let now = Between::exactly(micros(replies.number()?));
         let path = self.path(&mut replies)?;
         let stamp = replies.next()?;

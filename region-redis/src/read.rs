@@ -1,5 +1,7 @@
 //! Reading and listing.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use redis::{Pipeline, Value};
 use region_core::{
@@ -20,8 +22,8 @@ use crate::store::Inner;
 /// How many entries are counted in one step on the server.
 const COUNT_PAGE: usize = 1000;
 
-/// How often a read that finds the server has forgotten this process's changes is tried.
-const ATTEMPTS: usize = 3;
+/// How often a call that finds the server has forgotten this process's changes is tried.
+pub(crate) const ATTEMPTS: usize = 3;
 
 impl Inner {
     pub(crate) async fn read(
@@ -151,16 +153,36 @@ impl Inner {
                     return Err(replies.odd());
                 }
             };
-            // What was counted over an earlier channel is covered by the first count of this one.
-            let needed = if counted == channel.number { needed } else { needed.min(1) };
-            if shown >= needed {
+            if self.shows_own(&channel, (counted, needed), shown) {
                 return Ok((ids, Replies::new(&shared.server, rest)));
             }
-            tracing::warn!(server = %shared.server, "changes of this process are gone from the server");
-            self.recovery.distrust();
-            shared.distrust(&channel);
         }
-        Err(Failure::unavailable(&shared.server, "loses what is written to it").error)
+        Err(self.forgets())
+    }
+
+    /// Whether the primary shows what this process had counted. If not it has lost what was written to
+    /// it, and is told again before the next call.
+    pub(crate) fn shows_own(
+        &self,
+        channel: &Arc<Channel>,
+        (counted, needed): (u128, u64),
+        shown: u64,
+    ) -> bool {
+        // What was counted over an earlier channel is covered by the first count of this one.
+        let needed = if counted == channel.number { needed } else { needed.min(1) };
+        if shown >= needed {
+            return true;
+        }
+        let shared = self.primary.shared();
+        tracing::warn!(server = %shared.server, "changes of this process are gone from the server");
+        self.recovery.distrust();
+        shared.distrust(channel);
+        false
+    }
+
+    /// The error for a server that loses things again and again.
+    pub(crate) fn forgets(&self) -> Error {
+        Failure::unavailable(&self.primary.shared().server, "loses what is written to it").error
     }
 
     /// A replica that may be asked.

@@ -1,7 +1,7 @@
 -- Gives birth where needed, reads keys and takes their leases.
 -- KEYS: d, l, the count of the client's writes, the i keys from the root down.
 -- ARGV: ids for births, token, milliseconds, 'U'nless fresh | 'A'lways | 'E'xtend, keys ...
--- Answers: count, time, i values, stamp, entries, leases (0 not taken, 1 granted, or the holder).
+-- Answers: the count if it gave birth or else 0, the count, time, i values, stamp, entries, leases (0 not taken, 1 granted, or the holder).
 local d, l = KEYS[1], KEYS[2]
 local i = slice(KEYS, 4, #KEYS)
 local token, duration, take = ARGV[2], tonumber(ARGV[3]), ARGV[4]
@@ -58,4 +58,5 @@ if #taken > 0 then
   -- A load may take longer than the ids live that were born for it.
   extend_path(path, i, math.max(duration, BIRTH_MS / IDS_MARGIN))
 end
-return {count, now(), path, found[1] or false, entries, leases}
+local shown = count > 0 and count or tonumber(redis.pcall('MGET', KEYS[3])[1] or 0) or 0
+return {count, shown, now(), path, found[1] or false, entries, leases}

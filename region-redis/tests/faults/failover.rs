@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use region_core::{ErrorKind, Store, Verb};
+use region_core::{ErrorKind, LeaseTerms, LeaseToken, Store, TakeLease, Verb};
 use servers::{Flavor, Proxy, TestServer};
 
 use crate::kit::{bounded, builder, connect, get, path, remove, set, until_ok};
@@ -105,6 +105,13 @@ async fn a_primary_that_lost_data_unsaid_is_told_again(flavor: Flavor) {
     store.end(&path("r"), Verb::Invalidate).await.unwrap();
     primary.follow(replica.port());
     primary.command(&["REPLICAOF", "NO", "ONE"]);
+    // What a load begins with has to notice too.
+    let token = LeaseToken::from_bits(1);
+    let duration = Duration::from_secs(9);
+    let terms = LeaseTerms { token, duration, take: TakeLease::UnlessFresh };
+    let region = path("r.a");
+    let begun = until_ok(|| store.begin(&region, &["k"], terms)).await;
+    assert_eq!(begun.keys[0].entry, None);
     assert_eq!(until_ok(|| get(&store, "r.a", "k")).await, None);
     let other = connect(&primary.url()).await;
     assert_eq!(get(&other, "r.a", "k").await.unwrap(), None);
