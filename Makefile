@@ -18,8 +18,8 @@ lint: ## Runs the linter over everything.
 docs: ## Builds the documentation.
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features
 
-bench: ## Measures the memory store beside bare maps and prints a table.
-	cargo bench --bench memory
+bench: ## Measures the stores beside bare maps and the bare client, and prints tables.
+	cargo bench --bench memory --bench redis
 
 fuzz: ## Fuzzes every target for a minute.
 	@FUZZ_SECONDS=60 ci/fuzz.sh

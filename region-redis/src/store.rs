@@ -23,8 +23,9 @@ use crate::stats::StoreStats;
 
 /// A store on a Redis or Valkey server, shared by all processes that use the same server.
 ///
-/// Clones are the same store over the same connections. It keeps its connections in background
-/// tasks of the runtime it was made on, which end with its last clone.
+/// Clones are the same store over the same connections: at most three to each server, one for ordinary
+/// calls, one for large entries and listings, one for invalidations that wait for replicas. It keeps
+/// them in background tasks of the runtime it was made on, which end with its last clone.
 ///
 /// No call takes longer than the limit that the builder sets, whatever the server does: see
 /// [`RedisStoreBuilder`]. A dropped future may leave its command on the way: the server does it

@@ -89,7 +89,8 @@ pub enum When {
     AbsentOrHolding(Bytes),
 }
 
-/// The timeout that a region's own entries share, beside the lifetime of each.
+/// The timeout that a region's own entries share, beside the lifetime of each. Whether it still runs
+/// once none of them is left is for the store to say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RegionTimeout {
     /// Leave it as it is: running, or none.
