@@ -10,6 +10,7 @@ mod outage;
 mod pushes;
 mod reclaim;
 mod replicas;
+mod stampede;
 
 /// Runs each case on Redis and on Valkey.
 macro_rules! on_both {

@@ -1,0 +1,76 @@
+//! Many callers of one missing key, in many processes.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use region_core::{Region, RegionCache, Verb};
+use servers::{Flavor, TestServer};
+
+use crate::kit::{builder, path};
+
+crate::on_both! {
+    eight_processes_of_a_thousand_tasks_run_one_load
+    a_load_that_is_outlived_is_loaded_again_once
+}
+
+const PROCESSES: usize = 8;
+const TASKS: usize = 1000;
+
+async fn caches(server: &TestServer) -> Vec<RegionCache> {
+    let mut caches = Vec::new();
+    for _ in 0..PROCESSES {
+        let builder = builder(&server.url()).call_timeout(Duration::from_secs(20));
+        let builder = builder.watch(Duration::from_secs(1), Duration::from_secs(20));
+        let store = builder.connect().await.unwrap();
+        caches.push(RegionCache::builder(store).root("r").build().unwrap());
+    }
+    caches
+}
+
+/// What all tasks got, and how many loads there were.
+async fn stampede(caches: &[RegionCache], loads: &Arc<AtomicU64>) {
+    let mut tasks = Vec::new();
+    for cache in caches {
+        for _ in 0..TASKS {
+            let (region, loads) = (cache.region("a.b").unwrap(), Arc::clone(loads));
+            let load = move || async move {
+                loads.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                Ok::<_, Infallible>("value".to_owned())
+            };
+            tasks.push(tokio::spawn(async move { region.get_or_compute("k", load).await }));
+        }
+    }
+    for task in tasks {
+        assert_eq!(*task.await.unwrap().unwrap(), "value");
+    }
+}
+
+async fn eight_processes_of_a_thousand_tasks_run_one_load(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let caches = caches(&server).await;
+    let loads = Arc::new(AtomicU64::new(0));
+    stampede(&caches, &loads).await;
+    assert_eq!(loads.load(Ordering::SeqCst), 1);
+}
+
+async fn a_load_that_is_outlived_is_loaded_again_once(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let caches = caches(&server).await;
+    let loads = Arc::new(AtomicU64::new(0));
+    let ending = async {
+        while loads.load(Ordering::SeqCst) == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let store = crate::kit::connect(&server.url()).await;
+        region_core::Store::end(&store, &path("r.a"), Verb::Invalidate).await.unwrap();
+    };
+    tokio::join!(stampede(&caches, &loads), ending);
+    // Whoever came before the invalidation may have the first load's value; it is not stored.
+    let before = loads.load(Ordering::SeqCst);
+    stampede(&caches, &loads).await;
+    assert!(loads.load(Ordering::SeqCst) <= before + 1);
+}
