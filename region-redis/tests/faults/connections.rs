@@ -40,8 +40,9 @@ async fn databases_are_apart(flavor: Flavor) {
 
 async fn large_entries_have_a_connection_of_their_own(flavor: Flavor) {
     let server = TestServer::start(flavor);
-    let store =
-        builder(&server.url()).call_timeout(Duration::from_secs(10)).connect().await.unwrap();
+    let patience = Duration::from_secs(10);
+    let builder = builder(&server.url()).call_timeout(patience);
+    let store = builder.watch(Duration::from_secs(1), patience).connect().await.unwrap();
     let connections = || {
         let clients = server.command(&["CLIENT", "LIST"]).text();
         clients.lines().filter(|line| line.contains("lib-name=region-cache")).count()
@@ -71,7 +72,8 @@ async fn large_entries_have_a_connection_of_their_own(flavor: Flavor) {
     taken.sort();
     let median = taken[taken.len() / 2];
     assert!(median < Duration::from_millis(20), "small reads beside large ones: {median:?}");
-    let too_large = builder(&server.url()).max_entry_bytes(1000).connect().await.unwrap();
+    let too_large =
+        crate::kit::builder(&server.url()).max_entry_bytes(1000).connect().await.unwrap();
     let error = set(&too_large, "r", "k", &"x".repeat(1001)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
 }

@@ -12,8 +12,11 @@ use region_core::{
 use region_redis::{Backoff, RedisStore, RedisStoreBuilder};
 
 /// The limit on calls in these cases, and what a busy machine may add.
-pub(crate) const LIMIT: Duration = Duration::from_millis(300);
-pub(crate) const SLACK: Duration = Duration::from_millis(700);
+pub(crate) const LIMIT: Duration = Duration::from_millis(500);
+pub(crate) const SLACK: Duration = Duration::from_millis(1500);
+
+/// How long a server may be silent, and an attempt to connect may take.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long a store may take to come back, backoff included.
 pub(crate) const RECOVERY: Duration = Duration::from_secs(10);
@@ -27,8 +30,8 @@ pub(crate) fn builder(url: &str) -> RedisStoreBuilder {
     RedisStore::builder(url)
         .unwrap()
         .call_timeout(LIMIT)
-        .connect_timeout(LIMIT)
-        .watch(Duration::from_millis(100), LIMIT)
+        .connect_timeout(PATIENCE)
+        .watch(Duration::from_millis(100), PATIENCE)
         .max_lag(Duration::from_secs(2))
         .backoff(Backoff::new(Duration::from_millis(50), Duration::from_millis(400)).unwrap())
 }
