@@ -14,7 +14,7 @@ use crate::store::{
 };
 
 /// A duration that is over soon, even if it has to be slept through.
-pub(super) const SHORT: Duration = Duration::from_millis(60);
+pub(super) const SHORT: Duration = Duration::from_millis(120);
 
 /// A duration that is not over before the case is.
 pub(super) const LONG: Duration = Duration::from_secs(600);

@@ -18,7 +18,7 @@ use crate::fingerprint::Readability;
 use crate::policy::{OnUpdate, Policy};
 use crate::region::{Region, SetOptions};
 use crate::serializer::{Postcard, Serializer, SerializerId};
-use crate::store::{Op, Put};
+use crate::store::{Op, Put, Store};
 
 /// A shape with everything in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -229,7 +229,7 @@ pub async fn two_versions_miss_each_other<H: Harness>(harness: &H) {
 
 /// Entries live as their region's policy says, and an entry's own lifetime goes first. Promise 11.
 pub async fn policies_set_lifetimes<H: Harness>(harness: &H) {
-    const TTL: Duration = Duration::from_millis(100);
+    const TTL: Duration = Duration::from_millis(200);
     let store = harness.store().await;
     let cache = cache_with(harness.client(&store).await, Policy::new().ttl(TTL));
     let inherits = cache.region("a.b").unwrap();
@@ -246,17 +246,26 @@ pub async fn policies_set_lifetimes<H: Harness>(harness: &H) {
     inherits_forever.set_with("short", &1u32, short).await.unwrap();
     harness.advance(&store, TTL / 2).await;
     assert!(!inherits_forever.contains("short").await.unwrap());
+    let set = store.now().await.unwrap();
     resets.set("later", &1u32).await.unwrap();
     keeps.set("later", &1u32).await.unwrap();
     harness.advance(&store, TTL / 2).await;
     assert!(!inherits.contains("k").await.unwrap());
     assert!(inherits_forever.contains("k").await.unwrap());
-    assert!(resets.contains("k").await.unwrap(), "the later write reset the timeout");
     assert!(!keeps.contains("later").await.unwrap(), "the timeout went on");
-    assert!(resets.reset_timeout().await.unwrap());
     assert!(!inherits.reset_timeout().await.unwrap(), "its region has no timeout");
+    let (found, reset) = (resets.contains("k").await.unwrap(), store.now().await.unwrap());
+    let is_reset = resets.reset_timeout().await.unwrap();
+    // On a busy machine more time may have passed than was asked for: then nothing can be told.
+    if store.now().await.unwrap().since(set) < TTL {
+        assert!(found, "the later write reset the timeout");
+        assert!(is_reset);
+    }
     harness.advance(&store, TTL / 2).await;
-    assert!(resets.contains("k").await.unwrap());
+    let found = resets.contains("k").await.unwrap();
+    if is_reset && store.now().await.unwrap().since(reset) < TTL {
+        assert!(found, "the timeout was reset");
+    }
     harness.advance(&store, TTL / 2).await;
     assert!(!resets.contains("k").await.unwrap());
 }
