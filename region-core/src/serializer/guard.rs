@@ -22,7 +22,8 @@ pub(super) const MAX_FREE_ELEMENTS: usize = 4096;
 
 /// What one value may still take.
 pub(super) struct Guard {
-    bytes: usize,
+    /// For how many elements memory may still be set aside before they are read.
+    believed: Cell<usize>,
     nesting: Cell<usize>,
     elements: Cell<usize>,
 }
@@ -44,7 +45,11 @@ impl Guard {
     /// A guard for a value of so many bytes.
     pub(super) fn new(bytes: usize) -> Self {
         let elements = bytes.max(MAX_FREE_ELEMENTS);
-        Self { bytes, nesting: Cell::new(MAX_NESTING), elements: Cell::new(elements) }
+        Self {
+            believed: Cell::new(bytes),
+            nesting: Cell::new(MAX_NESTING),
+            elements: Cell::new(elements),
+        }
     }
 
     pub(super) fn watch<T>(&self, inner: T) -> Guarded<'_, T> {
@@ -61,9 +66,12 @@ impl Guard {
     }
 
     /// How many elements memory is set aside for, when so many are claimed: each takes a byte, or
-    /// takes no memory either.
+    /// takes no memory either. All claims of a value share its bytes, nested ones too.
     fn believe(&self, claimed: usize) -> usize {
-        claimed.min(self.bytes)
+        let left = self.believed.get();
+        let believed = claimed.min(left);
+        self.believed.set(left - believed);
+        believed
     }
 
     /// Counts an element of something whose length the bytes claim. A tuple's is the type's own.

@@ -69,6 +69,16 @@ fn many_elements_with_bytes_are_read() {
 #[test]
 fn claims_are_believed_up_to_the_bytes() {
     let guard = Guard::new(10);
-    assert_eq!(guard.believe(usize::MAX), 10);
     assert_eq!(guard.believe(3), 3);
+    assert_eq!(guard.believe(usize::MAX), 7);
+}
+
+/// Bug: each level of nested claims was believed as many elements as the value has bytes, which took
+/// memory in proportion to their number times the nesting. Now they share.
+#[test]
+fn nested_claims_share_what_is_believed() {
+    let guard = Guard::new(100);
+    assert_eq!(guard.believe(60), 60);
+    assert_eq!(guard.believe(60), 40);
+    assert_eq!(guard.believe(usize::MAX), 0);
 }
