@@ -239,6 +239,7 @@ pub async fn policies_set_lifetimes<H: Harness>(harness: &H) {
     let resets = inherits.with_policy(timed.clone()).unwrap().child("resets").unwrap();
     let keeps = inherits.with_policy(timed.on_update(OnUpdate::KeepsTimeout)).unwrap();
     let keeps = keeps.child("keeps").unwrap();
+    let first = store.now().await.unwrap();
     for region in [&inherits, &inherits_forever, &resets, &keeps] {
         region.set("k", &1u32).await.unwrap();
     }
@@ -249,15 +250,16 @@ pub async fn policies_set_lifetimes<H: Harness>(harness: &H) {
     let set = store.now().await.unwrap();
     resets.set("later", &1u32).await.unwrap();
     keeps.set("later", &1u32).await.unwrap();
+    // On a busy machine more time may pass than is asked for: then some things cannot be told.
+    let was_in_time = store.now().await.unwrap().since(first) < TTL;
     harness.advance(&store, TTL / 2).await;
     assert!(!inherits.contains("k").await.unwrap());
     assert!(inherits_forever.contains("k").await.unwrap());
-    assert!(!keeps.contains("later").await.unwrap(), "the timeout went on");
+    assert!(!was_in_time || !keeps.contains("later").await.unwrap(), "the timeout went on");
     assert!(!inherits.reset_timeout().await.unwrap(), "its region has no timeout");
     let (found, reset) = (resets.contains("k").await.unwrap(), store.now().await.unwrap());
     let is_reset = resets.reset_timeout().await.unwrap();
-    // On a busy machine more time may have passed than was asked for: then nothing can be told.
-    if store.now().await.unwrap().since(set) < TTL {
+    if was_in_time && store.now().await.unwrap().since(set) < TTL {
         assert!(found, "the later write reset the timeout");
         assert!(is_reset);
     }
