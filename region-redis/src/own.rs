@@ -18,6 +18,9 @@ const MOST_REGIONS: usize = 20_000;
 /// The most keys of one region that are remembered; beyond that the region as a whole is.
 const MOST_KEYS: usize = 128;
 
+/// The most keys of all regions together; the oldest regions are forgotten.
+const MOST_KEYS_OF_ALL: usize = 100_000;
+
 /// The changes of one process. Counts are those of the writes over the present channel.
 #[derive(Debug, Default)]
 pub(crate) struct OwnChanges {
@@ -25,6 +28,8 @@ pub(crate) struct OwnChanges {
     /// What a replica must show for what has been forgotten.
     floor: u64,
     changes: HashMap<Box<str>, Change>,
+    /// The number of keys in all of them.
+    keys: usize,
     /// In the order they came in, once each.
     order: VecDeque<(Instant, Box<str>)>,
     pub(crate) identity: Option<Identity>,
@@ -115,13 +120,16 @@ impl OwnChanges {
         keys: impl IntoIterator<Item = &'k str>,
     ) {
         let change = self.change(region);
+        let before = change.keys.len();
         for key in keys {
             if change.keys.len() == MOST_KEYS && !change.keys.contains(key) {
                 change.verbs.add(Verb::Invalidate);
-                return;
+                break;
             }
             change.keys.insert(key.into());
         }
+        let added = change.keys.len() - before;
+        self.keys += added;
     }
 
     /// Counts an ended region.
@@ -183,15 +191,18 @@ impl OwnChanges {
         change
     }
 
-    /// Forgets what is old, a few at a time. What is forgotten still has to be shown.
+    /// Forgets what is old, a few at a time, and whatever is too much. What is forgotten still has to be
+    /// shown.
     fn forget(&mut self, now: Instant) {
         const STEPS: usize = 2;
-        for _ in 0..STEPS {
-            let is_full = self.order.len() >= MOST_REGIONS;
+        let mut steps = 0;
+        loop {
+            let is_full = self.order.len() >= MOST_REGIONS || self.keys >= MOST_KEYS_OF_ALL;
             let Some((at, _)) = self.order.front() else { return };
-            if !is_full && now - *at <= MEMORY {
+            if !is_full && (steps == STEPS || now - *at <= MEMORY) {
                 return;
             }
+            steps += 1;
             let Some((_, name)) = self.order.pop_front() else { return };
             let Some(change) = self.changes.get(&name) else { continue };
             if !is_full && now - change.at <= MEMORY {
@@ -199,6 +210,7 @@ impl OwnChanges {
                 continue;
             }
             self.floor = self.floor.max(change.entries).max(change.subtree);
+            self.keys -= change.keys.len();
             self.changes.remove(&name);
         }
     }
@@ -263,6 +275,22 @@ mod tests {
         let keys: Vec<_> = (0..MOST_KEYS + 1).map(|n| n.to_string()).collect();
         own.intend_write(&path("r"), keys.iter().map(String::as_str));
         assert_eq!(own.recent()[0].verbs.needed(), [Verb::Invalidate]);
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_is_bounded() {
+        let mut own = own();
+        let keys: Vec<_> = (0..100).map(|n| n.to_string()).collect();
+        for n in 0..3000 {
+            own.intend_write(&path(&format!("r.n:{n}")), keys.iter().map(String::as_str));
+        }
+        assert!(own.keys <= MOST_KEYS_OF_ALL + MOST_KEYS, "{}", own.keys);
+        assert_eq!(own.keys, own.changes.values().map(|change| change.keys.len()).sum::<usize>());
+        for n in 0..MOST_REGIONS + 100 {
+            own.intend_end(&path(&format!("r.m:{n}")), Verb::Touch);
+        }
+        assert!(own.changes.len() <= MOST_REGIONS);
+        assert_eq!(own.changes.len(), own.order.len());
     }
 
     #[test]
