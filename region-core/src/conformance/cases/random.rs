@@ -63,13 +63,14 @@ pub async fn random_operations_agree_with_a_model<H: Harness>(harness: &H) {
 async fn sequence<H: Harness>(harness: &H, seed: u64) {
     let first = Fixture::new(harness).await;
     let second = first.client().await;
+    let drift = drift_of(&first.store).await;
     let mut run = Run {
         clients: [first, second],
         model: Model::default(),
         rng: StdRng::seed_from_u64(seed),
         loads: Vec::new(),
         now: Timestamp::default(),
-        drift: Duration::ZERO,
+        drift,
         trace: format!("{SEED_VARIABLE}={seed}"),
     };
     for _ in 0..STEPS {
@@ -77,6 +78,15 @@ async fn sequence<H: Harness>(harness: &H, seed: u64) {
             return;
         }
     }
+}
+
+/// Nothing for a clock that stands still until it is moved. One that flows is known to the millisecond
+/// at best.
+async fn drift_of(store: &impl Store) -> Duration {
+    const UNIT: Duration = Duration::from_millis(1);
+    let before = store.now().await.unwrap();
+    tokio::time::sleep(UNIT * 2).await;
+    store.now().await.unwrap().since(before).min(UNIT)
 }
 
 /// A load that has begun.
