@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{BoxError, Error, ErrorKind, Result};
 use crate::path::MAX_KEY_BYTES;
 use crate::region::Region;
-use crate::serializer::{Postcard, Serializer, Value};
+use crate::value::serializer::{Postcard, Serializer, Value};
 
 /// A function whose results are kept in a region, by its serialized arguments: see
 /// [`Region::cached`].

@@ -10,15 +10,15 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use crate::cache::Shared;
-use crate::codec::Codec;
 use crate::error::{BoxError, Error, Result};
 use crate::load;
 use crate::path::{RegionPath, Segment};
 use crate::policy::{Policy, ResolvedPolicy};
 use crate::region::{Batch, Listing, Region, SetOptions};
 use crate::regioned::{Regioned, TypedPath};
-use crate::serializer::Value;
 use crate::store::{Op, RegionTimeout, Verb, Write};
+use crate::value::codec::Codec;
+use crate::value::serializer::Value;
 
 /// A [`Region`] over a store: see [`RegionCache`](crate::RegionCache).
 #[derive(Clone)]

@@ -17,10 +17,7 @@
 mod cache;
 mod cached;
 mod clock;
-mod codec;
-mod envelope;
 mod error;
-mod fingerprint;
 mod handle;
 mod lifetime;
 mod lineage;
@@ -29,9 +26,9 @@ mod path;
 mod policy;
 mod region;
 mod regioned;
-mod serializer;
 mod stats;
 mod store;
+mod value;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -41,10 +38,7 @@ pub mod testing;
 pub use cache::{RegionCache, RegionCacheBuilder};
 pub use cached::{Cached, args_key};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp, TokioClock};
-pub use codec::MAX_ENTRY_BYTES;
-pub use envelope::{BadBytes, ENVELOPE_BYTES, Envelope, Place};
 pub use error::{BoxError, Error, ErrorKind, Result};
-pub use fingerprint::{Fingerprint, Readability, Shape};
 pub use handle::RegionHandle;
 pub use lifetime::{Lifetime, MAX_LIFETIME};
 pub use lineage::{Incarnation, Incarnations, Lineage};
@@ -57,12 +51,15 @@ pub use region::{Batch, Listing, Region, SetOptions, Subscription, Transaction};
 #[doc(hidden)]
 pub use regioned::private as __private;
 pub use regioned::{AppendId, ParseSegmentId, PathFn, Regioned, SegmentId, TopLevel, TypedPath};
-#[cfg(feature = "json")]
-pub use serializer::Json;
-pub use serializer::{AnySerializer, Postcard, Serializer, SerializerId, Value};
 pub use stats::Stats;
 pub use store::{
     Begun, BegunKey, Cursor, Entry, Event, EventStream, Freshness, Guard, Lease, LeaseTerms,
     LeaseToken, Op, OpOutcome, Page, Put, Read, ReadFrom, RegionTimeout, ScanItem, SharedStore,
     Store, TakeLease, Verb, When, Write, Written,
 };
+pub use value::codec::MAX_ENTRY_BYTES;
+pub use value::envelope::{BadBytes, ENVELOPE_BYTES, Envelope, Place};
+pub use value::fingerprint::{Fingerprint, Readability, Shape};
+#[cfg(feature = "json")]
+pub use value::serializer::Json;
+pub use value::serializer::{AnySerializer, Postcard, Serializer, SerializerId, Value};

@@ -21,8 +21,8 @@ use std::sync::Arc;
 
 use crate::error::{BoxError, Error, ErrorKind, Result};
 use crate::handle::RegionHandle;
-use crate::serializer::Value;
 use crate::store::Entry;
+use crate::value::serializer::Value;
 
 pub(crate) use flight::Flights;
 use flight::{Boarding, Started};

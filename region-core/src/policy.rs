@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifetime::{Lifetime, MAX_LIFETIME};
-use crate::serializer::{AnySerializer, Serializer};
 use crate::store::ReadFrom;
+use crate::value::serializer::{AnySerializer, Serializer};
 
 pub(crate) use resolved::ResolvedPolicy;
 

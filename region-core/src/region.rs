@@ -18,7 +18,7 @@ use crate::error::{BoxError, Result};
 use crate::path::{RegionPath, Segment};
 use crate::policy::Policy;
 use crate::regioned::{ParseSegmentId, Regioned, TypedPath};
-use crate::serializer::Value;
+use crate::value::serializer::Value;
 
 pub use options::SetOptions;
 pub use subscription::Subscription;

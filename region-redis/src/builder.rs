@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use region_core::{Error, ErrorKind, Result};
 
-use crate::backoff::Backoff;
+use crate::net::backoff::Backoff;
 use crate::server::Server;
 use crate::settings::{Acknowledgement, OnLostEnd, OnTimeout, Settings};
 use crate::store::RedisStore;

@@ -6,35 +6,19 @@
 //!
 //! It needs Redis 7.0 or Valkey 8.0, or newer, and no modules.
 
-mod backoff;
 mod builder;
-mod change;
-mod channel;
-mod clock;
-mod commands;
-mod duty;
 mod error;
-mod hints;
-mod identity;
-mod keeper;
-mod layout;
-mod link;
-mod own;
-mod pushes;
-mod queue;
-mod read;
-mod reclaimer;
-mod recovery;
-mod reply;
-mod scripts;
+mod net;
+mod ops;
+mod protocol;
 mod server;
+mod session;
 mod settings;
 mod stats;
 mod store;
-mod wire;
 
-pub use backoff::Backoff;
 pub use builder::RedisStoreBuilder;
+pub use net::backoff::Backoff;
 pub use server::Server;
 pub use settings::{OnLostEnd, OnTimeout};
 pub use stats::{ServerStats, StoreStats};

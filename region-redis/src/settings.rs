@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::backoff::Backoff;
+use crate::net::backoff::Backoff;
 use crate::server::Server;
 
 /// What happens to the connections when a call times out.

@@ -1,6 +1,6 @@
 use std::sync::atomic::Ordering;
 
-use crate::link::Link;
+use crate::net::link::Link;
 use crate::store::Inner;
 
 /// What a [`RedisStore`](crate::RedisStore) has done so far.

@@ -11,13 +11,13 @@ use region_core::{
 use tokio::task::AbortHandle;
 
 use crate::builder::RedisStoreBuilder;
-use crate::duty::{Duty, Sightings};
-use crate::hints::{LargeEntries, LivingRegions};
-use crate::link::Link;
-use crate::pushes::Pushes;
-use crate::reclaimer::Reclaimer;
-use crate::recovery::Recovery;
+use crate::net::link::Link;
+use crate::net::pushes::Pushes;
+use crate::ops::hints::{LargeEntries, LivingRegions};
+use crate::ops::reclaim::Reclaimer;
 use crate::server::Server;
+use crate::session::recovery::Recovery;
+use crate::session::role::{Duty, Sightings};
 use crate::settings::{Acknowledgement, Settings};
 use crate::stats::StoreStats;
 

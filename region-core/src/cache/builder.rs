@@ -6,9 +6,9 @@ use crate::handle::RegionHandle;
 use crate::load::Flights;
 use crate::path::RegionPath;
 use crate::policy::Policy;
-use crate::serializer::Serializer;
 use crate::stats::Counters;
 use crate::store::{SharedStore, Store};
+use crate::value::serializer::Serializer;
 
 /// The root's name where none is given.
 const DEFAULT_ROOT: &str = "root";

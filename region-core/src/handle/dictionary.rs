@@ -6,14 +6,14 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::RegionHandle;
-use crate::envelope::BadBytes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifetime::Lifetime;
 use crate::path::check_key;
 use crate::policy::OnOutage;
 use crate::region::{Batch, EncodedWrite, SetOptions};
-use crate::serializer::Value;
 use crate::store::{Entry, Op, OpOutcome, Put, Read, When, Write, Written};
+use crate::value::envelope::BadBytes;
+use crate::value::serializer::Value;
 
 /// How often `set_if_absent` looks again when bytes that are of no use keep changing under it.
 const ABSENT_ATTEMPTS: usize = 16;

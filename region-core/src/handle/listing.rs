@@ -10,8 +10,8 @@ use super::RegionHandle;
 use crate::error::Result;
 use crate::path::Segment;
 use crate::region::{Listing, Region};
-use crate::serializer::Value;
 use crate::store::{Cursor, Page, ScanItem};
+use crate::value::serializer::Value;
 
 /// About how many items a page asks for.
 const PAGE: usize = 256;

@@ -14,8 +14,8 @@ use crate::cache::Shared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lineage::Lineage;
 use crate::path::RegionPath;
-use crate::serializer::Value;
 use crate::store::LeaseToken;
+use crate::value::serializer::Value;
 
 /// How many maps the flights are spread over, so that loads of different keys rarely meet.
 const SHARDS: usize = 16;

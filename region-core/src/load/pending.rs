@@ -8,8 +8,8 @@ use super::flight::{Leg, Outcome};
 use crate::error::{Error, ErrorKind};
 use crate::handle::RegionHandle;
 use crate::lifetime::Lifetime;
-use crate::serializer::Value;
 use crate::store::{Freshness, TakeLease};
+use crate::value::serializer::Value;
 
 /// What is known of a flight in the air. Dropping it lands the flight, whatever the reason: so no
 /// waiter waits for ever.

@@ -12,8 +12,8 @@ use super::loader::Loader;
 use super::pending::{Pending, Stale};
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::RegionHandle;
-use crate::serializer::Value;
 use crate::store::{BegunKey, Entry, Freshness, Lease, LeaseTerms, LeaseToken, TakeLease};
+use crate::value::serializer::Value;
 
 /// The first wait for a load in another process; it grows by half each time.
 const FIRST_WAIT: Duration = Duration::from_millis(4);

@@ -3,8 +3,8 @@ use std::time::Duration;
 use super::{Limit, OnOutage, OnUpdate, Policy};
 use crate::error::Result;
 use crate::lifetime::Lifetime;
-use crate::serializer::AnySerializer;
 use crate::store::{ReadFrom, RegionTimeout};
+use crate::value::serializer::AnySerializer;
 
 /// How long a lease outlives its holder where no policy says otherwise.
 const DEFAULT_LEASE: Duration = Duration::from_secs(10);

@@ -3,9 +3,9 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::{Region, SetOptions};
-use crate::codec::Codec;
 use crate::error::Result;
-use crate::serializer::Value;
+use crate::value::codec::Codec;
+use crate::value::serializer::Value;
 
 /// Writes to one region that are applied together, or not at all.
 ///

@@ -14,11 +14,11 @@ use super::super::Harness;
 use super::super::fixture::{Fixture, put};
 use super::super::gate::{cache, cache_with};
 use crate::error::{BoxError, ErrorKind};
-use crate::fingerprint::Readability;
 use crate::policy::{OnUpdate, Policy};
 use crate::region::{Region, SetOptions};
-use crate::serializer::{Postcard, Serializer, SerializerId};
 use crate::store::{Op, Put, Store};
+use crate::value::fingerprint::Readability;
+use crate::value::serializer::{Postcard, Serializer, SerializerId};
 
 /// A shape with everything in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

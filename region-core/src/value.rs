@@ -1,0 +1,6 @@
+//! From values to sealed bytes and back.
+
+pub(crate) mod codec;
+pub(crate) mod envelope;
+pub(crate) mod fingerprint;
+pub(crate) mod serializer;

@@ -1,0 +1,240 @@
+//! What stands around a value's bytes in a store: version 1.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 0 | the envelope's version: 1 |
+//! | 1 | flags: 0; a set bit means something that this version cannot read |
+//! | 2 | the serializer's id |
+//! | 3..11 | the fingerprint of the value's type, with the policy's version mixed in, little-endian |
+//! | 11..19 | the seal: XXH3 of bytes 0..11 and the payload, seeded with the entry's place |
+//! | 19.. | the payload: what the serializer wrote |
+//!
+//! The seal ties the bytes to their region and key: an entry that was changed, cut short or copied
+//! to another place does not open. It detects accidents, not forgery: whoever can write to the
+//! store can also compute it. Equal seals in one place mean equal bytes, so the seal also serves as
+//! the entry's version. The store's own stamps (when the entry ends, its soft mark) are the
+//! store's to keep, by its own clock.
+
+use std::fmt;
+use std::ops::Range;
+
+use bytes::Bytes;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
+
+use crate::error::BoxError;
+use crate::path::RegionPath;
+use crate::value::fingerprint::Fingerprint;
+use crate::value::serializer::SerializerId;
+
+const VERSION: u8 = 1;
+const NO_FLAGS: u8 = 0;
+const VERSION_AT: usize = 0;
+const FLAGS_AT: usize = 1;
+const SERIALIZER_AT: usize = 2;
+const FINGERPRINT_AT: Range<usize> = 3..11;
+const SEAL_AT: Range<usize> = 11..19;
+
+/// How many bytes an envelope adds to its payload.
+pub const ENVELOPE_BYTES: usize = SEAL_AT.end;
+
+/// Where an entry is: what ties its envelope to its region and key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(u64);
+
+impl Place {
+    /// The place of the region at `path`, which its keys' places are made of.
+    #[must_use]
+    pub fn of_region(path: &RegionPath) -> Self {
+        Self(xxh3_64_with_seed(path.as_str().as_bytes(), u64::from(VERSION)))
+    }
+
+    /// The place of `key` in this region.
+    #[must_use]
+    pub fn of_key(self, key: &str) -> Self {
+        Self(xxh3_64_with_seed(key.as_bytes(), self.0))
+    }
+}
+
+/// An open envelope: how to read a payload, and the payload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope<'a> {
+    /// What the payload was written by.
+    pub serializer: SerializerId,
+    /// What the payload is a value of, as [`Fingerprint::to_bits`].
+    pub fingerprint: u64,
+    /// The serialized value.
+    pub payload: &'a [u8],
+}
+
+/// Why bytes are not the value that was asked for. To the caller all of these are a miss.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BadBytes {
+    /// Shorter than an envelope.
+    Truncated,
+    /// Another version of the envelope, or one with unknown flags.
+    Version,
+    /// Changed, cut short, or copied from another place.
+    Seal,
+    /// Written by another serializer.
+    Serializer(SerializerId),
+    /// A value of another type, another shape of the type, or another version.
+    Type,
+    /// The serializer cannot read it.
+    Payload(BoxError),
+}
+
+impl<'a> Envelope<'a> {
+    /// Opens `bytes` found at `place`. Takes no memory.
+    ///
+    /// # Errors
+    /// When the bytes are not an envelope that was sealed for this place.
+    pub fn open(bytes: &'a [u8], place: Place) -> Result<Self, BadBytes> {
+        let Some((header, payload)) = bytes.split_at_checked(ENVELOPE_BYTES) else {
+            return Err(BadBytes::Truncated);
+        };
+        if header[VERSION_AT] != VERSION || header[FLAGS_AT] != NO_FLAGS {
+            return Err(BadBytes::Version);
+        }
+        if read_u64(&header[SEAL_AT]) != seal(&header[..SEAL_AT.start], payload, place) {
+            return Err(BadBytes::Seal);
+        }
+        Ok(Self {
+            serializer: SerializerId::new(header[SERIALIZER_AT]),
+            fingerprint: read_u64(&header[FINGERPRINT_AT]),
+            payload,
+        })
+    }
+
+    /// Seals a payload for `place`. `write` appends the payload to the buffer it is given.
+    ///
+    /// # Errors
+    /// What `write` returns.
+    pub fn seal<E>(
+        place: Place,
+        serializer: SerializerId,
+        fingerprint: Fingerprint,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<Bytes, E> {
+        let mut bytes = vec![0; ENVELOPE_BYTES];
+        bytes[VERSION_AT] = VERSION;
+        bytes[FLAGS_AT] = NO_FLAGS;
+        bytes[SERIALIZER_AT] = serializer.get();
+        bytes[FINGERPRINT_AT].copy_from_slice(&fingerprint.to_bits().to_le_bytes());
+        write(&mut bytes)?;
+        let seal = seal(&bytes[..SEAL_AT.start], &bytes[ENVELOPE_BYTES..], place);
+        bytes[SEAL_AT].copy_from_slice(&seal.to_le_bytes());
+        Ok(bytes.into())
+    }
+}
+
+fn seal(header: &[u8], payload: &[u8], place: Place) -> u64 {
+    let mut hasher = Xxh3::with_seed(place.0);
+    hasher.update(header);
+    hasher.update(payload);
+    hasher.digest()
+}
+
+fn read_u64(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |bits, byte| bits << 8 | u64::from(*byte))
+}
+
+impl BadBytes {
+    /// A word for counters and logs.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Truncated => "truncated",
+            Self::Version => "version",
+            Self::Seal => "seal",
+            Self::Serializer(_) => "serializer",
+            Self::Type => "type",
+            Self::Payload(_) => "payload",
+        }
+    }
+}
+
+impl fmt::Display for BadBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncated => f.write_str("shorter than an envelope"),
+            Self::Version => f.write_str("another version of the envelope"),
+            Self::Seal => f.write_str("changed, cut short, or copied from another place"),
+            Self::Serializer(id) => write!(f, "written by serializer {}", id.get()),
+            Self::Type => f.write_str("a value of another type, shape or version"),
+            Self::Payload(error) => write!(f, "the payload cannot be read: {error}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERIALIZER: SerializerId = SerializerId::new(1);
+
+    fn place() -> Place {
+        Place::of_region(&RegionPath::parse("shop.org:42").unwrap()).of_key("summary")
+    }
+
+    fn fingerprint() -> Fingerprint {
+        Fingerprint::from_bits(0x0123_4567_89AB_CDEF)
+    }
+
+    fn sealed(payload: &[u8]) -> Bytes {
+        let write = |out: &mut Vec<u8>| {
+            out.extend_from_slice(payload);
+            Ok::<_, BoxError>(())
+        };
+        Envelope::seal(place(), SERIALIZER, fingerprint(), write).unwrap()
+    }
+
+    #[test]
+    fn opens_what_was_sealed_here() {
+        let bytes = sealed(b"payload");
+        assert_eq!(bytes.len(), ENVELOPE_BYTES + 7);
+        let open = Envelope::open(&bytes, place()).unwrap();
+        assert_eq!(open.payload, b"payload");
+        assert_eq!(open.serializer, SERIALIZER);
+        assert_eq!(open.fingerprint, fingerprint().to_bits());
+    }
+
+    #[test]
+    fn does_not_open_elsewhere() {
+        let bytes = sealed(b"payload");
+        let region = Place::of_region(&RegionPath::parse("shop.org:42").unwrap());
+        assert!(matches!(Envelope::open(&bytes, region.of_key("other")), Err(BadBytes::Seal)));
+        let region = Place::of_region(&RegionPath::parse("shop.org:43").unwrap());
+        assert!(matches!(Envelope::open(&bytes, region.of_key("summary")), Err(BadBytes::Seal)));
+    }
+
+    #[test]
+    fn any_change_of_any_bit_is_noticed() {
+        let bytes = sealed(b"some payload");
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut tampered = bytes.to_vec();
+                tampered[at] ^= 1 << bit;
+                assert!(Envelope::open(&tampered, place()).is_err(), "byte {at} bit {bit}");
+            }
+        }
+        for len in 0..bytes.len() {
+            assert!(Envelope::open(&bytes[..len], place()).is_err(), "cut to {len}");
+        }
+        let mut longer = bytes.to_vec();
+        longer.push(0);
+        assert!(Envelope::open(&longer, place()).is_err());
+    }
+
+    /// The bytes that version 1 has always written. If this fails, every stored value is lost on
+    /// upgrade: make a version 2 instead.
+    #[test]
+    fn golden_files() {
+        for (name, payload) in [("empty", &b""[..]), ("text", b"payload"), ("long", &[7; 300])] {
+            let file = format!("{}/tests/golden/envelope-{name}.v1", env!("CARGO_MANIFEST_DIR"));
+            let golden = std::fs::read(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
+            assert_eq!(sealed(payload), golden, "{name}");
+            assert_eq!(Envelope::open(&golden, place()).unwrap().payload, payload);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+use std::any::TypeId;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::erased::{ErasedSerializer, seed};
+use super::{Postcard, Serializer, SerializerId};
+use crate::error::BoxError;
+use crate::value::fingerprint::Readability;
+
+/// Any [`Serializer`]: what a policy holds.
+#[derive(Clone)]
+pub struct AnySerializer(Inner);
+
+/// The default is called directly; others go through a vtable at every value they read or write.
+#[derive(Clone)]
+enum Inner {
+    Postcard,
+    Other(Arc<dyn ErasedSerializer>),
+}
+
+impl AnySerializer {
+    /// Keeps `serializer` and forgets its type.
+    #[must_use]
+    pub fn new<S: Serializer>(serializer: S) -> Self {
+        if TypeId::of::<S>() == TypeId::of::<Postcard>() {
+            return Self(Inner::Postcard);
+        }
+        Self(Inner::Other(Arc::new(serializer)))
+    }
+
+    /// Names the format in what it wrote.
+    #[must_use]
+    pub fn id(&self) -> SerializerId {
+        match &self.0 {
+            Inner::Postcard => Postcard.id(),
+            Inner::Other(other) => other.id_erased(),
+        }
+    }
+
+    /// As [`Serializer::readability`].
+    #[must_use]
+    pub fn readability(&self) -> Readability {
+        match &self.0 {
+            Inner::Postcard => Postcard.readability(),
+            Inner::Other(other) => other.readability_erased(),
+        }
+    }
+
+    /// As [`Serializer::serialize`].
+    ///
+    /// # Errors
+    /// When the format cannot express the value.
+    pub fn serialize<T: Serialize>(&self, value: &T, out: &mut Vec<u8>) -> Result<(), BoxError> {
+        match &self.0 {
+            Inner::Postcard => Postcard.serialize(value, out),
+            Inner::Other(other) => other.serialize_erased(value, out),
+        }
+    }
+
+    /// As [`Serializer::deserialize`].
+    ///
+    /// # Errors
+    /// When the bytes are not a `T`.
+    pub fn deserialize<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, BoxError> {
+        match &self.0 {
+            Inner::Postcard => Postcard.deserialize(bytes, seed::<T>()),
+            Inner::Other(other) => other.deserialize(bytes),
+        }
+    }
+}
+
+impl Default for AnySerializer {
+    fn default() -> Self {
+        Self(Inner::Postcard)
+    }
+}
+
+impl fmt::Debug for AnySerializer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AnySerializer({})", self.id().get())
+    }
+}

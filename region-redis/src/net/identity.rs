@@ -1,0 +1,172 @@
+//! Which server process answers, and what it is at the moment.
+
+use redis::{Pipeline, Value};
+
+use crate::error::{Failure, Verdict};
+use crate::net::transport::Wire;
+use crate::server::Server;
+use crate::settings::Settings;
+
+/// What a server said of itself when it was connected to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// Changes when the process is restarted, and when it takes over from another.
+    history: Option<(String, String)>,
+    pub(crate) role: Option<Role>,
+}
+
+/// What a server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Primary,
+    Replica,
+}
+
+/// What a server answers when it is asked for a sign of life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pulse {
+    pub(crate) role: Role,
+    /// How much it has of the primary's history.
+    pub(crate) offset: u64,
+    /// Whether it follows a primary, or is one.
+    pub(crate) is_following: bool,
+}
+
+impl Identity {
+    /// Introduces this client, and asks who answers. A server that does not permit the question is
+    /// taken for a new one each time.
+    pub(crate) async fn ask(
+        server: &Server,
+        settings: &Settings,
+        wire: &Wire,
+    ) -> Result<Self, Failure> {
+        let mut commands = Pipeline::with_capacity(3);
+        commands.cmd("CLIENT").arg("SETNAME").arg(&settings.client_name);
+        commands.cmd("INFO").arg("server");
+        commands.cmd("INFO").arg("replication");
+        let answers = wire.send(&commands).await;
+        let answers = answers.map_err(|error| Failure::client(server, error))?;
+        let mut info = String::new();
+        for answer in answers {
+            match answer {
+                Value::ServerError(error) => {
+                    let failure = Failure::server_error(server, &error);
+                    if failure.verdict == Verdict::Broken {
+                        return Err(failure);
+                    }
+                    tracing::debug!(%server, error = %failure.error, "not permitted");
+                }
+                Value::BulkString(text) => info.push_str(&String::from_utf8_lossy(&text)),
+                Value::VerbatimString { text, .. } => info.push_str(&text),
+                _ => {}
+            }
+        }
+        Ok(Self::parse(&info))
+    }
+
+    fn parse(info: &str) -> Self {
+        let field = |name: &str| {
+            let line = info.lines().find_map(|line| line.trim_end().strip_prefix(name));
+            line.and_then(|rest| rest.strip_prefix(':')).map(str::to_owned)
+        };
+        let role = field("role").and_then(|role| Role::parse(&role));
+        Self { history: field("run_id").zip(field("master_replid")), role }
+    }
+
+    /// Whether what was written to `earlier` is still there: the same process, and no other history.
+    pub(crate) fn continues(&self, earlier: &Self) -> bool {
+        self.history.is_some() && self.history == earlier.history
+    }
+
+    /// Refuses a server that is not a primary.
+    pub(crate) fn check_primary(&self, server: &Server) -> Result<(), Failure> {
+        match self.role {
+            Some(Role::Replica) => Err(Failure::unavailable(server, "is a replica, not a primary")),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Role {
+    fn parse(name: &str) -> Option<Self> {
+        match name {
+            "master" | "primary" => Some(Self::Primary),
+            "slave" | "replica" => Some(Self::Replica),
+            _ => None,
+        }
+    }
+}
+
+impl Pulse {
+    /// Reads the answer to `ROLE`.
+    pub(crate) fn parse(server: &Server, answer: Value) -> Result<Self, Failure> {
+        let odd = || Failure::garbled(server, "ROLE in another form");
+        let fields = match answer {
+            Value::Array(fields) => fields,
+            Value::ServerError(error) => return Err(Failure::server_error(server, &error)),
+            _ => return Err(odd()),
+        };
+        let text = |at: usize| match fields.get(at) {
+            Some(Value::BulkString(text)) => Some(String::from_utf8_lossy(text).into_owned()),
+            Some(Value::SimpleString(text)) => Some(text.clone()),
+            _ => None,
+        };
+        let number = |at: usize| match fields.get(at) {
+            Some(Value::Int(number)) => Some(u64::try_from(*number).unwrap_or_default()),
+            _ => None,
+        };
+        let role = text(0).and_then(|role| Role::parse(&role)).ok_or_else(odd)?;
+        Ok(match role {
+            Role::Primary => Self { role, offset: number(1).ok_or_else(odd)?, is_following: true },
+            Role::Replica => Self {
+                role,
+                offset: number(4).ok_or_else(odd)?,
+                is_following: text(3).as_deref() == Some("connected"),
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(run_id: &str, history: &str, role: &str) -> Identity {
+        Identity::parse(&format!(
+            "# Server\r\nredis_version:7.0.15\r\nrun_id:{run_id}\r\n# Replication\r\nrole:{role}\r\n\
+             master_replid:{history}\r\nmaster_replid2:0\r\n"
+        ))
+    }
+
+    #[test]
+    fn a_restart_and_a_promotion_are_other_identities() {
+        let first = info("a", "h", "master");
+        assert_eq!(first.role, Some(Role::Primary));
+        assert!(first.continues(&info("a", "h", "master")));
+        assert!(!first.continues(&info("b", "h", "master")));
+        assert!(!first.continues(&info("a", "i", "master")));
+        assert!(!Identity::default().continues(&Identity::default()), "unknown");
+    }
+
+    #[test]
+    fn replicas_are_told_apart() {
+        let server = Server::parse("redis://h").unwrap();
+        assert!(info("a", "h", "slave").check_primary(&server).is_err());
+        assert!(info("a", "h", "master").check_primary(&server).is_ok());
+        assert!(Identity::default().check_primary(&server).is_ok(), "not permitted to ask");
+    }
+
+    #[test]
+    fn the_answer_to_role_is_read() {
+        let server = Server::parse("redis://h").unwrap();
+        let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        let primary = Value::Array(vec![text("master"), Value::Int(7), Value::Array(Vec::new())]);
+        let pulse = Pulse::parse(&server, primary).unwrap();
+        assert_eq!(pulse, Pulse { role: Role::Primary, offset: 7, is_following: true });
+        let fields = [text("slave"), text("h"), Value::Int(1), text("sync"), Value::Int(-1)];
+        let pulse = Pulse::parse(&server, Value::Array(fields.to_vec())).unwrap();
+        assert_eq!(pulse, Pulse { role: Role::Replica, offset: 0, is_following: false });
+        assert!(Pulse::parse(&server, Value::Nil).is_err());
+        assert!(Pulse::parse(&server, Value::Array(Vec::new())).is_err());
+    }
+}

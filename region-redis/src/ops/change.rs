@@ -1,0 +1,277 @@
+//! Beginning loads, writing, and ending lives.
+
+use redis::{Pipeline, Value};
+use region_core::{
+    Begun, BegunKey, Entry, Error, ErrorKind, Lease, LeaseTerms, LeaseToken, Lifetime, Op,
+    OpOutcome, RegionPath, Result, Timestamp, Verb, Write, Written,
+};
+use std::time::Duration;
+use tokio::time::Instant;
+
+use crate::net::connection::{Again, Channel, Lane, Request, Tracking};
+use crate::net::link::Answered;
+use crate::ops::read::{ATTEMPTS, entries};
+use crate::protocol::commands;
+use crate::protocol::layout::{Moment, Path};
+use crate::protocol::reply::{Replies, borrowed, bytes, number};
+use crate::session::clock::Between;
+use crate::session::recovery::queue_is_full;
+use crate::settings::{Acknowledgement, OnLostEnd};
+use crate::store::Inner;
+
+/// One put in so many looks for entries that are over: as many as make up for the others.
+const PUTS_PER_SWEEP: u32 = 8;
+
+impl Inner {
+    pub(crate) async fn begin(
+        &self,
+        region: &RegionPath,
+        keys: &[&str],
+        terms: LeaseTerms,
+    ) -> Result<Begun> {
+        self.reclaimer.note(region);
+        let lane = if self.large.any(region, keys) { Lane::Large } else { Lane::Main };
+        let request = |channel: &Channel| {
+            one(commands::begin(region, keys, terms, &channel.count), lane, Again::Harmless)
+        };
+        let deadline = self.deadline();
+        for _ in 0..ATTEMPTS {
+            let counted = self.recovery.own().needed(region);
+            let Answered { values, channel } = self.primary.call(deadline, request).await?;
+            let mut replies = Replies::new(&self.primary.shared().server, values).within()?;
+            self.recovery.own().written(region, channel.number, replies.number()?);
+            if self.shows_own(&channel, counted, replies.number()?) {
+                return self.begun(region, keys, replies);
+            }
+        }
+        Err(self.forgets())
+    }
+
+    fn begun(&self, region: &RegionPath, keys: &[&str], mut replies: Replies<'_>) -> Result<Begun> {
+        let now = Between::exactly(micros(replies.number()?));
+        let path = self.path(&mut replies)?;
+        let stamp = replies.next()?;
+        let mut fields = vec![stamp];
+        fields.extend(replies.list()?);
+        let leases = replies.list()?;
+        // At one exact moment there is no doubt.
+        let verdicts = self.judge(region, keys, Some(&path), &fields, now).unwrap_or_default();
+        let entries = entries(keys, fields, verdicts);
+        let lineage = path.lineage().ok_or_else(|| replies.odd())?;
+        let begun = |(entry, lease): (Option<Entry>, &Value)| {
+            Some(BegunKey { entry, lease: lease_of(lease)? })
+        };
+        let keys: Option<Vec<_>> = entries.into_iter().zip(&leases).map(begun).collect();
+        let keys = keys.filter(|found| found.len() == leases.len()).ok_or_else(|| replies.odd())?;
+        Ok(Begun { lineage, keys })
+    }
+
+    pub(crate) async fn write(&self, region: &RegionPath, write: Write<'_>) -> Result<Written> {
+        let size = self.check_sizes(region, write.ops)?;
+        self.reclaimer.note(region);
+        if write.guard.is_none() {
+            let changed = write.ops.iter().filter(|op| !matches!(op, Op::Release { .. }));
+            self.recovery.own().intend_write(region, changed.map(Op::key));
+        }
+        let lane = if self.large.is_large(size) { Lane::Large } else { Lane::Main };
+        if self.put_alone(region, &write, lane).await? {
+            return Ok(Written::Applied(vec![OpOutcome::Stored; write.ops.len()]));
+        }
+        let request = |channel: &Channel| {
+            // A write that may have been done is not done again: others may have written since.
+            one(commands::write(region, &write, &channel.count), lane, Again::Unsafe)
+        };
+        let Answered { values, channel } = self.primary.call(self.deadline(), request).await?;
+        let mut replies = Replies::new(&self.primary.shared().server, values);
+        let answer = match replies.next()? {
+            Value::Nil => return Ok(Written::Fenced),
+            answer => vec![answer],
+        };
+        let mut replies = Replies::new(&self.primary.shared().server, answer).within()?;
+        self.recovery.own().written(region, channel.number, replies.number()?);
+        let outcomes = replies.list()?;
+        if outcomes.len() != write.ops.len() {
+            return Err(replies.odd());
+        }
+        let path;
+        let moment = if replies.is_empty() {
+            None
+        } else {
+            let now = Between::exactly(micros(replies.number()?));
+            let deadline = Some(replies.number()?).filter(|deadline| *deadline > 0);
+            path = self.path(&mut replies)?;
+            Some(Moment::new(&path, deadline.map(Timestamp::from_millis), now))
+        };
+        if write.guard.is_none() {
+            self.living.add(region);
+        }
+        let outcomes = write.ops.iter().zip(outcomes);
+        let outcomes: Option<Vec<_>> =
+            outcomes.map(|(op, outcome)| outcome_of(op, outcome, moment.as_ref())).collect();
+        outcomes.map(Written::Applied).ok_or_else(|| replies.odd())
+    }
+
+    /// Does the write if it is an ordinary one; whether it has.
+    async fn put_alone(&self, region: &RegionPath, write: &Write<'_>, lane: Lane) -> Result<bool> {
+        let puts = commands::puts_alone(write).filter(|_| self.living.has(region));
+        let Some(puts) = puts else { return Ok(false) };
+        // Now and then the other script has to look for entries that are over.
+        let is_limited = puts.iter().any(|put| put.fresh_for != Lifetime::Unlimited);
+        if is_limited && rand::random_ratio(1, PUTS_PER_SWEEP) {
+            return Ok(false);
+        }
+        let request = |channel: &Channel| {
+            one(commands::put_alone(region, &puts, &channel.count), lane, Again::Unsafe)
+        };
+        let Answered { values, channel } = self.primary.call(self.deadline(), request).await?;
+        let mut replies = Replies::new(&self.primary.shared().server, values);
+        match replies.next()? {
+            Value::Int(count) => {
+                let count = u64::try_from(count).unwrap_or_default();
+                self.recovery.own().written(region, channel.number, count);
+                Ok(true)
+            }
+            _ => {
+                self.living.remove(region);
+                Ok(false)
+            }
+        }
+    }
+
+    /// The bytes of all puts, if each is within the limit.
+    fn check_sizes(&self, region: &RegionPath, ops: &[Op<'_>]) -> Result<usize> {
+        let mut total = 0;
+        for op in ops {
+            let Op::Put(put) = op else { continue };
+            let (len, most) = (put.bytes.len(), self.settings.max_entry);
+            if len > most {
+                let message =
+                    format!("an entry of {len} bytes exceeds the store's limit of {most}");
+                let error = Error::new(ErrorKind::TooLarge, message);
+                return Err(error.on("write", region).at_key(put.key));
+            }
+            self.large.note(region, put.key, len);
+            total += len;
+        }
+        Ok(total)
+    }
+
+    pub(crate) async fn end(&self, region: &RegionPath, verb: Verb) -> Result<()> {
+        match self.settings.acknowledgement {
+            None => self.end_now(region, verb, None).await.map(drop),
+            Some(wanted) => {
+                let reached = self.end_now(region, verb, Some(wanted)).await?;
+                if reached >= wanted.replicas {
+                    return Ok(());
+                }
+                let Acknowledgement { replicas, within } = wanted;
+                let message = format!(
+                    "done, but only {reached} of {replicas} replicas have it after {within:?}"
+                );
+                Err(Error::new(ErrorKind::Unavailable, message).on("end", region))
+            }
+        }
+    }
+
+    /// Ends what `verb` covers; how many replicas are known to have it.
+    pub(crate) async fn end_now(
+        &self,
+        region: &RegionPath,
+        verb: Verb,
+        wanted: Option<Acknowledgement>,
+    ) -> Result<u32> {
+        self.reclaimer.note(region);
+        // Before it is tried: a failover during the call must not undo it either.
+        self.recovery.own().intend_end(region, verb);
+        let within = wanted.map_or(Duration::ZERO, |wanted| wanted.within);
+        let request = |channel: &Channel| {
+            let mut commands = Pipeline::with_capacity(2);
+            commands.add_command(commands::end(region, verb, &channel.count));
+            if let Some(wanted) = wanted {
+                // Zero would be without a limit.
+                let limit = within.as_millis().max(1).to_string();
+                commands.cmd("WAIT").arg(wanted.replicas).arg(limit);
+            }
+            let lane = if wanted.is_some() { Lane::Waiting } else { Lane::Main };
+            Request { commands, lane, tracking: Tracking::No, again: Again::Harmless }
+        };
+        let answered = self.primary.call(self.deadline() + within, request).await;
+        let Answered { values, channel } = match answered {
+            Ok(answered) => answered,
+            Err(error) => return self.lost_end(region, verb, error),
+        };
+        let mut replies = Replies::new(&self.primary.shared().server, values);
+        let count = match replies.number() {
+            Ok(count) => count,
+            Err(error) => return self.lost_end(region, verb, error),
+        };
+        self.recovery.own().ended(region, verb, channel.number, count);
+        if verb == Verb::Invalidate {
+            self.reclaimer.wake();
+        }
+        let reached = if wanted.is_some() { replies.number()? } else { 0 };
+        Ok(u32::try_from(reached).unwrap_or(u32::MAX))
+    }
+
+    /// Queues an invalidation that may not have reached the server, if that is asked for.
+    fn lost_end(&self, region: &RegionPath, verb: Verb, error: Error) -> Result<u32> {
+        let is_outage = matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout);
+        if !is_outage || self.settings.on_lost_end == OnLostEnd::Error {
+            return Err(error);
+        }
+        if !self.recovery.queue(region, verb) {
+            return Err(queue_is_full(self.settings.queue, error));
+        }
+        tracing::warn!(%region, %error, "invalidation queued");
+        // Nothing is read over the present connections any more: the next begin with the queue.
+        self.primary.shared().start_over();
+        Ok(0)
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + self.settings.call
+    }
+
+    fn path(&self, replies: &mut Replies<'_>) -> Result<Path> {
+        let values = replies.list()?;
+        Path::parse(values.iter().map(borrowed)).ok_or_else(|| replies.odd())
+    }
+}
+
+fn one(command: redis::Cmd, lane: Lane, again: Again) -> Request {
+    let mut commands = Pipeline::with_capacity(1);
+    commands.add_command(command);
+    Request { commands, lane, tracking: Tracking::No, again }
+}
+
+fn micros(micros: u64) -> Timestamp {
+    Timestamp::from_millis(micros / 1000)
+}
+
+fn lease_of(value: &Value) -> Option<Lease> {
+    match value {
+        Value::Int(0) => Some(Lease::NotTaken),
+        Value::Int(1) => Some(Lease::Granted),
+        held => {
+            let (token, left) = borrowed(held)?.split_first_chunk()?;
+            let left = left.iter().fold(0, |left, byte| left << 8 | u64::from(*byte));
+            Some(Lease::Held {
+                by: LeaseToken::from_bits(u64::from_le_bytes(*token)),
+                left: Duration::from_millis(left),
+            })
+        }
+    }
+}
+
+fn outcome_of(op: &Op<'_>, outcome: Value, moment: Option<&Moment<'_>>) -> Option<OpOutcome> {
+    let count = number(&outcome);
+    Some(match (op, count) {
+        (Op::Put(_), Some(1)) => OpOutcome::Stored,
+        (Op::Put(_), _) => OpOutcome::Exists(moment?.entry(bytes(outcome)?)?),
+        (Op::Remove { .. }, Some(was_fresh)) => OpOutcome::Removed(was_fresh == 1),
+        (Op::Take { .. }, Some(0)) => OpOutcome::Taken(None),
+        (Op::Take { .. }, _) => OpOutcome::Taken(moment?.entry(bytes(outcome)?)),
+        (Op::Release { .. }, _) => OpOutcome::Released,
+        _ => return None,
+    })
+}

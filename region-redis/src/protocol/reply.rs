@@ -1,0 +1,99 @@
+//! What the server answers, taken apart.
+
+use redis::Value;
+use region_core::{Result, Timestamp};
+
+use crate::error::Failure;
+use crate::net::keeper::time_of;
+use crate::server::Server;
+
+/// Takes the answers to one request apart, in order.
+pub(crate) struct Replies<'s> {
+    server: &'s Server,
+    values: std::vec::IntoIter<Value>,
+}
+
+impl<'s> Replies<'s> {
+    pub(crate) fn new(server: &'s Server, values: Vec<Value>) -> Self {
+        Self { server, values: values.into_iter() }
+    }
+
+    /// The next answer; the server's error if it is one.
+    pub(crate) fn next(&mut self) -> Result<Value> {
+        match self.values.next() {
+            Some(Value::ServerError(error)) => {
+                Err(Failure::server_error(self.server, &error).error)
+            }
+            Some(value) => Ok(value),
+            None => Err(self.odd()),
+        }
+    }
+
+    /// The next answer, or nothing if the key that was asked for is of another type.
+    pub(crate) fn next_of_type(&mut self) -> Result<Option<Value>> {
+        match self.values.next() {
+            Some(Value::ServerError(error)) if error.code() == "WRONGTYPE" => Ok(None),
+            Some(Value::ServerError(error)) => {
+                Err(Failure::server_error(self.server, &error).error)
+            }
+            Some(value) => Ok(Some(value)),
+            None => Err(self.odd()),
+        }
+    }
+
+    pub(crate) fn time(&mut self) -> Result<Timestamp> {
+        time_of(&self.next()?).ok_or_else(|| self.odd())
+    }
+
+    pub(crate) fn list(&mut self) -> Result<Vec<Value>> {
+        list(self.next()?).ok_or_else(|| self.odd())
+    }
+
+    pub(crate) fn number(&mut self) -> Result<u64> {
+        number(&self.next()?).ok_or_else(|| self.odd())
+    }
+
+    /// The answers within the next one.
+    pub(crate) fn within(&mut self) -> Result<Self> {
+        Ok(Self::new(self.server, self.list()?))
+    }
+
+    /// Whether there are no more.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.values.as_slice().is_empty()
+    }
+
+    pub(crate) fn odd(&self) -> region_core::Error {
+        Failure::garbled(self.server, "in another form than it should").error
+    }
+}
+
+pub(crate) fn list(value: Value) -> Option<Vec<Value>> {
+    match value {
+        Value::Array(values) => Some(values),
+        _ => None,
+    }
+}
+
+pub(crate) fn bytes(value: Value) -> Option<Vec<u8>> {
+    match value {
+        Value::BulkString(bytes) => Some(bytes),
+        _ => None,
+    }
+}
+
+pub(crate) fn borrowed(value: &Value) -> Option<&[u8]> {
+    match value {
+        Value::BulkString(bytes) => Some(bytes),
+        _ => None,
+    }
+}
+
+/// A number, written as one or as text.
+pub(crate) fn number(value: &Value) -> Option<u64> {
+    match value {
+        Value::Int(number) => u64::try_from(*number).ok(),
+        Value::BulkString(text) => std::str::from_utf8(text).ok()?.parse().ok(),
+        _ => None,
+    }
+}

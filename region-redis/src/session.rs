@@ -1,0 +1,7 @@
+//! What this process changed, and must see or repeat.
+
+pub(crate) mod clock;
+pub(crate) mod queue;
+pub(crate) mod recent_writes;
+pub(crate) mod recovery;
+pub(crate) mod role;
