@@ -48,6 +48,8 @@ pub enum ErrorKind {
     InvalidKey,
     /// A policy or option contradicts itself or has a value out of range.
     InvalidPolicy,
+    /// A URL or a setting of a store is malformed, unknown, out of range or contradicts another.
+    InvalidConfig,
     /// A value could not be encoded. Nothing was stored.
     Encode,
     /// An entry is larger than the store takes. Nothing was stored.
@@ -62,6 +64,8 @@ pub enum ErrorKind {
     Unavailable,
     /// The store did not answer within the limit. Whether it did what was asked is not known.
     Timeout,
+    /// This process has too many calls in flight to send another. Nothing was sent.
+    Overloaded,
     /// The store refused the credentials or the operation.
     Denied,
     /// The store answered with something that it should not.
@@ -77,12 +81,16 @@ enum Retry {
 }
 
 impl Error {
-    /// An error that trying again does not mend.
+    /// An error of `kind`. [`Unavailable`](ErrorKind::Unavailable),
+    /// [`Timeout`](ErrorKind::Timeout) and [`Overloaded`](ErrorKind::Overloaded) can be retried;
+    /// every other kind is permanent unless [`retryable`](Self::retryable) says otherwise.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
             retry: match kind {
-                ErrorKind::Unavailable | ErrorKind::Timeout => Retry::CanHelp,
+                ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Overloaded => {
+                    Retry::CanHelp
+                }
                 _ => Retry::Permanent,
             },
             message: message.into().into_boxed_str(),
@@ -93,15 +101,14 @@ impl Error {
         }))
     }
 
-    /// Says that trying again can help. [`ErrorKind::Unavailable`] and [`ErrorKind::Timeout`] say
-    /// so from the start.
+    /// Marks the error as one that a retry can mend.
     #[must_use]
     pub fn retryable(mut self) -> Self {
         self.0.retry = Retry::CanHelp;
         self
     }
 
-    /// Says that trying again does not help.
+    /// Marks the error as one that no retry can mend.
     #[must_use]
     pub fn permanent(mut self) -> Self {
         self.0.retry = Retry::Permanent;
@@ -160,9 +167,15 @@ impl Error {
         self.0.source.as_deref().and_then(|source| source.downcast_ref())
     }
 
-    /// Whether the store could not be asked or did not answer.
-    pub(crate) fn is_outage(&self) -> bool {
-        matches!(self.0.kind, ErrorKind::Unavailable | ErrorKind::Timeout)
+    /// Returns true if the store did not serve the call, whatever was asked: it cannot be reached, did
+    /// not answer, refuses this process, or this process has too many calls in flight. Reads treat
+    /// such an error as a miss under [`OnOutage::Miss`](crate::OnOutage::Miss).
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        matches!(
+            self.0.kind,
+            ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Overloaded | ErrorKind::Denied
+        )
     }
 }
 
@@ -239,8 +252,22 @@ mod tests {
     fn only_outages_are_retryable_by_default() {
         assert!(Error::new(ErrorKind::Timeout, "").can_retry());
         assert!(Error::new(ErrorKind::Unavailable, "").can_retry());
+        assert!(Error::new(ErrorKind::Overloaded, "").can_retry());
         assert!(!Error::new(ErrorKind::Denied, "").can_retry());
         assert!(!Error::new(ErrorKind::Unavailable, "wrong port").permanent().can_retry());
         assert!(Error::new(ErrorKind::Store, "busy").retryable().can_retry());
+    }
+
+    /// Bug: a rotated password was an error of every read even under `OnOutage::Miss`.
+    /// Effect: a service went down with its cache.
+    /// Fix: reads treat a refusal of this process, and its own overload, as an outage.
+    #[test]
+    fn a_refusal_and_an_overload_are_outages() {
+        for kind in [ErrorKind::Denied, ErrorKind::Overloaded, ErrorKind::Timeout] {
+            assert!(Error::new(kind, "").is_outage(), "{kind:?}");
+        }
+        for kind in [ErrorKind::InvalidConfig, ErrorKind::TooLarge, ErrorKind::Store] {
+            assert!(!Error::new(kind, "").is_outage(), "{kind:?}");
+        }
     }
 }

@@ -58,11 +58,31 @@ async fn an_outage_is_a_miss_or_an_error_as_the_policy_says() {
 async fn other_failures_are_errors() {
     let (faulty, _, cache) = kit(Policy::new());
     let region = cache.region("a").unwrap();
-    let fault = faulty.on(Method::Read).fail(ErrorKind::Denied);
+    let fault = faulty.on(Method::Read).fail(ErrorKind::Protocol);
     let error = region.get::<u32>("k").await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Denied);
+    assert_eq!(error.kind(), ErrorKind::Protocol);
     assert!(error.to_string().starts_with("get in region r.a"), "{error}");
     fault.lift();
+}
+
+/// Bug: a rotated password, a missing permission and this process's overload were errors of every
+/// read, even under `OnOutage::Miss`.
+/// Effect: a service went down with its cache.
+/// Fix: reads treat them as an outage; writes still report them.
+#[tokio::test]
+async fn a_store_that_refuses_this_process_is_an_outage_to_reads() {
+    let (faulty, _, cache) = kit(Policy::new());
+    let region = cache.region("a").unwrap();
+    let strict = region.with_policy(Policy::new().on_outage(OnOutage::Error)).unwrap();
+    for kind in [ErrorKind::Denied, ErrorKind::Overloaded] {
+        let fault = faulty.on_any().fail(kind);
+        assert_eq!(region.get::<u32>("k").await.unwrap(), None);
+        assert_eq!(*region.get_or_compute("k", load).await.unwrap(), 7);
+        assert_eq!(strict.get::<u32>("k").await.unwrap_err().kind(), kind);
+        assert_eq!(region.set("k", &1u32).await.unwrap_err().kind(), kind);
+        fault.lift();
+    }
+    assert!(cache.stats().store_failures >= 4);
 }
 
 /// Promise 1, when the reply to an invalidation is lost: it has happened all the same.

@@ -36,7 +36,12 @@ impl RegionHandle {
         let tolerated = error.is_outage() && self.resolved().on_outage == OnOutage::Miss;
         if tolerated {
             self.shared().counters.store_failures.add(1);
-            tracing::warn!(region = %self.0.path, %error, "the store failed; going on without it");
+            if error.kind() == ErrorKind::Denied {
+                // No retry mends this: someone has to.
+                tracing::error!(region = %self.0.path, %error, "the store refuses this process");
+            } else {
+                tracing::warn!(region = %self.0.path, %error, "the store failed; going on without it");
+            }
         }
         tolerated
     }
