@@ -132,7 +132,7 @@ impl Region for Null {
     }
 }
 
-fn failed(error: impl Into<BoxError>) -> Error {
+fn failed(error: impl Into<BoxError> + 'static) -> Error {
     Error::new(ErrorKind::Load, "the load failed").with_source(error)
 }
 

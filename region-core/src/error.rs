@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::iter;
 use std::sync::Arc;
 
 use crate::path::{PathError, PathRule, RegionPath};
@@ -15,7 +16,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// What went wrong, in which operation, on which region, and whether trying again can help.
 ///
 /// Cheap to clone: callers that waited for one load share its error. The loader's own error is the
-/// [`source`](StdError::source); [`load_error`](Self::load_error) gives it back with its type.
+/// [`source`](StdError::source); [`load_error`](Self::load_error) finds it by its type.
 ///
 /// ```
 /// use region_core::{ErrorKind, RegionPath};
@@ -117,8 +118,8 @@ impl Error {
 
     /// Adds the error that led to this one.
     #[must_use]
-    pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
-        self.0.source = Some(Arc::from(source.into()));
+    pub fn with_source(mut self, source: impl Into<BoxError> + 'static) -> Self {
+        self.0.source = Some(Arc::from(boxed(source)));
         self
     }
 
@@ -161,10 +162,19 @@ impl Error {
         self.0.key.as_deref()
     }
 
-    /// The loader's own error, if this came from a loader that returned an `E`.
+    /// Finds the first error of type `E` among the [sources](StdError::source) of this one: the
+    /// loader's own error, what led to it, or the error of a load that the loader asked for. Looks
+    /// into `Arc<E>` and `Box<E>` too.
+    ///
+    /// An `anyhow::Error` without a context hides the error that it was made from: the feature
+    /// `anyhow` makes it visible here.
     #[must_use]
     pub fn load_error<E: StdError + 'static>(&self) -> Option<&E> {
-        self.0.source.as_deref().and_then(|source| source.downcast_ref())
+        iter::successors(self.source(), |error| (*error).source()).find_map(|error| {
+            let shared = || error.downcast_ref::<Arc<E>>().map(|error| &**error);
+            let owned = || error.downcast_ref::<Box<E>>().map(|error| &**error);
+            error.downcast_ref::<E>().or_else(shared).or_else(owned)
+        })
     }
 
     /// Returns true if the store did not serve the call, whatever was asked: it cannot be reached, did
@@ -177,6 +187,22 @@ impl Error {
             ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Overloaded | ErrorKind::Denied
         )
     }
+}
+
+/// Boxes an error so that its type can be found again.
+fn boxed(error: impl Into<BoxError> + 'static) -> BoxError {
+    #[cfg(feature = "anyhow")]
+    {
+        let mut error = Some(error);
+        let any: &mut dyn std::any::Any = &mut error;
+        if let Some(error) = any.downcast_mut::<Option<anyhow::Error>>().and_then(Option::take) {
+            // `Into` would wrap the error in a private type of `anyhow`.
+            return error.reallocate_into_boxed_dyn_error_without_backtrace();
+        }
+        error.map_or_else(|| "no error".into(), Into::into)
+    }
+    #[cfg(not(feature = "anyhow"))]
+    error.into()
 }
 
 impl From<PathError> for Error {
@@ -246,6 +272,40 @@ mod tests {
             error.clone().on("get", &RegionPath::root("x").unwrap()).region(),
             Some(&region)
         );
+    }
+
+    /// Bug: `load_error` looked at the direct source only.
+    /// Effect: it found nothing in nested loads and behind an `Arc`.
+    /// Fix: it walks the whole chain of sources.
+    #[test]
+    fn load_error_walks_the_chain() {
+        let inner = || std::io::Error::from(std::io::ErrorKind::NotFound);
+        let load = |source: BoxError| Error::new(ErrorKind::Load, "").with_source(source);
+        let nested = load(load(inner().into()).into());
+        let shared = load(Arc::new(load(Arc::new(inner()).into())).into());
+        for error in [&nested, &shared, &load(Box::new(inner()).into())] {
+            let found = error.load_error::<std::io::Error>().map(std::io::Error::kind);
+            assert_eq!(found, Some(std::io::ErrorKind::NotFound), "{error}");
+        }
+        assert!(nested.load_error::<Error>().is_some());
+        assert!(nested.load_error::<fmt::Error>().is_none());
+    }
+
+    /// Bug: `anyhow` boxes an error in a private type of its own.
+    /// Effect: `load_error` found nothing in the loads of a program that uses `anyhow`.
+    /// Fix: with the feature `anyhow` such an error is boxed as what it is.
+    #[cfg(feature = "anyhow")]
+    #[test]
+    fn load_error_looks_behind_anyhow() {
+        let inner = || std::io::Error::from(std::io::ErrorKind::NotFound);
+        let plain = anyhow::Error::from(inner());
+        let with_context = anyhow::Error::from(inner()).context("reading").context("loading");
+        for error in [plain, with_context] {
+            let error = Error::new(ErrorKind::Load, "").with_source(error);
+            assert!(error.load_error::<std::io::Error>().is_some(), "{error}");
+        }
+        let text = Error::new(ErrorKind::Load, "").with_source(anyhow::anyhow!("no row"));
+        assert!(text.to_string().ends_with("no row"), "{text}");
     }
 
     #[test]

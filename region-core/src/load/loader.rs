@@ -66,7 +66,7 @@ impl<V: Send + 'static> Loader<V> {
     }
 }
 
-fn failed(error: impl Into<BoxError>) -> Error {
+fn failed(error: impl Into<BoxError> + 'static) -> Error {
     // Whether another try can help is for the loader's own error to say.
     Error::new(ErrorKind::Load, "the load failed").with_source(error)
 }
