@@ -11,6 +11,7 @@ use crate::error::Failure;
 use crate::net::identity::Identity;
 use crate::net::pushes::Pushes;
 use crate::net::transport::Wire;
+use crate::protocol::commands::Count;
 use crate::protocol::layout;
 use crate::server::Server;
 use crate::settings::Settings;
@@ -94,6 +95,11 @@ impl Channel {
     fn numbered(identity: Identity, wires: Arc<Wires>) -> Self {
         let number = rand::random();
         Self { number, count: layout::count(number), replayed: 0, identity, wires }
+    }
+
+    /// The count of the writes that are sent over this channel.
+    pub(crate) fn write_count(&self) -> Count<'_> {
+        Count { key: &self.count, floor: 0 }
     }
 
     /// Sends a request by `deadline` and gives back the answers, errors of the server among them.

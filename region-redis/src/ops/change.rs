@@ -32,7 +32,7 @@ impl Inner {
         self.reclaimer.note(region);
         let lane = if self.large.any(region, keys) { Lane::Large } else { Lane::Main };
         let request = |channel: &Channel| {
-            one(commands::begin(region, keys, terms, &channel.count), lane, Again::Harmless)
+            one(commands::begin(region, keys, terms, channel.write_count()), lane, Again::Harmless)
         };
         let deadline = self.deadline();
         for _ in 0..ATTEMPTS {
@@ -79,7 +79,7 @@ impl Inner {
         }
         let request = |channel: &Channel| {
             // A write that may have been done is not done again: others may have written since.
-            one(commands::write(region, &write, &channel.count), lane, Again::Unsafe)
+            one(commands::write(region, &write, channel.write_count()), lane, Again::Unsafe)
         };
         let Answered { values, channel } = self.primary.call(self.deadline(), request).await?;
         let mut replies = Replies::new(&self.primary.shared().server, values);
@@ -121,7 +121,7 @@ impl Inner {
             return Ok(false);
         }
         let request = |channel: &Channel| {
-            one(commands::put_alone(region, &puts, &channel.count), lane, Again::Unsafe)
+            one(commands::put_alone(region, &puts, channel.write_count()), lane, Again::Unsafe)
         };
         let Answered { values, channel } = self.primary.call(self.deadline(), request).await?;
         let mut replies = Replies::new(&self.primary.shared().server, values);
@@ -186,7 +186,7 @@ impl Inner {
         let within = wanted.map_or(Duration::ZERO, |wanted| wanted.within);
         let request = |channel: &Channel| {
             let mut commands = Pipeline::with_capacity(2);
-            commands.add_command(commands::end(region, verb, &channel.count));
+            commands.add_command(commands::end(region, verb, channel.write_count()));
             if let Some(wanted) = wanted {
                 // Zero would be without a limit.
                 let limit = within.as_millis().max(1).to_string();

@@ -23,6 +23,29 @@ const IDS: usize = 2 * ID;
 /// About how long names are.
 const NAME_BYTES: usize = 64;
 
+/// For how long a connection's count of writes lives on the server without being refreshed.
+pub(crate) const COUNT_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The count of one connection's writes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Count<'k> {
+    /// The key that holds it.
+    pub(crate) key: &'k str,
+    /// The highest count that a server has answered over the connection: a write whose count is not
+    /// higher is refused. Zero refuses nothing.
+    pub(crate) floor: u64,
+}
+
+/// Makes a connection's count ready, and retires those of connections that were given up. Answers the
+/// count. It may be sent again at any time; the count rises by one each time.
+pub(crate) fn prepare<N: AsRef<str>>(count: &str, retired: &[N]) -> Cmd {
+    let mut call = Call::new(&SCRIPTS.prepare, 1 + retired.len());
+    call.arg(count);
+    retired.iter().for_each(|retired| call.arg(retired.as_ref()));
+    call.arg(millis(COUNT_LIFETIME));
+    call.command
+}
+
 /// Writes the calls of scripts.
 struct Call {
     command: Cmd,
@@ -93,12 +116,13 @@ pub(crate) fn entries(path: &RegionPath, keys: &[&str]) -> Cmd {
     command
 }
 
-pub(crate) fn begin(path: &RegionPath, keys: &[&str], terms: LeaseTerms, count: &str) -> Cmd {
+pub(crate) fn begin(path: &RegionPath, keys: &[&str], terms: LeaseTerms, count: Count<'_>) -> Cmd {
     let mut call = Call::new(&SCRIPTS.begin, path.depth() + 3);
     call.key(Kind::Entries, path.as_str());
     call.key(Kind::Leases, path.as_str());
-    call.arg(count);
+    call.arg(count.key);
     call.path(Kind::Ids, path);
+    call.arg(count.floor);
     call.random(path.depth() * IDS);
     call.arg(&terms.token.to_bits().to_le_bytes()[..]);
     call.arg(millis(terms.duration).max(1));
@@ -111,12 +135,15 @@ pub(crate) fn begin(path: &RegionPath, keys: &[&str], terms: LeaseTerms, count: 
     call.command
 }
 
-pub(crate) fn write(path: &RegionPath, write: &Write<'_>, count: &str) -> Cmd {
-    let mut call = Call::new(&SCRIPTS.write, 3 + path.depth());
+pub(crate) fn write(path: &RegionPath, write: &Write<'_>, count: Count<'_>) -> Cmd {
+    let puts = write.ops.iter().any(|op| matches!(op, Op::Put(_)));
+    let script = if puts { &SCRIPTS.write } else { &SCRIPTS.free };
+    let mut call = Call::new(script, 3 + path.depth());
     call.key(Kind::Entries, path.as_str());
     call.key(Kind::Leases, path.as_str());
-    call.arg(count);
+    call.arg(count.key);
     call.path(Kind::Ids, path);
+    call.arg(count.floor);
     call.random(path.depth() * IDS);
     call.arg(path.as_str());
     call.grave();
@@ -145,12 +172,13 @@ pub(crate) fn puts_alone<'w>(write: &Write<'w>) -> Option<Vec<&'w Put<'w>>> {
 }
 
 /// The ordinary write.
-pub(crate) fn put_alone(path: &RegionPath, puts: &[&Put<'_>], count: &str) -> Cmd {
+pub(crate) fn put_alone(path: &RegionPath, puts: &[&Put<'_>], count: Count<'_>) -> Cmd {
     let mut call = Call::new(&SCRIPTS.put, 3 + path.depth());
     call.key(Kind::Entries, path.as_str());
     call.key(Kind::Leases, path.as_str());
-    call.arg(count);
+    call.arg(count.key);
     call.path(Kind::Ids, path);
+    call.arg(count.floor);
     for put in puts {
         call.arg(put.key);
         lifetimes(&mut call, put);
@@ -202,7 +230,7 @@ fn lifetimes(call: &mut Call, put: &Put<'_>) {
     call.arg(millis(put.stale_for));
 }
 
-pub(crate) fn end(path: &RegionPath, verb: Verb, count: &str) -> Cmd {
+pub(crate) fn end(path: &RegionPath, verb: Verb, count: Count<'_>) -> Cmd {
     let text = path.as_str();
     match verb {
         Verb::Invalidate => {
@@ -210,7 +238,8 @@ pub(crate) fn end(path: &RegionPath, verb: Verb, count: &str) -> Cmd {
             for kind in [Kind::Ids, Kind::Entries, Kind::Leases] {
                 call.key(kind, text);
             }
-            call.arg(count);
+            call.arg(count.key);
+            call.arg(count.floor);
             call.random(IDS);
             call.arg(text);
             call.grave();
@@ -218,17 +247,19 @@ pub(crate) fn end(path: &RegionPath, verb: Verb, count: &str) -> Cmd {
         }
         Verb::Touch => {
             let mut call = Call::new(&SCRIPTS.touch, 3 * path.depth() + 1);
-            call.arg(count);
+            call.arg(count.key);
             for kind in [Kind::Ids, Kind::Entries, Kind::Leases] {
                 call.path(kind, path);
             }
+            call.arg(count.floor);
             call.random(path.depth() * ID);
             call.command
         }
         Verb::Expire => {
             let mut call = Call::new(&SCRIPTS.expire, 2);
             call.key(Kind::Ids, text);
-            call.arg(count);
+            call.arg(count.key);
+            call.arg(count.floor);
             call.random(ID);
             call.command
         }
@@ -281,4 +312,88 @@ pub(crate) fn time() -> Cmd {
 fn millis(duration: Duration) -> u64 {
     const MOST: u64 = (1 << 47) - 1;
     u64::try_from(duration.as_millis()).unwrap_or(MOST).min(MOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use redis::Value;
+    use region_core::{LeaseToken, Lifetime};
+    use servers::{Flavor, TestServer};
+
+    use super::*;
+    use crate::protocol::scripts::with_sources;
+
+    const COUNT: &str = "rc1:w{1}";
+
+    /// All commands that write, each with a count whose floor is `floor`.
+    fn writing(path: &RegionPath, floor: u64) -> Vec<Cmd> {
+        let count = Count { key: COUNT, floor };
+        let put = Put {
+            key: "k",
+            bytes: Bytes::from_static(b"other"),
+            when: When::Always,
+            fresh_for: Lifetime::Unlimited,
+            stale_for: Duration::ZERO,
+        };
+        let terms = LeaseTerms {
+            token: LeaseToken::from_bits(1),
+            duration: Duration::from_secs(9),
+            take: TakeLease::Always,
+        };
+        let write = |ops: &[Op<'_>]| {
+            let write = Write { ops, guard: None, timeout: RegionTimeout::Leave };
+            super::write(path, &write, count)
+        };
+        vec![
+            put_alone(path, &[&put], count),
+            write(&[Op::Put(put.clone())]),
+            write(&[Op::Remove { key: "k" }]),
+            begin(path, &["k"], terms, count),
+            end(path, Verb::Expire, count),
+            end(path, Verb::Touch, count),
+            end(path, Verb::Invalidate, count),
+        ]
+    }
+
+    async fn run(connection: &mut redis::aio::MultiplexedConnection, command: &Cmd) -> Value {
+        let mut pipeline = redis::Pipeline::new();
+        pipeline.add_command(command.clone());
+        let pipeline = with_sources(&pipeline);
+        let answers = connection.send_packed_commands(&pipeline, 0, 1).await.unwrap();
+        answers.into_iter().next().unwrap()
+    }
+
+    /// Bug: a write that reached a server late, or one that had lost earlier writes of its connection, was
+    /// done all the same. Effect: an older value won, and the loss went unseen. Fix: a write whose count is
+    /// not above the floor is refused before it changes anything.
+    #[tokio::test]
+    async fn a_write_over_a_retired_connection_changes_nothing() {
+        for flavor in [Flavor::Redis, Flavor::Valkey] {
+            let server = TestServer::start(flavor);
+            let client = redis::Client::open(server.url()).unwrap();
+            let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+            let path = RegionPath::parse("r.a").unwrap();
+            run(&mut connection, &prepare::<&str>(COUNT, &[])).await;
+            for command in writing(&path, 1) {
+                let done = run(&mut connection, &command).await;
+                assert!(!matches!(done, Value::ServerError(_)), "{done:?}");
+            }
+            server.command(&["FLUSHALL"]);
+            run(&mut connection, &writing(&path, 0)[1]).await;
+            run(&mut connection, &prepare("rc1:w{2}", &[COUNT])).await;
+            let digest = || {
+                let digest = server.command(&["DEBUG", "DIGEST"]).text();
+                (digest, server.command(&["EXISTS", COUNT]).text())
+            };
+            let before = digest();
+            for command in writing(&path, 1) {
+                match run(&mut connection, &command).await {
+                    Value::ServerError(error) => assert_eq!(error.code(), "REGIONLOST"),
+                    other => panic!("not refused: {other:?}"),
+                }
+                assert_eq!(digest(), before, "nothing has changed");
+            }
+        }
+    }
 }

@@ -16,14 +16,19 @@ pub(crate) struct Script {
 pub(crate) struct Scripts {
     pub(crate) begin: Script,
     pub(crate) write: Script,
+    /// As `write`, for operations none of which puts: a server that is out of memory does them too.
+    pub(crate) free: Script,
     pub(crate) put: Script,
     pub(crate) invalidate: Script,
     pub(crate) touch: Script,
     pub(crate) expire: Script,
     pub(crate) reclaim: Script,
     pub(crate) len: Script,
+    pub(crate) prepare: Script,
 }
 
+/// Makes a server that is out of memory run a script that only frees some.
+const ALLOW_OOM: &str = "#!lua flags=allow-oom\n";
 const KEYS: &str = include_str!("scripts/keys.lua");
 const COUNT: &str = include_str!("scripts/count.lua");
 const LINEAGE: &str = include_str!("scripts/lineage.lua");
@@ -39,12 +44,17 @@ pub(crate) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| Scripts {
         &[KEYS, COUNT, LINEAGE, FRESHNESS, LIFETIMES],
         include_str!("scripts/write.lua"),
     ),
-    put: Script::new(&[], include_str!("scripts/put.lua")),
+    free: Script::new(
+        &[ALLOW_OOM, KEYS, COUNT, LINEAGE, FRESHNESS, LIFETIMES],
+        include_str!("scripts/write.lua"),
+    ),
+    put: Script::new(&[COUNT], include_str!("scripts/put.lua")),
     invalidate: Script::new(&[KEYS, COUNT, LINEAGE], include_str!("scripts/invalidate.lua")),
     touch: Script::new(&[KEYS, COUNT, LINEAGE], include_str!("scripts/touch.lua")),
     expire: Script::new(&[KEYS, COUNT, LINEAGE], include_str!("scripts/expire.lua")),
     reclaim: Script::new(&[KEYS, LINEAGE], include_str!("scripts/reclaim.lua")),
     len: Script::new(&[KEYS, LINEAGE, FRESHNESS], include_str!("scripts/len.lua")),
+    prepare: Script::new(&[], include_str!("scripts/prepare.lua")),
 });
 
 impl Script {
@@ -67,16 +77,18 @@ impl Script {
 }
 
 impl Scripts {
-    pub(crate) fn all(&self) -> [&Script; 8] {
+    pub(crate) fn all(&self) -> [&Script; 10] {
         [
             &self.begin,
             &self.write,
+            &self.free,
             &self.put,
             &self.invalidate,
             &self.touch,
             &self.expire,
             &self.reclaim,
             &self.len,
+            &self.prepare,
         ]
     }
 

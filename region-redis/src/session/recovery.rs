@@ -61,9 +61,7 @@ impl Recovery {
             self.repeat(server, channel, &recent).await?;
         }
         channel.replayed = self.replay(server, channel).await?;
-        let mut count = Pipeline::with_capacity(1);
-        count.cmd("INCR").arg(&channel.count);
-        send(server, channel, &count).await?;
+        send_all(server, channel, &[commands::prepare::<&str>(&channel.count, &[])]).await?;
         let mut own = self.own.lock();
         own.start(channel.number);
         own.identity = Some(channel.identity.clone());
@@ -84,11 +82,11 @@ impl Recovery {
         let mut commands = Vec::new();
         for Change { region, verbs, keys, .. } in recent {
             let ends = verbs.needed().into_iter();
-            commands.extend(ends.map(|verb| commands::end(region, verb, &channel.count)));
+            commands.extend(ends.map(|verb| commands::end(region, verb, channel.write_count())));
             if !keys.is_empty() {
                 let ops: Vec<_> = keys.iter().map(|key| Op::Remove { key }).collect();
                 let write = Write { ops: &ops, guard: None, timeout: RegionTimeout::Leave };
-                commands.push(commands::write(region, &write, &channel.count));
+                commands.push(commands::write(region, &write, channel.write_count()));
             }
         }
         for batch in commands.chunks(BATCH) {
@@ -113,7 +111,7 @@ impl Recovery {
                 .flat_map(|(region, verbs)| {
                     verbs.needed().into_iter().map(move |verb| (region, verb))
                 })
-                .map(|(region, verb)| commands::end(region, verb, &channel.count))
+                .map(|(region, verb)| commands::end(region, verb, channel.write_count()))
                 .collect();
             send_all(server, channel, &commands).await?;
             self.queue.lock().remove(&batch);

@@ -3,14 +3,16 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use region_core::{Store, Verb};
+use bytes::Bytes;
+use region_core::{Lifetime, Op, Put, RegionTimeout, Store, Verb, When, Write};
 use servers::{Flavor, TestServer};
 
-use crate::kit::{Load, connect, get, path, set};
+use crate::kit::{Load, connect, get, path, remove, set, until};
 
 crate::on_both! {
     evictions_are_misses_under_every_policy
     any_lost_key_is_a_miss
+    a_full_server_refuses_every_put_and_does_not_grow
 }
 
 const POLICIES: [&str; 8] = [
@@ -81,4 +83,46 @@ async fn any_lost_key_is_a_miss(flavor: Flavor) {
         assert_eq!(get(&store, "r.a.b", "k").await.unwrap(), None, "{lost:b}");
         assert_eq!(get(&store, "r.a.b", "other").await.unwrap().as_deref(), Some("new"));
     }
+}
+
+/// Bug: a put that goes through the script `write` deleted a lease first, after which the server does
+/// not refuse anything for want of memory. Effect: a full server under `noeviction` grew without bound.
+/// Fix: the script's first write is its count, which a full server refuses.
+async fn a_full_server_refuses_every_put_and_does_not_grow(flavor: Flavor) {
+    const ROOM: u64 = 3_000_000;
+    let server = TestServer::start(flavor);
+    let store = connect(&server.url()).await;
+    let used = || {
+        let info = server.command(&["INFO", "memory"]).text();
+        let line = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
+        line.and_then(|bytes| bytes.trim().parse::<u64>().ok()).unwrap()
+    };
+    set(&store, "r.a", "kept", "value").await.unwrap();
+    let most = used() + ROOM;
+    server.command(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    server.command(&["CONFIG", "SET", "maxmemory", &most.to_string()]);
+    let mut refused = 0;
+    for n in 0..1000 {
+        let key = n.to_string();
+        let ops = [Op::Put(Put {
+            key: &key,
+            bytes: Bytes::from(vec![0; 10_000]),
+            when: When::Always,
+            fresh_for: Lifetime::Unlimited,
+            stale_for: Duration::ZERO,
+        })];
+        let timeout = RegionTimeout::Restart(Duration::from_secs(3600));
+        let written = store.write(&path("r.a"), Write { ops: &ops, guard: None, timeout }).await;
+        refused += u32::from(written.is_err());
+    }
+    assert!(refused > 500, "{refused} of 1000 puts were refused");
+    let over = used().saturating_sub(most);
+    assert!(over < 500_000, "{over} bytes over the limit");
+    // What frees memory is done all the same.
+    assert_eq!(get(&store, "r.a", "kept").await.unwrap().as_deref(), Some("value"));
+    remove(&store, "r.a", "kept").await.unwrap();
+    assert_eq!(get(&store, "r.a", "kept").await.unwrap(), None);
+    store.end(&path("r"), Verb::Invalidate).await.unwrap();
+    until("the server to have room again", || used() < most - ROOM / 2).await;
+    set(&store, "r.a", "kept", "value").await.unwrap();
 }

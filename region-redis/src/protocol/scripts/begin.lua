@@ -1,11 +1,11 @@
 -- Gives birth where needed, reads keys and takes their leases.
 -- KEYS: d, l, the count of the client's writes, the i keys from the root down.
--- ARGV: ids for births, token, milliseconds, 'U'nless fresh | 'A'lways | 'E'xtend, keys ...
--- Answers: the count if it gave birth or else 0, the count, time, i values, stamp, entries, leases (0 not taken, 1 granted, or the holder).
+-- ARGV: the floor of the count, ids for births, token, milliseconds, 'U'nless fresh | 'A'lways | 'E'xtend, keys ...
+-- Answers: the count if it gave birth or else 0, the count before this call, time, i values, stamp, entries, leases (0 not taken, 1 granted, or the holder).
 local d, l = KEYS[1], KEYS[2]
 local i = slice(KEYS, 4, #KEYS)
-local token, duration, take = ARGV[2], tonumber(ARGV[3]), ARGV[4]
-local keys, fields = slice(ARGV, 5, #ARGV), slice(ARGV, 4, #ARGV)
+local token, duration, take = ARGV[3], tonumber(ARGV[4]), ARGV[5]
+local keys, fields = slice(ARGV, 6, #ARGV), slice(ARGV, 5, #ARGV)
 fields[1] = ''
 
 -- Removes a lease whose holder never came back, if chance finds one.
@@ -16,12 +16,10 @@ local function sweep_leases()
   end
 end
 
+local count = count_write(KEYS[3], ARGV[1])
 local path = call('MGET', unpack(i))
-local count = 0
-if not all_born(path) then
-  give_birth(path, i, ARGV[1])
-  count = count_write(KEYS[3])
-end
+local created = not all_born(path)
+if created then give_birth(path, i, ARGV[2]) end
 local life, mark = life_of(path), mark_of(path)
 local under = life .. mark
 
@@ -58,5 +56,4 @@ if #taken > 0 then
   -- A load may take longer than the ids live that were born for it.
   extend_path(path, i, math.max(duration, BIRTH_MS / IDS_MARGIN))
 end
-local shown = count > 0 and count or tonumber(redis.pcall('MGET', KEYS[3])[1] or 0) or 0
-return {count, shown, now(), path, found[1] or false, entries, leases}
+return {created and count or 0, count - 1, now(), path, found[1] or false, entries, leases}

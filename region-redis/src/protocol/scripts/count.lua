@@ -1,11 +1,21 @@
--- Counts a write of one client: a server that shows the count shows the write.
-local function count_write(key)
+-- Counts the writes of one connection: a server that shows the count shows the write.
+-- A script that writes counts before it changes anything. So a server that is out of memory refuses
+-- it whole; and so does one that has lost writes of this connection, or knows that the connection was
+-- given up: there the count is not above `floor`, the highest that the client has seen.
+local function count_write(key, floor)
   local count = redis.pcall('INCR', key)
   if type(count) == 'table' then
-    call('SET', key, '1')
-    count = 1
+    if string.sub(count.err, 1, 9) ~= 'WRONGTYPE' and not string.find(count.err, 'not an integer') then
+      error(count)
+    end
+    redis.call('DEL', key)
+    count = redis.call('INCR', key)
+  end
+  if count <= tonumber(floor) then
+    redis.call('DEL', key)
+    error({err = 'REGIONLOST writes of this connection are not on this server'})
   end
   -- A day: longer than any connection goes without a write that has to be shown.
-  if count % 256 == 1 then call('PEXPIRE', key, 86400000) end
+  if count % 256 == 1 then redis.call('PEXPIRE', key, 86400000) end
   return count
 end

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Makes what a region and all below it hold stale.
 -- KEYS: i, the count of the client's writes.
--- ARGV: a new `soft`.
+-- ARGV: the floor of the count, a new `soft`.
 -- Answers the count.
 
 -- Adds an expiration to those seen so far. The list is bounded: the two that are nearest to each
@@ -18,6 +18,7 @@ local function add(intervals)
   table.remove(intervals, at)
 end
 
+local count = count_write(KEYS[2], ARGV[1])
 local ids = call('MGET', KEYS[1])[1]
 if is_born(ids) then
   local intervals = {}
@@ -26,10 +27,10 @@ if is_born(ids) then
     intervals[#intervals + 1] = {from, to}
   end
   add(intervals)
-  local parts = {sub(ids, 1, IDS), ARGV[1]}
+  local parts = {sub(ids, 1, IDS), ARGV[2]}
   for _, interval in ipairs(intervals) do
     parts[#parts + 1] = struct.pack('>I7I7', interval[1], interval[2])
   end
   call('SET', KEYS[1], concat(parts), 'KEEPTTL')
 end
-return count_write(KEYS[2])
+return count

@@ -2,7 +2,7 @@
 -- which has expired. Of anything else it changes nothing, and leaves it to the script `write`; for
 -- that it needs none of the parts that the other scripts share, and takes half the time.
 -- KEYS: d, l, the count of the client's writes, the i keys from the root down.
--- ARGV: for each put: key, fresh ms or '', stale ms, bytes.
+-- ARGV: the floor of the count; for each put: key, fresh ms or '', stale ms, bytes.
 -- Answers the count, or false if it has changed nothing.
 local call, sub, pack = redis.call, string.sub, struct.pack
 
@@ -29,7 +29,7 @@ end
 
 local now, millis
 local fields, keys = {}, {}
-for at = 1, #ARGV, 4 do
+for at = 2, #ARGV, 4 do
   local fresh, stale, stamped = ARGV[at + 1], ARGV[at + 2], nil
   if fresh == '' and stale == '0' then
     if ends then return false end
@@ -49,6 +49,7 @@ for at = 1, #ARGV, 4 do
   fields[#fields + 1] = ARGV[at]
   fields[#fields + 1] = stamped .. ARGV[at + 3]
 end
+local count = count_write(KEYS[3], ARGV[1])
 call('HSET', KEYS[1], unpack(fields))
 local voided = redis.pcall('HDEL', KEYS[2], unpack(keys))
 if type(voided) == 'table' then
@@ -56,10 +57,4 @@ if type(voided) == 'table' then
 elseif voided > 0 and call('HLEN', KEYS[2]) <= 1 then
   call('UNLINK', KEYS[2])
 end
-local count = redis.pcall('INCR', KEYS[3])
-if type(count) == 'table' then
-  call('SET', KEYS[3], '1')
-  count = 1
-end
-if count % 256 == 1 then call('PEXPIRE', KEYS[3], 86400000) end
 return count

@@ -1,6 +1,6 @@
 -- Applies operations in order, if the guard holds.
 -- KEYS: d, l, the count of the client's writes, the i keys from the root down.
--- ARGV: ids for births, the region's path, an id for a grave, timeout ('L'eave | 'S'tart and
+-- ARGV: the floor of the count, ids for births, the region's path, an id for a grave, timeout ('L'eave | 'S'tart and
 -- milliseconds | 'R'estart and milliseconds), the number of guarded keys or '' without a guard; with
 -- one: its life, its mark, its token, those keys; then operations:
 --   'P'ut | put if a'B'sent, key, fresh ms or '', stale ms, bytes
@@ -11,8 +11,9 @@
 -- of a removal 1 or 0; of a take the entry or 0; of a release 1.
 local d, l = KEYS[1], KEYS[2]
 local i = slice(KEYS, 4, #KEYS)
-local at = 6
+local at = 7
 
+local count = count_write(KEYS[3], ARGV[1])
 local path = call('MGET', unpack(i))
 local born = all_born(path)
 local life, mark
@@ -24,23 +25,23 @@ end
 if born then know_lineage() end
 
 local function guard_holds(keys)
-  if not born or life ~= ARGV[6] or mark ~= ARGV[7] then return false end
+  if not born or life ~= ARGV[7] or mark ~= ARGV[8] then return false end
   if keys == 0 then return true end
-  local fields = slice(ARGV, 8, 8 + keys)
+  local fields = slice(ARGV, 9, 9 + keys)
   fields[1] = ''
   local held = hmget(l, fields)
   if held[1] ~= life .. mark then return false end
   for n = 1, keys do
     local lease = held[n + 1]
-    if lease_left(lease) == 0 or sub(lease, 1, 8) ~= ARGV[8] then return false end
+    if lease_left(lease) == 0 or sub(lease, 1, 8) ~= ARGV[9] then return false end
   end
   return true
 end
 
-if ARGV[5] ~= '' then
-  local keys = tonumber(ARGV[5])
+if ARGV[6] ~= '' then
+  local keys = tonumber(ARGV[6])
   if not guard_holds(keys) then return false end
-  at = 9 + keys
+  at = 10 + keys
 end
 
 local stamp = stamp_of(d)
@@ -94,7 +95,7 @@ end
 
 local function put(key, fresh, stale, bytes)
   if not born then
-    give_birth(path, i, ARGV[1])
+    give_birth(path, i, ARGV[2])
     know_lineage()
     born = true
   end
@@ -147,9 +148,9 @@ end
 
 -- Sets until when the hash lives, by the timeout that is asked for and by what was put.
 local function set_end()
-  local mode = sub(ARGV[4], 1, 1)
+  local mode = sub(ARGV[5], 1, 1)
   if mode == 'R' or mode == 'S' and kind ~= 2 then
-    kind, till = 2, millis(now()) + sub(ARGV[4], 2)
+    kind, till = 2, millis(now()) + sub(ARGV[5], 2)
   elseif kind == 2 or needed == 0 then
     return
   elseif not needed then
@@ -172,12 +173,12 @@ end
 -- Makes the region a child of its parent, and so on up to the root.
 local function register()
   local segments = {}
-  for segment in string.gmatch(ARGV[2], '[^.]+') do segments[#segments + 1] = segment end
+  for segment in string.gmatch(ARGV[3], '[^.]+') do segments[#segments + 1] = segment end
   for depth = #i - 1, 1, -1 do
     local c, trees, segment = children_of(i[depth]), trees_of(path, depth), segments[depth + 1]
     local found = hmget(c, {'', segment})
     if found[1] ~= trees then
-      bury(i[depth], ARGV[3] .. depth, concat(segments, '.', 1, depth))
+      bury(i[depth], ARGV[4] .. depth, concat(segments, '.', 1, depth))
       call('HSET', c, '', trees, segment, '')
       local expiry = expiry_of(path[depth])
       if expiry ~= 0 then call('PEXPIREAT', c, string.format('%.0f', expiry)) end
@@ -221,6 +222,5 @@ elseif alive or #waiting > 0 then
   end
 end
 
-local count = count_write(KEYS[3])
 if not shows_entries then return {count, outcomes} end
 return {count, outcomes, now(), running, path}
