@@ -56,5 +56,6 @@ pub use region_derive::{Regioned, cached};
 pub use region_memory::*;
 #[cfg(feature = "redis")]
 pub use region_redis::{
-    Backoff, OnLostEnd, OnTimeout, RedisStore, RedisStoreBuilder, Server, ServerStats, StoreStats,
+    Backoff, LastError, OnInvalidationFailure, OnTimeout, RedisStore, RedisStoreBuilder, Server,
+    ServerStats, StoreStats,
 };

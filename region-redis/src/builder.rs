@@ -4,11 +4,8 @@ use region_core::{Error, ErrorKind, Result};
 
 use crate::net::backoff::Backoff;
 use crate::server::Server;
-use crate::settings::{Acknowledgement, OnLostEnd, OnTimeout, Settings};
+use crate::settings::{Acknowledgement, LONGEST_WAIT, OnInvalidationFailure, OnTimeout, Settings};
 use crate::store::RedisStore;
-
-/// The longest that any limit on a wait may be set to.
-const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
 /// The most bytes that Redis takes as one value.
 const LARGEST_ENTRY: usize = 512 * 1024 * 1024;
@@ -17,14 +14,14 @@ const LARGEST_ENTRY: usize = 512 * 1024 * 1024;
 ///
 /// ```no_run
 /// use std::time::Duration;
-/// use region_redis::{OnLostEnd, RedisStore};
+/// use region_redis::{OnInvalidationFailure, RedisStore};
 ///
 /// # async fn run() -> region_core::Result<()> {
 /// let store = RedisStore::builder("redis://cache-primary")?
 ///     .replica("redis://cache-replica-1")?
 ///     .replica("redis://cache-replica-2")?
 ///     .call_timeout(Duration::from_millis(250))
-///     .on_lost_end(OnLostEnd::Queue)
+///     .on_invalidation_failure(OnInvalidationFailure::Queue)
 ///     .connect()
 ///     .await?;
 /// # Ok(()) }
@@ -110,8 +107,11 @@ impl RedisStoreBuilder {
     }
 
     /// What becomes of an invalidation that cannot reach the server. An error by default.
-    pub fn on_lost_end(mut self, on_lost_end: OnLostEnd) -> Self {
-        self.settings.on_lost_end = on_lost_end;
+    pub fn on_invalidation_failure(
+        mut self,
+        on_invalidation_failure: OnInvalidationFailure,
+    ) -> Self {
+        self.settings.on_invalidation_failure = on_invalidation_failure;
         self
     }
 
@@ -148,10 +148,10 @@ impl RedisStoreBuilder {
     /// When a setting is out of range, or there is no Tokio runtime.
     pub fn build(self) -> Result<RedisStore> {
         self.check()?;
-        if tokio::runtime::Handle::try_current().is_err() {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return Err(refused("there is no Tokio runtime to keep the connections on"));
-        }
-        Ok(RedisStore::over(self.settings))
+        };
+        Ok(RedisStore::over(self.settings, runtime))
     }
 
     /// Makes the store and waits until it is connected to the primary. Replicas are connected to in
@@ -202,7 +202,7 @@ impl RedisStoreBuilder {
 }
 
 fn refused(why: &str) -> Error {
-    Error::new(ErrorKind::InvalidPolicy, why)
+    Error::new(ErrorKind::InvalidConfig, why)
 }
 
 #[cfg(test)]
@@ -234,12 +234,12 @@ mod tests {
         ];
         for (n, builder) in odd.into_iter().enumerate() {
             let error = builder.check().unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidPolicy, "{n}");
+            assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{n}");
         }
     }
 
     #[test]
     fn a_store_needs_a_runtime() {
-        assert_eq!(builder().build().unwrap_err().kind(), ErrorKind::InvalidPolicy);
+        assert_eq!(builder().build().unwrap_err().kind(), ErrorKind::InvalidConfig);
     }
 }

@@ -5,30 +5,40 @@ use region_core::{Error, ErrorKind};
 
 use crate::server::Server;
 
-/// What a failure says of the connection it came over.
+/// What a failure says something about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// It works; the server refused this call.
-    Works,
-    /// It is of no use any more.
-    Broken,
+pub(crate) enum Concerns {
+    /// The call alone: the connection works.
+    Call,
+    /// A further connection: the main one may work.
+    ExtraConnection,
+    /// The connection that the call was sent over: it is of no use any more.
+    Connection,
+    /// The server: no connection to it is of use.
+    Server,
 }
 
 /// A failed call.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(crate) error: Error,
-    pub(crate) verdict: Verdict,
+    pub(crate) concerns: Concerns,
 }
 
 impl Failure {
     /// The failure that a server's error reply means.
     pub(crate) fn refused(server: &Server, code: &str, details: Option<&str>) -> Self {
-        let text = format!("{code} {}", details.unwrap_or_default());
-        let (kind, verdict) = classify(code, details.unwrap_or_default());
+        let details = details.unwrap_or_default();
+        if details.contains(NO_PASSWORD) {
+            let message = format!("a password is set for {server}, which asks for none");
+            let error = Error::new(ErrorKind::Denied, message);
+            return Self { error, concerns: Concerns::Connection };
+        }
+        let text = format!("{code} {details}");
+        let (kind, concerns) = classify(code, details);
         let error = Error::new(kind, format!("{server} answered: {}", text.trim_end()));
         let error = if is_passing(code, kind) { error.retryable() } else { error };
-        Self { error, verdict }
+        Self { error, concerns }
     }
 
     pub(crate) fn server_error(server: &Server, error: &ServerError) -> Self {
@@ -52,61 +62,60 @@ impl Failure {
                 "does not speak RESP3: it must be Redis 7 or Valkey 8, or newer",
             ),
             redis::ErrorKind::InvalidClientConfig => {
-                (ErrorKind::InvalidPolicy, "cannot be used with these settings")
+                (ErrorKind::InvalidConfig, "cannot be used with these settings")
             }
             _ if error.is_timeout() => return Self::silent(server),
             _ => (ErrorKind::Unavailable, "cannot be reached"),
         };
         let error = Error::new(kind, format!("{server} {what}")).with_source(error);
-        Self { error, verdict: Verdict::Broken }
+        Self { error, concerns: Concerns::Connection }
     }
 
     /// The server has not answered in time.
     pub(crate) fn silent(server: &Server) -> Self {
         let error = Error::new(ErrorKind::Timeout, format!("{server} has not answered in time"));
-        Self { error, verdict: Verdict::Works }
+        Self { error, concerns: Concerns::Call }
     }
 
     /// The server answered something that it should not.
     pub(crate) fn garbled(server: &Server, what: &str) -> Self {
         let error = Error::new(ErrorKind::Protocol, format!("{server} answered {what}"));
-        Self { error, verdict: Verdict::Works }
+        Self { error, concerns: Concerns::Call }
     }
 
     pub(crate) fn unavailable(server: &Server, why: &str) -> Self {
         let error = Error::new(ErrorKind::Unavailable, format!("{server} {why}"));
-        Self { error, verdict: Verdict::Broken }
+        Self { error, concerns: Concerns::Connection }
     }
 }
+
+/// How servers answer a password that they have not asked for.
+const NO_PASSWORD: &str = "without any password configured";
 
 /// How servers say that a script may not do what it does.
 const SCRIPT_DENIED: [&str; 3] = ["NOPERM", "ACL failure", "The user executing the script"];
 
-fn classify(code: &str, details: &str) -> (ErrorKind, Verdict) {
+fn classify(code: &str, details: &str) -> (ErrorKind, Concerns) {
     match code {
-        "NOAUTH" | "WRONGPASS" => (ErrorKind::Denied, Verdict::Broken),
-        "NOPERM" => (ErrorKind::Denied, Verdict::Works),
+        "NOAUTH" | "WRONGPASS" => (ErrorKind::Denied, Concerns::Connection),
+        "NOPERM" => (ErrorKind::Denied, Concerns::Call),
         // A script that was refused a command says so within its own error, each version in its words.
         "ERR" if SCRIPT_DENIED.iter().any(|denied| details.contains(denied)) => {
-            (ErrorKind::Denied, Verdict::Works)
+            (ErrorKind::Denied, Concerns::Call)
         }
-        "ERR"
-            if details.contains("invalid password") || details.contains("without any password") =>
-        {
-            (ErrorKind::Denied, Verdict::Broken)
-        }
+        "ERR" if details.contains("invalid password") => (ErrorKind::Denied, Concerns::Connection),
         "ERR" if details.contains("max number of clients") => {
-            (ErrorKind::Unavailable, Verdict::Broken)
+            (ErrorKind::Unavailable, Concerns::Connection)
         }
         "OOM" | "MISCONF" | "BUSY" | "TRYAGAIN" | "NOREPLICAS" | "UNKILLABLE" => {
-            (ErrorKind::Unavailable, Verdict::Works)
+            (ErrorKind::Unavailable, Concerns::Call)
         }
         // It is not the primary any more, or not yet: what it holds may not be what was written.
         "READONLY" | "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "MOVED" | "ASK" => {
-            (ErrorKind::Unavailable, Verdict::Broken)
+            (ErrorKind::Unavailable, Concerns::Server)
         }
-        "NOPROTO" => (ErrorKind::Protocol, Verdict::Broken),
-        _ => (ErrorKind::Store, Verdict::Works),
+        "NOPROTO" => (ErrorKind::Protocol, Concerns::Connection),
+        _ => (ErrorKind::Store, Concerns::Call),
     }
 }
 
@@ -127,41 +136,53 @@ mod tests {
     #[test]
     fn each_refusal_has_its_kind() {
         let cases = [
-            ("NOAUTH", "Authentication required.", ErrorKind::Denied, Verdict::Broken, false),
-            ("WRONGPASS", "invalid username-password", ErrorKind::Denied, Verdict::Broken, false),
-            ("NOPERM", "this user has no permissions", ErrorKind::Denied, Verdict::Works, false),
+            ("NOAUTH", "Authentication required.", ErrorKind::Denied, Concerns::Connection, false),
+            (
+                "WRONGPASS",
+                "invalid username-password",
+                ErrorKind::Denied,
+                Concerns::Connection,
+                false,
+            ),
+            ("NOPERM", "this user has no permissions", ErrorKind::Denied, Concerns::Call, false),
             (
                 "ERR",
                 "The user executing the script can't run this command or subcommand",
                 ErrorKind::Denied,
-                Verdict::Works,
+                Concerns::Call,
                 false,
             ),
-            ("ERR", "max number of clients reached", ErrorKind::Unavailable, Verdict::Broken, true),
-            ("OOM", "command not allowed", ErrorKind::Unavailable, Verdict::Works, true),
+            (
+                "ERR",
+                "max number of clients reached",
+                ErrorKind::Unavailable,
+                Concerns::Connection,
+                true,
+            ),
+            ("OOM", "command not allowed", ErrorKind::Unavailable, Concerns::Call, true),
             (
                 "MISCONF",
                 "Redis is configured to save",
                 ErrorKind::Unavailable,
-                Verdict::Works,
+                Concerns::Call,
                 true,
             ),
-            ("BUSY", "Redis is busy", ErrorKind::Unavailable, Verdict::Works, true),
-            ("READONLY", "You can't write", ErrorKind::Unavailable, Verdict::Broken, true),
-            ("LOADING", "Redis is loading", ErrorKind::Unavailable, Verdict::Broken, true),
+            ("BUSY", "Redis is busy", ErrorKind::Unavailable, Concerns::Call, true),
+            ("READONLY", "You can't write", ErrorKind::Unavailable, Concerns::Server, true),
+            ("LOADING", "Redis is loading", ErrorKind::Unavailable, Concerns::Server, true),
             (
                 "MASTERDOWN",
                 "Link with MASTER is down",
                 ErrorKind::Unavailable,
-                Verdict::Broken,
+                Concerns::Server,
                 true,
             ),
-            ("ERR", "wrong number of arguments", ErrorKind::Store, Verdict::Works, false),
+            ("ERR", "wrong number of arguments", ErrorKind::Store, Concerns::Call, false),
         ];
-        for (code, details, kind, verdict, can_retry) in cases {
+        for (code, details, kind, concerns, can_retry) in cases {
             let failure = refused(code, details);
             assert_eq!(failure.error.kind(), kind, "{code}");
-            assert_eq!(failure.verdict, verdict, "{code}");
+            assert_eq!(failure.concerns, concerns, "{code}");
             assert_eq!(failure.error.can_retry(), can_retry, "{code}");
         }
     }

@@ -16,10 +16,11 @@ mod session;
 mod settings;
 mod stats;
 mod store;
+mod url;
 
 pub use builder::RedisStoreBuilder;
 pub use net::backoff::Backoff;
 pub use server::Server;
-pub use settings::{OnLostEnd, OnTimeout};
-pub use stats::{ServerStats, StoreStats};
+pub use settings::{OnInvalidationFailure, OnTimeout};
+pub use stats::{LastError, ServerStats, StoreStats};
 pub use store::RedisStore;

@@ -2,8 +2,13 @@
 
 pub(crate) mod backoff;
 pub(crate) mod connection;
+pub(crate) mod extra;
 pub(crate) mod identity;
 pub(crate) mod keeper;
 pub(crate) mod link;
+pub(crate) mod origin;
+pub(crate) mod outage;
 pub(crate) mod pushes;
+pub(crate) mod state;
+pub(crate) mod traffic;
 pub(crate) mod transport;

@@ -5,6 +5,12 @@ use std::time::Duration;
 use crate::net::backoff::Backoff;
 use crate::server::Server;
 
+/// The longest that any limit on a wait may be set to.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
+
+/// The longest that one command may leave a connection blocked.
+pub(crate) const LONGEST_BLOCK: Duration = Duration::from_millis(100);
+
 /// What happens to the connections when a call times out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnTimeout {
@@ -18,7 +24,7 @@ pub enum OnTimeout {
 
 /// What becomes of an invalidation that cannot reach the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnLostEnd {
+pub enum OnInvalidationFailure {
     /// The caller gets the error, and has to try again.
     #[default]
     Error,
@@ -53,7 +59,7 @@ pub(crate) struct Settings {
     pub(crate) large: usize,
     pub(crate) max_entry: usize,
     pub(crate) max_lag: Duration,
-    pub(crate) on_lost_end: OnLostEnd,
+    pub(crate) on_invalidation_failure: OnInvalidationFailure,
     /// The most regions whose invalidations are queued.
     pub(crate) queue: usize,
     pub(crate) acknowledgement: Option<Acknowledgement>,
@@ -76,7 +82,7 @@ impl Settings {
             large: 64 * 1024,
             max_entry: 64 * 1024 * 1024,
             max_lag: Duration::from_secs(5),
-            on_lost_end: OnLostEnd::default(),
+            on_invalidation_failure: OnInvalidationFailure::default(),
             queue: 10_000,
             acknowledgement: None,
             reclaim: true,

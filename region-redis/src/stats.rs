@@ -1,5 +1,7 @@
 use std::sync::atomic::Ordering;
 
+use region_core::{Error, ErrorKind};
+
 use crate::net::link::Link;
 use crate::store::Inner;
 
@@ -27,6 +29,25 @@ pub struct ServerStats {
     pub connects: u64,
     /// How many calls it has not answered in time.
     pub timeouts: u64,
+    /// The last error that made the server unusable, or by which it refused this client. It stays
+    /// after the server is back: see [`is_up`](Self::is_up).
+    pub last_error: Option<LastError>,
+}
+
+/// An error of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LastError {
+    /// Its kind.
+    pub kind: ErrorKind,
+    /// What it says.
+    pub message: String,
+}
+
+impl LastError {
+    pub(crate) fn of(error: &Error) -> Self {
+        Self { kind: error.kind(), message: error.to_string() }
+    }
 }
 
 impl StoreStats {
@@ -38,6 +59,7 @@ impl StoreStats {
                 is_recent: shared.duty.is_recent(&inner.settings),
                 connects: shared.stats.connects.load(Ordering::Relaxed),
                 timeouts: shared.stats.timeouts.load(Ordering::Relaxed),
+                last_error: shared.stats.last_error.lock().clone(),
             }
         };
         Self {

@@ -8,10 +8,13 @@ use region_core::{
     Begun, Cursor, EventStream, LeaseTerms, Page, Read, ReadFrom, RegionPath, Result, ScanItem,
     Segment, Store, Timestamp, Verb, Write, Written,
 };
+use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 use crate::builder::RedisStoreBuilder;
 use crate::net::link::Link;
+use crate::net::origin::Origin;
+use crate::net::outage::LogLimit;
 use crate::net::pushes::Pushes;
 use crate::ops::hints::{LargeEntries, LivingRegions};
 use crate::ops::reclaim::Reclaimer;
@@ -39,7 +42,20 @@ use crate::stats::StoreStats;
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct RedisStore(Arc<Inner>);
+pub struct RedisStore(
+    Arc<Inner>,
+    #[expect(dead_code, reason = "it acts when it is dropped")] Arc<Owner>,
+);
+
+/// What the clones of a store own together: with the last of them everything ends, even while a
+/// background task still holds what they share.
+struct Owner(Arc<Inner>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
 
 /// What the clones of a store share.
 pub(crate) struct Inner {
@@ -51,9 +67,17 @@ pub(crate) struct Inner {
     pub(crate) large: LargeEntries,
     pub(crate) living: LivingRegions,
     pub(crate) reclaimer: Reclaimer,
+    pub(crate) logs: Logs,
     pushes: Arc<Pushes>,
     next_replica: AtomicUsize,
     reclaiming: parking_lot::Mutex<Option<AbortHandle>>,
+}
+
+/// The limits of the log lines that calls write.
+#[derive(Debug, Default)]
+pub(crate) struct Logs {
+    pub(crate) queued: LogLimit,
+    pub(crate) lost_changes: LogLimit,
 }
 
 impl RedisStore {
@@ -74,13 +98,20 @@ impl RedisStore {
         Server::parse(url).map(RedisStoreBuilder::new)
     }
 
-    pub(crate) fn over(settings: Settings) -> Self {
+    pub(crate) fn over(settings: Settings, runtime: Handle) -> Self {
         let settings = Arc::new(settings);
         let pushes = Arc::new(Pushes::new());
         let recovery = Arc::new(Recovery::new(settings.queue));
         let primary_seen = Arc::new(Sightings::default());
         let link = |server: &Server, duty| {
-            Link::open(server.clone(), Arc::clone(&settings), Arc::clone(&pushes), duty)
+            let origin = Origin {
+                server: server.clone(),
+                settings: Arc::clone(&settings),
+                pushes: Arc::clone(&pushes),
+                runtime: runtime.clone(),
+                refused_extra: LogLimit::default(),
+            };
+            Link::open(origin, duty)
         };
         let duty =
             Duty::Primary { recovery: Arc::clone(&recovery), primary: Arc::clone(&primary_seen) };
@@ -98,6 +129,7 @@ impl RedisStore {
             large: LargeEntries::new(settings.large),
             living: LivingRegions::new(),
             reclaimer: Reclaimer::default(),
+            logs: Logs::default(),
             pushes,
             next_replica: AtomicUsize::new(rand::random::<u16>().into()),
             reclaiming: parking_lot::Mutex::default(),
@@ -106,7 +138,8 @@ impl RedisStore {
         if inner.settings.reclaim {
             *inner.reclaiming.lock() = Some(inner.reclaimer.start(Arc::downgrade(&inner)));
         }
-        Self(inner)
+        let owner = Arc::new(Owner(Arc::clone(&inner)));
+        Self(inner, owner)
     }
 
     /// The server that all writes go to.
@@ -128,7 +161,7 @@ impl RedisStore {
     ///
     /// # Cancel safety
     /// What it asked for has happened wholly or not at all.
-    pub async fn end_acknowledged(
+    pub async fn end_and_wait(
         &self,
         region: &RegionPath,
         verb: Verb,
@@ -159,16 +192,17 @@ impl RedisStore {
 }
 
 impl Inner {
-    pub(crate) fn next_replica(&self) -> usize {
-        self.next_replica.fetch_add(1, Ordering::Relaxed) % self.replicas.len().max(1)
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
+    /// Ends the connections and the background tasks.
+    fn close(&self) {
         if let Some(reclaiming) = self.reclaiming.lock().take() {
             reclaiming.abort();
         }
+        self.primary.close();
+        self.replicas.iter().for_each(Link::close);
+    }
+
+    pub(crate) fn next_replica(&self) -> usize {
+        self.next_replica.fetch_add(1, Ordering::Relaxed) % self.replicas.len().max(1)
     }
 }
 

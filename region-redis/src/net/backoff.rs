@@ -8,19 +8,19 @@ use region_core::{Error, ErrorKind, Result};
 /// The longest a delay may be set to: an hour.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
-/// A schedule of delays that grow and are spread by chance, so that many processes that lost one
+/// A schedule of delays that double up to a limit, with jitter, so that many processes that lost one
 /// server do not come back to it together.
 ///
-/// The delay before attempt `n`, counted from zero, lies between half of `first * factor^n` and all of
-/// it, and that is never more than `longest`.
+/// The delay before the first attempt after a connection is lost lies between zero and `first`. The
+/// delay after the `n`th failed attempt, counted from zero, lies between half of `first * 2^n` and all
+/// of it; `first * 2^n` is at most `longest`.
 ///
 /// ```
 /// use std::time::Duration;
 /// use region_redis::Backoff;
 ///
 /// let backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5))?;
-/// let delay = backoff.delay(1, &mut rand::rng());
-/// assert!(delay >= Duration::from_millis(50) && delay <= Duration::from_millis(100));
+/// assert_eq!(backoff.longest(), Duration::from_secs(5));
 /// # Ok::<(), region_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,19 +40,24 @@ impl Backoff {
                 "a backoff from {first:?} to {longest:?}: the first delay must not be zero, and not \
                  longer than the longest, which must not exceed {LONGEST:?}"
             );
-            return Err(Error::new(ErrorKind::InvalidPolicy, message));
+            return Err(Error::new(ErrorKind::InvalidConfig, message));
         }
         Ok(Self { first, longest })
     }
 
-    /// The delay before attempt `attempt`, counted from zero.
-    pub fn delay(&self, attempt: u32, rng: &mut impl Rng) -> Duration {
+    /// The delay after the failed attempt number `attempt`, counted from zero.
+    pub(crate) fn delay(&self, attempt: u32, rng: &mut impl Rng) -> Duration {
         let doubled = 2_u32.checked_pow(attempt).and_then(|factor| self.first.checked_mul(factor));
         let full = doubled.map_or(self.longest, |delay| delay.min(self.longest));
         full.mul_f64(rng.random_range(0.5..=1.0))
     }
 
-    /// The longest delay there is.
+    /// The delay between the loss of a connection that worked and the first attempt to replace it.
+    pub(crate) fn first_delay(&self, rng: &mut impl Rng) -> Duration {
+        self.first.mul_f64(rng.random_range(0.0..=1.0))
+    }
+
+    /// The longest delay.
     #[must_use]
     pub fn longest(&self) -> Duration {
         self.longest
@@ -96,6 +101,19 @@ mod tests {
         };
         assert_eq!(delays(1), delays(1));
         assert_ne!(delays(1), delays(2));
+    }
+
+    /// Bug: the first attempt to replace a lost connection was made at once.
+    /// Effect: every process of a fleet came back to a restarted server in the same moment.
+    /// Fix: it waits for a random part of the first delay.
+    #[test]
+    fn the_first_reconnect_has_jitter() {
+        let backoff = Backoff::default();
+        let mut rng = StdRng::seed_from_u64(1);
+        let delays: Vec<_> = (0..1000).map(|_| backoff.first_delay(&mut rng)).collect();
+        assert!(delays.iter().all(|delay| *delay <= backoff.first));
+        assert!(delays.iter().any(|delay| *delay < backoff.first / 10));
+        assert!(delays.iter().any(|delay| *delay > backoff.first * 9 / 10));
     }
 
     #[test]

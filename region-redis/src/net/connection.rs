@@ -4,17 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use redis::{Pipeline, RedisError, RedisResult, Value};
-use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use crate::error::Failure;
+use crate::error::{Concerns, Failure};
+use crate::net::extra::ExtraConnection;
 use crate::net::identity::Identity;
-use crate::net::pushes::Pushes;
-use crate::net::transport::Wire;
+use crate::net::origin::Origin;
+use crate::net::transport::Transport;
 use crate::protocol::commands::Count;
 use crate::protocol::layout;
-use crate::server::Server;
-use crate::settings::Settings;
+use crate::settings::LONGEST_BLOCK;
 
 /// Commands for one trip.
 #[derive(Debug)]
@@ -32,7 +31,8 @@ pub(crate) struct Request {
 pub(crate) enum Lane {
     /// That of all ordinary calls.
     Main,
-    /// For what is so large that others should not wait behind it.
+    /// For what is so large that others should not wait behind it. Where that connection cannot be
+    /// opened the main one serves.
     Large,
     /// For what waits on the server.
     Waiting,
@@ -59,42 +59,46 @@ pub(crate) struct Channel {
     /// How many invalidations had been queued when the last of them was done over this channel.
     pub(crate) replayed: u64,
     pub(crate) identity: Identity,
-    wires: Arc<Wires>,
+    /// A write may still be on its way over a further connection: what is sent over the main one could
+    /// overtake it.
+    has_late_write: AtomicBool,
+    connections: Arc<Connections>,
 }
 
-struct Wires {
-    main: Wire,
+struct Connections {
+    main: Transport,
     /// The others are opened when they are needed.
-    large: OnceCell<Wire>,
-    waiting: OnceCell<Wire>,
-    is_closed: AtomicBool,
+    large: Arc<ExtraConnection>,
+    waiting: Arc<ExtraConnection>,
 }
 
 impl Channel {
-    pub(crate) async fn open(
-        server: &Server,
-        settings: &Settings,
-        pushes: &Arc<Pushes>,
-    ) -> Result<Self, Failure> {
-        let main = Wire::open(server, pushes).await?;
-        let identity = Identity::ask(server, settings, &main).await?;
-        let wires = Wires {
+    pub(crate) async fn open(origin: &Arc<Origin>) -> Result<Self, Failure> {
+        let main = Transport::open(&origin.server, &origin.pushes).await?;
+        let identity = Identity::ask(&origin.server, &origin.settings, &main).await?;
+        let connections = Connections {
             main,
-            large: OnceCell::new(),
-            waiting: OnceCell::new(),
-            is_closed: AtomicBool::new(false),
+            large: ExtraConnection::new(origin, &identity, std::time::Duration::ZERO),
+            waiting: ExtraConnection::new(origin, &identity, LONGEST_BLOCK),
         };
-        Ok(Self::numbered(identity, Arc::new(wires)))
+        Ok(Self::numbered(identity, Arc::new(connections)))
     }
 
     /// The same connections under a new number.
     pub(crate) fn renumbered(&self) -> Self {
-        Self::numbered(self.identity.clone(), Arc::clone(&self.wires))
+        Self::numbered(self.identity.clone(), Arc::clone(&self.connections))
     }
 
-    fn numbered(identity: Identity, wires: Arc<Wires>) -> Self {
+    fn numbered(identity: Identity, connections: Arc<Connections>) -> Self {
         let number = rand::random();
-        Self { number, count: layout::count(number), replayed: 0, identity, wires }
+        Self {
+            number,
+            count: layout::count(number),
+            replayed: 0,
+            identity,
+            has_late_write: AtomicBool::new(false),
+            connections,
+        }
     }
 
     /// The count of the writes that are sent over this channel.
@@ -105,62 +109,118 @@ impl Channel {
     /// Sends a request by `deadline` and gives back the answers, errors of the server among them.
     pub(crate) async fn send(
         &self,
-        server: &Server,
+        origin: &Origin,
         request: &Request,
-        pushes: &Arc<Pushes>,
         deadline: Instant,
     ) -> Result<Vec<Value>, Failure> {
-        let sending = async {
-            let wires = &self.wires;
-            let wire = match request.lane {
-                Lane::Main => &wires.main,
-                Lane::Large => self.extra(&wires.large, server, pushes).await?,
-                Lane::Waiting => self.extra(&wires.waiting, server, pushes).await?,
-            };
-            if request.tracking == Tracking::Read {
-                wire.track().await.map_err(|error| Failure::client(server, error))?;
-            }
-            wire.send(&request.commands).await.map_err(|error| Failure::client(server, error))
+        let extra = match request.lane {
+            Lane::Main => None,
+            Lane::Large => match self.connections.large.get(half_way_to(deadline)).await {
+                Ok(transport) => Some(transport),
+                // The address leads to another server now: the main connection is of no use either.
+                Err(failure) if failure.concerns == Concerns::Server => return Err(failure),
+                Err(_) => None,
+            },
+            Lane::Waiting => Some(self.connections.waiting.get(half_way_to(deadline)).await?),
         };
-        match tokio::time::timeout_at(deadline, sending).await {
-            Ok(answers) => answers,
-            Err(_) => Err(Failure::silent(server)),
+        let Some(extra) = extra else {
+            return send_over(&self.connections.main, origin, request, deadline).await;
+        };
+        let is_write = request.again == Again::Unsafe;
+        let unanswered = is_write.then_some(Unanswered(Some(&self.has_late_write)));
+        match send_over(&extra, origin, request, deadline).await {
+            Ok(answers) => {
+                unanswered.into_iter().for_each(Unanswered::answered);
+                Ok(answers)
+            }
+            Err(failure) if failure.concerns == Concerns::Connection => {
+                extra.close();
+                Err(Failure { concerns: Concerns::ExtraConnection, ..failure })
+            }
+            Err(failure) => Err(failure),
         }
     }
 
     /// Sends over the main connection, without a limit.
     pub(crate) async fn send_unbounded(&self, commands: &Pipeline) -> RedisResult<Vec<Value>> {
-        self.wires.main.send(commands).await
+        self.connections.main.send(commands).await
     }
 
-    async fn extra<'w>(
-        &self,
-        place: &'w OnceCell<Wire>,
-        server: &Server,
-        pushes: &Arc<Pushes>,
-    ) -> Result<&'w Wire, Failure> {
-        let wire = place.get_or_try_init(|| Wire::open(server, pushes)).await?;
-        if self.wires.is_closed.load(Ordering::Acquire) {
-            wire.close();
-        }
-        Ok(wire)
+    /// The main connection.
+    pub(crate) fn main(&self) -> &Transport {
+        &self.connections.main
     }
 
     /// Ends all connections and the calls that wait for them.
     pub(crate) fn close(&self) {
-        self.wires.is_closed.store(true, Ordering::Release);
-        self.wires.open().for_each(Wire::close);
+        self.connections.close();
     }
 
-    /// Whether a connection is gone.
+    /// Whether the main connection is gone.
     pub(crate) fn is_closed(&self) -> bool {
-        self.wires.is_closed.load(Ordering::Acquire) || self.wires.open().any(Wire::is_closed)
+        self.connections.main.is_closed()
+    }
+
+    /// Whether the connections must be used under another number: see `has_late_write`.
+    pub(crate) fn has_late_write(&self) -> bool {
+        self.has_late_write.load(Ordering::Acquire)
     }
 }
 
-impl Wires {
-    fn open(&self) -> impl Iterator<Item = &Wire> {
-        std::iter::once(&self.main).chain(self.large.get()).chain(self.waiting.get())
+async fn send_over(
+    transport: &Transport,
+    origin: &Origin,
+    request: &Request,
+    deadline: Instant,
+) -> Result<Vec<Value>, Failure> {
+    let server = &origin.server;
+    let sending = async {
+        if request.tracking == Tracking::Read {
+            transport.track().await.map_err(|error| Failure::client(server, error))?;
+        }
+        transport.send(&request.commands).await.map_err(|error| Failure::client(server, error))
+    };
+    match tokio::time::timeout_at(deadline, sending).await {
+        Ok(answers) => answers,
+        Err(_) => Err(Failure::silent(server)),
+    }
+}
+
+/// Time is left to go by another connection.
+fn half_way_to(deadline: Instant) -> Instant {
+    let now = Instant::now();
+    now + deadline.saturating_duration_since(now) / 2
+}
+
+/// Dropped when a write over a further connection has not been answered: it failed, or its caller is
+/// gone.
+struct Unanswered<'c>(Option<&'c AtomicBool>);
+
+impl Unanswered<'_> {
+    fn answered(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if let Some(has_late_write) = self.0 {
+            has_late_write.store(true, Ordering::Release);
+        }
+    }
+}
+
+impl Connections {
+    fn close(&self) {
+        self.main.close();
+        self.large.close();
+        self.waiting.close();
+    }
+}
+
+impl Drop for Connections {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

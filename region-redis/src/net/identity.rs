@@ -2,8 +2,8 @@
 
 use redis::{Pipeline, Value};
 
-use crate::error::{Failure, Verdict};
-use crate::net::transport::Wire;
+use crate::error::{Concerns, Failure};
+use crate::net::transport::Transport;
 use crate::server::Server;
 use crate::settings::Settings;
 
@@ -38,20 +38,24 @@ impl Identity {
     pub(crate) async fn ask(
         server: &Server,
         settings: &Settings,
-        wire: &Wire,
+        transport: &Transport,
     ) -> Result<Self, Failure> {
-        let mut commands = Pipeline::with_capacity(3);
+        let mut commands = Pipeline::with_capacity(4);
         commands.cmd("CLIENT").arg("SETNAME").arg(&settings.client_name);
         commands.cmd("INFO").arg("server");
         commands.cmd("INFO").arg("replication");
-        let answers = wire.send(&commands).await;
+        if let Some(password) = server.password_of_default_user() {
+            // A server that asks for no password takes any in HELLO, and says so here alone.
+            commands.cmd("AUTH").arg(password);
+        }
+        let answers = transport.send(&commands).await;
         let answers = answers.map_err(|error| Failure::client(server, error))?;
         let mut info = String::new();
         for answer in answers {
             match answer {
                 Value::ServerError(error) => {
                     let failure = Failure::server_error(server, &error);
-                    if failure.verdict == Verdict::Broken {
+                    if failure.concerns != Concerns::Call {
                         return Err(failure);
                     }
                     tracing::debug!(%server, error = %failure.error, "not permitted");
@@ -76,6 +80,18 @@ impl Identity {
     /// Whether what was written to `earlier` is still there: the same process, and no other history.
     pub(crate) fn continues(&self, earlier: &Self) -> bool {
         self.history.is_some() && self.history == earlier.history
+    }
+
+    /// Whether it is the same process, whatever has become of its data.
+    pub(crate) fn is_same_process(&self, other: &Self) -> bool {
+        let process =
+            |identity: &Self| identity.history.as_ref().map(|(process, _)| process.clone());
+        !self.is_unknown() && process(self) == process(other)
+    }
+
+    /// Whether the server did not say who it is.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.history.is_none()
     }
 
     /// Refuses a server that is not a primary.

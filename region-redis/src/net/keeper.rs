@@ -8,16 +8,17 @@ use redis::{Pipeline, Value};
 use region_core::Timestamp;
 use tokio::time::Instant;
 
-use crate::error::{Failure, Verdict};
+use crate::error::{Concerns, Failure};
 use crate::net::connection::Channel;
 use crate::net::identity::Pulse;
 use crate::net::link::{Shared, State};
+use crate::net::state::Event;
 
 /// How many times as long as a call the preparation of new connections may take: it may have to
 /// replay a whole queue of invalidations.
 const PREPARATION: u32 = 20;
 
-/// Connections that fail sooner than this were no good: the next attempt waits longer.
+/// After connections that fail sooner than this the next attempt waits longer.
 const STEADY: Duration = Duration::from_secs(1);
 
 /// Connects, watches, and connects again; one attempt at a time, further and further apart.
@@ -36,20 +37,25 @@ impl Keeper {
             let began = Instant::now();
             match self.establish().await {
                 Ok(channel) => {
-                    self.shared.state.send_replace(State::Up(Arc::clone(&channel)));
+                    self.shared.change(Event::Opened(Arc::clone(&channel)));
+                    self.shared.outage.end(&self.shared.origin.server);
                     self.watch_over(&channel).await;
                     self.shared.duty.lost();
                 }
                 Err(failure) => {
-                    tracing::warn!(server = %self.shared.server, error = %failure.error, "not connected");
-                    self.shared.state.send_replace(State::Down(failure.error));
+                    self.shared.stats.note_error(&failure.error);
+                    self.shared.outage.note(&self.shared.origin.server, &failure.error);
+                    self.shared.change(Event::Failed(failure.error));
                 }
             }
-            if self.shared.forgetful.lock().is_some() {
+            if self.shared.to_renumber.lock().is_some() {
                 continue;
             }
             if began.elapsed() >= STEADY && self.shared.is_connecting() {
                 self.attempt = 0;
+                let backoff = self.shared.origin.settings.backoff;
+                let delay = backoff.first_delay(&mut rand::rng());
+                tokio::time::sleep(delay).await;
             } else {
                 self.back_off().await;
             }
@@ -58,12 +64,10 @@ impl Keeper {
 
     /// Waits; calls do not wait along with it.
     async fn back_off(&mut self) {
-        if self.shared.is_connecting() {
-            let why = "drops its connections again and again";
-            let error = Failure::unavailable(&self.shared.server, why).error;
-            self.shared.state.send_replace(State::Down(error));
-        }
-        let delay = self.shared.settings.backoff.delay(self.attempt, &mut rand::rng());
+        let why = "drops its connections again and again";
+        let error = Failure::unavailable(&self.shared.origin.server, why).error;
+        self.shared.change(Event::BackingOff(error));
+        let delay = self.shared.origin.settings.backoff.delay(self.attempt, &mut rand::rng());
         self.attempt = self.attempt.saturating_add(1);
         tokio::time::sleep(delay).await;
     }
@@ -71,18 +75,18 @@ impl Keeper {
     /// Opens connections and makes them fit for use.
     async fn establish(&self) -> Result<Arc<Channel>, Failure> {
         let shared = &self.shared;
-        let forgetful = shared.forgetful.lock().take().filter(|channel| !channel.is_closed());
-        let mut channel = match forgetful {
+        let to_renumber = shared.to_renumber.lock().take().filter(|channel| !channel.is_closed());
+        let mut channel = match to_renumber {
             Some(channel) => channel.renumbered(),
             None => {
                 shared.stats.connects.fetch_add(1, Ordering::Relaxed);
-                let opening = Channel::open(&shared.server, &shared.settings, &shared.pushes);
-                within(shared, shared.settings.connect, opening).await?
+                let opening = Channel::open(&shared.origin);
+                within(shared, shared.origin.settings.connect, opening).await?
             }
         };
-        let limit = shared.settings.call * PREPARATION;
-        let prepared =
-            within(shared, limit, shared.duty.prepare(&shared.server, &mut channel)).await;
+        let limit = shared.origin.settings.call * PREPARATION;
+        let preparing = shared.duty.prepare(&shared.origin.server, &mut channel);
+        let prepared = within(shared, limit, preparing).await;
         if let Err(failure) = prepared {
             channel.close();
             return Err(failure);
@@ -98,22 +102,29 @@ impl Keeper {
                 return;
             }
             if channel.is_closed() {
-                shared.give_up(channel, State::Connecting);
+                let server = &shared.origin.server;
+                shared.lose(
+                    channel,
+                    &Failure::unavailable(server, "has closed the connection").error,
+                );
+                return;
+            }
+            if channel.has_late_write() {
+                shared.renumber(channel);
                 return;
             }
             match self.ask(channel).await {
                 Ok(()) => self.attempt = self.attempt.saturating_sub(1),
-                Err(failure) if failure.verdict == Verdict::Broken => {
-                    tracing::warn!(server = %shared.server, error = %failure.error, "connections dropped");
-                    shared.give_up(channel, State::Down(failure.error));
+                Err(failure) if failure.concerns != Concerns::Call => {
+                    shared.give_up(channel, failure.error);
                     return;
                 }
                 Err(failure) => {
-                    tracing::debug!(server = %shared.server, error = %failure.error, "no pulse");
+                    tracing::debug!(server = %shared.origin.server, error = %failure.error, "no pulse");
                 }
             }
             tokio::select! {
-                () = tokio::time::sleep(shared.settings.watch) => {}
+                () = tokio::time::sleep(shared.origin.settings.watch) => {}
                 () = shared.trouble.notified() => {}
             }
         }
@@ -122,21 +133,27 @@ impl Keeper {
     /// Asks for a sign of life. Silence is as good as a broken connection.
     async fn ask(&self, channel: &Channel) -> Result<(), Failure> {
         let shared = &self.shared;
+        let server = &shared.origin.server;
         let mut commands = Pipeline::with_capacity(2);
         commands.cmd("TIME");
         commands.cmd("ROLE");
         let asked = Instant::now();
-        let asking = async {
-            let answers = channel.send_unbounded(&commands).await;
-            answers.map_err(|error| Failure::client(&shared.server, error))
-        };
-        let mut answers = within(shared, shared.settings.silence, asking).await?;
+        let asking =
+            channel.main().send_while_alive(server, &commands, shared.origin.settings.silence);
+        let mut answers = asking.await?;
         let role = answers.pop().unwrap_or_default();
         if let Some(time) = answers.pop().and_then(|time| time_of(&time)) {
             shared.duty.note_time(time, asked);
         }
-        let pulse = Pulse::parse(&shared.server, role)?;
-        shared.duty.note(&shared.server, pulse, asked)
+        let pulse = Pulse::parse(server, role)?;
+        shared.duty.note(server, pulse, asked)
+    }
+}
+
+impl Drop for Keeper {
+    /// Without its keeper a link is of no use: the store has ended, or the runtime it was made on.
+    fn drop(&mut self) {
+        self.shared.change(Event::Ended);
     }
 }
 
@@ -149,7 +166,7 @@ async fn within<T>(
         Ok(done) => done,
         Err(_) => {
             let why = format!("has not answered within {limit:?}");
-            Err(Failure::unavailable(&shared.server, &why))
+            Err(Failure::unavailable(&shared.origin.server, &why))
         }
     }
 }
@@ -172,6 +189,6 @@ impl Shared {
     }
 
     fn is_present(&self, channel: &Arc<Channel>) -> bool {
-        matches!(&*self.state.borrow(), State::Up(up) if Arc::ptr_eq(up, channel))
+        self.state.borrow().up().is_some_and(|up| Arc::ptr_eq(up, channel))
     }
 }

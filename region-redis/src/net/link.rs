@@ -6,18 +6,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use redis::Value;
 use region_core::{Error, ErrorKind, Result};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::error::{Failure, Verdict};
+use crate::error::{Concerns, Failure};
 use crate::net::connection::{Again, Channel, Request};
 use crate::net::keeper::Keeper;
-use crate::net::pushes::Pushes;
+use crate::net::origin::Origin;
+use crate::net::outage::Outage;
+use crate::net::state::Event;
 use crate::protocol::scripts::{is_unknown_script, with_sources};
 use crate::server::Server;
 use crate::session::role::Duty;
-use crate::settings::{OnTimeout, Settings};
+use crate::settings::OnTimeout;
+use crate::stats::LastError;
+
+/// Whether the server can be asked.
+pub(crate) type State = crate::net::state::State<Channel>;
 
 /// The way to one server. A task of its own, the keeper, opens the connections, watches them and
 /// replaces them; calls only use what is there.
@@ -28,16 +35,16 @@ pub(crate) struct Link {
 
 /// What calls and the keeper share.
 pub(crate) struct Shared {
+    pub(crate) origin: Arc<Origin>,
     pub(crate) server: Server,
-    pub(crate) settings: Arc<Settings>,
-    pub(crate) pushes: Arc<Pushes>,
     pub(crate) duty: Duty,
     pub(crate) state: watch::Sender<State>,
     /// Wakes the keeper.
     pub(crate) trouble: Notify,
-    /// Connections that work, to a server that has lost what was written over them.
-    pub(crate) forgetful: Mutex<Option<Arc<Channel>>>,
+    /// Connections that work, but whose number must not be used any more.
+    pub(crate) to_renumber: Mutex<Option<Arc<Channel>>>,
     pub(crate) stats: LinkStats,
+    pub(crate) outage: Outage,
     calls: Semaphore,
 }
 
@@ -46,16 +53,7 @@ pub(crate) struct Shared {
 pub(crate) struct LinkStats {
     pub(crate) connects: AtomicU64,
     pub(crate) timeouts: AtomicU64,
-}
-
-/// Whether the server can be asked.
-#[derive(Clone)]
-pub(crate) enum State {
-    /// It will be known soon: calls wait, within their limits.
-    Connecting,
-    Up(Arc<Channel>),
-    /// It cannot, until the keeper's next attempt succeeds: calls fail at once.
-    Down(Error),
+    pub(crate) last_error: Mutex<Option<LastError>>,
 }
 
 /// Answers, and over which channel they came.
@@ -66,24 +64,21 @@ pub(crate) struct Answered {
 
 impl Link {
     /// Begins to connect.
-    pub(crate) fn open(
-        server: Server,
-        settings: Arc<Settings>,
-        pushes: Arc<Pushes>,
-        duty: Duty,
-    ) -> Self {
+    pub(crate) fn open(origin: Origin, duty: Duty) -> Self {
+        let origin = Arc::new(origin);
         let shared = Arc::new(Shared {
-            calls: Semaphore::new(settings.in_flight),
-            server,
-            settings,
-            pushes,
+            calls: Semaphore::new(origin.settings.in_flight),
+            server: origin.server.clone(),
             duty,
             state: watch::Sender::new(State::Connecting),
             trouble: Notify::new(),
-            forgetful: Mutex::new(None),
+            to_renumber: Mutex::new(None),
             stats: LinkStats::default(),
+            outage: Outage::default(),
+            origin,
         });
-        let keeper = tokio::spawn(Keeper::new(Arc::clone(&shared)).run()).abort_handle();
+        let keeper = Keeper::new(Arc::clone(&shared));
+        let keeper = shared.origin.runtime.spawn(keeper.run()).abort_handle();
         Self { shared, keeper }
     }
 
@@ -93,16 +88,8 @@ impl Link {
 
     /// Waits until the first attempt to connect has ended.
     pub(crate) async fn first_attempt(&self) -> Result<()> {
-        let mut states = self.shared.state.subscribe();
-        let limit = self.shared.settings.connect * 2;
-        let decided = states.wait_for(|state| !matches!(state, State::Connecting));
-        match tokio::time::timeout(limit, decided).await {
-            Ok(Ok(state)) => match &*state {
-                State::Down(error) => Err(error.clone()),
-                _ => Ok(()),
-            },
-            _ => Err(self.shared.no_connection()),
-        }
+        let limit = self.shared.origin.settings.connect * 2;
+        self.shared.channel(Instant::now() + limit).await.map(drop)
     }
 
     /// Sends what `request` makes for the channel that is used, and gives back the answers, errors
@@ -112,23 +99,29 @@ impl Link {
         deadline: Instant,
         request: impl Fn(&Channel) -> Request,
     ) -> Result<Answered> {
-        let _place = self.shared.place(deadline).await?;
+        let shared = &self.shared;
+        if Handle::try_current().is_err() {
+            return Err(shared.closed("is called from outside of a Tokio runtime"));
+        }
+        let _place = shared.place(deadline).await?;
         // What had been queued when the call began has to be done before it.
-        let to_replay = self.shared.duty.to_replay();
+        let to_replay = shared.duty.to_replay();
         let mut is_first = true;
         loop {
-            let channel = self.shared.channel(deadline).await?;
+            let channel =
+                shared.channel(deadline).await.inspect_err(|error| shared.failed(error))?;
             if channel.replayed < to_replay {
-                self.shared.give_up(&channel, State::Connecting);
+                shared.change(Event::Lost(Arc::clone(&channel)));
+                channel.close();
                 continue;
             }
             let request = request(&channel);
-            match self.shared.send(&channel, &request, deadline).await {
+            match shared.send(&channel, &request, deadline).await {
                 Ok(values) => return Ok(Answered { values, channel }),
                 Err(failure) => {
-                    self.shared.note(&channel, &failure);
+                    shared.note(&channel, &failure);
                     // A connection that broke says nothing of the server: the next may be better.
-                    let is_worth_it = failure.verdict == Verdict::Broken
+                    let is_worth_it = failure.concerns != Concerns::Call
                         && failure.error.kind() == ErrorKind::Unavailable;
                     if !(is_first && is_worth_it && request.again == Again::Harmless) {
                         return Err(failure.error);
@@ -139,18 +132,23 @@ impl Link {
         }
     }
 
-    /// The connections, if the server can be asked now.
+    /// Whether the server can be asked now.
     pub(crate) fn is_up(&self) -> bool {
-        matches!(&*self.shared.state.borrow(), State::Up(_))
+        self.shared.state.borrow().up().is_some()
+    }
+
+    /// Ends the connections for good, and the calls that wait for them.
+    pub(crate) fn close(&self) {
+        self.keeper.abort();
+        let present = self.shared.state.borrow().up().cloned();
+        self.shared.change(Event::Ended);
+        present.into_iter().for_each(|channel| channel.close());
     }
 }
 
 impl Drop for Link {
     fn drop(&mut self) {
-        self.keeper.abort();
-        if let State::Up(channel) = &*self.shared.state.borrow() {
-            channel.close();
-        }
+        self.close();
     }
 }
 
@@ -162,9 +160,12 @@ impl Shared {
         match tokio::time::timeout_at(deadline, self.calls.acquire()).await {
             Ok(Ok(place)) => Ok(place),
             _ => {
-                let most = self.settings.in_flight;
-                let why = format!("has {most} calls in flight, the most that are allowed");
-                Err(Failure::unavailable(&self.server, &why).error)
+                let most = self.origin.settings.in_flight;
+                let message = format!(
+                    "{most} calls to {} are in flight, as many as max_in_flight allows",
+                    self.origin.server
+                );
+                Err(Error::new(ErrorKind::Overloaded, message))
             }
         }
     }
@@ -173,9 +174,14 @@ impl Shared {
     async fn channel(&self, deadline: Instant) -> Result<Arc<Channel>> {
         let present = self.state.borrow().clone();
         match present {
-            State::Up(channel) if channel.is_closed() => self.give_up(&channel, State::Connecting),
+            State::Up(channel) if channel.is_closed() => {
+                let error = Failure::unavailable(&self.origin.server, "has closed the connection");
+                self.lose(&channel, &error.error);
+            }
+            State::Up(channel) if channel.has_late_write() => self.renumber(&channel),
             State::Up(channel) => return Ok(channel),
             State::Down(error) => return Err(error),
+            State::Closed => return Err(self.ended()),
             State::Connecting => {}
         }
         let mut states = self.state.subscribe();
@@ -185,13 +191,22 @@ impl Shared {
                 State::Up(channel) => Ok(Arc::clone(channel)),
                 State::Down(error) => Err(error.clone()),
                 State::Connecting => Err(self.no_connection()),
+                State::Closed => Err(self.ended()),
             },
             _ => Err(self.no_connection()),
         }
     }
 
     fn no_connection(&self) -> Error {
-        Failure::unavailable(&self.server, "has not been connected to in time").error
+        Failure::unavailable(&self.origin.server, "has not been connected to in time").error
+    }
+
+    fn ended(&self) -> Error {
+        self.closed("cannot be called any more: the runtime that the store was made on has ended")
+    }
+
+    fn closed(&self, why: &str) -> Error {
+        Failure::unavailable(&self.origin.server, why).error.permanent()
     }
 
     /// Sends a request; a script that the server does not know goes along in full.
@@ -201,18 +216,21 @@ impl Shared {
         request: &Request,
         deadline: Instant,
     ) -> Result<Vec<Value>, Failure> {
-        let values = channel.send(&self.server, request, &self.pushes, deadline).await?;
+        let values = channel.send(&self.origin, request, deadline).await?;
         let values = if values.iter().any(is_unknown_script) {
             let request = Request { commands: with_sources(&request.commands), ..*request };
-            channel.send(&self.server, &request, &self.pushes, deadline).await?
+            channel.send(&self.origin, &request, deadline).await?
         } else {
             values
         };
         for value in &values {
             if let Value::ServerError(error) = value {
-                let failure = Failure::server_error(&self.server, error);
-                if failure.verdict == Verdict::Broken {
+                let failure = Failure::server_error(&self.origin.server, error);
+                if failure.concerns != Concerns::Call {
                     return Err(failure);
+                }
+                if failure.error.kind() == ErrorKind::Denied {
+                    self.stats.note_error(&failure.error);
                 }
             }
         }
@@ -221,47 +239,74 @@ impl Shared {
 
     /// Does what a failed call calls for.
     fn note(&self, channel: &Arc<Channel>, failure: &Failure) {
-        if failure.verdict == Verdict::Broken {
-            self.give_up(channel, State::Connecting);
-        } else if failure.error.kind() == ErrorKind::Timeout {
-            self.stats.timeouts.fetch_add(1, Ordering::Relaxed);
-            match self.settings.on_timeout {
-                OnTimeout::Ask => self.trouble.notify_one(),
-                OnTimeout::Drop => self.give_up(channel, State::Down(failure.error.clone())),
+        match failure.concerns {
+            Concerns::Connection | Concerns::Server => self.lose(channel, &failure.error),
+            Concerns::ExtraConnection => self.trouble.notify_one(),
+            Concerns::Call if failure.error.kind() == ErrorKind::Timeout => {
+                self.stats.timeouts.fetch_add(1, Ordering::Relaxed);
+                match self.origin.settings.on_timeout {
+                    OnTimeout::Ask => self.trouble.notify_one(),
+                    OnTimeout::Drop => self.give_up(channel, failure.error.clone()),
+                }
             }
+            Concerns::Call => {}
         }
     }
 
-    /// Drops all connections of a channel, unless that has been done.
-    pub(crate) fn give_up(&self, channel: &Arc<Channel>, next: State) {
-        if self.replace(channel, next) {
+    /// Counts a call that could not be sent.
+    fn failed(&self, error: &Error) {
+        if error.is_outage() {
+            self.outage.note_call();
+        }
+    }
+
+    /// Drops connections that broke, unless that has been done: the next calls wait for new ones.
+    pub(crate) fn lose(&self, channel: &Arc<Channel>, error: &Error) {
+        self.drop_connections(channel, error, Event::Lost(Arc::clone(channel)));
+    }
+
+    /// Drops connections and leaves the server alone for a while.
+    pub(crate) fn give_up(&self, channel: &Arc<Channel>, error: Error) {
+        let given_up = Event::GivenUp(Arc::clone(channel), error.clone());
+        self.drop_connections(channel, &error, given_up);
+    }
+
+    fn drop_connections(&self, channel: &Arc<Channel>, error: &Error, event: Event<Channel>) {
+        if self.change(event) {
             channel.close();
+            self.stats.note_error(error);
+            self.outage.note(&self.origin.server, error);
         }
     }
 
     /// Drops whatever connections there are: the next calls wait for new ones.
-    pub(crate) fn start_over(&self) {
-        let present = self.state.borrow().clone();
-        if let State::Up(channel) = present {
-            self.give_up(&channel, State::Connecting);
-        }
+    pub(crate) fn start_over(&self, error: &Error) {
+        let present = self.state.borrow().up().cloned();
+        present.into_iter().for_each(|channel| self.lose(&channel, error));
     }
 
-    /// Makes the next calls wait until the server has been told again what it has forgotten.
-    pub(crate) fn distrust(&self, channel: &Arc<Channel>) {
-        *self.forgetful.lock() = Some(Arc::clone(channel));
-        self.replace(channel, State::Connecting);
+    /// Makes the next calls wait until the connections have another number and the server has been
+    /// prepared for it.
+    pub(crate) fn renumber(&self, channel: &Arc<Channel>) {
+        *self.to_renumber.lock() = Some(Arc::clone(channel));
+        self.change(Event::Lost(Arc::clone(channel)));
     }
 
-    fn replace(&self, channel: &Arc<Channel>, next: State) -> bool {
-        let replaced = self.state.send_if_modified(|state| {
-            let is_present = matches!(state, State::Up(up) if Arc::ptr_eq(up, channel));
-            if is_present {
-                *state = next;
-            }
-            is_present
+    /// Changes the state; whether that was necessary.
+    pub(crate) fn change(&self, event: Event<Channel>) -> bool {
+        let mut former = None;
+        self.state.send_if_modified(|state| {
+            former = state.after(event).map(|next| std::mem::replace(state, next));
+            former.is_some()
         });
         self.trouble.notify_one();
-        replaced
+        // Dropped out here: with the last of its owners a connection ends, and listeners hear of it.
+        former.is_some()
+    }
+}
+
+impl LinkStats {
+    pub(crate) fn note_error(&self, error: &Error) {
+        *self.last_error.lock() = Some(LastError::of(error));
     }
 }

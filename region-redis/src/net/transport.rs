@@ -1,7 +1,8 @@
 //! One connection to a server.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Pipeline, PushInfo, RedisResult, Value};
@@ -11,21 +12,33 @@ use tokio::task::AbortHandle;
 
 use crate::error::Failure;
 use crate::net::pushes::Pushes;
+use crate::net::traffic::{Observed, Traffic};
 use crate::server::{Address, Server};
 
 /// How many requests the connection takes before it has written them.
 const WRITE_QUEUE: usize = 1024;
 
-/// A connection that many calls share. It never comes back: once it fails all its calls do.
-pub(crate) struct Wire {
+/// The parts of a silence that have to pass one by one. A process that is stopped for a while sees one
+/// of them pass, and then what has arrived meanwhile.
+const SILENT_PARTS: u32 = 4;
+
+/// A connection that many calls share. It is never reopened: once it fails, all its calls do.
+pub(crate) struct Transport {
     connection: MultiplexedConnection,
     driver: AbortHandle,
+    traffic: Arc<Traffic>,
     pushes: Arc<Pushes>,
-    /// Whether the server pushes what changes of what was read over it.
-    tracks: AtomicBool,
+    tracking: AtomicU8,
 }
 
-impl Wire {
+/// The server pushes nothing over this connection, as far as is known.
+const UNTRACKED: u8 = 0;
+/// It pushes what changes of what was read over it.
+const TRACKED: u8 = 1;
+/// It refuses to.
+const REFUSED: u8 = 2;
+
+impl Transport {
     /// Opens a connection. Bound it: nothing in here has a limit of its own.
     pub(crate) async fn open(server: &Server, pushes: &Arc<Pushes>) -> Result<Self, Failure> {
         match server.address() {
@@ -48,6 +61,8 @@ impl Wire {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let receiver = Arc::clone(pushes);
+        let traffic = Arc::new(Traffic::default());
+        let stream = Observed::new(stream, Arc::clone(&traffic));
         let config = AsyncConnectionConfig::new()
             // The caller's deadline is over the whole call.
             .set_response_timeout(None)
@@ -62,8 +77,9 @@ impl Wire {
         Ok(Self {
             connection,
             driver: tokio::spawn(driver).abort_handle(),
+            traffic,
             pushes: Arc::clone(pushes),
-            tracks: AtomicBool::new(false),
+            tracking: AtomicU8::new(UNTRACKED),
         })
     }
 
@@ -72,25 +88,53 @@ impl Wire {
         self.connection.clone().send_packed_commands(commands, 0, commands.len()).await
     }
 
-    /// Sees to it that what is read over this connection from now on is tracked, if anybody listens.
+    /// As [`send`](Self::send), but gives up once the peer has shown no sign of life for `silence`. A
+    /// long answer to somebody else that arrives meanwhile is one.
+    pub(crate) async fn send_while_alive(
+        &self,
+        server: &Server,
+        commands: &Pipeline,
+        silence: Duration,
+    ) -> Result<Vec<Value>, Failure> {
+        let sending = self.send(commands);
+        tokio::pin!(sending);
+        let (mut silent_parts, mut signs) = (0, self.traffic.signs());
+        while silent_parts < SILENT_PARTS {
+            match tokio::time::timeout(silence / SILENT_PARTS, &mut sending).await {
+                Ok(answers) => return answers.map_err(|error| Failure::client(server, error)),
+                Err(_) if self.traffic.signs() == signs => silent_parts += 1,
+                Err(_) => (silent_parts, signs) = (0, self.traffic.signs()),
+            }
+        }
+        Err(Failure::unavailable(server, &format!("has not answered within {silence:?}")))
+    }
+
+    /// Makes the server track what is read over this connection from now on, if anybody listens.
     pub(crate) async fn track(&self) -> RedisResult<()> {
-        if !self.pushes.are_wanted() || self.tracks.load(Ordering::Acquire) {
+        if !self.pushes.are_wanted() || self.tracking.load(Ordering::Acquire) != UNTRACKED {
             return Ok(());
         }
         let mut commands = Pipeline::with_capacity(1);
         // Without NOLOOP: with it a client's own write would end the tracking of a key unsaid.
         commands.cmd("CLIENT").arg("TRACKING").arg("ON");
         for answer in self.send(&commands).await? {
-            answer.extract_error()?;
+            let tracking = match answer.extract_error() {
+                Ok(_) => TRACKED,
+                // Not permitted: what is read over this connection is not trusted, but it is read.
+                Err(error) => {
+                    tracing::debug!(%error, "the server does not track what is read");
+                    REFUSED
+                }
+            };
+            self.tracking.store(tracking, Ordering::Release);
         }
-        self.tracks.store(true, Ordering::Release);
         Ok(())
     }
 
     /// Ends the connection and all calls that wait for it.
     pub(crate) fn close(&self) {
         self.driver.abort();
-        if self.tracks.swap(false, Ordering::AcqRel) {
+        if self.tracking.swap(REFUSED, Ordering::AcqRel) == TRACKED {
             self.pushes.lost();
         }
     }
@@ -100,7 +144,7 @@ impl Wire {
     }
 }
 
-impl Drop for Wire {
+impl Drop for Transport {
     fn drop(&mut self) {
         self.close();
     }

@@ -16,7 +16,7 @@ use crate::protocol::layout::{Moment, Path};
 use crate::protocol::reply::{Replies, borrowed, bytes, number};
 use crate::session::clock::Between;
 use crate::session::recovery::queue_is_full;
-use crate::settings::{Acknowledgement, OnLostEnd};
+use crate::settings::{Acknowledgement, LONGEST_WAIT, OnInvalidationFailure};
 use crate::store::Inner;
 
 /// One put in so many looks for entries that are over: as many as make up for the others.
@@ -195,15 +195,15 @@ impl Inner {
             let lane = if wanted.is_some() { Lane::Waiting } else { Lane::Main };
             Request { commands, lane, tracking: Tracking::No, again: Again::Harmless }
         };
-        let answered = self.primary.call(self.deadline() + within, request).await;
+        let answered = self.primary.call(self.deadline() + within.min(LONGEST_WAIT), request).await;
         let Answered { values, channel } = match answered {
             Ok(answered) => answered,
-            Err(error) => return self.lost_end(region, verb, error),
+            Err(error) => return self.invalidation_failed(region, verb, error),
         };
         let mut replies = Replies::new(&self.primary.shared().server, values);
         let count = match replies.number() {
             Ok(count) => count,
-            Err(error) => return self.lost_end(region, verb, error),
+            Err(error) => return self.invalidation_failed(region, verb, error),
         };
         self.recovery.own().ended(region, verb, channel.number, count);
         if verb == Verb::Invalidate {
@@ -214,17 +214,24 @@ impl Inner {
     }
 
     /// Queues an invalidation that may not have reached the server, if that is asked for.
-    fn lost_end(&self, region: &RegionPath, verb: Verb, error: Error) -> Result<u32> {
-        let is_outage = matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout);
-        if !is_outage || self.settings.on_lost_end == OnLostEnd::Error {
+    fn invalidation_failed(&self, region: &RegionPath, verb: Verb, error: Error) -> Result<u32> {
+        let cannot_reach = match error.kind() {
+            ErrorKind::Unavailable | ErrorKind::Timeout => error.can_retry(),
+            // Not this command is refused but this client: a credential has been changed.
+            ErrorKind::Denied => !self.primary.is_up(),
+            _ => false,
+        };
+        if !cannot_reach || self.settings.on_invalidation_failure == OnInvalidationFailure::Error {
             return Err(error);
         }
         if !self.recovery.queue(region, verb) {
             return Err(queue_is_full(self.settings.queue, error));
         }
-        tracing::warn!(%region, %error, "invalidation queued");
+        if let Some(left_out) = self.logs.queued.pass() {
+            tracing::warn!(%region, %error, left_out, "invalidation queued");
+        }
         // Nothing is read over the present connections any more: the next begin with the queue.
-        self.primary.shared().start_over();
+        self.primary.shared().start_over(&error);
         Ok(0)
     }
 

@@ -174,9 +174,11 @@ impl Inner {
             return true;
         }
         let shared = self.primary.shared();
-        tracing::warn!(server = %shared.server, "changes of this process are gone from the server");
+        if let Some(left_out) = self.logs.lost_changes.pass() {
+            tracing::warn!(server = %shared.server, left_out, "changes of this process are gone from the server");
+        }
         self.recovery.distrust();
-        shared.distrust(channel);
+        shared.renumber(channel);
         false
     }
 

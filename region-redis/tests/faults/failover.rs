@@ -125,10 +125,10 @@ async fn invalidations_wait_for_replicas(flavor: Flavor) {
     set(&store, "r", "k", "1").await.unwrap();
     // A replica that has just come up acknowledges its first second late.
     let patience = Duration::from_secs(5);
-    let reached = store.end_acknowledged(&path("r"), Verb::Invalidate, 1, patience).await.unwrap();
+    let reached = store.end_and_wait(&path("r"), Verb::Invalidate, 1, patience).await.unwrap();
     assert_eq!(reached, 1);
     replica.pause();
-    let reached = store.end_acknowledged(&path("r"), Verb::Invalidate, 1, within).await.unwrap();
+    let reached = store.end_and_wait(&path("r"), Verb::Invalidate, 1, within).await.unwrap();
     assert_eq!(reached, 0);
     let strict = builder(&primary.url()).wait_for_replicas(1, within).connect().await.unwrap();
     let error = strict.end(&path("r"), Verb::Invalidate).await.unwrap_err();

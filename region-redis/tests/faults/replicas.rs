@@ -139,7 +139,7 @@ async fn queued_invalidations_keep_replicas_unread(flavor: Flavor) {
     let store = builder(&address.url())
         .replica(&replica.url())
         .unwrap()
-        .on_lost_end(region_redis::OnLostEnd::Queue)
+        .on_invalidation_failure(region_redis::OnInvalidationFailure::Queue)
         .connect()
         .await
         .unwrap();

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -19,6 +20,10 @@ pub struct Proxy {
 struct Faults {
     /// Nothing passes, in either direction.
     is_silent: AtomicBool,
+    /// The connection that nothing passes on, counted from zero.
+    silent_one: AtomicU64,
+    /// How many bytes pass in a second, each way on each connection.
+    bytes_per_second: AtomicU64,
     /// How many more bytes of answers pass before the connection is cut.
     answer_bytes: AtomicU64,
     cut: Notify,
@@ -29,6 +34,12 @@ struct Faults {
 
 /// No limit.
 const UNLIMITED: u64 = u64::MAX;
+
+/// No connection.
+const NONE: u64 = u64::MAX;
+
+/// How many parts of a second's bytes pass at a time where they are limited.
+const PARTS_OF_SECOND: u64 = 50;
 
 impl Proxy {
     /// Starts a way to the server that listens on `port`.
@@ -41,6 +52,8 @@ impl Proxy {
         let own = listener.local_addr().unwrap_or_else(|error| panic!("no address: {error}"));
         let faults = Arc::new(Faults {
             is_silent: AtomicBool::new(false),
+            silent_one: AtomicU64::new(NONE),
+            bytes_per_second: AtomicU64::new(UNLIMITED),
             answer_bytes: AtomicU64::new(UNLIMITED),
             cut: Notify::new(),
             connections: AtomicU64::new(0),
@@ -79,10 +92,23 @@ impl Proxy {
         self.faults.is_silent.store(true, Ordering::SeqCst);
     }
 
+    /// Lets nothing pass from now on on the connection that was opened as number `number`, counted from
+    /// zero. The others work.
+    pub fn silence_one(&self, number: u64) {
+        self.faults.silent_one.store(number, Ordering::SeqCst);
+    }
+
+    /// Lets at most `bytes` pass in a second from now on, each way on each connection.
+    pub fn limit(&self, bytes: u64) {
+        self.faults.bytes_per_second.store(bytes.max(PARTS_OF_SECOND), Ordering::SeqCst);
+    }
+
     /// Lets everything pass again. What was sent meanwhile on open connections is lost, and they with
     /// it.
     pub fn restore(&self) {
         self.faults.is_silent.store(false, Ordering::SeqCst);
+        self.faults.silent_one.store(NONE, Ordering::SeqCst);
+        self.faults.bytes_per_second.store(UNLIMITED, Ordering::SeqCst);
         self.faults.answer_bytes.store(UNLIMITED, Ordering::SeqCst);
         self.cut();
     }
@@ -108,7 +134,7 @@ impl Drop for Proxy {
 
 async fn accept(listener: TcpListener, faults: Arc<Faults>) {
     while let Ok((client, _)) = listener.accept().await {
-        faults.connections.fetch_add(1, Ordering::SeqCst);
+        let number = faults.connections.fetch_add(1, Ordering::SeqCst);
         let faults = Arc::clone(&faults);
         tokio::spawn(async move {
             let port = faults.target.load(Ordering::SeqCst);
@@ -120,8 +146,8 @@ async fn accept(listener: TcpListener, faults: Arc<Faults>) {
             let (from_client, to_client) = client.into_split();
             let (from_server, to_server) = server.into_split();
             tokio::select! {
-                () = pass(from_client, to_server, &faults, Direction::Request) => {}
-                () = pass(from_server, to_client, &faults, Direction::Answer) => {}
+                () = pass(from_client, to_server, &faults, number, Direction::Request) => {}
+                () = pass(from_server, to_client, &faults, number, Direction::Answer) => {}
                 () = faults.cut.notified() => {}
             }
         });
@@ -138,15 +164,23 @@ async fn pass(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     faults: &Faults,
+    number: u64,
     direction: Direction,
 ) {
     let mut buffer = vec![0; 64 * 1024];
-    while let Ok(len) = from.read(&mut buffer).await {
+    loop {
+        let rate = faults.bytes_per_second.load(Ordering::SeqCst);
+        let most = usize::try_from(rate / PARTS_OF_SECOND).unwrap_or(usize::MAX).min(buffer.len());
+        let Ok(len) = from.read(&mut buffer[..most]).await else { return };
         if len == 0 {
             return;
         }
-        if faults.is_silent.load(Ordering::SeqCst) {
+        let is_silent = faults.is_silent.load(Ordering::SeqCst);
+        if is_silent || faults.silent_one.load(Ordering::SeqCst) == number {
             continue;
+        }
+        if rate != UNLIMITED {
+            tokio::time::sleep(Duration::from_micros(len as u64 * 1_000_000 / rate)).await;
         }
         let mut passing = len;
         if direction == Direction::Answer {
