@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{BoxError, Error, ErrorKind, Result};
 use crate::path::MAX_KEY_BYTES;
 use crate::region::Region;
+use crate::value::readback::with_all_fields;
 use crate::value::serializer::{Postcard, Serializer, Value};
 
 /// A function whose results are kept in a region, by its serialized arguments: see
@@ -81,10 +82,12 @@ impl<R: Region, F> Cached<R, F> {
 /// The key of a memoised call: the function's name and its arguments, serialized and written in
 /// hexadecimal; where that would be too long, their SHA-256.
 ///
-/// Arguments that are equal must serialize equally: a `HashMap` does not.
+/// Arguments that are equal must serialize equally, which a `HashMap` does not, and others
+/// differently, which variants of an untagged enum may not.
 ///
 /// # Errors
-/// [`ErrorKind::Encode`] when the arguments cannot be serialized; [`ErrorKind::InvalidKey`] when
+/// [`ErrorKind::Encode`] when the arguments cannot be serialized or leave a field out
+/// (`skip_serializing_if`), which would give different arguments the same key; [`ErrorKind::InvalidKey`] when
 /// the name alone is too long.
 ///
 /// ```
@@ -95,7 +98,8 @@ pub fn args_key<A: Serialize + ?Sized>(name: &str, args: &A) -> Result<String> {
     const BRACKETS: usize = "()".len();
     const HASH_MARK: char = '#';
     let mut bytes = Vec::new();
-    Postcard.serialize(args, &mut bytes).map_err(|error| {
+    let written = with_all_fields(args, |args| Postcard.serialize(args, &mut bytes));
+    written.map_err(|error| {
         Error::new(ErrorKind::Encode, format!("the arguments of {name:?} cannot be serialized"))
             .with_source(error)
     })?;
@@ -124,6 +128,26 @@ mod tests {
         assert_eq!(args_key("f", &()).unwrap(), "f()");
         assert_ne!(args_key("f", &("ab", "c")).unwrap(), args_key("f", &("a", "bc")).unwrap());
         assert_ne!(args_key("f", &1u8).unwrap(), args_key("g", &1u8).unwrap());
+    }
+
+    /// Bug: a field that is left out shifted those after it.
+    /// Effect: different arguments shared a key, and so a result.
+    /// Fix: such arguments are refused.
+    #[test]
+    fn arguments_that_leave_fields_out_are_refused() {
+        #[derive(Serialize)]
+        struct Query {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            from: Option<u8>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            to: Option<u8>,
+        }
+        assert!(args_key("f", &Query { from: Some(1), to: Some(2) }).is_ok());
+        for (from, to) in [(Some(1), None), (None, Some(1))] {
+            let error = args_key("f", &Query { from, to }).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Encode);
+            assert!(error.to_string().contains("skip_serializing_if"), "{error}");
+        }
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The error of every operation.
 
+use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
 use std::iter;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::path::{PathError, PathRule, RegionPath};
@@ -189,12 +191,28 @@ impl Error {
     }
 }
 
+/// Runs code that a user wrote. A panic in it becomes an error with the panic's message.
+pub(crate) fn catch_panic<T>(run: impl FnOnce() -> T) -> Result<T, BoxError> {
+    // What the code was working on is its own; nothing of this crate is left half done.
+    catch_unwind(AssertUnwindSafe(run))
+        .map_err(|panic| format!("panicked: {}", panic_message(&*panic)).into())
+}
+
+/// The message of a panic.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("(no message)")
+}
+
 /// Boxes an error so that its type can be found again.
 fn boxed(error: impl Into<BoxError> + 'static) -> BoxError {
     #[cfg(feature = "anyhow")]
     {
         let mut error = Some(error);
-        let any: &mut dyn std::any::Any = &mut error;
+        let any: &mut dyn Any = &mut error;
         if let Some(error) = any.downcast_mut::<Option<anyhow::Error>>().and_then(Option::take) {
             // `Into` would wrap the error in a private type of `anyhow`.
             return error.reallocate_into_boxed_dyn_error_without_backtrace();

@@ -3,4 +3,5 @@
 pub(crate) mod codec;
 pub(crate) mod envelope;
 pub(crate) mod fingerprint;
+pub(crate) mod readback;
 pub(crate) mod serializer;

@@ -9,7 +9,7 @@ use std::panic::AssertUnwindSafe;
 use futures_core::future::BoxFuture;
 use futures_util::FutureExt;
 
-use crate::error::{BoxError, Error, ErrorKind, Result};
+use crate::error::{BoxError, Error, ErrorKind, Result, panic_message};
 
 type Load<V> = BoxFuture<'static, Result<Vec<Option<V>>>>;
 
@@ -72,10 +72,6 @@ fn failed(error: impl Into<BoxError> + 'static) -> Error {
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Error {
-    let message = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("(no message)");
+    let message = panic_message(panic);
     Error::new(ErrorKind::LoadPanicked, format!("the load panicked: {message}"))
 }

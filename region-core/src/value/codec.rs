@@ -1,11 +1,13 @@
 //! From values to sealed bytes and back, for one region.
 
+use std::any::type_name;
+
 use bytes::Bytes;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{BoxError, Error, ErrorKind, Result, catch_panic};
 use crate::path::RegionPath;
 use crate::value::envelope::{BadBytes, Envelope, Place};
-use crate::value::fingerprint::Fingerprint;
+use crate::value::readback::Readback;
 use crate::value::serializer::{AnySerializer, Value};
 
 /// The most bytes an entry may have, its envelope included: what Redis takes.
@@ -24,16 +26,14 @@ impl Codec {
         Self { place: Place::of_region(path), serializer, version }
     }
 
-    /// The bytes of `value` as the entry at `key`.
+    /// The bytes of `value` as the entry at `key`, if it can be read back from them. A panic in the
+    /// type's `Serialize` is an [`ErrorKind::Encode`] too.
     pub(crate) fn encode<V: Value>(&self, key: &str, value: &V) -> Result<Bytes> {
-        let place = self.place.of_key(key);
-        let write = |out: &mut Vec<u8>| self.serializer.serialize(value, out);
-        let bytes = Envelope::seal(place, self.serializer.id(), self.fingerprint::<V>(), write)
-            .map_err(|error| {
-                Error::new(ErrorKind::Encode, "the value cannot be encoded; nothing was stored")
-                    .at_key(key)
-                    .with_source(error)
-            })?;
+        let bytes = catch_panic(|| self.seal(key, value)).flatten().map_err(|error| {
+            let name = type_name::<V>();
+            let message = format!("a value of type {name} cannot be encoded; nothing was stored");
+            Error::new(ErrorKind::Encode, message).at_key(key).with_source(error)
+        })?;
         if bytes.len() > MAX_ENTRY_BYTES {
             let size = bytes.len();
             let message =
@@ -43,13 +43,25 @@ impl Codec {
         Ok(bytes)
     }
 
-    /// The value in `bytes`, found at `key`.
+    fn seal<V: Value>(&self, key: &str, value: &V) -> Result<Bytes, BoxError> {
+        let readback = Readback::of::<V>(&self.serializer);
+        let fingerprint = readback.fingerprint().with_version(self.version);
+        let write = |out: &mut Vec<u8>| readback.write(&self.serializer, value, out);
+        Envelope::seal(self.place.of_key(key), self.serializer.id(), fingerprint, write)
+    }
+
+    /// The value in `bytes`, found at `key`. A panic in the type's `Deserialize` makes the bytes bad.
     pub(crate) fn decode<V: Value>(&self, key: &str, bytes: &[u8]) -> Result<V, BadBytes> {
         let envelope = self.open(key, bytes)?;
-        if envelope.fingerprint != self.fingerprint::<V>().to_bits() {
-            return Err(BadBytes::Type);
-        }
-        self.serializer.deserialize(envelope.payload).map_err(BadBytes::Payload)
+        let decode = || {
+            let readback = Readback::of::<V>(&self.serializer);
+            let fingerprint = readback.fingerprint().with_version(self.version);
+            if envelope.fingerprint != fingerprint.to_bits() {
+                return Err(BadBytes::Type);
+            }
+            self.serializer.deserialize(envelope.payload).map_err(BadBytes::Payload)
+        };
+        catch_panic(decode).map_err(BadBytes::Payload).flatten()
     }
 
     /// Checks all that can be checked without knowing the value's type.
@@ -63,9 +75,5 @@ impl Codec {
             return Err(BadBytes::Serializer(envelope.serializer));
         }
         Ok(envelope)
-    }
-
-    fn fingerprint<V: Value>(&self) -> Fingerprint {
-        Fingerprint::of::<V>(self.serializer.readability()).with_version(self.version)
     }
 }

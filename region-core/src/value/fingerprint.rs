@@ -132,6 +132,8 @@ impl fmt::Debug for Fingerprint {
 pub struct Shape {
     facts: BTreeSet<Fact>,
     is_complete: bool,
+    /// The first place that asked for a format that describes itself.
+    undescribed: Option<String>,
 }
 
 /// A place in a type, and what was asked for there.
@@ -148,6 +150,26 @@ impl Shape {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.is_complete
+    }
+
+    /// The place at which the type asks for a format that describes itself, if it does: such a type
+    /// cannot be read from a format such as [`Postcard`](crate::Postcard).
+    ///
+    /// ```
+    /// use region_core::{Readability, Shape};
+    /// use serde::Deserialize;
+    ///
+    /// #[derive(Deserialize)]
+    /// #[serde(untagged)]
+    /// # #[allow(dead_code)]
+    /// enum Id { Number(u64), Name(String) }
+    ///
+    /// assert_eq!(Shape::of::<Vec<Id>>(Readability::Binary).undescribed(), Some("$[]"));
+    /// assert_eq!(Shape::of::<Vec<u64>>(Readability::Binary).undescribed(), None);
+    /// ```
+    #[must_use]
+    pub fn undescribed(&self) -> Option<&str> {
+        self.undescribed.as_deref()
     }
 
     /// The number that stands for this shape.

@@ -14,6 +14,7 @@ use crate::error::BoxError;
 use crate::value::fingerprint::Readability;
 
 pub use any::AnySerializer;
+pub(crate) use guard::{MAX_FREE_ELEMENTS, MAX_NESTING};
 #[cfg(feature = "json")]
 pub use json::Json;
 pub use postcard::Postcard;

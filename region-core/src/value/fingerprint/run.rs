@@ -54,6 +54,8 @@ pub(super) struct Notes {
     pub(super) facts: BTreeSet<Fact>,
     pub(super) decisions: Vec<Decision>,
     pub(super) saw_all: Sight,
+    /// The first place that asked for a format that describes itself.
+    pub(super) undescribed: Option<String>,
     /// The named types that are being read, outermost first.
     stack: Vec<String>,
     depth: usize,
@@ -100,6 +102,11 @@ impl<'a> Run<'a> {
     /// Notes that there is more here than can be seen.
     pub(super) fn blur(&self) {
         self.notes.borrow_mut().saw_all = Sight::Blurred;
+    }
+
+    /// Notes that only a format that describes itself can answer what is asked at `place`.
+    pub(super) fn ask_for_description(&self, place: &str) {
+        self.notes.borrow_mut().undescribed.get_or_insert_with(|| place.to_owned());
     }
 
     pub(super) fn is_on_way_out(&self) -> bool {

@@ -30,6 +30,7 @@ struct Search {
     /// The enums found so far.
     known: BTreeMap<Choice, ()>,
     is_blurred: bool,
+    undescribed: Option<String>,
     runs: usize,
 }
 
@@ -45,7 +46,7 @@ pub(super) fn trace<V: DeserializeOwned>(readability: Readability) -> Shape {
         way.push((target.choice, target.option));
         search.reach::<V>(readability, &way);
     }
-    Shape { facts: search.facts, is_complete: !search.is_blurred }
+    Shape { facts: search.facts, is_complete: !search.is_blurred, undescribed: search.undescribed }
 }
 
 impl Search {
@@ -74,6 +75,7 @@ impl Search {
     fn note(&mut self, notes: Notes) -> Vec<Decision> {
         self.facts.extend(notes.facts);
         self.is_blurred |= notes.saw_all == Sight::Blurred;
+        self.undescribed = self.undescribed.take().or(notes.undescribed);
         let mut way = Vec::new();
         for decision in notes.decisions.iter().filter(|decision| decision.explores) {
             if self.known.insert(decision.choice.clone(), ()).is_none() {

@@ -208,16 +208,19 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
     }
 
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+        self.run.ask_for_description(&self.place);
         self.run.blur();
         self.text(visitor)
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+        self.run.ask_for_description(&self.place);
         self.ask("ignored")?;
         visitor.visit_unit()
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+        self.run.ask_for_description(&self.place);
         self.ask("any")?;
         self.run.blur();
         match self.run.try_one(&self.place, ANYTHING) {

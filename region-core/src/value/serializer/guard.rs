@@ -14,11 +14,11 @@ use serde::de::{DeserializeSeed, Deserializer, Error, Visitor};
 use visit::GuardedVisitor;
 
 /// How deep a value may be nested: as many levels as `serde_json` allows.
-pub(super) const MAX_NESTING: usize = 128;
+pub(crate) const MAX_NESTING: usize = 128;
 
 /// How many elements a value may have in all its sequences and maps, if that is more than the number
 /// of its bytes.
-pub(super) const MAX_FREE_ELEMENTS: usize = 4096;
+pub(crate) const MAX_FREE_ELEMENTS: usize = 4096;
 
 /// What one value may still take.
 pub(super) struct Guard {

@@ -1,0 +1,139 @@
+//! Whether the values of a type can be read back from what a format makes of them.
+//!
+//! serde lets a type write what it does not read: a format that does not describe itself stores an
+//! untagged enum, or a struct whose empty fields are left out, and reads garbage. Such a value would
+//! be stored, miss at every read and be loaded again for ever. So before anything is stored:
+//!
+//! - the type's trace tells whether it asks for a format that describes itself;
+//! - every value is written through [`Watched`], which refuses a field that is left out and a
+//!   nesting or a number of elements that is not read back;
+//! - a value is read back from its bytes, and written again, when it holds a struct or variant that
+//!   no value of its type held before, and now and then.
+
+mod compound;
+mod format;
+mod marks;
+mod watched;
+
+use std::any::{TypeId, type_name};
+use std::collections::HashMap;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use parking_lot::RwLock;
+
+use crate::error::{BoxError, catch_panic};
+use crate::value::fingerprint::{Fingerprint, Readability, Shape};
+use crate::value::serializer::{AnySerializer, SerializerId, Value};
+
+use format::Format;
+use marks::VerifiedMarks;
+use watched::Watcher;
+pub(crate) use watched::with_all_fields;
+
+type Key = (TypeId, SerializerId, Readability);
+
+/// What is known of a type in a format. One per pair, for as long as the process lives.
+pub(super) struct Readback {
+    fingerprint: Fingerprint,
+    format: Format,
+    /// Where the type asks for a format that describes itself, if it does.
+    undescribed: Option<String>,
+    /// What has been seen in values that were read back.
+    verified: VerifiedMarks,
+    /// How many values were written. Approximate: threads may overwrite each other's count.
+    written: AtomicU32,
+    /// Whether a value was not read back: from then on every value is checked.
+    is_suspect: AtomicBool,
+}
+
+impl Readback {
+    pub(super) fn of<V: Value>(serializer: &AnySerializer) -> &'static Self {
+        static KNOWN: LazyLock<RwLock<HashMap<Key, &'static Readback>>> =
+            LazyLock::new(RwLock::default);
+        let key = (TypeId::of::<V>(), serializer.id(), serializer.readability());
+        if let Some(known) = KNOWN.read().get(&key) {
+            return known;
+        }
+        // Traced without the lock: reading a type may be slow. All traces come to the same.
+        let traced = Self::trace::<V>(serializer);
+        // Never freed: the number of types bounds it.
+        KNOWN.write().entry(key).or_insert_with(|| Box::leak(Box::new(traced)))
+    }
+
+    fn trace<V: Value>(serializer: &AnySerializer) -> Self {
+        let shape = Shape::of::<V>(serializer.readability());
+        Self {
+            fingerprint: shape.fingerprint(),
+            format: Format::of(serializer),
+            undescribed: shape.undescribed().map(ToOwned::to_owned),
+            verified: VerifiedMarks::default(),
+            written: AtomicU32::new(0),
+            is_suspect: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// Appends the bytes of `value` to `out`, if it can be read back from them.
+    pub(super) fn write<V: Value>(
+        &self,
+        serializer: &AnySerializer,
+        value: &V,
+        out: &mut Vec<u8>,
+    ) -> Result<(), BoxError> {
+        if let Some(place) = self.undescribed.as_deref().filter(|_| !self.format.describes_itself) {
+            return Err(self.not_readable::<V>(&format!(
+                "at {place} it asks for a format that describes itself, as internally tagged and \
+                 untagged enums and flattened fields do"
+            )));
+        }
+        let start = out.len();
+        let watcher = Watcher::new(self.format.fields, self.format.limits);
+        watcher.watch(value, |value| serializer.serialize(value, out))?;
+        let payload = out.get(start..).unwrap_or_default();
+        watcher.check_elements(payload.len())?;
+        let written = self.written.load(Ordering::Relaxed).saturating_add(1);
+        self.written.store(written, Ordering::Relaxed);
+        let is_due = written.is_power_of_two()
+            || watcher.is_deep()
+            || self.is_suspect.load(Ordering::Relaxed);
+        if !is_due && self.verified.cover(watcher.marks()) {
+            return Ok(());
+        }
+        if let Err(error) = catch_panic(|| read_back::<V>(serializer, payload)).flatten() {
+            self.is_suspect.store(true, Ordering::Relaxed);
+            return Err(self.not_readable::<V>(&error.to_string()));
+        }
+        self.verified.add(watcher.marks());
+        Ok(())
+    }
+
+    fn not_readable<V>(&self, why: &str) -> BoxError {
+        let name = type_name::<V>();
+        let remedy = match self.format.describes_itself {
+            true => "its Deserialize does not take what its Serialize writes",
+            false => {
+                "use Json or another serializer of a format that describes itself \
+                 (Policy::serializer)"
+            }
+        };
+        format!("a {name} cannot be read back from what this serializer writes: {why}; {remedy}")
+            .into()
+    }
+}
+
+/// Reads `payload`, and once more what the value that was read is written as: bytes that were
+/// mistaken for others rarely pass twice. Equality is not asked for: a map comes in another order,
+/// and a type may normalise what it reads.
+fn read_back<V: Value>(serializer: &AnySerializer, payload: &[u8]) -> Result<(), BoxError> {
+    let value: V = serializer.deserialize(payload)?;
+    let mut again = Vec::with_capacity(payload.len());
+    serializer.serialize(&value, &mut again)?;
+    serializer.deserialize::<V>(&again).map(drop)
+}
+
+#[cfg(test)]
+mod tests;
