@@ -12,11 +12,13 @@
 
 mod compound;
 mod format;
+mod key;
 mod marks;
 mod watched;
 
 use std::any::{TypeId, type_name};
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -27,11 +29,15 @@ use crate::value::fingerprint::{Fingerprint, Readability, Shape};
 use crate::value::serializer::{AnySerializer, SerializerId, Value};
 
 use format::Format;
+use key::KeyHasher;
 use marks::VerifiedMarks;
 use watched::Watcher;
 pub(crate) use watched::with_all_fields;
 
+/// A type in a format.
 type Key = (TypeId, SerializerId, Readability);
+
+type Known = HashMap<Key, &'static Readback, BuildHasherDefault<KeyHasher>>;
 
 /// What is known of a type in a format. One per pair, for as long as the process lives.
 pub(super) struct Readback {
@@ -49,8 +55,7 @@ pub(super) struct Readback {
 
 impl Readback {
     pub(super) fn of<V: Value>(serializer: &AnySerializer) -> &'static Self {
-        static KNOWN: LazyLock<RwLock<HashMap<Key, &'static Readback>>> =
-            LazyLock::new(RwLock::default);
+        static KNOWN: LazyLock<RwLock<Known>> = LazyLock::new(RwLock::default);
         let key = (TypeId::of::<V>(), serializer.id(), serializer.readability());
         if let Some(known) = KNOWN.read().get(&key) {
             return known;

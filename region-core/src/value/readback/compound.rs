@@ -11,18 +11,20 @@ use super::watched::{Watched, Watcher};
 pub(super) struct Compound<'a, C> {
     inner: C,
     watcher: &'a Watcher,
+    /// How many values hold each of the elements, itself included.
+    nesting: usize,
 }
 
 impl<'a, C> Compound<'a, C> {
-    pub(super) fn new(inner: C, watcher: &'a Watcher) -> Self {
-        Self { inner, watcher }
+    pub(super) fn new(inner: C, watcher: &'a Watcher, nesting: usize) -> Self {
+        Self { inner, watcher, nesting }
     }
 
     fn watch<'v, T: ?Sized>(&self, value: &'v T) -> Watched<'v, T>
     where
         'a: 'v,
     {
-        Watched::new(value, self.watcher)
+        Watched::new(value, self.watcher, self.nesting)
     }
 }
 
@@ -32,6 +34,7 @@ macro_rules! elements {
             type Ok = C::Ok;
             type Error = C::Error;
 
+            #[inline]
             fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), C::Error> {
                 let value = self.watch(value);
                 self.inner.$method(&value)
@@ -50,6 +53,7 @@ macro_rules! fields {
             type Ok = C::Ok;
             type Error = C::Error;
 
+            #[inline]
             fn serialize_field<T: Serialize + ?Sized>(
                 &mut self,
                 field: &'static str,

@@ -11,13 +11,17 @@ const BITS: usize = WORDS * 64;
 pub(super) struct Marks([Cell<u64>; WORDS]);
 
 impl Marks {
+    #[inline]
     pub(super) fn add(&self, name: &'static str, variant: u32) {
         // Names are constants: their addresses tell them apart faster than their letters.
         let name = (name.as_ptr().addr() as u64) ^ ((name.len() as u64) << 48);
         let hash = name.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48;
         let bit = (hash as usize).wrapping_add(variant as usize) % BITS;
         let word = &self.0[bit / 64];
-        word.set(word.get() | 1 << (bit % 64));
+        let (marked, mark) = (word.get(), 1 << (bit % 64));
+        if marked & mark == 0 {
+            word.set(marked | mark);
+        }
     }
 }
 

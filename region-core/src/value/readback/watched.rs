@@ -24,8 +24,7 @@ pub(super) struct Watcher {
     fields: Fields,
     limits: Limits,
     marks: Marks,
-    nesting: Cell<usize>,
-    deepest: Cell<usize>,
+    is_deep: Cell<bool>,
     elements: Cell<usize>,
     /// Why the value is refused: a format may drop the message of an error.
     refusal: RefCell<Option<String>>,
@@ -37,8 +36,7 @@ impl Watcher {
             fields,
             limits,
             marks: Marks::default(),
-            nesting: Cell::new(0),
-            deepest: Cell::new(0),
+            is_deep: Cell::new(false),
             elements: Cell::new(0),
             refusal: RefCell::default(),
         }
@@ -50,7 +48,7 @@ impl Watcher {
         value: &T,
         write: impl FnOnce(&Watched<'_, T>) -> Result<(), BoxError>,
     ) -> Result<(), BoxError> {
-        write(&Watched { value, watcher: self })
+        write(&Watched { value, watcher: self, nesting: 1 })
             .map_err(|error| self.refusal.take().map_or(error, Into::into))
     }
 
@@ -65,7 +63,7 @@ impl Watcher {
     }
 
     pub(super) fn is_deep(&self) -> bool {
-        self.deepest.get() > DEEP
+        self.is_deep.get()
     }
 
     /// Refuses what readers refuse because hostile bytes could claim it: see
@@ -83,10 +81,13 @@ impl Watcher {
     }
 
     /// Notes a value that holds others.
-    fn hold<E: Error>(&self, name: &'static str, variant: u32) -> Result<(), E> {
+    #[inline]
+    fn hold<E: Error>(&self, nesting: usize, name: &'static str, variant: u32) -> Result<(), E> {
         self.marks.add(name, variant);
-        let nesting = self.nesting.get();
-        self.deepest.set(self.deepest.get().max(nesting));
+        if nesting <= DEEP {
+            return Ok(());
+        }
+        self.is_deep.set(true);
         if self.limits == Limits::OfPostcard && nesting > MAX_NESTING {
             let why =
                 format!("a value nested more than {MAX_NESTING} levels deep is not read back");
@@ -95,11 +96,16 @@ impl Watcher {
         Ok(())
     }
 
-    fn hold_elements<E: Error>(&self, name: &'static str, count: Option<usize>) -> Result<(), E> {
+    fn hold_elements<E: Error>(
+        &self,
+        nesting: usize,
+        name: &'static str,
+        count: Option<usize>,
+    ) -> Result<(), E> {
         let count = count.unwrap_or(1);
         // Readers count the end of a sequence too.
         self.elements.set(self.elements.get().saturating_add(count).saturating_add(1));
-        self.hold(name, u32::from(count > 0))
+        self.hold(nesting, name, u32::from(count > 0))
     }
 
     /// Notes a field that a type leaves out.
@@ -127,21 +133,21 @@ pub(crate) fn with_all_fields<T: ?Sized>(
 pub(crate) struct Watched<'a, T: ?Sized> {
     value: &'a T,
     watcher: &'a Watcher,
+    /// How many values hold this one, itself included.
+    nesting: usize,
 }
 
 impl<'a, T: ?Sized> Watched<'a, T> {
-    pub(super) fn new(value: &'a T, watcher: &'a Watcher) -> Self {
-        Self { value, watcher }
+    pub(super) fn new(value: &'a T, watcher: &'a Watcher, nesting: usize) -> Self {
+        Self { value, watcher, nesting }
     }
 }
 
 impl<T: Serialize + ?Sized> Serialize for Watched<'_, T> {
+    #[inline]
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let outside = self.watcher.nesting.get();
-        self.watcher.nesting.set(outside + 1);
-        let result = self.value.serialize(WatchedSerializer { serializer, watcher: self.watcher });
-        self.watcher.nesting.set(outside);
-        result
+        let Self { watcher, nesting, .. } = *self;
+        self.value.serialize(WatchedSerializer { serializer, watcher, nesting })
     }
 }
 
@@ -149,11 +155,27 @@ impl<T: Serialize + ?Sized> Serialize for Watched<'_, T> {
 struct WatchedSerializer<'a, S> {
     serializer: S,
     watcher: &'a Watcher,
+    nesting: usize,
+}
+
+impl<'a, S: Serializer> WatchedSerializer<'a, S> {
+    #[inline]
+    fn hold(&self, name: &'static str, variant: u32) -> Result<(), S::Error> {
+        self.watcher.hold(self.nesting, name, variant)
+    }
+
+    fn watch<'v, T: ?Sized>(&self, value: &'v T) -> Watched<'v, T>
+    where
+        'a: 'v,
+    {
+        Watched::new(value, self.watcher, self.nesting + 1)
+    }
 }
 
 macro_rules! forward {
     ($($method:ident($ty:ty))*) => {
-        $(fn $method(self, value: $ty) -> Result<S::Ok, S::Error> {
+        $(#[inline]
+        fn $method(self, value: $ty) -> Result<S::Ok, S::Error> {
             self.serializer.$method(value)
         })*
     };
@@ -162,11 +184,12 @@ macro_rules! forward {
 /// Methods that open something with fields or elements.
 macro_rules! open {
     ($($compound:ident $method:ident($($argument:ident: $ty:ty),*) $note:expr;)*) => {
-        $(fn $method(self, $($argument: $ty),*) -> Result<Compound<'a, S::$compound>, S::Error> {
-            let note: fn(&Watcher, $($ty),*) -> Result<(), S::Error> = $note;
-            note(self.watcher, $($argument),*)?;
+        $(#[inline]
+        fn $method(self, $($argument: $ty),*) -> Result<Compound<'a, S::$compound>, S::Error> {
+            let note: fn(&Self, $($ty),*) -> Result<(), S::Error> = $note;
+            note(&self, $($argument),*)?;
             let inner = self.serializer.$method($($argument),*)?;
-            Ok(Compound::new(inner, self.watcher))
+            Ok(Compound::new(inner, self.watcher, self.nesting + 1))
         })*
     };
 }
@@ -192,30 +215,33 @@ impl<'a, S: Serializer> Serializer for WatchedSerializer<'a, S> {
 
     open! {
         SerializeSeq serialize_seq(len: Option<usize>)
-            |watcher, len| watcher.hold_elements(FILLED_SEQUENCE, len);
+            |this, len| this.watcher.hold_elements(this.nesting, FILLED_SEQUENCE, len);
         SerializeMap serialize_map(len: Option<usize>)
-            |watcher, len| watcher.hold_elements(FILLED_MAP, len);
-        SerializeTuple serialize_tuple(len: usize) |watcher, _| watcher.hold("()", 0);
+            |this, len| this.watcher.hold_elements(this.nesting, FILLED_MAP, len);
+        SerializeTuple serialize_tuple(len: usize) |this, _| this.hold("()", 0);
         SerializeTupleStruct serialize_tuple_struct(name: &'static str, len: usize)
-            |watcher, name, _| watcher.hold(name, 0);
+            |this, name, _| this.hold(name, 0);
         SerializeStruct serialize_struct(name: &'static str, len: usize)
-            |watcher, name, _| watcher.hold(name, 0);
+            |this, name, _| this.hold(name, 0);
         SerializeTupleVariant serialize_tuple_variant(
             name: &'static str, index: u32, variant: &'static str, len: usize
-        ) |watcher, name, index, _, _| watcher.hold(name, index);
+        ) |this, name, index, _, _| this.hold(name, index);
         SerializeStructVariant serialize_struct_variant(
             name: &'static str, index: u32, variant: &'static str, len: usize
-        ) |watcher, name, index, _, _| watcher.hold(name, index);
+        ) |this, name, index, _, _| this.hold(name, index);
     }
 
+    #[inline]
     fn serialize_none(self) -> Result<S::Ok, S::Error> {
-        self.watcher.hold(SOME, 0)?;
+        self.hold(SOME, 0)?;
         self.serializer.serialize_none()
     }
 
+    #[inline]
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
-        self.watcher.hold(SOME, 1)?;
-        self.serializer.serialize_some(&Watched::new(value, self.watcher))
+        self.hold(SOME, 1)?;
+        let value = self.watch(value);
+        self.serializer.serialize_some(&value)
     }
 
     fn serialize_unit(self) -> Result<S::Ok, S::Error> {
@@ -223,29 +249,33 @@ impl<'a, S: Serializer> Serializer for WatchedSerializer<'a, S> {
     }
 
     fn serialize_unit_struct(self, name: &'static str) -> Result<S::Ok, S::Error> {
-        self.watcher.hold(name, 0)?;
+        self.hold(name, 0)?;
         self.serializer.serialize_unit_struct(name)
     }
 
+    #[inline]
     fn serialize_unit_variant(
         self,
         name: &'static str,
         index: u32,
         variant: &'static str,
     ) -> Result<S::Ok, S::Error> {
-        self.watcher.hold(name, index)?;
+        self.hold(name, index)?;
         self.serializer.serialize_unit_variant(name, index, variant)
     }
 
+    #[inline]
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
         self,
         name: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        self.watcher.hold(name, 0)?;
-        self.serializer.serialize_newtype_struct(name, &Watched::new(value, self.watcher))
+        self.hold(name, 0)?;
+        let value = self.watch(value);
+        self.serializer.serialize_newtype_struct(name, &value)
     }
 
+    #[inline]
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
         self,
         name: &'static str,
@@ -253,8 +283,8 @@ impl<'a, S: Serializer> Serializer for WatchedSerializer<'a, S> {
         variant: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        self.watcher.hold(name, index)?;
-        let value = Watched::new(value, self.watcher);
+        self.hold(name, index)?;
+        let value = self.watch(value);
         self.serializer.serialize_newtype_variant(name, index, variant, &value)
     }
 

@@ -8,12 +8,15 @@ use crate::value::fingerprint::Readability;
 
 /// The [postcard](https://docs.rs/postcard) format: compact and fast. The default.
 ///
-/// It does not describe itself; the type's [`Fingerprint`](crate::Fingerprint) beside the bytes is
-/// what keeps a value of another type from being read as garbage.
+/// It does not describe itself. The type's [`Fingerprint`](crate::Fingerprint) beside the bytes keeps
+/// a value of another type from being read as garbage.
 ///
-/// Values that are nested more than 128 levels deep, or have more elements than bytes (and more than
-/// 4096: elements of types that take no bytes, such as `()`), can be written but are not read back:
-/// no hostile bytes can make a reader overflow its stack or count for ever.
+/// A region refuses with [`Encode`](crate::ErrorKind::Encode) to store what this format cannot read
+/// back: internally tagged and untagged enums, flattened fields, fields that are left out
+/// (`skip_serializing_if`), values nested more than 128 levels deep, and more than 4,096 elements that
+/// take no bytes, such as `()`. (The last two limits keep hostile bytes from making a reader
+/// overflow its stack or count for ever.) Use `Json` for such types, or another format
+/// that describes itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Postcard;
 
