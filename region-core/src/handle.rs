@@ -2,6 +2,7 @@
 
 mod dictionary;
 mod listing;
+mod steps;
 
 use std::collections::HashMap;
 use std::fmt;

@@ -47,7 +47,10 @@ pub use path::{
     Segment,
 };
 pub use policy::{OnOutage, OnUpdate, Policy};
-pub use region::{Batch, Listing, Region, SetOptions, Subscription, Transaction};
+pub use region::{
+    Batch, Listing, MAX_STEP_BYTES, MAX_STEP_KEYS, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_WRITES,
+    Region, SetOptions, Subscription, Transaction,
+};
 #[doc(hidden)]
 pub use regioned::private as __private;
 pub use regioned::{AppendId, ParseSegmentId, PathFn, Regioned, SegmentId, TopLevel, TypedPath};

@@ -25,6 +25,19 @@ pub use subscription::Subscription;
 pub(crate) use transaction::EncodedWrite;
 pub use transaction::{Batch, Transaction};
 
+/// The most keys that one step of [`Region::set_many`] and [`Region::remove_many`] writes.
+pub const MAX_STEP_KEYS: usize = 1_000;
+
+/// The most bytes that one step of [`Region::set_many`] writes, keys included, unless a single value is
+/// larger: one mebibyte.
+pub const MAX_STEP_BYTES: usize = 1024 * 1024;
+
+/// The most writes of one [`Transaction`].
+pub const MAX_TRANSACTION_WRITES: usize = 10_000;
+
+/// The most bytes of one [`Transaction`], keys included: 64 mebibytes.
+pub const MAX_TRANSACTION_BYTES: usize = 64 * 1024 * 1024;
+
 /// A stream of what a listing finds, or the error that ended it.
 pub type Listing<T> = BoxStream<'static, Result<T>>;
 
@@ -161,10 +174,28 @@ pub trait Region: Clone + Send + Sync + 'static {
         value: &V,
     ) -> impl Future<Output = Result<bool>> + Send;
 
-    /// Stores several values in one step.
+    /// Stores several values. All are encoded before the first is stored.
+    ///
+    /// They are written in steps of at most [`MAX_STEP_KEYS`] keys and [`MAX_STEP_BYTES`] bytes, so
+    /// that no server is kept busy for long. Each step is applied wholly or not at all, and has the
+    /// store's limit for a call; for more in one step use a [`transaction`](Self::transaction).
+    ///
+    /// # Errors
+    /// As [`set_with`](Self::set_with), for any of the values. Steps before a store's error stay.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, each step was applied wholly or not at all.
     fn set_many<V: Value>(&self, values: &[(&str, &V)]) -> impl Future<Output = Result<()>> + Send;
 
-    /// Removes several entries in one step; how many fresh ones there were.
+    /// Removes several entries; returns the number of fresh ones among them.
+    ///
+    /// They are removed in steps of at most [`MAX_STEP_KEYS`] keys, each wholly or not at all.
+    ///
+    /// # Errors
+    /// The store's. Steps before the error stay.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, each step was applied wholly or not at all.
     fn remove_many(&self, keys: &[&str]) -> impl Future<Output = Result<usize>> + Send;
 
     /// Removes the entry at `key`; whether there was a fresh one.
@@ -225,7 +256,9 @@ pub trait Region: Clone + Send + Sync + 'static {
     /// Applies all of `batch` in one step, or nothing. What [`Transaction::commit`] calls.
     ///
     /// # Errors
-    /// As [`set_with`](Self::set_with), for any of the values.
+    /// As [`set_with`](Self::set_with), for any of the values;
+    /// [`TooLarge`](crate::ErrorKind::TooLarge) beyond [`MAX_TRANSACTION_WRITES`] writes or
+    /// [`MAX_TRANSACTION_BYTES`] bytes.
     fn apply(&self, batch: Batch) -> impl Future<Output = Result<()>> + Send;
 
     /// The value at `key`; if there is none, `load` makes it, and it is stored.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::RegionHandle;
+use super::steps::check_transaction;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifetime::Lifetime;
 use crate::path::check_key;
@@ -115,7 +116,7 @@ impl RegionHandle {
         Ok(Put { key, bytes, when: When::Always, fresh_for, stale_for })
     }
 
-    async fn write(&self, ops: &[Op<'_>]) -> Result<Vec<OpOutcome>> {
+    pub(super) async fn write(&self, ops: &[Op<'_>]) -> Result<Vec<OpOutcome>> {
         let write = Write { ops, guard: None, timeout: self.resolved().region_timeout() };
         match self.shared().store.write(&self.0.path, write).await? {
             Written::Applied(outcomes) if outcomes.len() == ops.len() => Ok(outcomes),
@@ -137,7 +138,7 @@ impl RegionHandle {
         if ops.is_empty() {
             return Ok(());
         }
-        self.write(&ops).await.map(drop)
+        self.write_in_steps(&ops).await.map(drop)
     }
 
     pub(super) async fn put_if_absent<V: Value>(&self, key: &str, value: &V) -> Result<bool> {
@@ -169,13 +170,8 @@ impl RegionHandle {
             return Ok(0);
         }
         let ops: Vec<_> = keys.iter().map(|key| Op::Remove { key }).collect();
-        let write = self.removal(&ops);
-        match self.shared().store.write(&self.0.path, write).await? {
-            Written::Applied(outcomes) => {
-                Ok(outcomes.iter().filter(|outcome| **outcome == OpOutcome::Removed(true)).count())
-            }
-            Written::Fenced => Err(broken_contract("an unguarded write was not applied")),
-        }
+        let outcomes = self.write_in_steps(&ops).await?;
+        Ok(outcomes.iter().filter(|outcome| **outcome == OpOutcome::Removed(true)).count())
     }
 
     pub(super) async fn take_fresh<V: Value>(&self, key: &str) -> Result<Option<Arc<V>>> {
@@ -211,6 +207,7 @@ impl RegionHandle {
         }
         let writes = batch.encode(self.codec())?;
         let ops = writes.iter().map(|write| self.batch_op(write)).collect::<Result<Vec<_>>>()?;
+        check_transaction(&ops)?;
         self.write(&ops).await.map(drop)
     }
 

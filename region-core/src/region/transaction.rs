@@ -12,6 +12,11 @@ use crate::value::serializer::Value;
 /// Nothing is stored before [`commit`](Self::commit); dropping the transaction drops the writes.
 /// Reads do not see them until then.
 ///
+/// All writes are one step on the server, which serves nobody else meanwhile: some 50 ms at the limits
+/// of [`MAX_TRANSACTION_WRITES`](crate::MAX_TRANSACTION_WRITES) and
+/// [`MAX_TRANSACTION_BYTES`](crate::MAX_TRANSACTION_BYTES).
+/// [`Region::set_many`] takes any number, in several steps.
+///
 /// ```
 /// use region_core::{Region, RegionCache};
 /// use region_memory::MemoryStore;
@@ -57,7 +62,8 @@ impl<R: Region> Transaction<R> {
     /// Applies every write in one step, in the order they were added.
     ///
     /// # Errors
-    /// Any value's encoding error, a bad key, or the store's error: nothing was applied.
+    /// Any value's encoding error, a bad key, [`TooLarge`](crate::ErrorKind::TooLarge) beyond the limits of
+    /// a transaction, or the store's error: nothing was applied.
     ///
     /// # Cancel safety
     /// If the future is dropped, everything was applied or nothing.
