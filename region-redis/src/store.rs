@@ -101,7 +101,7 @@ impl RedisStore {
     pub(crate) fn over(settings: Settings, runtime: Handle) -> Self {
         let settings = Arc::new(settings);
         let pushes = Arc::new(Pushes::new());
-        let recovery = Arc::new(Recovery::new(settings.queue));
+        let recovery = Arc::new(Recovery::new(settings.queue, settings.max_lag));
         let primary_seen = Arc::new(Sightings::default());
         let link = |server: &Server, duty| {
             let origin = Origin {

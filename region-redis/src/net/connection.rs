@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use redis::{Pipeline, RedisError, RedisResult, Value};
+use redis::{Pipeline, RedisError, Value};
 use tokio::time::Instant;
 
 use crate::error::{Concerns, Failure};
@@ -139,11 +139,6 @@ impl Channel {
             }
             Err(failure) => Err(failure),
         }
-    }
-
-    /// Sends over the main connection, without a limit.
-    pub(crate) async fn send_unbounded(&self, commands: &Pipeline) -> RedisResult<Vec<Value>> {
-        self.connections.main.send(commands).await
     }
 
     /// The main connection.

@@ -1,5 +1,6 @@
 //! The task that keeps a link's connections.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,11 +13,8 @@ use crate::error::{Concerns, Failure};
 use crate::net::connection::Channel;
 use crate::net::identity::Pulse;
 use crate::net::link::{Shared, State};
+use crate::net::origin::Origin;
 use crate::net::state::Event;
-
-/// How many times as long as a call the preparation of new connections may take: it may have to
-/// replay a whole queue of invalidations.
-const PREPARATION: u32 = 20;
 
 /// After connections that fail sooner than this the next attempt waits longer.
 const STEADY: Duration = Duration::from_secs(1);
@@ -84,14 +82,27 @@ impl Keeper {
                 within(shared, shared.origin.settings.connect, opening).await?
             }
         };
-        let limit = shared.origin.settings.call * PREPARATION;
-        let preparing = shared.duty.prepare(&shared.origin.server, &mut channel);
-        let prepared = within(shared, limit, preparing).await;
-        if let Err(failure) = prepared {
+        if let Err(failure) = self.prepare(&mut channel).await {
             channel.close();
             return Err(failure);
         }
         Ok(Arc::new(channel))
+    }
+
+    /// Makes a channel fit for use. That may take long, for everything that was done lately may have to
+    /// be done again: calls do not wait for all of it.
+    async fn prepare(&self, channel: &mut Channel) -> Result<(), Failure> {
+        let shared = &self.shared;
+        let Origin { server, settings, .. } = &*shared.origin;
+        let limit = settings.connect.max(settings.call);
+        let mut preparing = pin!(shared.duty.prepare(server, channel, limit));
+        tokio::select! {
+            prepared = &mut preparing => return prepared,
+            () = tokio::time::sleep(settings.connect) => {}
+        }
+        let why = "is still being told again what it has missed";
+        shared.change(Event::BackingOff(Failure::unavailable(server, why).error));
+        preparing.await
     }
 
     /// Returns when the channel is of no use any more.

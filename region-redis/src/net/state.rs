@@ -28,7 +28,7 @@ pub(crate) enum Event<C> {
     Lost(Arc<C>),
     /// Connections are given up, and the server is left alone for a while.
     GivenUp(Arc<C>, Error),
-    /// The keeper waits before its next attempt.
+    /// The keeper waits before its next attempt, or takes long to prepare new connections.
     BackingOff(Error),
     /// The store has ended, or its runtime.
     Ended,

@@ -1,44 +1,53 @@
 //! Invalidations that wait for the server.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 
 use region_core::{RegionPath, Verb};
 
 use crate::session::recent_writes::Verbs;
-use crate::session::recovery::Queued;
 
-/// Regions that have to be ended, in the order in which they came in, each once. When it is full a
-/// region that is not in it is refused: nothing that was taken is ever dropped.
+/// Regions that have to be ended, each once, in the order in which they were last asked for. When it is
+/// full a region that is not in it is refused: nothing that was taken is ever dropped.
+///
+/// Each invalidation has a number of its own. One that comes while its like is being replayed gives the
+/// region a new number, so that the end of that replay does not remove it.
 #[derive(Debug)]
 pub(crate) struct Queue {
     capacity: usize,
-    order: VecDeque<RegionPath>,
-    verbs: HashMap<RegionPath, Verbs>,
+    regions: BTreeMap<u64, Queued>,
+    numbers: HashMap<RegionPath, u64>,
     pushed: u64,
+}
+
+/// A queued region and what is to be done to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Queued {
+    pub(crate) number: u64,
+    pub(crate) region: RegionPath,
+    pub(crate) verbs: Verbs,
 }
 
 impl Queue {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { capacity, order: VecDeque::new(), verbs: HashMap::new(), pushed: 0 }
+        Self { capacity, regions: BTreeMap::new(), numbers: HashMap::new(), pushed: 0 }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.order.is_empty()
+        self.regions.is_empty()
     }
 
     /// Adds an invalidation; whether there was room.
     pub(crate) fn push(&mut self, region: &RegionPath, verb: Verb) -> bool {
-        if let Some(verbs) = self.verbs.get_mut(region) {
-            verbs.add(verb);
-            self.pushed += 1;
-            return true;
-        }
-        if self.order.len() >= self.capacity {
+        let earlier = self.numbers.get(region).and_then(|number| self.regions.remove(number));
+        if earlier.is_none() && self.regions.len() >= self.capacity {
             return false;
         }
         self.pushed += 1;
-        self.order.push_back(region.clone());
-        self.verbs.entry(region.clone()).or_default().add(verb);
+        let number = self.pushed;
+        let mut verbs = earlier.map(|earlier| earlier.verbs).unwrap_or_default();
+        verbs.add(verb);
+        self.numbers.insert(region.clone(), number);
+        self.regions.insert(number, Queued { number, region: region.clone(), verbs });
         true
     }
 
@@ -49,18 +58,15 @@ impl Queue {
 
     /// The first `limit` regions.
     pub(crate) fn first(&self, limit: usize) -> Vec<Queued> {
-        let verbs = |region: &RegionPath| self.verbs.get(region).copied().unwrap_or_default();
-        self.order.iter().take(limit).map(|region| (region.clone(), verbs(region))).collect()
+        self.regions.values().take(limit).cloned().collect()
     }
 
-    /// Removes what was done. What a region was asked for meanwhile stays.
+    /// Removes what was done. A region that was asked for meanwhile stays.
     pub(crate) fn remove(&mut self, done: &[Queued]) {
-        for (region, verbs) in done {
-            if self.verbs.get(region) != Some(verbs) {
-                continue;
+        for Queued { number, region, .. } in done {
+            if self.regions.remove(number).is_some() {
+                self.numbers.remove(region);
             }
-            self.verbs.remove(region);
-            self.order.retain(|queued| queued != region);
         }
     }
 }
@@ -80,9 +86,9 @@ mod tests {
         assert!(queue.push(&path("b"), Verb::Touch));
         assert!(queue.push(&path("a"), Verb::Invalidate));
         let first = queue.first(9);
-        assert_eq!(first[0].0, path("a"));
-        assert_eq!(first[0].1.needed(), [Verb::Invalidate]);
         assert_eq!(first.len(), 2);
+        assert_eq!((&first[0].region, &first[1].region), (&path("b"), &path("a")));
+        assert_eq!(first[1].verbs.needed(), [Verb::Invalidate]);
     }
 
     #[test]
@@ -103,7 +109,25 @@ mod tests {
         queue.push(&path("a"), Verb::Invalidate);
         queue.remove(&batch);
         assert_eq!(queue.first(9).len(), 1);
-        assert_eq!(queue.first(9)[0].0, path("a"));
-        assert!(!queue.is_empty());
+        assert_eq!(queue.first(9)[0].region, path("a"));
+        queue.remove(&queue.first(9));
+        assert!(queue.is_empty() && queue.numbers.is_empty());
+    }
+
+    /// Bug: whether a queued region was asked for again during its replay was told by its verbs. Effect:
+    /// the same verb asked for again was dropped, and what had been filled since the replayed one
+    /// survived. Fix: each invalidation has a number.
+    #[test]
+    fn the_same_invalidation_asked_for_during_its_replay_is_done_again() {
+        let mut queue = Queue::new(1);
+        queue.push(&path("a"), Verb::Invalidate);
+        let batch = queue.first(9);
+        assert!(queue.push(&path("a"), Verb::Invalidate), "it has its place");
+        queue.remove(&batch);
+        let again = queue.first(9);
+        assert_eq!(again.len(), 1);
+        assert_eq!(again[0].verbs.needed(), [Verb::Invalidate]);
+        queue.remove(&again);
+        assert!(queue.is_empty());
     }
 }

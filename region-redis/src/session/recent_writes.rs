@@ -1,52 +1,99 @@
-//! What this process changed lately: what it must see, and what a failover must not undo.
+//! The changes that this process made lately: what its own reads must show, and what a failover must not
+//! undo.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashSet;
+use hashlink::LinkedHashMap;
+use hashlink::linked_hash_map::RawEntryMut;
 use region_core::{RegionPath, Verb};
 use tokio::time::Instant;
 
 use crate::net::identity::Identity;
 
-/// How long a change is remembered: longer than any replica that is read from may lag.
+/// How long a change is remembered at least: longer than any replica that is read from may lag.
 const MEMORY: Duration = Duration::from_secs(60);
 
-/// The most regions whose changes are remembered; the oldest are forgotten.
+/// The most regions below a root whose changes are remembered one by one. When there are more, the
+/// region that was changed longest ago is remembered as a change of all that its parent holds.
 const MOST_REGIONS: usize = 20_000;
 
-/// The most keys of one region that are remembered; beyond that the region as a whole is.
+/// The most keys of one region that are remembered. When there are more, the region is remembered as
+/// changed as a whole.
 const MOST_KEYS: usize = 128;
 
-/// The most keys of all regions together; the oldest regions are forgotten.
+/// The most keys of all regions together. When there are more, the region whose keys were changed
+/// longest ago is remembered as changed as a whole.
 const MOST_KEYS_OF_ALL: usize = 100_000;
 
-/// The changes of one process. Counts are those of the writes over the present channel.
-#[derive(Debug, Default)]
-pub(crate) struct OwnChanges {
+/// The most bytes of all remembered paths, and of all remembered keys.
+const MOST_BYTES: usize = 16 * 1024 * 1024;
+
+/// How many old changes are forgotten with each new one.
+const FORGET_STEPS: usize = 2;
+
+/// The changes of one process, in the order of their last change. Counts are those of the writes over
+/// the present channel.
+///
+/// What is remembered is bounded by becoming coarser: keys become their region, a region becomes its
+/// parent's subtree, and so on up to the root. Roots have nothing coarser, so there are as many of them as
+/// were changed within the memory's duration.
+#[derive(Debug)]
+pub(crate) struct RecentWrites {
+    memory: Duration,
     channel: u128,
+    /// The count with which the channel began. Everything done over earlier channels comes before it.
+    first_count: u64,
     /// What a replica must show for what has been forgotten.
-    floor: u64,
-    changes: HashMap<Box<str>, Change>,
-    /// The number of keys in all of them.
-    keys: usize,
-    /// In the order they came in, once each.
-    order: VecDeque<(Instant, Box<str>)>,
+    forgotten: u64,
+    roots: Records,
+    below: Records,
+    below_bytes: usize,
+    keys: LinkedHashMap<Box<str>, ChangedKeys>,
+    key_count: usize,
+    key_bytes: usize,
     pub(crate) identity: Option<Identity>,
 }
 
+type Records = LinkedHashMap<Box<str>, Record>;
+
 /// What was done to one region.
+#[derive(Debug)]
+struct Record {
+    region: RegionPath,
+    ended: Ended,
+    /// The count of the last write that concerned its own entries.
+    entries: u64,
+    /// The count of the last write that concerned all below it.
+    subtree: u64,
+    at: Instant,
+}
+
+/// When a region was last ended by each verb.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ended {
+    invalidated: Option<Instant>,
+    touched: Option<Instant>,
+    expired: Option<Instant>,
+}
+
+/// Keys of one region that were put or removed.
+#[derive(Debug)]
+struct ChangedKeys {
+    recent: HashSet<Box<str>>,
+    /// Those last changed before `since`.
+    older: HashSet<Box<str>>,
+    since: Instant,
+    at: Instant,
+}
+
+/// What has to be done again to one region after its server lost data.
 #[derive(Clone, Debug)]
 pub(crate) struct Change {
     pub(crate) region: RegionPath,
     pub(crate) verbs: Verbs,
     /// Keys that were put or removed.
-    pub(crate) keys: HashSet<Box<str>>,
-    /// The count of the last write that concerned its own entries.
-    entries: u64,
-    /// The count of the last that concerned all below it.
-    subtree: u64,
-    at: Instant,
+    pub(crate) keys: Vec<Box<str>>,
 }
 
 /// Verbs that ended a region, once or more often.
@@ -66,7 +113,7 @@ impl Verbs {
         }
     }
 
-    /// The verbs that have the effect of all: what is gone need not become stale.
+    /// The verbs that have the effect of all: entries that are gone need not become stale.
     pub(crate) fn needed(self) -> Vec<Verb> {
         let verbs = [
             (Verb::Invalidate, self.invalidate),
@@ -77,13 +124,76 @@ impl Verbs {
     }
 }
 
-impl OwnChanges {
-    /// Begins to count anew on a channel whose first count is one.
-    pub(crate) fn start(&mut self, channel: u128) {
+impl Ended {
+    fn note(&mut self, verb: Verb, at: Instant) {
+        match verb {
+            Verb::Invalidate => self.invalidated = Some(at),
+            Verb::Touch => self.touched = Some(at),
+            Verb::Expire => self.expired = Some(at),
+        }
+    }
+
+    /// The verbs of the changes that were made at `oldest` or later.
+    fn verbs_since(&self, oldest: Option<Instant>) -> Verbs {
+        let is_recent = |at: Option<Instant>| at.is_some() && at >= oldest;
+        Verbs {
+            invalidate: is_recent(self.invalidated),
+            touch: is_recent(self.touched),
+            expire: is_recent(self.expired),
+        }
+    }
+}
+
+impl ChangedKeys {
+    fn new(now: Instant) -> Self {
+        Self { recent: HashSet::new(), older: HashSet::new(), since: now, at: now }
+    }
+
+    fn len(&self) -> usize {
+        self.recent.len() + self.older.len()
+    }
+
+    fn bytes(&self) -> usize {
+        self.recent.iter().chain(&self.older).map(|key| key.len()).sum()
+    }
+}
+
+impl Default for RecentWrites {
+    fn default() -> Self {
+        Self::remembering(MEMORY)
+    }
+}
+
+impl RecentWrites {
+    /// Remembers changes for `max_lag`, and for a minute at least.
+    pub(crate) fn new(max_lag: Duration) -> Self {
+        Self::remembering(max_lag.max(MEMORY))
+    }
+
+    fn remembering(memory: Duration) -> Self {
+        Self {
+            memory,
+            channel: 0,
+            first_count: 1,
+            forgotten: 0,
+            roots: Records::new(),
+            below: Records::new(),
+            below_bytes: 0,
+            keys: LinkedHashMap::new(),
+            key_count: 0,
+            key_bytes: 0,
+            identity: None,
+        }
+    }
+
+    /// Begins to count anew, on a channel whose count is `count` after all that had to be done again
+    /// was done.
+    pub(crate) fn start(&mut self, channel: u128, count: u64) {
         self.channel = channel;
-        self.floor = self.floor.min(1);
-        for change in self.changes.values_mut() {
-            (change.entries, change.subtree) = (1, 1);
+        self.first_count = count;
+        self.forgotten = if self.forgotten == 0 { 0 } else { count };
+        for record in self.roots.values_mut().chain(self.below.values_mut()) {
+            (record.entries, record.subtree) = (count, count);
         }
     }
 
@@ -91,12 +201,10 @@ impl OwnChanges {
     /// process has not changed anything there lately.
     pub(crate) fn needed(&self, region: &RegionPath) -> (u128, u64) {
         let mut needed = 0;
-        if !self.changes.is_empty() {
-            let own = self.changes.get(region.as_str());
-            needed = needed.max(own.map_or(0, |change| change.entries));
+        if !(self.roots.is_empty() && self.below.is_empty()) {
+            needed = self.record(region.as_str()).map_or(0, |record| record.entries);
             for prefix in region.prefixes() {
-                let change = self.changes.get(prefix);
-                needed = needed.max(change.map_or(0, |change| change.subtree));
+                needed = needed.max(self.record(prefix).map_or(0, |record| record.subtree));
             }
         }
         (self.channel, needed)
@@ -105,12 +213,13 @@ impl OwnChanges {
     /// As [`needed`](Self::needed), of a replica: it may lag longer than changes are remembered.
     pub(crate) fn needed_of_replica(&self, region: &RegionPath) -> (u128, u64) {
         let (channel, needed) = self.needed(region);
-        (channel, needed.max(self.floor))
+        (channel, needed.max(self.forgotten))
     }
 
     /// Remembers, before it is tried, that a region is to be ended.
     pub(crate) fn intend_end(&mut self, region: &RegionPath, verb: Verb) {
-        self.change(region).verbs.add(verb);
+        let now = Instant::now();
+        self.change(region, now).ended.note(verb, now);
     }
 
     /// Remembers, before it is tried, that keys are to be changed.
@@ -119,32 +228,30 @@ impl OwnChanges {
         region: &RegionPath,
         keys: impl IntoIterator<Item = &'k str>,
     ) {
-        let change = self.change(region);
-        let before = change.keys.len();
+        let now = Instant::now();
+        self.change(region, now);
         for key in keys {
-            if change.keys.len() == MOST_KEYS && !change.keys.contains(key) {
-                change.verbs.add(Verb::Invalidate);
-                break;
-            }
-            change.keys.insert(key.into());
+            self.change_key(region, key, now);
         }
-        let added = change.keys.len() - before;
-        self.keys += added;
+        while self.key_count > MOST_KEYS_OF_ALL || self.key_bytes > MOST_BYTES {
+            let Some((name, keys)) = self.keys.pop_front() else { return };
+            self.end_instead(&name, &keys);
+        }
     }
 
     /// Counts an ended region.
     pub(crate) fn ended(&mut self, region: &RegionPath, verb: Verb, channel: u128, count: u64) {
-        let count = self.count_here(channel, count);
+        let (count, now) = (self.count_here(channel, count), Instant::now());
         match verb {
             Verb::Invalidate | Verb::Expire => {
-                let change = self.change(region);
-                change.subtree = change.subtree.max(count);
+                let record = self.change(region, now);
+                record.subtree = record.subtree.max(count);
             }
             Verb::Touch => {
                 let mut next = Some(region.clone());
                 while let Some(region) = next {
-                    let change = self.change(&region);
-                    change.entries = change.entries.max(count);
+                    let record = self.change(&region, now);
+                    record.entries = record.entries.max(count);
                     next = region.parent();
                 }
             }
@@ -155,150 +262,170 @@ impl OwnChanges {
     pub(crate) fn written(&mut self, region: &RegionPath, channel: u128, count: u64) {
         if count > 0 {
             let count = self.count_here(channel, count);
-            let change = self.change(region);
-            change.entries = change.entries.max(count);
+            let record = self.change(region, Instant::now());
+            record.entries = record.entries.max(count);
         }
     }
 
     /// What was done over a channel that is gone, the first count on this one covers.
     fn count_here(&self, channel: u128, count: u64) -> u64 {
-        if channel == self.channel { count } else { 1 }
+        if channel == self.channel { count } else { self.first_count }
     }
 
-    /// What has been changed lately.
+    /// What has to be done again by a server that lost what was done lately.
     pub(crate) fn recent(&self) -> Vec<Change> {
-        let now = Instant::now();
-        let recent = self.changes.values().filter(|change| now - change.at <= MEMORY);
-        recent.cloned().collect()
+        let oldest = Instant::now().checked_sub(self.memory);
+        let records = self.roots.values().chain(self.below.values());
+        let change = |record: &Record| {
+            let mut verbs = record.ended.verbs_since(oldest);
+            let mut keys = Vec::new();
+            if self.is_covered(&record.region, oldest) {
+                // What an ancestor's invalidation leaves are the entries further up.
+                verbs = Verbs { touch: verbs.touch, ..Verbs::default() };
+            } else if !verbs.invalidate {
+                keys = self.keys_since(record.region.as_str(), oldest);
+            }
+            let is_empty = verbs == Verbs::default() && keys.is_empty();
+            (!is_empty).then(|| Change { region: record.region.clone(), verbs, keys })
+        };
+        records.filter_map(change).collect()
     }
 
-    fn change(&mut self, region: &RegionPath) -> &mut Change {
-        let now = Instant::now();
+    /// Whether an ancestor of `region` was invalidated lately.
+    fn is_covered(&self, region: &RegionPath, oldest: Option<Instant>) -> bool {
+        region.prefixes().rev().skip(1).any(|prefix| {
+            self.record(prefix).is_some_and(|record| record.ended.verbs_since(oldest).invalidate)
+        })
+    }
+
+    fn keys_since(&self, name: &str, oldest: Option<Instant>) -> Vec<Box<str>> {
+        let Some(keys) = self.keys.get(name) else { return Vec::new() };
+        let of = |set: &HashSet<Box<str>>, at: Instant| {
+            if Some(at) >= oldest { set.iter().cloned().collect() } else { Vec::new() }
+        };
+        [of(&keys.recent, keys.at), of(&keys.older, keys.since)].concat()
+    }
+
+    fn record(&self, name: &str) -> Option<&Record> {
+        if name.contains('.') { self.below.get(name) } else { self.roots.get(name) }
+    }
+
+    /// The record of a region that is changed now.
+    fn change(&mut self, region: &RegionPath, now: Instant) -> &mut Record {
         self.forget(now);
-        let name = region.as_str();
-        if !self.changes.contains_key(name) {
-            self.order.push_back((now, name.into()));
+        while self.below.len() >= MOST_REGIONS || self.below_bytes > MOST_BYTES {
+            self.coarsen_oldest(now);
         }
-        let change = self.changes.entry(name.into()).or_insert_with(|| Change {
-            region: region.clone(),
-            verbs: Verbs::default(),
-            keys: HashSet::new(),
-            entries: 0,
-            subtree: 0,
-            at: now,
-        });
-        change.at = now;
-        change
+        self.renew(region, now)
     }
 
-    /// Forgets what is old, a few at a time, and whatever is too much. What is forgotten still has to be
-    /// shown.
+    fn renew(&mut self, region: &RegionPath, now: Instant) -> &mut Record {
+        let name = region.as_str();
+        let records = if region.depth() > 1 { &mut self.below } else { &mut self.roots };
+        match records.raw_entry_mut().from_key(name) {
+            RawEntryMut::Occupied(mut entry) => {
+                entry.to_back();
+                let record = entry.into_mut();
+                record.at = now;
+                record
+            }
+            RawEntryMut::Vacant(entry) => {
+                if region.depth() > 1 {
+                    self.below_bytes += name.len();
+                }
+                let ended = Ended::default();
+                let record =
+                    Record { region: region.clone(), ended, entries: 0, subtree: 0, at: now };
+                entry.insert(name.into(), record).1
+            }
+        }
+    }
+
+    fn change_key(&mut self, region: &RegionPath, key: &str, now: Instant) {
+        let name = region.as_str();
+        let keys = match self.keys.raw_entry_mut().from_key(name) {
+            RawEntryMut::Occupied(mut entry) => {
+                entry.to_back();
+                entry.into_mut()
+            }
+            RawEntryMut::Vacant(entry) => entry.insert(name.into(), ChangedKeys::new(now)).1,
+        };
+        keys.at = now;
+        if now - keys.since > self.memory {
+            self.key_count -= keys.older.len();
+            self.key_bytes -= keys.older.iter().map(|key| key.len()).sum::<usize>();
+            keys.older = std::mem::take(&mut keys.recent);
+            keys.since = now;
+        }
+        if keys.recent.contains(key) {
+            return;
+        }
+        keys.recent.insert(key.into());
+        if !keys.older.remove(key) {
+            self.key_count += 1;
+            self.key_bytes += key.len();
+        }
+        if keys.len() > MOST_KEYS
+            && let Some((name, keys)) = self.keys.remove_entry(name)
+        {
+            self.end_instead(&name, &keys);
+        }
+    }
+
+    /// Remembers a region as ended in the place of its keys, which have been taken out.
+    fn end_instead(&mut self, name: &str, keys: &ChangedKeys) {
+        self.key_count -= keys.len();
+        self.key_bytes -= keys.bytes();
+        let records = if name.contains('.') { &mut self.below } else { &mut self.roots };
+        if let Some(record) = records.get_mut(name) {
+            record.ended.invalidated = record.ended.invalidated.max(Some(keys.at));
+        }
+    }
+
+    /// Remembers the region that was changed longest ago as a change of all that its parent holds.
+    fn coarsen_oldest(&mut self, now: Instant) {
+        let Some((name, record)) = self.below.pop_front() else { return };
+        self.below_bytes -= name.len();
+        let keys_at = self.forget_keys(&name);
+        let Some(parent) = record.region.parent() else { return };
+        let Ended { invalidated, touched, expired } = record.ended;
+        let coarse = self.renew(&parent, now);
+        coarse.subtree = coarse.subtree.max(record.subtree).max(record.entries);
+        let ended = &mut coarse.ended;
+        ended.invalidated =
+            ended.invalidated.max(invalidated.max(touched).max(expired)).max(keys_at);
+        // A touch concerns the entries of the ancestors too.
+        ended.touched = ended.touched.max(touched);
+    }
+
+    /// When the keys of a region, which are forgotten, were last changed.
+    fn forget_keys(&mut self, name: &str) -> Option<Instant> {
+        let keys = self.keys.remove(name)?;
+        self.key_count -= keys.len();
+        self.key_bytes -= keys.bytes();
+        Some(keys.at)
+    }
+
+    /// Forgets what is old, a few regions at a time. A replica still has to show it.
     fn forget(&mut self, now: Instant) {
-        const STEPS: usize = 2;
-        let mut steps = 0;
-        loop {
-            let is_full = self.order.len() >= MOST_REGIONS || self.keys >= MOST_KEYS_OF_ALL;
-            let Some((at, _)) = self.order.front() else { return };
-            if !is_full && (steps == STEPS || now - *at <= MEMORY) {
+        for _ in 0..FORGET_STEPS {
+            let is_old = |record: &Record| now - record.at > self.memory;
+            let popped = if self.below.front().is_some_and(|(_, record)| is_old(record)) {
+                self.below.pop_front()
+            } else if self.roots.front().is_some_and(|(_, record)| is_old(record)) {
+                self.roots.pop_front()
+            } else {
                 return;
+            };
+            let Some((name, record)) = popped else { return };
+            if record.region.depth() > 1 {
+                self.below_bytes -= name.len();
             }
-            steps += 1;
-            let Some((_, name)) = self.order.pop_front() else { return };
-            let Some(change) = self.changes.get(&name) else { continue };
-            if !is_full && now - change.at <= MEMORY {
-                self.order.push_back((change.at, name));
-                continue;
-            }
-            self.floor = self.floor.max(change.entries).max(change.subtree);
-            self.keys -= change.keys.len();
-            self.changes.remove(&name);
+            self.forget_keys(&name);
+            self.forgotten = self.forgotten.max(record.entries).max(record.subtree);
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn path(text: &str) -> RegionPath {
-        RegionPath::parse(text).unwrap()
-    }
-
-    fn own() -> OwnChanges {
-        let mut own = OwnChanges::default();
-        own.start(7);
-        own
-    }
-
-    fn needed(own: &OwnChanges, region: &str) -> u64 {
-        own.needed_of_replica(&path(region)).1
-    }
-
-    #[tokio::test]
-    async fn what_was_changed_must_be_shown_where_it_concerns() {
-        let mut own = own();
-        own.written(&path("r.a"), 7, 5);
-        assert_eq!((needed(&own, "r.a"), needed(&own, "r.a.b"), needed(&own, "r")), (5, 0, 0));
-        own.ended(&path("r.a"), Verb::Invalidate, 7, 6);
-        assert_eq!((needed(&own, "r.a"), needed(&own, "r.a.b"), needed(&own, "r")), (6, 6, 0));
-        own.ended(&path("r.a.b"), Verb::Touch, 7, 9);
-        assert_eq!((needed(&own, "r.a.b"), needed(&own, "r.a"), needed(&own, "r")), (9, 9, 9));
-        assert_eq!((needed(&own, "r.a.b.c"), needed(&own, "r.x")), (6, 0));
-    }
-
-    #[tokio::test]
-    async fn a_new_channel_counts_anew() {
-        let mut own = own();
-        own.written(&path("r"), 7, 5);
-        own.start(8);
-        assert_eq!(own.needed(&path("r")), (8, 1));
-        own.written(&path("r"), 7, 6);
-        assert_eq!(own.needed(&path("r")), (8, 1), "a late answer over the old channel");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn old_changes_are_forgotten_but_not_unseen() {
-        let mut own = own();
-        own.intend_end(&path("r.a"), Verb::Invalidate);
-        own.ended(&path("r.a"), Verb::Invalidate, 7, 5);
-        tokio::time::advance(MEMORY + Duration::from_secs(1)).await;
-        assert!(own.recent().is_empty());
-        own.written(&path("r.b"), 7, 6);
-        assert_eq!(needed(&own, "r.a"), 5);
-        assert_eq!(own.needed(&path("r.a")).1, 0, "of the primary");
-        assert_eq!(own.changes.len(), 1);
-    }
-
-    #[tokio::test]
-    async fn many_keys_become_the_region() {
-        let mut own = own();
-        let keys: Vec<_> = (0..MOST_KEYS + 1).map(|n| n.to_string()).collect();
-        own.intend_write(&path("r"), keys.iter().map(String::as_str));
-        assert_eq!(own.recent()[0].verbs.needed(), [Verb::Invalidate]);
-    }
-
-    #[tokio::test]
-    async fn what_is_remembered_is_bounded() {
-        let mut own = own();
-        let keys: Vec<_> = (0..100).map(|n| n.to_string()).collect();
-        for n in 0..3000 {
-            own.intend_write(&path(&format!("r.n:{n}")), keys.iter().map(String::as_str));
-        }
-        assert!(own.keys <= MOST_KEYS_OF_ALL + MOST_KEYS, "{}", own.keys);
-        assert_eq!(own.keys, own.changes.values().map(|change| change.keys.len()).sum::<usize>());
-        for n in 0..MOST_REGIONS + 100 {
-            own.intend_end(&path(&format!("r.m:{n}")), Verb::Touch);
-        }
-        assert!(own.changes.len() <= MOST_REGIONS);
-        assert_eq!(own.changes.len(), own.order.len());
-    }
-
-    #[test]
-    fn what_is_gone_need_not_become_stale() {
-        let mut verbs = Verbs::default();
-        [Verb::Expire, Verb::Touch].into_iter().for_each(|verb| verbs.add(verb));
-        assert_eq!(verbs.needed(), [Verb::Touch, Verb::Expire]);
-        verbs.add(Verb::Invalidate);
-        assert_eq!(verbs.needed(), [Verb::Invalidate, Verb::Touch]);
-    }
-}
+mod tests;

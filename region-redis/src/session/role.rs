@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use region_core::Timestamp;
@@ -55,16 +56,17 @@ impl Sightings {
 }
 
 impl Duty {
-    /// Makes a new channel fit for use.
+    /// Makes a new channel fit for use, in steps none of which takes longer than `limit`.
     pub(crate) async fn prepare(
         &self,
         server: &Server,
         channel: &mut Channel,
+        limit: Duration,
     ) -> Result<(), Failure> {
         match self {
             Self::Primary { recovery, .. } => {
                 channel.identity.check_primary(server)?;
-                recovery.run(server, channel).await
+                recovery.run(server, channel, limit).await
             }
             Self::Replica { .. } => Ok(()),
         }
@@ -137,7 +139,6 @@ impl Duty {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[tokio::test(start_paused = true)]
     async fn a_replica_is_as_recent_as_what_it_has() {
