@@ -46,7 +46,7 @@ pub use path::{
     MAX_DEPTH, MAX_KEY_BYTES, MAX_PATH_BYTES, MAX_SEGMENT_BYTES, PathError, PathRule, RegionPath,
     Segment,
 };
-pub use policy::{OnOutage, OnUpdate, Policy};
+pub use policy::{OnOutage, OnUpdate, Policy, PolicySetting, PolicySettingKind};
 pub use region::{
     Batch, Listing, MAX_STEP_BYTES, MAX_STEP_KEYS, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_WRITES,
     Region, SetOptions, Subscription, Transaction,

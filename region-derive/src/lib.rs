@@ -56,7 +56,7 @@ use syn::{DeriveInput, ItemFn, parse_macro_input};
 /// | `crate = "cache"` | where the facade is, if not at `::region_cache` |
 /// | `ttl`, `region_ttl`, `stale_for`, `load_timeout`, `lease` `= "1h30m"` | the `Policy` settings of these names; units `ms`, `s`, `m`, `h`, `d` |
 /// | `no_ttl`, `no_region_ttl`, `no_load_timeout` | likewise |
-/// | `on_update = "reset"` or `"keep"` | whether a write starts the region's timeout again |
+/// | `on_update = "restart"` or `"keep"` | whether a write starts `region_ttl` again |
 /// | `read_from = "primary"` or `"replica"` | where reads go |
 /// | `on_outage = "miss"` or `"error"` | what reads do when the store cannot be asked |
 /// | `serializer = Json` | an expression for the serializer |

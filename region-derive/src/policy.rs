@@ -31,9 +31,9 @@ impl PolicyAttrs {
             "no_ttl" | "no_region_ttl" | "no_load_timeout" => Setting::Nothing,
             "version" => Setting::Number(attr::number(meta)?),
             "serializer" | "policy" => Setting::Expression(attr::expression(meta)?),
-            "on_update" => match attr::word(meta, &["reset", "keep"])?.as_str() {
-                "reset" => Setting::Variant("OnUpdate", "ResetsTimeout"),
-                _ => Setting::Variant("OnUpdate", "KeepsTimeout"),
+            "on_update" => match attr::word(meta, &["restart", "keep"])?.as_str() {
+                "restart" => Setting::Variant("OnUpdate", "Restart"),
+                _ => Setting::Variant("OnUpdate", "Keep"),
             },
             "read_from" => match attr::word(meta, &["primary", "replica"])?.as_str() {
                 "primary" => Setting::Variant("ReadFrom", "Primary"),
@@ -67,7 +67,7 @@ impl PolicyAttrs {
         let keeps = self
             .settings
             .iter()
-            .any(|(_, _, setting)| matches!(setting, Setting::Variant(_, "KeepsTimeout")));
+            .any(|(_, _, setting)| matches!(setting, Setting::Variant(_, "Keep")));
         if let (Some((ttl, span)), Some((region_ttl, _)), true) =
             (self.duration("ttl"), self.duration("region_ttl"), keeps)
             && ttl > region_ttl

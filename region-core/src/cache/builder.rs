@@ -4,13 +4,13 @@ use super::{RegionCache, Shared};
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::RegionHandle;
 use crate::load::Flights;
-use crate::path::RegionPath;
+use crate::path::{PathError, RegionPath, Segment};
 use crate::policy::Policy;
 use crate::stats::Counters;
 use crate::store::{SharedStore, Store};
 use crate::value::serializer::Serializer;
 
-/// The root's name where none is given.
+/// The default of [`RegionCacheBuilder::root`].
 const DEFAULT_ROOT: &str = "root";
 
 /// Builds a [`RegionCache`].
@@ -23,7 +23,7 @@ pub struct RegionCacheBuilder {
 }
 
 impl RegionCache {
-    /// Begins a cache over `store`.
+    /// Starts to build a cache over `store`.
     pub fn builder(store: impl Store) -> RegionCacheBuilder {
         RegionCacheBuilder {
             store: Arc::new(store),
@@ -35,49 +35,52 @@ impl RegionCache {
 }
 
 impl RegionCacheBuilder {
-    /// Where the cache's regions lie: a path as text, most often one name. Caches over one store
-    /// share what they keep if and only if their roots are the same. `"root"` if not given.
+    /// Sets the region that all others lie in: a path as text, usually one name. Caches over one store
+    /// share their entries if and only if their roots are equal. The default is `"root"`.
     pub fn root(mut self, root: impl Into<String>) -> Self {
         self.root = root.into();
         self
     }
 
-    /// The root's policy, which all regions inherit.
+    /// Sets the root's policy, which all regions inherit.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy.within(&self.policy);
         self
     }
 
-    /// How values become bytes where no region says otherwise; [`Postcard`](crate::Postcard) if not
-    /// given.
+    /// Sets the serializer of all regions whose policy sets no other. The default is
+    /// [`Postcard`](crate::Postcard).
     pub fn serializer(mut self, serializer: impl Serializer) -> Self {
         self.policy = self.policy.serializer(serializer);
         self
     }
 
-    /// The policy of the regions that have these names below the root, whatever their ids, and of
-    /// what lies in them: `"org.project"` stands for `org:1.project:1` and all others. What it says
-    /// goes before what a [`Regioned`](crate::Regioned) type says.
+    /// Sets the policy of the regions with these names below the root, whatever their ids, and of the
+    /// regions in them: `"org.project"` covers `org:1.project:1` and all others. Its settings
+    /// take precedence over those of a [`Regioned`](crate::Regioned) type.
     pub fn region_policy(mut self, names: impl Into<String>, policy: Policy) -> Self {
         self.region_policies.push((names.into(), policy));
         self
     }
 
-    /// The cache.
+    /// Checks every setting and builds the cache.
     ///
     /// # Errors
-    /// [`InvalidPath`](ErrorKind::InvalidPath) for a bad root or a bad path of names;
-    /// [`InvalidPolicy`](ErrorKind::InvalidPolicy) for a policy that is no good, and for two
-    /// policies of the same names.
+    /// [`InvalidPath`](ErrorKind::InvalidPath) for a bad root, and for a
+    /// [`region_policy`](Self::region_policy) of names that no region below the root can have;
+    /// [`InvalidPolicy`](ErrorKind::InvalidPolicy) for an invalid policy, and for two policies of the
+    /// same names. The message names the setting.
     pub fn build(self) -> Result<RegionCache> {
-        let root = RegionPath::parse(&self.root)?;
+        let root = RegionPath::parse(&self.root).map_err(|error| bad_path("root", &error))?;
         let mut region_policies: Vec<(Vec<String>, Policy)> = Vec::new();
         for (text, policy) in self.region_policies {
-            let names = names(&text)?;
-            policy.check().map_err(|error| about_names(&error, &text))?;
+            let names = names(&root, &text)?;
+            policy.check().map_err(|error| {
+                Error::new(error.kind(), format!("region_policy({text:?}): {error}"))
+            })?;
             if region_policies.iter().any(|(given, _)| *given == names) {
-                let error = Error::new(ErrorKind::InvalidPolicy, "given a second time");
-                return Err(about_names(&error, &text));
+                let message = format!("region_policy({text:?}) is given twice");
+                return Err(Error::new(ErrorKind::InvalidPolicy, message));
             }
             region_policies.push((names, policy));
         }
@@ -92,19 +95,23 @@ impl RegionCacheBuilder {
     }
 }
 
-fn about_names(error: &Error, names: &str) -> Error {
-    Error::new(error.kind(), format!("the policy for regions {names:?}: {error}"))
+fn bad_path(setting: &str, error: &PathError) -> Error {
+    let message = format!("{setting}({:?}): {}", error.text(), error.rule());
+    Error::new(ErrorKind::InvalidPath, message)
 }
 
-/// The names in a path of names; ids are refused, for they would never fit.
-fn names(text: &str) -> Result<Vec<String>> {
-    let path = RegionPath::parse(text)?;
-    let name = |segment: crate::path::Segment| match segment.id() {
+/// The names in `text`. Ids are refused: the policy would apply to no region.
+fn names(root: &RegionPath, text: &str) -> Result<Vec<String>> {
+    let bad = |error| bad_path("region_policy", &error);
+    let path = RegionPath::parse(text).map_err(bad)?;
+    root.descend(text).map_err(bad)?;
+    let name = |segment: Segment| match segment.id() {
         None => Ok(segment.name().into_owned()),
         Some(_) => Err(Error::new(
             ErrorKind::InvalidPath,
             format!(
-                "{text:?} names regions by their segments' names alone: leave the id of {segment} out"
+                "region_policy({text:?}): it is for all regions of these names: leave the id of \
+                 {segment} out"
             ),
         )),
     };

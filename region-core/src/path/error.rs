@@ -49,6 +49,11 @@ impl PathError {
         Self { rule: self.rule, text: shorten(text) }
     }
 
+    /// The start of the text that breaks the rule.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The rule that was broken.
     #[must_use]
     pub fn rule(&self) -> PathRule {

@@ -237,7 +237,7 @@ pub async fn policies_set_lifetimes<H: Harness>(harness: &H) {
     let inherits_forever = forever.child("c").unwrap();
     let timed = Policy::new().no_ttl().region_ttl(TTL);
     let resets = inherits.with_policy(timed.clone()).unwrap().child("resets").unwrap();
-    let keeps = inherits.with_policy(timed.on_update(OnUpdate::KeepsTimeout)).unwrap();
+    let keeps = inherits.with_policy(timed.on_update(OnUpdate::Keep)).unwrap();
     let keeps = keeps.child("keeps").unwrap();
     let first = store.now().await.unwrap();
     for region in [&inherits, &inherits_forever, &resets, &keeps] {

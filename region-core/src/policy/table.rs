@@ -1,0 +1,159 @@
+//! The settings of a policy, each declared once.
+
+use std::time::Duration;
+
+use super::setting::{Limit, PolicySetting, Positive, Setting, Window};
+use super::{OnOutage, OnUpdate};
+use crate::store::ReadFrom;
+use crate::value::serializer::{AnySerializer, Serializer};
+
+/// Declares the settings. From each follow the policy's field and builder methods, its inheritance,
+/// its check, the field of [`ResolvedPolicy`] and an entry of [`Policy::SETTINGS`].
+macro_rules! settings {
+    ($(
+        #[doc = $summary:literal]
+        $(#[doc = $doc:literal])*
+        $name:ident($given:ty) as $stored:ty = $store:path,
+        default $default:expr, $shown:literal
+        $(, unlimited $unlimited:ident = $none:expr)?;
+    )*) => {
+        /// The settings of a region. A setting that is left out is inherited from the region around.
+        ///
+        /// A policy is checked when it is put to use: by
+        /// [`RegionCacheBuilder::build`](crate::RegionCacheBuilder::build) and by
+        /// [`Region::with_policy`](crate::Region::with_policy).
+        ///
+        /// ```
+        /// use std::time::Duration;
+        /// use region_core::Policy;
+        ///
+        /// let policy = Policy::new().ttl(Duration::from_secs(600)).stale_for(Duration::from_secs(60));
+        /// assert!(policy.check().is_ok());
+        /// assert!(Policy::new().ttl(Duration::ZERO).check().is_err());
+        /// ```
+        #[derive(Clone, Debug, Default)]
+        pub struct Policy {
+            $(pub(super) $name: Option<$stored>,)*
+        }
+
+        /// A checked policy with a value for every setting.
+        #[derive(Clone, Debug)]
+        pub(crate) struct ResolvedPolicy {
+            $(pub(crate) $name: <$stored as Setting>::Resolved,)*
+        }
+
+        impl Policy {
+            /// Every setting, in the order of their methods.
+            pub const SETTINGS: &'static [PolicySetting] = &[$(PolicySetting {
+                name: stringify!($name),
+                unlimited: settings!(@name $($unlimited)?),
+                kind: <$stored as Setting>::KIND,
+                default: $shown,
+                summary: $summary.trim_ascii(),
+            },)*];
+
+            $(
+                #[doc = $summary]
+                $(#[doc = $doc])*
+                #[doc = ""]
+                #[doc = concat!("Default at the root: ", $shown, ".")]
+                #[must_use]
+                pub fn $name(mut self, $name: $given) -> Self {
+                    self.$name = Some($store($name));
+                    self
+                }
+
+                $(
+                    #[doc = concat!("Removes the limit that [`", stringify!($name),
+                        "`](Self::", stringify!($name), ") sets in a region around.")]
+                    #[must_use]
+                    pub fn $unlimited(mut self) -> Self {
+                        self.$name = Some($none);
+                        self
+                    }
+                )?
+            )*
+
+            /// Returns this policy with the settings that it leaves out taken from `outer`.
+            #[must_use]
+            pub fn within(&self, outer: &Self) -> Self {
+                Self { $($name: self.$name.as_ref().or(outer.$name.as_ref()).cloned(),)* }
+            }
+
+            /// The faults of each setting by itself.
+            pub(super) fn faults(&self) -> Vec<String> {
+                let faults = [$(
+                    self.$name.as_ref().and_then(|setting| setting.fault(stringify!($name))),
+                )*];
+                faults.into_iter().flatten().collect()
+            }
+
+            /// The policy of a root that sets nothing else. It is valid.
+            pub(super) fn resolve(&self) -> ResolvedPolicy {
+                ResolvedPolicy {
+                    $($name: match &self.$name {
+                        Some(setting) => setting.resolve(),
+                        None => <$stored>::resolve(&$default),
+                    },)*
+                }
+            }
+        }
+    };
+    (@name $unlimited:ident) => { Some(stringify!($unlimited)) };
+    (@name) => { None };
+}
+
+settings! {
+    /// The lifetime of each entry, counted from its own write and rounded up to whole milliseconds.
+    ttl(Duration) as Limit = Limit::For,
+    default Limit::Unlimited, "unlimited", unlimited no_ttl = Limit::Unlimited;
+
+    /// The time to live that all of a region's own entries share.
+    ///
+    /// It starts with the first write to the region, and [`on_update`](Self::on_update) decides
+    /// whether a later write starts it again. An entry whose own [`ttl`](Self::ttl) ends earlier
+    /// expires earlier.
+    region_ttl(Duration) as Limit = Limit::For,
+    default Limit::Unlimited, "unlimited", unlimited no_region_ttl = Limit::Unlimited;
+
+    /// The effect of a write on a [`region_ttl`](Self::region_ttl) that has begun.
+    on_update(OnUpdate) as OnUpdate = std::convert::identity,
+    default OnUpdate::Restart, "restart";
+
+    /// The time for which an expired value is kept as *stale*.
+    ///
+    /// `get_or_compute` returns a stale value while another caller loads, and when a load fails. Zero
+    /// keeps none.
+    stale_for(Duration) as Window = Window,
+    default Window(Duration::ZERO), "zero";
+
+    /// The time after which a load is dropped, and its callers get an error.
+    ///
+    /// The error is [`LoadTimeout`](crate::ErrorKind::LoadTimeout).
+    load_timeout(Duration) as Limit = Limit::For,
+    default Limit::Unlimited, "unlimited", unlimited no_load_timeout = Limit::Unlimited;
+
+    /// The time after which another process takes over a load whose process has died.
+    ///
+    /// A process that lives extends its lease for as long as it loads.
+    lease(Duration) as Positive = Positive,
+    default Positive(Duration::from_secs(10)), "10 s";
+
+    /// The servers that reads go to.
+    read_from(ReadFrom) as ReadFrom = std::convert::identity,
+    default ReadFrom::Primary, "primary";
+
+    /// The result of a read while the store does not serve.
+    on_outage(OnOutage) as OnOutage = std::convert::identity,
+    default OnOutage::Miss, "miss";
+
+    /// The format of the values. Values written by another serializer are misses.
+    serializer(impl Serializer) as AnySerializer = AnySerializer::new,
+    default AnySerializer::default(), "`Postcard`";
+
+    /// The version of the values' meaning. Values written under another version are misses.
+    ///
+    /// Change it when the meaning of a value changes but the shape of its type does not.
+    version(u32) as u32 = std::convert::identity,
+    default 0, "0";
+}
