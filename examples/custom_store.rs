@@ -13,10 +13,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition};
 use region_cache::{
-    Begun, BegunKey, Clock, Cursor, Entry, Error, ErrorKind, EventStream, Freshness, Incarnation,
-    Incarnations, Lease, LeaseTerms, LeaseToken, Lifetime, Lineage, Op, OpOutcome, Page, Put, Read,
-    ReadFrom, RegionPath, RegionTimeout, Result, ScanItem, Segment, Store, TakeLease, Timestamp,
-    Verb, When, Write, Written,
+    Applied, Begun, BegunKey, Clock, Cursor, EndTerms, Ended, Entry, Error, ErrorKind, Freshness,
+    Incarnation, Incarnations, Lease, LeaseTerms, LeaseToken, Lifetime, Lineage, Listener,
+    Listening, Op, OpOutcome, Page, PageTerms, Put, Read, ReadTerms, RegionPath, RegionTtl, Result,
+    ScanItem, Segment, Show, Store, TakeLease, Timestamp, Verb, When, Write, Written,
 };
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +29,6 @@ const REMEMBERED: usize = 64;
 #[derive(Serialize, Deserialize)]
 struct Row {
     tree: u64,
-    own: u64,
     soft: u64,
     /// When it was expired, and the `soft` that ended then.
     expired: Vec<(u64, u64)>,
@@ -127,11 +126,10 @@ impl DbStore {
 
 impl Row {
     fn born() -> Self {
-        let [tree, own, soft] = [(); 3].map(|()| Incarnation::random().to_bits());
+        let [tree, soft] = [(); 2].map(|()| Incarnation::random().to_bits());
         let (entries, leases, children) = Default::default();
         Self {
             tree,
-            own,
             soft,
             expired: vec![],
             stamp: vec![],
@@ -140,6 +138,13 @@ impl Row {
             leases,
             children,
         }
+    }
+
+    /// Drops what the region itself holds: its entries, their deadline and the leases.
+    fn drop_entries(&mut self) {
+        self.deadline = None;
+        self.entries.clear();
+        self.leases.clear();
     }
 
     fn is_alive(&self, moment: &Moment) -> bool {
@@ -166,7 +171,7 @@ impl Row {
                 Freshness::Stale { left: left(Some(since.saturating_add(slot.stale_for)))? }
             }
         };
-        Some(Entry { bytes: slot.bytes.clone().into(), freshness })
+        Some(Entry::new(slot.bytes.clone().into(), freshness))
     }
 
     fn held(&self, key: &str, moment: &Moment) -> Option<&Held> {
@@ -193,7 +198,7 @@ impl Row {
                 Lease::Granted
             }
         };
-        BegunKey { entry, lease }
+        BegunKey::new(entry, lease)
     }
 
     fn apply(&mut self, op: &Op<'_>, moment: &Moment) -> OpOutcome {
@@ -213,7 +218,6 @@ impl Row {
                 self.entries.insert(put.key.to_owned(), slot);
                 OpOutcome::Stored
             }
-            (Op::Release { .. }, _) => OpOutcome::Released,
             (Op::Remove { key }, _) => {
                 self.entries.remove(*key);
                 OpOutcome::Removed(is_fresh)
@@ -231,8 +235,7 @@ impl Row {
 impl Moment {
     fn new(path: &[Row], now: Timestamp) -> Result<Self> {
         let id = Incarnation::from_bits;
-        let ids =
-            |row: &Row| Incarnations { tree: id(row.tree), own: id(row.own), soft: id(row.soft) };
+        let ids = |row: &Row| Incarnations { tree: id(row.tree), soft: id(row.soft) };
         let lineage =
             Lineage::new(path.iter().map(ids)).ok_or_else(|| corrupt("a path without a region"))?;
         let softs = path.iter().map(|row| row.soft).collect();
@@ -251,19 +254,19 @@ impl Moment {
 
 #[async_trait]
 impl Store for DbStore {
-    async fn read(&self, region: &RegionPath, keys: &[&str], _: ReadFrom) -> Result<Read> {
+    async fn read(&self, region: &RegionPath, keys: &[&str], _: ReadTerms) -> Result<Read> {
         let read = self.view(region, |row, moment| {
             let entries = keys.iter().map(|key| row.entry(key, moment)).collect();
-            Ok(Read { lineage: Some(moment.lineage.clone()), entries })
+            Ok(Read::new(entries).lineage(Some(moment.lineage.clone())))
         })?;
-        Ok(read.unwrap_or_else(|| Read { lineage: None, entries: vec![None; keys.len()] }))
+        Ok(read.unwrap_or_else(|| Read::nothing(keys.len())))
     }
 
     async fn begin(&self, region: &RegionPath, keys: &[&str], terms: LeaseTerms) -> Result<Begun> {
         let begun = self.change(region, true, |path, moment| {
             let row = own(path)?;
             let keys = keys.iter().map(|key| row.begin(key, terms, moment)).collect();
-            Ok(Begun { lineage: moment.lineage.clone(), keys })
+            Ok(Begun::new(moment.lineage.clone(), keys))
         })?;
         begun.ok_or_else(|| corrupt("a region that was not born"))
     }
@@ -286,11 +289,11 @@ impl Store for DbStore {
             }
             let outcomes: Vec<_> = write.ops.iter().map(|op| row.apply(op, moment)).collect();
             let after = |ttl| Some(moment.now.saturating_add(ttl).as_millis());
-            row.deadline = match write.timeout {
+            row.deadline = match write.region_ttl {
                 _ if row.entries.is_empty() => None,
-                RegionTimeout::Leave => row.deadline,
-                RegionTimeout::Start(ttl) => row.deadline.or_else(|| after(ttl)),
-                RegionTimeout::Restart(ttl) => after(ttl),
+                RegionTtl::Leave => row.deadline,
+                RegionTtl::Start(ttl) => row.deadline.or_else(|| after(ttl)),
+                RegionTtl::Restart(ttl) => after(ttl),
             };
             if outcomes.contains(&OpOutcome::Stored) {
                 let trees: Vec<u8> = path.iter().flat_map(|row| row.tree.to_le_bytes()).collect();
@@ -299,18 +302,21 @@ impl Store for DbStore {
                     parent.children.insert(child.to_string(), trees);
                 }
             }
-            Ok(Written::Applied(outcomes))
+            Ok(Written::Applied(Applied::new(outcomes)))
         })?;
         Ok(written.unwrap_or(Written::Fenced))
     }
 
-    async fn end(&self, region: &RegionPath, verb: Verb) -> Result<()> {
-        let create = verb == Verb::Touch;
-        self.change(region, create, |path, moment| {
+    async fn end(&self, region: &RegionPath, terms: EndTerms) -> Result<Ended> {
+        let create = matches!(terms.verb, Verb::Touch | Verb::InvalidateAndTouch);
+        let ended = self.change(region, create, |path, moment| {
             let fresh = || Incarnation::random().to_bits();
-            match verb {
-                Verb::Touch => path.iter_mut().for_each(|row| row.own = fresh()),
-                Verb::Invalidate => own(path)?.tree = fresh(),
+            if create {
+                path.iter_mut().for_each(Row::drop_entries);
+            }
+            match terms.verb {
+                Verb::Touch => {}
+                Verb::Invalidate | Verb::InvalidateAndTouch => own(path)?.tree = fresh(),
                 Verb::Expire => {
                     let row = own(path)?;
                     row.expired.push((moment.now.as_millis(), row.soft));
@@ -321,39 +327,39 @@ impl Store for DbStore {
                 }
             }
             Ok(())
-        })
-        .map(drop)
+        });
+        ended.map(|_| Ended::new())
     }
 
-    async fn scan(
-        &self,
-        region: &RegionPath,
-        cursor: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Page<ScanItem>> {
-        let page = self.view(region, |row, moment| {
-            page(&row.entries, cursor, limit, |key, _| {
-                let entry = row.entry(key, moment)?;
-                Some(ScanItem { key: key.to_owned(), entry })
-            })
-        })?;
-        Ok(page.unwrap_or(Page { items: Vec::new(), next: None }))
+    fn release(&self, region: &RegionPath, keys: &[&str], token: LeaseToken) {
+        let released = self.change(region, false, |path, _| {
+            let leases = &mut own(path)?.leases;
+            leases.retain(|key, held| held.token != token.to_bits() || !keys.contains(&&**key));
+            Ok(())
+        });
+        // A lease that is not given back ends by itself.
+        drop(released);
     }
 
-    async fn children(
-        &self,
-        region: &RegionPath,
-        cursor: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Page<Segment>> {
+    async fn scan(&self, region: &RegionPath, terms: PageTerms) -> Result<Page<ScanItem>> {
         let page = self.view(region, |row, moment| {
-            let life = moment.lineage.life_bytes();
-            let trees = &life[..life.len() - size_of::<u64>()];
-            page(&row.children, cursor, limit, |child, under| {
-                Segment::parse(child).ok().filter(|_| under == trees)
+            page(&row.entries, &terms, |key, _| {
+                let Entry { bytes, freshness } = row.entry(key, moment)?;
+                let item = ScanItem::new(key.to_owned(), freshness);
+                Some(item.bytes((terms.show == Show::Entries).then_some(bytes)))
             })
         })?;
-        Ok(page.unwrap_or(Page { items: Vec::new(), next: None }))
+        Ok(page.unwrap_or_else(Page::end))
+    }
+
+    async fn children(&self, region: &RegionPath, terms: PageTerms) -> Result<Page<Segment>> {
+        let page = self.view(region, |row, moment| {
+            let trees = moment.lineage.life_bytes();
+            page(&row.children, &terms, |child, under| {
+                Segment::parse(child).ok().filter(|_| *under == trees)
+            })
+        })?;
+        Ok(page.unwrap_or_else(Page::end))
     }
 
     async fn len(&self, region: &RegionPath) -> Result<u64> {
@@ -364,7 +370,7 @@ impl Store for DbStore {
         Ok(self.view(region, fresh)?.unwrap_or_default())
     }
 
-    fn events(&self) -> Option<EventStream> {
+    fn listen(&self, _: Arc<dyn Listener>) -> Option<Listening> {
         None
     }
 
@@ -389,18 +395,17 @@ fn in_the_way(when: &When, there: &Entry) -> bool {
 /// The items after the key in `cursor`, and the key to go on after.
 fn page<V, T>(
     rows: &BTreeMap<String, V>,
-    cursor: Option<Cursor>,
-    limit: usize,
+    terms: &PageTerms,
     item: impl Fn(&str, &V) -> Option<T>,
 ) -> Result<Page<T>> {
-    let after = cursor.map(|cursor| String::from_utf8(cursor.as_bytes().to_vec())).transpose();
-    let after = after.map_err(|_| corrupt("not a cursor of this store"))?;
-    let rest = rows.iter().filter(|(key, _)| after.as_ref().is_none_or(|after| *key > after));
-    let rest: Vec<_> = rest.take(limit.max(1).saturating_add(1)).collect();
-    let next = (rest.len() > limit.max(1))
-        .then(|| Cursor::from_bytes(rest[limit.max(1) - 1].0.as_bytes()));
-    let items = rest.iter().take(limit.max(1)).filter_map(|(key, row)| item(key, row)).collect();
-    Ok(Page { items, next })
+    let cursor = terms.cursor.as_ref().map(|cursor| std::str::from_utf8(cursor.as_bytes()));
+    let after = cursor.transpose().map_err(|_| corrupt("not a cursor of this store"))?;
+    let limit = terms.limit.max(1);
+    let rest = rows.iter().filter(|(key, _)| after.is_none_or(|after| key.as_str() > after));
+    let rest: Vec<_> = rest.take(limit.saturating_add(1)).collect();
+    let next = (rest.len() > limit).then(|| Cursor::from_bytes(rest[limit - 1].0.as_bytes()));
+    let items = rest.iter().take(limit).filter_map(|(key, row)| item(key, row)).collect();
+    Ok(Page::new(items, next))
 }
 
 fn row(table: &impl ReadableTable<&'static str, &'static [u8]>, name: &str) -> Result<Option<Row>> {

@@ -127,7 +127,11 @@ impl Region for Null {
         Ok(())
     }
 
-    async fn reset_timeout(&self) -> Result<bool> {
+    async fn invalidate_and_touch(&self) -> Result<()> {
+        self.invalidate().await
+    }
+
+    async fn restart_region_ttl(&self) -> Result<bool> {
         Ok(false)
     }
 }

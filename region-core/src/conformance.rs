@@ -50,6 +50,7 @@
 pub mod cases;
 mod fixture;
 mod gate;
+mod heard;
 mod model;
 mod wrapped;
 
@@ -181,6 +182,8 @@ macro_rules! __conformance_cases {
             extending_keeps_a_lease
             a_lost_lease_is_not_extended
             changes_of_the_key_void_its_lease
+            a_released_lease_is_free
+            a_release_needs_no_runtime
             ends_void_leases
             one_of_many_is_granted);
         $crate::__conformance_cases!(@topic $callback, $argument, fences:

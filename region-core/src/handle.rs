@@ -17,7 +17,7 @@ use crate::path::{RegionPath, Segment};
 use crate::policy::{Policy, ResolvedPolicy};
 use crate::region::{Batch, Listing, Region, SetOptions};
 use crate::regioned::{Regioned, TypedPath};
-use crate::store::{Op, RegionTimeout, Verb, Write};
+use crate::store::{Op, RegionTtl, Verb, Write};
 use crate::value::codec::Codec;
 use crate::value::serializer::Value;
 
@@ -81,7 +81,8 @@ impl RegionHandle {
     }
 
     async fn end(&self, verb: Verb, operation: &'static str) -> Result<()> {
-        self.0.shared.store.end(&self.0.path, verb).await.map_err(self.blame(operation))
+        let ended = self.0.shared.store.end(&self.0.path, verb.into()).await;
+        ended.map(drop).map_err(self.blame(operation))
     }
 }
 
@@ -212,14 +213,18 @@ impl Region for RegionHandle {
         self.end(Verb::Expire, "expire").await
     }
 
-    async fn reset_timeout(&self) -> Result<bool> {
+    async fn invalidate_and_touch(&self) -> Result<()> {
+        self.end(Verb::InvalidateAndTouch, "invalidate_and_touch").await
+    }
+
+    async fn restart_region_ttl(&self) -> Result<bool> {
         let Some(ttl) = self.0.resolved.region_ttl.duration() else {
             return Ok(false);
         };
         let no_ops: &[Op<'_>] = &[];
-        let write = Write { ops: no_ops, guard: None, timeout: RegionTimeout::Restart(ttl) };
+        let write = Write::new(no_ops).region_ttl(RegionTtl::Restart(ttl));
         let written = self.0.shared.store.write(&self.0.path, write).await;
-        written.map_err(self.blame("reset_timeout"))?;
+        written.map_err(self.blame("restart_region_ttl"))?;
         Ok(true)
     }
 }

@@ -56,9 +56,10 @@ pub use regioned::private as __private;
 pub use regioned::{AppendId, ParseSegmentId, PathFn, Regioned, SegmentId, TopLevel, TypedPath};
 pub use stats::Stats;
 pub use store::{
-    Begun, BegunKey, Cursor, Entry, Event, EventStream, Freshness, Guard, Lease, LeaseTerms,
-    LeaseToken, Op, OpOutcome, Page, Put, Read, ReadFrom, RegionTimeout, ScanItem, SharedStore,
-    Store, TakeLease, Verb, When, Write, Written,
+    Applied, Begun, BegunKey, Change, ChangeId, ChangeRing, ChangedKey, Cursor, EndTerms, Ended,
+    Entry, Event, Freshness, Guard, Lease, LeaseTerms, LeaseToken, Listener, Listeners, Listening,
+    MAX_CHANGES, Op, OpOutcome, Page, PageTerms, Put, Read, ReadFrom, ReadTerms, RegionTtl,
+    ScanItem, SharedStore, Show, Source, Store, TakeLease, Trust, Verb, When, Write, Written,
 };
 pub use value::codec::MAX_ENTRY_BYTES;
 pub use value::envelope::{BadBytes, ENVELOPE_BYTES, Envelope, Place};

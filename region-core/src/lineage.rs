@@ -1,4 +1,4 @@
-//! Incarnations and lineage: what an entry's validity hangs on.
+//! Incarnations and lineage: what an entry's validity depends on.
 
 use std::fmt;
 
@@ -38,38 +38,31 @@ impl fmt::Debug for Incarnation {
     }
 }
 
-/// The three incarnations of one region.
+/// The two incarnations of one region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Incarnations {
     /// Names the life of the region and of all below it; `invalidate` changes it.
     pub tree: Incarnation,
-    /// Names the life of the region's own entries; `touch` below it changes it.
-    pub own: Incarnation,
     /// Names the freshness of the region and of all below it; `expire` changes it.
     pub soft: Incarnation,
 }
 
 impl Incarnations {
-    /// Three new ones: a region is born.
+    /// Two new ones: a region is created.
     #[must_use]
     pub fn random() -> Self {
-        Self {
-            tree: Incarnation::random(),
-            own: Incarnation::random(),
-            soft: Incarnation::random(),
-        }
+        Self { tree: Incarnation::random(), soft: Incarnation::random() }
     }
 }
 
-/// What the entries of a region hang on: the `tree` incarnations from the root down to the region,
-/// the region's `own`, and a mark of the `soft` ones along the path.
+/// What the validity of a region's entries depends on: the `tree` incarnations from the root down
+/// to the region, and a mark of the `soft` ones along the path.
 ///
 /// Compared for equality only. An entry is *valid* under the lineage it was stored under
 /// ([`same_life`](Self::same_life)), and *fresh* while the soft mark is the same too.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Lineage {
     trees: SmallVec<[Incarnation; INLINE_DEPTH]>,
-    own: Incarnation,
     soft: u64,
 }
 
@@ -83,8 +76,8 @@ impl Lineage {
     /// let root = Incarnations::random();
     /// let leaf = Incarnations::random();
     /// let before = Lineage::new([root, leaf]).unwrap();
-    /// let touched = Incarnations { own: Incarnation::random(), ..root };
-    /// assert!(Lineage::new([touched, leaf]).unwrap().same_life(&before));
+    /// let expired = Incarnations { soft: Incarnation::random(), ..root };
+    /// assert!(Lineage::new([expired, leaf]).unwrap().same_life(&before));
     /// let invalidated = Incarnations { tree: Incarnation::random(), ..root };
     /// assert!(!Lineage::new([invalidated, leaf]).unwrap().same_life(&before));
     /// ```
@@ -92,13 +85,11 @@ impl Lineage {
     pub fn new(path: impl IntoIterator<Item = Incarnations>) -> Option<Self> {
         let mut trees = SmallVec::new();
         let mut soft = 0;
-        let mut own = None;
         for region in path {
             trees.push(region.tree);
             soft = xxh3_64_with_seed(&region.soft.to_bits().to_le_bytes(), soft);
-            own = Some(region.own);
         }
-        own.map(|own| Self { trees, own, soft })
+        (!trees.is_empty()).then_some(Self { trees, soft })
     }
 
     /// The lineage of a region, with a mark of the `soft` ids that the store made in its own way: equal
@@ -106,22 +97,15 @@ impl Lineage {
     #[must_use]
     pub fn with_soft_mark(
         trees: impl IntoIterator<Item = Incarnation>,
-        own: Incarnation,
         soft_mark: u64,
     ) -> Option<Self> {
         let trees: SmallVec<_> = trees.into_iter().collect();
-        (!trees.is_empty()).then_some(Self { trees, own, soft: soft_mark })
+        (!trees.is_empty()).then_some(Self { trees, soft: soft_mark })
     }
 
-    /// Whether what was stored under `other` is valid under this lineage.
+    /// Whether what was stored under `other` is valid under this lineage: the same `tree`s.
     #[must_use]
     pub fn same_life(&self, other: &Self) -> bool {
-        self.own == other.own && self.trees == other.trees
-    }
-
-    /// Whether the regions below belong to the same life: the `tree` incarnations alone.
-    #[must_use]
-    pub fn same_trees(&self, other: &Self) -> bool {
         self.trees == other.trees
     }
 
@@ -131,17 +115,17 @@ impl Lineage {
         self.soft
     }
 
-    /// The lineage as bytes: each `tree`, then `own`, eight bytes each, little-endian. The soft mark
+    /// The `tree` incarnations from the root down as bytes, eight each, little-endian. The soft mark
     /// is not among them: it belongs to each entry.
     #[must_use]
     pub fn life_bytes(&self) -> Vec<u8> {
-        self.trees.iter().chain([&self.own]).flat_map(|id| id.to_bits().to_le_bytes()).collect()
+        self.trees.iter().flat_map(|id| id.to_bits().to_le_bytes()).collect()
     }
 }
 
 impl fmt::Debug for Lineage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Lineage({:?} own {:?} soft {:016x})", self.trees, self.own, self.soft)
+        write!(f, "Lineage({:?} soft {:016x})", self.trees, self.soft)
     }
 }
 
@@ -149,40 +133,36 @@ impl fmt::Debug for Lineage {
 mod tests {
     use super::*;
 
-    fn path(regions: &[(u64, u64, u64)]) -> Lineage {
+    fn path(regions: &[(u64, u64)]) -> Lineage {
         let id = Incarnation::from_bits;
         let regions = regions.iter();
-        Lineage::new(regions.map(|&(tree, own, soft)| Incarnations {
-            tree: id(tree),
-            own: id(own),
-            soft: id(soft),
-        }))
-        .unwrap()
+        Lineage::new(regions.map(|&(tree, soft)| Incarnations { tree: id(tree), soft: id(soft) }))
+            .unwrap()
     }
 
     #[test]
-    fn validity_hangs_on_the_trees_and_the_last_own() {
-        let lineage = path(&[(1, 2, 3), (4, 5, 6)]);
-        assert!(lineage.same_life(&path(&[(1, 9, 9), (4, 5, 9)])));
-        assert!(!lineage.same_life(&path(&[(1, 2, 3), (4, 9, 6)])));
-        assert!(!lineage.same_life(&path(&[(9, 2, 3), (4, 5, 6)])));
-        assert!(!lineage.same_life(&path(&[(1, 2, 3)])));
+    fn validity_depends_on_the_trees() {
+        let lineage = path(&[(1, 3), (4, 6)]);
+        assert!(lineage.same_life(&path(&[(1, 9), (4, 9)])));
+        assert!(!lineage.same_life(&path(&[(1, 3), (9, 6)])));
+        assert!(!lineage.same_life(&path(&[(9, 3), (4, 6)])));
+        assert!(!lineage.same_life(&path(&[(1, 3)])));
         assert_eq!(Lineage::new([]), None);
     }
 
     #[test]
-    fn freshness_hangs_on_every_soft_and_its_place() {
-        let mark = |regions: &[(u64, u64, u64)]| path(regions).soft_mark();
-        let whole = mark(&[(1, 2, 3), (4, 5, 6)]);
-        assert_eq!(whole, mark(&[(7, 7, 3), (7, 7, 6)]));
-        assert_ne!(whole, mark(&[(1, 2, 6), (4, 5, 3)]));
-        assert_ne!(whole, mark(&[(1, 2, 3), (4, 5, 7)]));
-        assert_ne!(whole, mark(&[(1, 2, 7), (4, 5, 6)]));
+    fn freshness_depends_on_every_soft_and_its_place() {
+        let mark = |regions: &[(u64, u64)]| path(regions).soft_mark();
+        let whole = mark(&[(1, 3), (4, 6)]);
+        assert_eq!(whole, mark(&[(7, 3), (7, 6)]));
+        assert_ne!(whole, mark(&[(1, 6), (4, 3)]));
+        assert_ne!(whole, mark(&[(1, 3), (4, 7)]));
+        assert_ne!(whole, mark(&[(1, 7), (4, 6)]));
     }
 
     #[test]
     fn bytes_are_stable() {
-        let bytes = path(&[(1, 2, 3), (0x0405, 6, 7)]).life_bytes();
-        assert_eq!(bytes, [1, 0, 0, 0, 0, 0, 0, 0, 5, 4, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0]);
+        let bytes = path(&[(1, 3), (0x0405, 7)]).life_bytes();
+        assert_eq!(bytes, [1, 0, 0, 0, 0, 0, 0, 0, 5, 4, 0, 0, 0, 0, 0, 0]);
     }
 }

@@ -215,7 +215,8 @@ pub trait Region: Clone + Send + Sync + 'static {
         async move { Ok(self.keys().next().await.transpose()?.is_none()) }
     }
 
-    /// The keys of the region's fresh entries, in no order, page by page. What comes or goes while
+    /// The keys of the region's fresh entries, in no order, page by page, whatever type or version
+    /// their values have: no value is read for it. What comes or goes while
     /// the stream is read may be listed or not; what stays is listed, perhaps more than once.
     fn keys(&self) -> Listing<String>;
 
@@ -330,8 +331,15 @@ pub trait Region: Clone + Send + Sync + 'static {
     /// As [`invalidate`](Self::invalidate).
     fn expire(&self) -> impl Future<Output = Result<()>> + Send;
 
-    /// Starts the region's timeout ([`Policy::region_ttl`]) again; whether the policy has one.
-    fn reset_timeout(&self) -> impl Future<Output = Result<bool>> + Send;
+    /// [`invalidate`](Self::invalidate) of this region and [`touch`](Self::touch) of every region
+    /// around it, in one step: for when a part is deleted and the pages that embed it change.
+    ///
+    /// # Errors
+    /// As [`invalidate`](Self::invalidate).
+    fn invalidate_and_touch(&self) -> impl Future<Output = Result<()>> + Send;
+
+    /// Starts the region's TTL ([`Policy::region_ttl`]) again; whether the policy has one.
+    fn restart_region_ttl(&self) -> impl Future<Output = Result<bool>> + Send;
 
     /// Invalidates the region whenever `events` yields anything, until the [`Subscription`] is
     /// dropped or the stream ends. An invalidation that fails is tried again until it succeeds.

@@ -13,7 +13,7 @@
 //!
 //! ```
 //! use region_core::testing::{Faulty, Method, Recorder};
-//! use region_core::{ErrorKind, ReadFrom, RegionPath, Store};
+//! use region_core::{ErrorKind, ReadTerms, RegionPath, Store};
 //!
 //! # async fn example(store: impl Store) -> region_core::Result<()> {
 //! let recorder = Recorder::new(store);
@@ -21,8 +21,8 @@
 //! let shop = RegionPath::root("shop")?;
 //!
 //! faulty.on(Method::Read).nth(2).fail(ErrorKind::Unavailable);
-//! assert!(faulty.read(&shop, &["a"], ReadFrom::Primary).await.is_ok());
-//! assert!(faulty.read(&shop, &["a"], ReadFrom::Primary).await.is_err());
+//! assert!(faulty.read(&shop, &["a"], ReadTerms::default()).await.is_ok());
+//! assert!(faulty.read(&shop, &["a"], ReadTerms::default()).await.is_err());
 //! assert_eq!(recorder.count(Method::Read), 1, "the second read never reached the store");
 //! # Ok(())
 //! # }

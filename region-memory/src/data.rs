@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry as MapEntry;
 use parking_lot::{RwLock, RwLockWriteGuard};
-use region_core::{Begun, BegunKey, Clock, Entry, Event, LeaseTerms, Read, RegionPath, Timestamp};
+use region_core::{
+    Begun, BegunKey, Clock, Entry, Event, LeaseTerms, LeaseToken, Read, RegionPath, Timestamp,
+};
 
 use crate::events::Events;
 use crate::ids::Ids;
@@ -67,7 +69,7 @@ impl Data {
         Self {
             shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
             clock,
-            events: Events::new(),
+            events: Events::default(),
             sweep: Sweep::new(SHARDS, max_bytes),
             ids,
             changes: AtomicU64::new(0),
@@ -151,12 +153,12 @@ impl Data {
 
     pub(crate) fn read(&self, path: &RegionPath, keys: &[&str]) -> Read {
         let Some(node) = self.node(path) else {
-            return Read { lineage: None, entries: vec![None; keys.len()] };
+            return Read::nothing(keys.len());
         };
         let state = node.state.read();
         let moment = self.moment(&node, &state);
         let entries = keys.iter().map(|key| self.entry(&state, key, &moment)).collect();
-        Read { lineage: Some(moment.lineage), entries }
+        Read::new(entries).lineage(Some(moment.lineage))
     }
 
     fn entry(&self, state: &State, key: &str, moment: &Moment<'_>) -> Option<Entry> {
@@ -175,10 +177,17 @@ impl Data {
             let entry = self.entry(&state, key, &moment);
             let is_fresh = entry.as_ref().is_some_and(Entry::is_fresh);
             let lease = state.leases.take(key, terms, &moment.lineage, moment.at.now, is_fresh);
-            BegunKey { entry, lease }
+            BegunKey::new(entry, lease)
         };
         let keys = keys.iter().map(begun).collect();
-        Begun { lineage: moment.lineage, keys }
+        Begun::new(moment.lineage, keys)
+    }
+
+    pub(crate) fn release(&self, path: &RegionPath, keys: &[&str], token: LeaseToken) {
+        if let Some(node) = self.node(path) {
+            let mut state = node.state.write();
+            keys.iter().for_each(|key| state.leases.release(key, token));
+        }
     }
 
     /// Empties a region whose node is locked; the memory is freed later.

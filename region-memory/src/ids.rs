@@ -22,6 +22,6 @@ impl Ids {
     }
 
     pub(crate) fn draw_all(&self) -> Incarnations {
-        Incarnations { tree: self.draw(), own: self.draw(), soft: self.draw() }
+        Incarnations { tree: self.draw(), soft: self.draw() }
     }
 }

@@ -76,6 +76,13 @@ impl Leases {
         }
     }
 
+    /// Drops the lease of `key` if `token` holds it.
+    pub(crate) fn release(&mut self, key: &str, token: LeaseToken) {
+        if self.held.get(key).is_some_and(|held| held.token == token) {
+            self.held.remove(key);
+        }
+    }
+
     pub(crate) fn clear(&mut self) {
         *self = Self::new();
     }

@@ -34,7 +34,6 @@ pub(crate) struct Node {
 
 /// What belongs to the region alone.
 pub(crate) struct State {
-    pub(crate) own: Incarnation,
     /// The lineage that the entries were stored under.
     pub(crate) stamp: Option<Lineage>,
     pub(crate) entries: Entries,
@@ -67,7 +66,7 @@ impl Node {
             tree: AtomicU64::new(ids.tree.to_bits()),
             soft: AtomicU64::new(ids.soft.to_bits()),
             expirations: Expirations::default(),
-            state: RwLock::new(State::new(ids.own)),
+            state: RwLock::new(State::new()),
         }
     }
 
@@ -81,18 +80,18 @@ impl Node {
     ) -> Moment<'_> {
         // The count first: an expiration that the marks do not show then has a higher number.
         let expirations = expirations.load(Ordering::SeqCst);
-        let lineage = self.lineage(state.own);
+        let lineage = self.lineage();
         let soft_mark = lineage.soft_mark();
         let at = Freshly { now, soft_mark, expirations, deadline: state.deadline, node: self };
         Moment { lineage, at }
     }
 
-    fn lineage(&self, own: Incarnation) -> Lineage {
+    pub(crate) fn lineage(&self) -> Lineage {
         let mut path: SmallVec<[Incarnations; INLINE_DEPTH]> = SmallVec::new();
         let mut next = Some(self);
         while let Some(node) = next {
             let load = |id: &AtomicU64| Incarnation::from_bits(id.load(Ordering::SeqCst));
-            path.push(Incarnations { tree: load(&node.tree), own, soft: load(&node.soft) });
+            path.push(Incarnations { tree: load(&node.tree), soft: load(&node.soft) });
             next = node.parent.as_deref();
         }
         let Some(lineage) = Lineage::new(path.into_iter().rev()) else {
@@ -105,11 +104,6 @@ impl Node {
     pub(crate) fn expired_after(&self, seen: u64) -> Option<Timestamp> {
         let path = std::iter::successors(Some(self), |node| node.parent.as_deref());
         path.filter_map(|node| node.expirations.first_after(seen)).min()
-    }
-
-    /// A lineage that is good for [`Lineage::same_trees`] alone.
-    pub(crate) fn lineage_of_trees(&self) -> Lineage {
-        self.lineage(Incarnation::from_bits(0))
     }
 
     /// This node and its ancestors, from the leaf to the root.
@@ -143,16 +137,15 @@ impl Node {
                 stamp: state.stamp.clone(),
                 entries: entries.map(|(key, slot)| (Arc::clone(key), slot.copy())).collect(),
                 deadline: state.deadline,
-                ..State::new(state.own)
+                ..State::new()
             }),
         }
     }
 }
 
 impl State {
-    fn new(own: Incarnation) -> Self {
+    fn new() -> Self {
         Self {
-            own,
             stamp: None,
             entries: Entries::default(),
             deadline: None,
@@ -186,6 +179,6 @@ impl State {
 impl Children {
     /// The children under the lineage `now`.
     pub(crate) fn alive(&self, now: &Lineage) -> Option<&IndexSet<Segment, DefaultHashBuilder>> {
-        self.under.as_ref().filter(|under| under.same_trees(now)).map(|_| &self.segments)
+        self.under.as_ref().filter(|under| under.same_life(now)).map(|_| &self.segments)
     }
 }

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use region_core::{
-    Begun, Cursor, EventStream, LeaseTerms, Page, Read, ReadFrom, RegionPath, Result, ScanItem,
-    Segment, Store, Timestamp, Verb, Write, Written,
+    Begun, EndTerms, Ended, LeaseTerms, LeaseToken, Listener, Listening, Page, PageTerms, Read,
+    ReadFrom, ReadTerms, RegionPath, Result, ScanItem, Segment, Store, Timestamp, Write, Written,
 };
 
 use crate::builder::MemoryStoreBuilder;
@@ -123,8 +123,8 @@ impl fmt::Debug for MemoryStore {
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn read(&self, region: &RegionPath, keys: &[&str], from: ReadFrom) -> Result<Read> {
-        if let (ReadFrom::Replica, Some(replica)) = (from, &self.replica) {
+    async fn read(&self, region: &RegionPath, keys: &[&str], terms: ReadTerms) -> Result<Read> {
+        if let (ReadFrom::Replica, Some(replica)) = (terms.from, &self.replica) {
             let needed = self.own_changes.load(Ordering::SeqCst);
             if let Some(read) = replica.read(needed, |data| data.read(region, keys)) {
                 return Ok(read);
@@ -145,36 +145,30 @@ impl Store for MemoryStore {
         Ok(written)
     }
 
-    async fn end(&self, region: &RegionPath, verb: Verb) -> Result<()> {
-        self.data.end(region, verb);
+    async fn end(&self, region: &RegionPath, terms: EndTerms) -> Result<Ended> {
+        self.data.end(region, terms.verb);
         self.note_change();
-        Ok(())
+        Ok(Ended::new())
     }
 
-    async fn scan(
-        &self,
-        region: &RegionPath,
-        cursor: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Page<ScanItem>> {
-        self.data.scan(region, cursor, limit)
+    fn release(&self, region: &RegionPath, keys: &[&str], token: LeaseToken) {
+        self.data.release(region, keys, token);
     }
 
-    async fn children(
-        &self,
-        region: &RegionPath,
-        cursor: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Page<Segment>> {
-        self.data.children(region, cursor, limit)
+    async fn scan(&self, region: &RegionPath, terms: PageTerms) -> Result<Page<ScanItem>> {
+        self.data.scan(region, &terms)
+    }
+
+    async fn children(&self, region: &RegionPath, terms: PageTerms) -> Result<Page<Segment>> {
+        self.data.children(region, &terms)
     }
 
     async fn len(&self, region: &RegionPath) -> Result<u64> {
         Ok(self.data.len(region))
     }
 
-    fn events(&self) -> Option<EventStream> {
-        Some(self.data.events.subscribe())
+    fn listen(&self, listener: Arc<dyn Listener>) -> Option<Listening> {
+        Some(self.data.events.listen(listener))
     }
 
     async fn now(&self) -> Result<Timestamp> {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use region_core::{
-    ErrorKind, LeaseTerms, LeaseToken, Lifetime, ManualClock, Op, Put, ReadFrom, RegionPath,
-    RegionTimeout, Store, TakeLease, Verb, When, Write,
+    ErrorKind, LeaseTerms, LeaseToken, Lifetime, ManualClock, Op, Put, ReadTerms, RegionPath,
+    Store, Verb, Write,
 };
 use region_memory::{MemoryStore, MemoryUse};
 
@@ -16,14 +16,8 @@ fn path(text: &str) -> RegionPath {
 }
 
 async fn put(store: &MemoryStore, region: &RegionPath, key: &str, size: usize, ttl: Lifetime) {
-    let ops = [Op::Put(Put {
-        key,
-        bytes: Bytes::from(vec![0; size]),
-        when: When::Always,
-        fresh_for: ttl,
-        stale_for: Duration::ZERO,
-    })];
-    let write = Write { ops: &ops, guard: None, timeout: RegionTimeout::Leave };
+    let ops = [Op::Put(Put::new(key, Bytes::from(vec![0; size])).fresh_for(ttl))];
+    let write = Write::new(&ops);
     store.write(region, write).await.unwrap();
 }
 
@@ -32,7 +26,7 @@ async fn set(store: &MemoryStore, region: &str, key: &str, size: usize) {
 }
 
 async fn holds(store: &MemoryStore, region: &str, key: &str) -> bool {
-    let read = store.read(&path(region), &[key], ReadFrom::Primary).await.unwrap();
+    let read = store.read(&path(region), &[key], ReadTerms::default()).await.unwrap();
     read.entries[0].is_some()
 }
 
@@ -44,7 +38,7 @@ async fn everything_is_given_back() {
         set(&store, &format!("r.org:{}.project:{region}", region % 100), "k", 10).await;
     }
     assert!(store.memory_use().entries == 100_000 && store.memory_use().regions > 100_000);
-    store.end(&path("r"), Verb::Invalidate).await.unwrap();
+    store.end(&path("r"), Verb::Invalidate.into()).await.unwrap();
     store.reclaim();
     assert_eq!(store.memory_use(), before);
 }
@@ -58,7 +52,7 @@ async fn writing_alone_keeps_memory_bounded() {
         for region in 0..REGIONS {
             set(&store, &format!("r.round:{round}.region:{region}"), "k", 10).await;
         }
-        store.end(&path("r"), Verb::Invalidate).await.unwrap();
+        store.end(&path("r"), Verb::Invalidate.into()).await.unwrap();
         most = most.max(store.memory_use().entries);
     }
     // Each round leaves a hundred entries behind, in regions that are never written again.
@@ -72,8 +66,7 @@ async fn what_is_over_is_given_back() {
     for key in 0..1000 {
         put(&store, &path("r.a"), &key.to_string(), 10, Lifetime::of(TTL).unwrap()).await;
     }
-    let terms =
-        LeaseTerms { token: LeaseToken::random(), duration: TTL, take: TakeLease::UnlessFresh };
+    let terms = LeaseTerms::new(LeaseToken::random(), TTL);
     store.begin(&path("r.leased"), &["k"], terms).await.unwrap();
     clock.advance(TTL);
     store.reclaim();
@@ -88,12 +81,12 @@ async fn a_parent_outlives_its_children() {
     let store = MemoryStore::new();
     set(&store, "r.parent.child", "k", 10).await;
     set(&store, "r.parent", "k", 10).await;
-    store.end(&path("r.parent.elsewhere"), Verb::Touch).await.unwrap();
+    store.end(&path("r.parent.elsewhere"), Verb::Touch.into()).await.unwrap();
     for _ in 0..10 {
         store.reclaim();
     }
     assert!(holds(&store, "r.parent.child", "k").await);
-    store.end(&path("r.parent"), Verb::Invalidate).await.unwrap();
+    store.end(&path("r.parent"), Verb::Invalidate.into()).await.unwrap();
     assert!(!holds(&store, "r.parent.child", "k").await);
 }
 
@@ -115,17 +108,9 @@ async fn a_bound_on_bytes_is_kept_and_the_used_stay() {
 async fn what_can_never_fit_is_refused_whole() {
     let store = MemoryStore::builder().max_bytes(10_000).build();
     set(&store, "r", "there", 100).await;
-    let large = |key| {
-        Op::Put(Put {
-            key,
-            bytes: Bytes::from(vec![0; 20_000]),
-            when: When::Always,
-            fresh_for: Lifetime::Unlimited,
-            stale_for: Duration::ZERO,
-        })
-    };
+    let large = |key| Op::Put(Put::new(key, Bytes::from(vec![0; 20_000])));
     let ops = [Op::Remove { key: "there" }, large("large")];
-    let write = Write { ops: &ops, guard: None, timeout: RegionTimeout::Leave };
+    let write = Write::new(&ops);
     let error = store.write(&path("r"), write).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
     assert!(error.to_string().contains("10000"), "{error}");
@@ -137,7 +122,7 @@ async fn seeds_make_runs_repeat() {
     let lineage = || async {
         let store = MemoryStore::builder().seed(7).build();
         set(&store, "r.a", "k", 1).await;
-        store.read(&path("r.a"), &[], ReadFrom::Primary).await.unwrap().lineage
+        store.read(&path("r.a"), &[], ReadTerms::default()).await.unwrap().lineage
     };
     assert_eq!(lineage().await, lineage().await);
 }

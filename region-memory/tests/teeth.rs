@@ -2,14 +2,16 @@
 //! there for it.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use region_core::conformance::{Able, Harness, cases, run};
 use region_core::{
-    Begun, Cursor, Entry, EventStream, Freshness, Guard, Lease, LeaseTerms, Lifetime, ManualClock,
-    Op, Page, Put, Read, ReadFrom, RegionPath, RegionTimeout, Result, ScanItem, Segment, Store,
-    TakeLease, Timestamp, Verb, When, Write, Written,
+    Applied, Begun, EndTerms, Ended, Entry, Event, Freshness, Guard, Lease, LeaseTerms, LeaseToken,
+    Lifetime, Listener, Listening, ManualClock, Op, Page, PageTerms, Put, Read, ReadFrom,
+    ReadTerms, RegionPath, RegionTtl, Result, ScanItem, Segment, Store, TakeLease, Timestamp, Verb,
+    When, Write, Written,
 };
 use region_memory::MemoryStore;
 
@@ -68,23 +70,41 @@ impl Broken {
                 }
             }
         }
-        let timeout = if self.is(Flaw::NoTimeouts) { RegionTimeout::Leave } else { write.timeout };
-        self.store.write(region, Write { ops: &ops, timeout, ..write }).await
+        let mut distorted = Write::new(&ops).region_ttl(write.region_ttl).trust(write.trust);
+        distorted.guard = write.guard;
+        if self.is(Flaw::NoTimeouts) {
+            distorted.region_ttl = RegionTtl::Leave;
+        }
+        self.store.write(region, distorted).await
+    }
+}
+
+/// A listener that hears what the flaw lets through.
+struct Muffled {
+    listener: Arc<dyn Listener>,
+    flaw: Flaw,
+}
+
+impl Listener for Muffled {
+    fn heard(&self, event: Event) {
+        let is_silent = self.flaw == Flaw::SilentVerbs && matches!(event, Event::Lineage(_));
+        if !is_silent {
+            self.listener.heard(event);
+        }
     }
 }
 
 #[async_trait]
 impl Store for Broken {
-    async fn read(&self, region: &RegionPath, keys: &[&str], from: ReadFrom) -> Result<Read> {
+    async fn read(&self, region: &RegionPath, keys: &[&str], terms: ReadTerms) -> Result<Read> {
         if self.is(Flaw::BirthOnRead) {
-            let token = region_core::LeaseToken::random();
-            let terms =
-                LeaseTerms { token, duration: Duration::from_millis(1), take: TakeLease::Extend };
+            let terms = LeaseTerms::new(LeaseToken::random(), Duration::from_millis(1))
+                .take(TakeLease::Extend);
             self.store.begin(region, &[], terms).await?;
         }
-        let lagging = self.is(Flaw::ReplicaLags) && from == ReadFrom::Replica;
+        let lagging = self.is(Flaw::ReplicaLags) && terms.from == ReadFrom::Replica;
         let store = if lagging { self.store.client() } else { self.store.clone() };
-        let mut read = store.read(region, keys, from).await?;
+        let mut read = store.read(region, keys, terms).await?;
         read.entries.iter_mut().flatten().for_each(|entry| self.distort(entry));
         Ok(read)
     }
@@ -109,7 +129,7 @@ impl Store for Broken {
     }
 
     async fn write(&self, region: &RegionPath, mut write: Write<'_>) -> Result<Written> {
-        let read = self.store.read(region, &[], ReadFrom::Primary).await?;
+        let read = self.store.read(region, &[], ReadTerms::default()).await?;
         if self.is(Flaw::NoGuard) {
             write.guard = None;
         }
@@ -117,84 +137,67 @@ impl Store for Broken {
             (self.is(Flaw::NoLineageGuard), &read.lineage, write.guard)
         {
             // As if the lease alone were looked at, by its token.
-            let guard = Guard { lineage: now, keys: &[], ..guard };
-            return self.write_distorted(region, Write { guard: Some(guard), ..write }).await;
+            let guard = Guard::new(now, &[], guard.token);
+            return self.write_distorted(region, write.guard(guard)).await;
         }
         if let (true, Some(guard)) = (self.is(Flaw::NoLeaseGuard), write.guard) {
-            write.guard = Some(Guard { keys: &[], ..guard });
+            write.guard = Some(Guard::new(guard.lineage, &[], guard.token));
         }
         if self.is(Flaw::OperationsOneByOne) && write.guard.is_none() {
             let mut outcomes = Vec::new();
             for op in write.ops {
-                let write = Write { ops: std::slice::from_ref(op), ..write };
-                if let Written::Applied(outcome) = self.store.write(region, write).await? {
-                    outcomes.extend(outcome);
-                }
+                let write = Write::new(std::slice::from_ref(op)).region_ttl(write.region_ttl);
+                let written = self.store.write(region, write).await?;
+                outcomes.extend(written.outcomes().into_iter().flatten());
                 tokio::task::yield_now().await;
             }
-            return Ok(Written::Applied(outcomes));
+            return Ok(Written::Applied(Applied::new(outcomes)));
         }
         self.write_distorted(region, write).await
     }
 
-    async fn end(&self, region: &RegionPath, verb: Verb) -> Result<()> {
-        match verb {
+    async fn end(&self, region: &RegionPath, terms: EndTerms) -> Result<Ended> {
+        match terms.verb {
             Verb::Invalidate if self.is(Flaw::InvalidateOwnOnly) => {
                 self.store.lose(region, region_memory::Loss::Entries);
-                Ok(())
+                Ok(Ended::new())
             }
             Verb::Touch if self.is(Flaw::TouchOwnOnly) => {
                 self.store.lose(region, region_memory::Loss::Entries);
                 self.store.lose(region, region_memory::Loss::Leases);
-                Ok(())
+                Ok(Ended::new())
             }
-            Verb::Expire if self.is(Flaw::ExpireNothing) => Ok(()),
-            verb => self.store.end(region, verb).await,
+            Verb::Expire if self.is(Flaw::ExpireNothing) => Ok(Ended::new()),
+            _ => self.store.end(region, terms).await,
         }
     }
 
-    async fn scan(
-        &self,
-        region: &RegionPath,
-        cursor: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Page<ScanItem>> {
-        let mut page = self.store.scan(region, cursor, limit).await?;
+    fn release(&self, region: &RegionPath, keys: &[&str], token: LeaseToken) {
+        self.store.release(region, keys, token);
+    }
+
+    async fn scan(&self, region: &RegionPath, terms: PageTerms) -> Result<Page<ScanItem>> {
+        let mut page = self.store.scan(region, terms).await?;
         if self.is(Flaw::FirstPageOnly) {
             page.next = None;
         }
         Ok(page)
     }
 
-    async fn children(
-        &self,
-        region: &RegionPath,
-        cursor: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Page<Segment>> {
-        self.store.children(region, cursor, limit).await
+    async fn children(&self, region: &RegionPath, terms: PageTerms) -> Result<Page<Segment>> {
+        self.store.children(region, terms).await
     }
 
     async fn len(&self, region: &RegionPath) -> Result<u64> {
         if self.is(Flaw::CountsStale) {
-            let page = self.store.scan(region, None, usize::MAX).await?;
+            let page = self.store.scan(region, PageTerms::new(usize::MAX)).await?;
             return Ok(page.items.len() as u64);
         }
         self.store.len(region).await
     }
 
-    fn events(&self) -> Option<EventStream> {
-        let events = self.store.events();
-        if self.is(Flaw::SilentVerbs) {
-            use futures_util::StreamExt;
-            return events.map(|events| {
-                let is_heard = |event: &region_core::Event| {
-                    std::future::ready(!matches!(event, region_core::Event::Lineage(_)))
-                };
-                events.filter(is_heard).boxed()
-            });
-        }
-        events
+    fn listen(&self, listener: Arc<dyn Listener>) -> Option<Listening> {
+        self.store.listen(Arc::new(Muffled { listener, flaw: self.flaw }))
     }
 
     async fn now(&self) -> Result<Timestamp> {

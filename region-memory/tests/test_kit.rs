@@ -3,9 +3,8 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use region_core::testing::{Faulty, Method, Recorder};
-use region_core::{ErrorKind, Event, OnOutage, Policy, Region, RegionCache, Store};
+use region_core::{ErrorKind, OnOutage, Policy, Region, RegionCache};
 use region_memory::MemoryStore;
 
 type Kit = (Faulty<Recorder<MemoryStore>>, Recorder<MemoryStore>, RegionCache);
@@ -176,24 +175,6 @@ async fn events_invalidate_until_unbound() {
     tokio::time::timeout(Duration::from_secs(5), gone()).await.expect("tried again");
     drop(subscription);
     tokio::time::timeout(Duration::from_secs(5), send.closed()).await.expect("unbound");
-}
-
-#[tokio::test]
-async fn pushes_can_be_lost_repeated_and_cut() {
-    let (faulty, _, cache) = kit(Policy::new());
-    let region = cache.region("a").unwrap();
-    let mut events = faulty.events().unwrap();
-    faulty.push(Event::All);
-    assert_eq!(events.next().await, Some(Event::All));
-    faulty.on_push().nth(1).lose();
-    region.set("k", &1u32).await.unwrap();
-    region.invalidate().await.unwrap();
-    let mut heard = Vec::new();
-    while heard.last() != Some(&Event::Lineage(region.path().clone())) {
-        heard.push(events.next().await.unwrap());
-    }
-    faulty.cut_pushes();
-    assert_eq!(events.next().await, None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,3 +4,4 @@ pub(crate) mod change;
 pub(crate) mod hints;
 pub(crate) mod read;
 pub(crate) mod reclaim;
+pub(crate) mod release;

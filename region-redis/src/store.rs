@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use region_core::{
-    Begun, Cursor, EventStream, LeaseTerms, Page, Read, ReadFrom, RegionPath, Result, ScanItem,
-    Segment, Store, Timestamp, Verb, Write, Written,
+    Begun, EndTerms, Ended, LeaseTerms, LeaseToken, Listener, Listening, Page, PageTerms, Read,
+    ReadTerms, RegionPath, Result, ScanItem, Segment, Store, Timestamp, Verb, Write, Written,
 };
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
@@ -18,6 +18,7 @@ use crate::net::outage::LogLimit;
 use crate::net::pushes::Pushes;
 use crate::ops::hints::{LargeEntries, LivingRegions};
 use crate::ops::reclaim::Reclaimer;
+use crate::ops::release::Releases;
 use crate::server::Server;
 use crate::session::recovery::Recovery;
 use crate::session::role::{Duty, Sightings};
@@ -68,6 +69,7 @@ pub(crate) struct Inner {
     pub(crate) living: LivingRegions,
     pub(crate) reclaimer: Reclaimer,
     pub(crate) logs: Logs,
+    pub(crate) releases: Releases,
     pushes: Arc<Pushes>,
     next_replica: AtomicUsize,
     reclaiming: parking_lot::Mutex<Option<AbortHandle>>,
@@ -100,7 +102,7 @@ impl RedisStore {
 
     pub(crate) fn over(settings: Settings, runtime: Handle) -> Self {
         let settings = Arc::new(settings);
-        let pushes = Arc::new(Pushes::new());
+        let pushes = Arc::new(Pushes::default());
         let recovery = Arc::new(Recovery::new(settings.queue, settings.max_lag));
         let primary_seen = Arc::new(Sightings::default());
         let link = |server: &Server, duty| {
@@ -121,6 +123,7 @@ impl RedisStore {
             link(server, Duty::Replica { primary, up_to: parking_lot::Mutex::default() })
         };
         let replicas = settings.replicas.iter().map(replica).collect();
+        let (releases, release_task) = Releases::new();
         let inner = Arc::new(Inner {
             primary,
             replicas,
@@ -130,11 +133,13 @@ impl RedisStore {
             living: LivingRegions::new(),
             reclaimer: Reclaimer::default(),
             logs: Logs::default(),
+            releases,
             pushes,
             next_replica: AtomicUsize::new(rand::random::<u16>().into()),
             reclaiming: parking_lot::Mutex::default(),
             settings,
         });
+        release_task.start(Arc::downgrade(&inner), &runtime);
         if inner.settings.reclaim {
             *inner.reclaiming.lock() = Some(inner.reclaimer.start(Arc::downgrade(&inner)));
         }
@@ -217,8 +222,8 @@ impl fmt::Debug for RedisStore {
 
 #[async_trait]
 impl Store for RedisStore {
-    async fn read(&self, region: &RegionPath, keys: &[&str], from: ReadFrom) -> Result<Read> {
-        self.0.read(region, keys, from).await.map_err(|error| error.on("read", region))
+    async fn read(&self, region: &RegionPath, keys: &[&str], terms: ReadTerms) -> Result<Read> {
+        self.0.read(region, keys, terms).await.map_err(|error| error.on("read", region))
     }
 
     async fn begin(&self, region: &RegionPath, keys: &[&str], terms: LeaseTerms) -> Result<Begun> {
@@ -229,34 +234,29 @@ impl Store for RedisStore {
         self.0.write(region, write).await.map_err(|error| error.on("write", region))
     }
 
-    async fn end(&self, region: &RegionPath, verb: Verb) -> Result<()> {
-        self.0.end(region, verb).await.map_err(|error| error.on("end", region))
+    async fn end(&self, region: &RegionPath, terms: EndTerms) -> Result<Ended> {
+        let ended = self.0.end(region, terms.verb).await;
+        ended.map(|()| Ended::new()).map_err(|error| error.on("end", region))
     }
 
-    async fn scan(
-        &self,
-        region: &RegionPath,
-        cursor: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Page<ScanItem>> {
-        self.0.scan(region, cursor, limit).await.map_err(|error| error.on("scan", region))
+    fn release(&self, region: &RegionPath, keys: &[&str], token: LeaseToken) {
+        self.0.releases.release(region, keys, token);
     }
 
-    async fn children(
-        &self,
-        region: &RegionPath,
-        cursor: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Page<Segment>> {
-        self.0.children(region, cursor, limit).await.map_err(|error| error.on("children", region))
+    async fn scan(&self, region: &RegionPath, terms: PageTerms) -> Result<Page<ScanItem>> {
+        self.0.scan(region, terms).await.map_err(|error| error.on("scan", region))
+    }
+
+    async fn children(&self, region: &RegionPath, terms: PageTerms) -> Result<Page<Segment>> {
+        self.0.children(region, terms).await.map_err(|error| error.on("children", region))
     }
 
     async fn len(&self, region: &RegionPath) -> Result<u64> {
         self.0.len(region).await.map_err(|error| error.on("len", region))
     }
 
-    fn events(&self) -> Option<EventStream> {
-        Some(self.0.pushes.subscribe())
+    fn listen(&self, listener: Arc<dyn Listener>) -> Option<Listening> {
+        Some(self.0.pushes.listen(listener))
     }
 
     async fn now(&self) -> Result<Timestamp> {

@@ -9,8 +9,8 @@ use crate::lifetime::Lifetime;
 use crate::lineage::Lineage;
 use crate::path::RegionPath;
 use crate::store::{
-    BegunKey, Entry, Guard, Lease, LeaseTerms, LeaseToken, Op, OpOutcome, Put, Read, ReadFrom,
-    RegionTimeout, Store, TakeLease, Verb, When, Write, Written,
+    BegunKey, Entry, Guard, Lease, LeaseTerms, LeaseToken, Op, OpOutcome, Put, Read, ReadTerms,
+    RegionTtl, Store, TakeLease, Verb, Write, Written,
 };
 
 /// A duration that is over soon, even if it has to be slept through.
@@ -18,6 +18,10 @@ pub(super) const SHORT: Duration = Duration::from_millis(120);
 
 /// A duration that is not over before the case is.
 pub(super) const LONG: Duration = Duration::from_secs(600);
+
+/// How long it may take until a released lease is free, and how often that is asked.
+const RELEASE_LIMIT: Duration = Duration::from_secs(5);
+const RELEASE_POLL: Duration = Duration::from_millis(1);
 
 /// A store, and shorthands for what cases do to it.
 pub(super) struct Fixture<'h, H: Harness> {
@@ -32,13 +36,7 @@ pub(super) fn path(text: &str) -> RegionPath {
 
 /// A put that lasts.
 pub(super) fn put<'a>(key: &'a str, value: &'a str) -> Put<'a> {
-    Put {
-        key,
-        bytes: Bytes::copy_from_slice(value.as_bytes()),
-        when: When::Always,
-        fresh_for: Lifetime::Unlimited,
-        stale_for: Duration::ZERO,
-    }
+    Put::new(key, Bytes::copy_from_slice(value.as_bytes()))
 }
 
 pub(super) fn lifetime(duration: Duration) -> Lifetime {
@@ -64,7 +62,7 @@ impl<'h, H: Harness> Fixture<'h, H> {
     }
 
     pub(super) async fn read(&self, region: &str, keys: &[&str]) -> Read {
-        let read = self.store.read(&path(region), keys, ReadFrom::Primary).await;
+        let read = self.store.read(&path(region), keys, ReadTerms::default()).await;
         let read = read.unwrap_or_else(|error| panic!("read: {error}"));
         assert_eq!(read.entries.len(), keys.len(), "one place for each key");
         read
@@ -90,17 +88,19 @@ impl<'h, H: Harness> Fixture<'h, H> {
         region: &str,
         ops: &[Op<'_>],
         guard: Option<Guard<'_>>,
-        timeout: RegionTimeout,
+        region_ttl: RegionTtl,
     ) -> Written {
-        let written = self.store.write(&path(region), Write { ops, guard, timeout }).await;
+        let mut write = Write::new(ops).region_ttl(region_ttl);
+        write.guard = guard;
+        let written = self.store.write(&path(region), write).await;
         written.unwrap_or_else(|error| panic!("write: {error}"))
     }
 
     pub(super) async fn apply(&self, region: &str, ops: &[Op<'_>]) -> Vec<OpOutcome> {
-        match self.write(region, ops, None, RegionTimeout::Leave).await {
-            Written::Applied(outcomes) if outcomes.len() == ops.len() => outcomes,
-            other => panic!("an unguarded write of {} operations: {other:?}", ops.len()),
-        }
+        let written = self.write(region, ops, None, RegionTtl::Leave).await;
+        let outcomes = written.outcomes().unwrap_or_else(|| panic!("fenced without a guard"));
+        assert_eq!(outcomes.len(), ops.len(), "an outcome for each operation");
+        outcomes
     }
 
     pub(super) async fn set(&self, region: &str, key: &str, value: &str) {
@@ -108,7 +108,7 @@ impl<'h, H: Harness> Fixture<'h, H> {
     }
 
     pub(super) async fn end(&self, region: &str, verb: Verb) {
-        let ended = self.store.end(&path(region), verb).await;
+        let ended = self.store.end(&path(region), verb.into()).await;
         ended.unwrap_or_else(|error| panic!("end: {error}"));
     }
 
@@ -119,7 +119,7 @@ impl<'h, H: Harness> Fixture<'h, H> {
         token: LeaseToken,
         take: TakeLease,
     ) -> (Lineage, BegunKey) {
-        let terms = LeaseTerms { token, duration: LONG, take };
+        let terms = LeaseTerms::new(token, LONG).take(take);
         self.begin_with(region, key, terms).await
     }
 
@@ -143,16 +143,37 @@ impl<'h, H: Harness> Fixture<'h, H> {
         Fence { lineage, token }
     }
 
+    /// Gives leases back, and waits until they are.
+    pub(super) async fn released(&self, region: &str, keys: &[&str], token: LeaseToken) {
+        self.store.release(&path(region), keys, token);
+        for key in keys {
+            self.is_free(region, key, token).await;
+        }
+    }
+
+    /// Waits until `token` does not hold the lease of `key`: a store may take its time to say so.
+    pub(super) async fn is_free(&self, region: &str, key: &str, token: LeaseToken) {
+        let freed = async {
+            while self.begin(region, key, token, TakeLease::Extend).await.1.lease == Lease::Granted
+            {
+                tokio::time::sleep(RELEASE_POLL).await;
+            }
+        };
+        let freed = tokio::time::timeout(RELEASE_LIMIT, freed).await;
+        assert!(freed.is_ok(), "the lease of {region}/{key} is not given back");
+    }
+
     /// Whether a fill of `key` was stored.
     pub(super) async fn fill(&self, region: &str, key: &str, value: &str, fence: &Fence) -> bool {
         let ops = [Op::Put(put(key, value))];
-        let guard = Guard { lineage: &fence.lineage, keys: &[key], token: fence.token };
-        match self.write(region, &ops, Some(guard), RegionTimeout::Leave).await {
-            Written::Applied(outcomes) => {
+        let keys = [key];
+        let guard = Guard::new(&fence.lineage, &keys, fence.token);
+        match self.write(region, &ops, Some(guard), RegionTtl::Leave).await.outcomes() {
+            Some(outcomes) => {
                 assert_eq!(outcomes, [OpOutcome::Stored]);
                 true
             }
-            Written::Fenced => false,
+            None => false,
         }
     }
 }

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
+use rand::seq::IteratorRandom;
 
 use crate::clock::Timestamp;
 use crate::lifetime::Lifetime;
 use crate::path::{RegionPath, Segment};
 use crate::store::{
-    BegunKey, Entry, Freshness, Lease, LeaseTerms, LeaseToken, Op, OpOutcome, Put, RegionTimeout,
+    BegunKey, Entry, Freshness, Lease, LeaseTerms, LeaseToken, Op, OpOutcome, Put, RegionTtl,
     TakeLease, Verb, When,
 };
 
@@ -51,6 +52,7 @@ fn covers(verb: Verb, region: &RegionPath, other: &RegionPath) -> bool {
     match verb {
         Verb::Invalidate | Verb::Expire => other.is_within(region),
         Verb::Touch => region.is_within(other),
+        Verb::InvalidateAndTouch => other.is_within(region) || region.is_within(other),
     }
 }
 
@@ -120,7 +122,7 @@ impl Model {
             let until = now.saturating_add(terms.duration);
             self.leases.insert(place(region, key), (terms.token, until));
         }
-        BegunKey { entry, lease }
+        BegunKey::new(entry, lease)
     }
 
     fn holder(
@@ -132,13 +134,32 @@ impl Model {
         self.leases.get(&place(region, key)).copied().filter(|(_, until)| *until > now)
     }
 
+    /// One of the leases that are held.
+    pub(super) fn some_lease(
+        &self,
+        now: Timestamp,
+        rng: &mut impl rand::Rng,
+    ) -> Option<(RegionPath, String, LeaseToken)> {
+        let held = self.leases.iter().filter(|(_, (_, until))| *until > now);
+        let ((region, key), (token, _)) = held.choose(rng)?;
+        Some((region.clone(), key.clone(), *token))
+    }
+
+    /// Gives back the lease of `key`, if `token` holds it.
+    pub(super) fn release(&mut self, region: &RegionPath, key: &str, token: LeaseToken) {
+        let place = place(region, key);
+        if self.leases.get(&place).is_some_and(|(holder, _)| *holder == token) {
+            self.leases.remove(&place);
+        }
+    }
+
     /// Applies a write; `None` if it is fenced.
     pub(super) fn write(
         &mut self,
         region: &RegionPath,
         ops: &[Op<'_>],
         fence: Option<Fence<'_>>,
-        timeout: RegionTimeout,
+        region_ttl: RegionTtl,
         now: Timestamp,
     ) -> Option<Vec<OpOutcome>> {
         if fence.is_some_and(|fence| !self.holds(region, fence, now)) {
@@ -148,12 +169,12 @@ impl Model {
             self.clear(region);
         }
         let outcomes = ops.iter().map(|op| self.apply(region, op, now)).collect();
-        match timeout {
-            RegionTimeout::Leave => {}
-            RegionTimeout::Start(after) => {
+        match region_ttl {
+            RegionTtl::Leave => {}
+            RegionTtl::Start(after) => {
                 self.timeouts.entry(region.clone()).or_insert(now.saturating_add(after));
             }
-            RegionTimeout::Restart(after) => {
+            RegionTtl::Restart(after) => {
                 self.timeouts.insert(region.clone(), now.saturating_add(after));
             }
         }
@@ -196,7 +217,6 @@ impl Model {
                 self.entries.remove(&place);
                 OpOutcome::Taken(valid)
             }
-            Op::Release { .. } => OpOutcome::Released,
         }
     }
 
@@ -217,12 +237,12 @@ impl Model {
                     kept.fresh_until = Some(kept.fresh_until.map_or(now, |until| until.min(now)));
                 }
             }
-            Verb::Invalidate | Verb::Touch => {
+            Verb::Invalidate | Verb::Touch | Verb::InvalidateAndTouch => {
                 self.entries.retain(|(of, _), _| !covers(verb, region, of));
                 self.timeouts.retain(|of, _| !covers(verb, region, of));
             }
         }
-        if verb == Verb::Invalidate {
+        if matches!(verb, Verb::Invalidate | Verb::InvalidateAndTouch) {
             self.children.retain(|of, _| !of.is_within(region));
         }
         self.ends.push((region.clone(), verb));

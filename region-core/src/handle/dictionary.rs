@@ -12,7 +12,7 @@ use crate::lifetime::Lifetime;
 use crate::path::check_key;
 use crate::policy::OnOutage;
 use crate::region::{Batch, EncodedWrite, SetOptions};
-use crate::store::{Entry, Op, OpOutcome, Put, Read, When, Write, Written};
+use crate::store::{Entry, Op, OpOutcome, Put, Read, ReadTerms, When, Write};
 use crate::value::envelope::BadBytes;
 use crate::value::serializer::Value;
 
@@ -24,8 +24,8 @@ impl RegionHandle {
     pub(crate) async fn read(&self, keys: &[&str]) -> Result<Option<Read>> {
         keys.iter().try_for_each(|key| check_key(key))?;
         let shared = self.shared();
-        let from = self.resolved().read_from;
-        match shared.store.read(&self.0.path, keys, from).await {
+        let terms = ReadTerms::new(self.resolved().read_from);
+        match shared.store.read(&self.0.path, keys, terms).await {
             Ok(read) => Ok(Some(read)),
             Err(error) if self.tolerates(&error) => Ok(None),
             Err(error) => Err(error),
@@ -113,15 +113,16 @@ impl RegionHandle {
             None => self.resolved().ttl,
         };
         let stale_for = self.resolved().stale_for;
-        Ok(Put { key, bytes, when: When::Always, fresh_for, stale_for })
+        Ok(Put::new(key, bytes).fresh_for(fresh_for).stale_for(stale_for))
     }
 
     pub(super) async fn write(&self, ops: &[Op<'_>]) -> Result<Vec<OpOutcome>> {
-        let write = Write { ops, guard: None, timeout: self.resolved().region_timeout() };
-        match self.shared().store.write(&self.0.path, write).await? {
-            Written::Applied(outcomes) if outcomes.len() == ops.len() => Ok(outcomes),
-            _ => Err(broken_contract("an unguarded write was not applied")),
-        }
+        let write = Write::new(ops).region_ttl(self.resolved().region_ttl_on_write());
+        let written = self.shared().store.write(&self.0.path, write).await?;
+        written
+            .outcomes()
+            .filter(|outcomes| outcomes.len() == ops.len())
+            .ok_or_else(|| broken_contract("an unguarded write was not applied"))
     }
 
     pub(super) async fn put<V: Value>(
@@ -176,14 +177,9 @@ impl RegionHandle {
 
     pub(super) async fn take_fresh<V: Value>(&self, key: &str) -> Result<Option<Arc<V>>> {
         check_key(key)?;
-        let ops = [Op::Take { key }];
-        let write = self.removal(&ops);
-        let entry = match self.shared().store.write(&self.0.path, write).await? {
-            Written::Applied(mut outcomes) => match outcomes.pop() {
-                Some(OpOutcome::Taken(entry)) => entry.filter(Entry::is_fresh),
-                _ => return Err(broken_contract("a take was answered with something else")),
-            },
-            Written::Fenced => return Err(broken_contract("an unguarded write was not applied")),
+        let entry = match self.write(&[Op::Take { key }]).await?.pop() {
+            Some(OpOutcome::Taken(entry)) => entry.filter(Entry::is_fresh),
+            _ => return Err(broken_contract("a take was answered with something else")),
         };
         let value = entry.and_then(|entry| self.decode(key, &entry)).map(Arc::new);
         let counters = &self.shared().counters;
@@ -193,11 +189,6 @@ impl RegionHandle {
             counters.misses.add(1)
         }
         Ok(value)
-    }
-
-    /// A write that only removes: that is an update too.
-    fn removal<'a>(&self, ops: &'a [Op<'a>]) -> Write<'a> {
-        Write { ops, guard: None, timeout: self.resolved().region_timeout() }
     }
 
     pub(super) async fn apply_batch(&self, batch: Batch) -> Result<()> {

@@ -10,35 +10,38 @@ use super::RegionHandle;
 use crate::error::Result;
 use crate::path::Segment;
 use crate::region::{Listing, Region};
-use crate::store::{Cursor, Page, ScanItem};
+use crate::store::{Cursor, Entry, Page, PageTerms, ScanItem, Show};
 use crate::value::serializer::Value;
 
 /// About how many items a page asks for.
 const PAGE: usize = 256;
 
 pub(super) fn keys(region: RegionHandle) -> Listing<String> {
-    entries_as(region, |region, item| {
-        region.codec().check(&item.key, &item.entry.bytes).is_ok().then_some(item.key)
-    })
+    entries_as(region, Show::Keys, |_, item| Some(item.key))
 }
 
 pub(super) fn entries<V: Value>(region: RegionHandle) -> Listing<(String, Arc<V>)> {
-    entries_as(region, |region, item| {
-        let value = region.decode(&item.key, &item.entry)?;
+    entries_as(region, Show::Entries, |region, item| {
+        let value = region.decode(&item.key, &Entry::new(item.bytes?, item.freshness))?;
         Some((item.key, Arc::new(value)))
     })
 }
 
 fn entries_as<T: Send + 'static>(
     region: RegionHandle,
+    show: Show,
     choose: impl Fn(&RegionHandle, ScanItem) -> Option<T> + Copy + Send + Sync + 'static,
 ) -> Listing<T> {
     pages(move |cursor| {
         let region = region.clone();
         async move {
-            let page = region.shared().store.scan(region.path(), cursor, PAGE).await;
+            let page = region
+                .shared()
+                .store
+                .scan(region.path(), PageTerms::new(PAGE).cursor(cursor).show(show))
+                .await;
             let page = page.map_err(region.blame("scan"))?;
-            let fresh = page.items.into_iter().filter(|item| item.entry.is_fresh());
+            let fresh = page.items.into_iter().filter(|item| item.freshness.is_fresh());
             let items = fresh.filter_map(|item| choose(&region, item)).collect();
             Ok(Page { items, next: page.next })
         }
@@ -49,7 +52,11 @@ pub(super) fn children(region: RegionHandle) -> Listing<Segment> {
     pages(move |cursor| {
         let region = region.clone();
         async move {
-            let page = region.shared().store.children(region.path(), cursor, PAGE).await;
+            let page = region
+                .shared()
+                .store
+                .children(region.path(), PageTerms::new(PAGE).cursor(cursor))
+                .await;
             page.map_err(region.blame("children"))
         }
     })

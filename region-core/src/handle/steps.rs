@@ -41,7 +41,7 @@ pub(super) fn check_transaction(ops: &[Op<'_>]) -> Result<()> {
 fn bytes(op: &Op<'_>) -> usize {
     match op {
         Op::Put(put) => put.key.len() + put.bytes.len(),
-        Op::Remove { key } | Op::Take { key } | Op::Release { key } => key.len(),
+        Op::Remove { key } | Op::Take { key } => key.len(),
     }
 }
 

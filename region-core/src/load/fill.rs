@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::error::Result;
 use crate::handle::RegionHandle;
 use crate::lineage::Lineage;
-use crate::store::{Guard, LeaseToken, Op, RegionTimeout, Write, Written};
+use crate::store::{Guard, LeaseToken, Op, RegionTtl, Write, Written};
 
 /// What a load holds: the lineage it began under and the token of its leases.
 pub(super) struct Fence {
@@ -34,25 +34,9 @@ impl Fence {
     }
 
     /// Gives the leases of `keys` back: their load failed, and others need not wait for it.
-    pub(super) async fn release(&self, region: &RegionHandle, keys: &[&str]) {
-        if keys.is_empty() {
-            return;
-        }
-        let ops: Vec<_> = keys.iter().map(|key| Op::Release { key }).collect();
-        match self.write(region, &ops, keys, RegionTimeout::Leave).await {
-            Ok(Written::Applied(_)) => {}
-            // One of them is lost already: the others are given back one by one.
-            Ok(Written::Fenced) => {
-                for key in keys.iter().filter(|_| keys.len() > 1) {
-                    let op = [Op::Release { key }];
-                    let released = self.write(region, &op, &[key], RegionTimeout::Leave).await;
-                    tracing::trace!(region = %region.region_path(), key, ?released, "released");
-                }
-            }
-            // It ends by itself when its time is over.
-            Err(error) => {
-                tracing::debug!(region = %region.region_path(), %error, "lease not given back");
-            }
+    pub(super) fn release(&self, region: &RegionHandle, keys: &[&str]) {
+        if !keys.is_empty() {
+            region.shared().store.release(region.region_path(), keys, self.token);
         }
     }
 
@@ -63,7 +47,9 @@ impl Fence {
         };
         let keys: Vec<_> = values.iter().map(|(key, _)| *key).collect();
         let written = match values.iter().map(put).collect::<Result<Vec<_>>>() {
-            Ok(ops) => self.write(region, &ops, &keys, region.resolved().region_timeout()).await,
+            Ok(ops) => {
+                self.write(region, &ops, &keys, region.resolved().region_ttl_on_write()).await
+            }
             Err(error) => Err(error),
         };
         match written {
@@ -90,10 +76,10 @@ impl Fence {
         region: &RegionHandle,
         ops: &[Op<'_>],
         keys: &[&str],
-        timeout: RegionTimeout,
+        region_ttl: RegionTtl,
     ) -> Result<Written> {
-        let guard = Guard { lineage: &self.lineage, keys, token: self.token };
-        let write = Write { ops, guard: Some(guard), timeout };
+        let guard = Guard::new(&self.lineage, keys, self.token);
+        let write = Write::new(ops).guard(guard).region_ttl(region_ttl);
         region.shared().store.write(region.region_path(), write).await
     }
 }

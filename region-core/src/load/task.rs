@@ -139,7 +139,7 @@ impl<V: Value> GroupTask<V> {
             }
         }
         let unneeded: Vec<_> = unneeded.iter().map(String::as_str).collect();
-        fence.release(&self.region, &unneeded).await;
+        fence.release(&self.region, &unneeded);
         self.load_fenced(to_load, &fence).await;
         self.follow(following).await;
         held
@@ -155,7 +155,7 @@ impl<V: Value> GroupTask<V> {
         for pending in asked {
             pending.leg.flight.begin(moment);
         }
-        let terms = LeaseTerms { token: self.token, duration: self.region.resolved().lease, take };
+        let terms = LeaseTerms::new(self.token, self.region.resolved().lease).take(take);
         let begun = shared.store.begin(self.region.region_path(), &keys(asked), terms).await?;
         if begun.keys.len() != asked.len() {
             return Err(Error::new(ErrorKind::Protocol, "the store answered for other keys"));
@@ -231,13 +231,13 @@ impl<V: Value> GroupTask<V> {
             }
             Some(result) => {
                 counters.load_failures.add(1);
-                fence.release(&self.region, &names).await;
+                fence.release(&self.region, &names);
                 let too_few = || Error::new(ErrorKind::Load, "the load answered for other keys");
                 let error = result.err().unwrap_or_else(too_few);
                 legs.into_iter().for_each(|pending| pending.fail(&error));
             }
             None => {
-                fence.release(&self.region, &names).await;
+                fence.release(&self.region, &names);
                 tracing::debug!(region = %self.region.region_path(), ?keys, "load abandoned");
             }
         }
@@ -266,7 +266,7 @@ impl<V: Value> GroupTask<V> {
             });
         }
         fence.fill(&self.region, &encoded).await;
-        fence.release(&self.region, &unfilled).await;
+        fence.release(&self.region, &unfilled);
         for (pending, outcome) in legs.into_iter().zip(outcomes) {
             pending.land(outcome);
         }
@@ -332,7 +332,7 @@ async fn extend(
     lease: Duration,
 ) -> std::convert::Infallible {
     let keys: Vec<_> = keys.iter().map(String::as_str).collect();
-    let terms = LeaseTerms { token: fence.token, duration: lease, take: TakeLease::Extend };
+    let terms = LeaseTerms::new(fence.token, lease).take(TakeLease::Extend);
     loop {
         tokio::time::sleep(lease / EXTENSIONS_PER_LEASE).await;
         if let Err(error) = region.shared().store.begin(region.region_path(), &keys, terms).await {

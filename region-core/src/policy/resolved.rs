@@ -1,6 +1,6 @@
 use super::{OnUpdate, Policy, ResolvedPolicy};
 use crate::error::Result;
-use crate::store::RegionTimeout;
+use crate::store::RegionTtl;
 
 impl ResolvedPolicy {
     pub(crate) fn new(policy: &Policy) -> Result<Self> {
@@ -9,11 +9,11 @@ impl ResolvedPolicy {
     }
 
     /// The effect of a write on the TTL that the region's entries share.
-    pub(crate) fn region_timeout(&self) -> RegionTimeout {
+    pub(crate) fn region_ttl_on_write(&self) -> RegionTtl {
         match (self.region_ttl.duration(), self.on_update) {
-            (None, _) => RegionTimeout::Leave,
-            (Some(ttl), OnUpdate::Restart) => RegionTimeout::Restart(ttl),
-            (Some(ttl), OnUpdate::Keep) => RegionTimeout::Start(ttl),
+            (None, _) => RegionTtl::Leave,
+            (Some(ttl), OnUpdate::Restart) => RegionTtl::Restart(ttl),
+            (Some(ttl), OnUpdate::Keep) => RegionTtl::Start(ttl),
         }
     }
 }

@@ -1,15 +1,58 @@
 use bytes::Bytes;
 
+use super::{ChangeRing, Source};
 use crate::lifetime::Lifetime;
 use crate::lineage::Lineage;
 
 /// What [`Store::read`](super::Store::read) found.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Read {
-    /// The region's lineage; `None` if it or an ancestor is not born.
+    /// The region's lineage; `None` if it or an ancestor is missing, and where a store leaves it out
+    /// for a caller that keeps no trust.
     pub lineage: Option<Lineage>,
+    /// The last changes of the region's entries; `None` if it holds none, or the store leaves them
+    /// out.
+    pub changes: Option<ChangeRing>,
+    /// The connection that will tell of changes; `None`: nobody will.
+    pub source: Option<Source>,
     /// The valid entries, one place for each key that was asked for, in the same order.
     pub entries: Vec<Option<Entry>>,
+}
+
+impl Read {
+    /// These entries; no lineage, changes or source.
+    #[must_use]
+    pub const fn new(entries: Vec<Option<Entry>>) -> Self {
+        Self { lineage: None, changes: None, source: None, entries }
+    }
+
+    /// None of `keys` entries.
+    #[must_use]
+    pub fn nothing(keys: usize) -> Self {
+        Self::new(vec![None; keys])
+    }
+
+    /// The region's lineage.
+    #[must_use]
+    pub fn lineage(mut self, lineage: Option<Lineage>) -> Self {
+        self.lineage = lineage;
+        self
+    }
+
+    /// The last changes of the region's entries.
+    #[must_use]
+    pub fn changes(mut self, changes: Option<ChangeRing>) -> Self {
+        self.changes = changes;
+        self
+    }
+
+    /// The connection that will tell of changes.
+    #[must_use]
+    pub fn source(mut self, source: Option<Source>) -> Self {
+        self.source = source;
+        self
+    }
 }
 
 /// A valid entry.
@@ -22,10 +65,16 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// The entry with these bytes.
+    #[must_use]
+    pub const fn new(bytes: Bytes, freshness: Freshness) -> Self {
+        Self { bytes, freshness }
+    }
+
     /// Whether the entry is fresh, not stale.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
-        matches!(self.freshness, Freshness::Fresh { .. })
+        self.freshness.is_fresh()
     }
 }
 
@@ -42,4 +91,12 @@ pub enum Freshness {
         /// The time left until the entry is gone.
         left: Lifetime,
     },
+}
+
+impl Freshness {
+    /// Whether it is fresh, not stale.
+    #[must_use]
+    pub const fn is_fresh(self) -> bool {
+        matches!(self, Self::Fresh { .. })
+    }
 }

@@ -1,8 +1,9 @@
 //! `&S`, `Box<S>` and `Arc<S>` are stores.
 
 use super::{
-    Arc, Begun, Cursor, EventStream, LeaseTerms, Page, Read, ReadFrom, RegionPath, Result,
-    ScanItem, Segment, Store, Timestamp, Verb, Write, Written, async_trait,
+    Arc, Begun, EndTerms, Ended, LeaseTerms, LeaseToken, Listener, Listening, Page, PageTerms,
+    Read, ReadTerms, RegionPath, Result, ScanItem, Segment, Store, Timestamp, Write, Written,
+    async_trait,
 };
 
 macro_rules! forward {
@@ -10,8 +11,13 @@ macro_rules! forward {
         #[async_trait]
         #[deny(clippy::missing_trait_methods)]
         impl<S: Store + ?Sized> Store for $($store)* {
-            async fn read(&self, region: &RegionPath, keys: &[&str], from: ReadFrom) -> Result<Read> {
-                (**self).read(region, keys, from).await
+            async fn read(
+                &self,
+                region: &RegionPath,
+                keys: &[&str],
+                terms: ReadTerms,
+            ) -> Result<Read> {
+                (**self).read(region, keys, terms).await
             }
 
             async fn begin(
@@ -27,34 +33,32 @@ macro_rules! forward {
                 (**self).write(region, write).await
             }
 
-            async fn end(&self, region: &RegionPath, verb: Verb) -> Result<()> {
-                (**self).end(region, verb).await
+            async fn end(&self, region: &RegionPath, terms: EndTerms) -> Result<Ended> {
+                (**self).end(region, terms).await
             }
 
-            async fn scan(
-                &self,
-                region: &RegionPath,
-                cursor: Option<Cursor>,
-                limit: usize,
-            ) -> Result<Page<ScanItem>> {
-                (**self).scan(region, cursor, limit).await
+            fn release(&self, region: &RegionPath, keys: &[&str], token: LeaseToken) {
+                (**self).release(region, keys, token);
+            }
+
+            async fn scan(&self, region: &RegionPath, terms: PageTerms) -> Result<Page<ScanItem>> {
+                (**self).scan(region, terms).await
             }
 
             async fn children(
                 &self,
                 region: &RegionPath,
-                cursor: Option<Cursor>,
-                limit: usize,
+                terms: PageTerms,
             ) -> Result<Page<Segment>> {
-                (**self).children(region, cursor, limit).await
+                (**self).children(region, terms).await
             }
 
             async fn len(&self, region: &RegionPath) -> Result<u64> {
                 (**self).len(region).await
             }
 
-            fn events(&self) -> Option<EventStream> {
-                (**self).events()
+            fn listen(&self, listener: Arc<dyn Listener>) -> Option<Listening> {
+                (**self).listen(listener)
             }
 
             async fn now(&self) -> Result<Timestamp> {

@@ -1,7 +1,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::Entry;
+use tokio::time::Instant;
+
+use super::{ChangeRing, Entry, Source, Trust};
 use crate::lineage::Lineage;
 
 /// Names the holder of a lease: one load.
@@ -36,6 +38,7 @@ impl fmt::Debug for LeaseToken {
 
 /// How [`Store::begin`](super::Store::begin) takes leases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LeaseTerms {
     /// Who asks.
     pub token: LeaseToken,
@@ -43,6 +46,40 @@ pub struct LeaseTerms {
     pub duration: Duration,
     /// Whether a fresh entry needs a lease at all.
     pub take: TakeLease,
+    /// Whether the caller keeps trust.
+    pub trust: Trust,
+    /// When the operation of which this call is a part began; `None`: with this call.
+    pub started: Option<Instant>,
+}
+
+impl LeaseTerms {
+    /// The terms of an ordinary miss: a lease for what has no fresh entry.
+    #[must_use]
+    pub const fn new(token: LeaseToken, duration: Duration) -> Self {
+        let (take, trust) = (TakeLease::UnlessFresh, Trust::NotKept);
+        Self { token, duration, take, trust, started: None }
+    }
+
+    /// For which keys a lease is taken.
+    #[must_use]
+    pub const fn take(mut self, take: TakeLease) -> Self {
+        self.take = take;
+        self
+    }
+
+    /// Whether the caller keeps trust.
+    #[must_use]
+    pub const fn trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
+        self
+    }
+
+    /// When the operation of which the call is a part began.
+    #[must_use]
+    pub const fn started(mut self, started: Instant) -> Self {
+        self.started = Some(started);
+        self
+    }
 }
 
 /// For which keys a lease is taken.
@@ -60,20 +97,57 @@ pub enum TakeLease {
 
 /// What [`Store::begin`](super::Store::begin) found and did.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Begun {
     /// The region's lineage: what a fill has to show again.
     pub lineage: Lineage,
+    /// The last changes of the region's entries; `None` if it holds none, or the store leaves them
+    /// out.
+    pub changes: Option<ChangeRing>,
+    /// The connection that will tell of changes; `None`: nobody will.
+    pub source: Option<Source>,
     /// One for each key that was asked for, in the same order.
     pub keys: Vec<BegunKey>,
 }
 
+impl Begun {
+    /// These keys under this lineage; no changes or source.
+    #[must_use]
+    pub const fn new(lineage: Lineage, keys: Vec<BegunKey>) -> Self {
+        Self { lineage, changes: None, source: None, keys }
+    }
+
+    /// The last changes of the region's entries.
+    #[must_use]
+    pub fn changes(mut self, changes: Option<ChangeRing>) -> Self {
+        self.changes = changes;
+        self
+    }
+
+    /// The connection that will tell of changes.
+    #[must_use]
+    pub fn source(mut self, source: Option<Source>) -> Self {
+        self.source = source;
+        self
+    }
+}
+
 /// What [`Store::begin`](super::Store::begin) found and did for one key.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct BegunKey {
     /// The valid entry, fresh or stale.
     pub entry: Option<Entry>,
     /// Who may load.
     pub lease: Lease,
+}
+
+impl BegunKey {
+    /// This entry, and who may load.
+    #[must_use]
+    pub const fn new(entry: Option<Entry>, lease: Lease) -> Self {
+        Self { entry, lease }
+    }
 }
 
 /// Who may load a key.

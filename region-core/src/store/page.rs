@@ -1,4 +1,6 @@
-use super::Entry;
+use bytes::Bytes;
+
+use super::Freshness;
 
 /// Where a listing goes on. Opaque to all but the store that gave it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -27,11 +29,43 @@ pub struct Page<T> {
     pub next: Option<Cursor>,
 }
 
+impl<T> Page<T> {
+    /// These items; the next page begins at `next`.
+    #[must_use]
+    pub const fn new(items: Vec<T>, next: Option<Cursor>) -> Self {
+        Self { items, next }
+    }
+
+    /// The last page, without items.
+    #[must_use]
+    pub const fn end() -> Self {
+        Self::new(Vec::new(), None)
+    }
+}
+
 /// A valid entry with its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ScanItem {
     /// The key.
     pub key: String,
-    /// The entry.
-    pub entry: Entry,
+    /// How long the entry stays as it is.
+    pub freshness: Freshness,
+    /// The bytes that were put, if they were asked for: see [`Show`](super::Show).
+    pub bytes: Option<Bytes>,
+}
+
+impl ScanItem {
+    /// An entry at `key`, without its bytes.
+    #[must_use]
+    pub const fn new(key: String, freshness: Freshness) -> Self {
+        Self { key, freshness, bytes: None }
+    }
+
+    /// The entry's bytes.
+    #[must_use]
+    pub fn bytes(mut self, bytes: Option<Bytes>) -> Self {
+        self.bytes = bytes;
+        self
+    }
 }

@@ -13,8 +13,8 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::path::{RegionPath, Segment};
 use crate::store::{
-    Begun, Cursor, Event, EventStream, LeaseTerms, Page, Read, ReadFrom, ScanItem, Store, Verb,
-    Write, Written,
+    Begun, EndTerms, Ended, Event, LeaseTerms, LeaseToken, Listener, Listening, Page, PageTerms,
+    Read, ReadTerms, ScanItem, Store, Write, Written,
 };
 
 pub use gate::Pause;
@@ -30,7 +30,9 @@ use script::{Effect, Script};
 /// and what happens to them; rules are followed in the order in which they were made, and may add up
 /// (a delay, then an error). Clones share the store and the script.
 ///
-/// [`events`](Store::events) itself never fails; its pushes do, see [`on_push`](Self::on_push).
+/// [`listen`](Store::listen) itself never fails; its pushes do, see [`on_push`](Self::on_push).
+/// Nor can [`release`](Store::release) fail; a rule that has it fail keeps it from the store, and
+/// the other rules do not concern it.
 ///
 /// ```
 /// use region_core::testing::{Faulty, Method};
@@ -42,7 +44,7 @@ use script::{Effect, Script};
 ///
 /// // The first invalidation happens, but its caller is not told.
 /// store.on(Method::End).nth(1).lose_reply();
-/// let error = store.end(&shop, Verb::Invalidate).await.unwrap_err();
+/// let error = store.end(&shop, Verb::Invalidate.into()).await.unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::Timeout);
 ///
 /// // Nothing gets through, until this is lifted.
@@ -90,17 +92,18 @@ impl<S> Faulty<S> {
         self.on(method).nth(1).pause()
     }
 
-    /// Begins a rule for the pushes of all streams that [`events`](Store::events) gave.
+    /// Begins a rule for the pushes to all listeners that [`listen`](Store::listen) was given.
     pub fn on_push(&self) -> OnPush<'_> {
         OnPush::new(&self.pushes)
     }
 
-    /// Pushes `event` to every open stream, as if it came from the store.
+    /// Pushes `event` to every listener, as if it came from the store.
     pub fn push(&self, event: Event) {
         self.pushes.inject(&event);
     }
 
-    /// Ends every open stream, as a lost connection does. Streams asked for later are whole.
+    /// Tells every listener that the sources of all answers so far are lost, as when connections
+    /// break.
     pub fn cut_pushes(&self) {
         self.pushes.cut();
     }
@@ -169,53 +172,59 @@ impl<S: fmt::Debug> fmt::Debug for Faulty<S> {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl<S: Store> Store for Faulty<S> {
-    async fn read(&self, region: &RegionPath, keys: &[&str], from: ReadFrom) -> Result<Read> {
-        let call = || self.inner.read(region, keys, from);
-        self.run(Method::Read, Some(region), call).await
+    async fn read(&self, region: &RegionPath, keys: &[&str], terms: ReadTerms) -> Result<Read> {
+        let call = || self.inner.read(region, keys, terms);
+        let read = self.run(Method::Read, Some(region), call).await?;
+        self.pushes.note(read.source);
+        Ok(read)
     }
 
     async fn begin(&self, region: &RegionPath, keys: &[&str], terms: LeaseTerms) -> Result<Begun> {
         let call = || self.inner.begin(region, keys, terms);
-        self.run(Method::Begin, Some(region), call).await
+        let begun = self.run(Method::Begin, Some(region), call).await?;
+        self.pushes.note(begun.source);
+        Ok(begun)
     }
 
     async fn write(&self, region: &RegionPath, write: Write<'_>) -> Result<Written> {
         let call = || self.inner.write(region, write);
-        self.run(Method::Write, Some(region), call).await
+        let written = self.run(Method::Write, Some(region), call).await?;
+        if let Written::Applied(applied) = &written {
+            self.pushes.note(applied.source);
+        }
+        Ok(written)
     }
 
-    async fn end(&self, region: &RegionPath, verb: Verb) -> Result<()> {
-        let call = || self.inner.end(region, verb);
-        self.run(Method::End, Some(region), call).await
+    async fn end(&self, region: &RegionPath, terms: EndTerms) -> Result<Ended> {
+        let call = || self.inner.end(region, terms);
+        let ended = self.run(Method::End, Some(region), call).await?;
+        self.pushes.note(ended.source);
+        Ok(ended)
     }
 
-    async fn scan(
-        &self,
-        region: &RegionPath,
-        cursor: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Page<ScanItem>> {
-        let call = || self.inner.scan(region, cursor, limit);
-        self.run(Method::Scan, Some(region), call).await
+    fn release(&self, region: &RegionPath, keys: &[&str], token: LeaseToken) {
+        let effects = self.script.effects(Method::Release, Some(region));
+        if !effects.iter().any(|effect| matches!(effect, Effect::Fail(_))) {
+            self.inner.release(region, keys, token);
+        }
     }
 
-    async fn children(
-        &self,
-        region: &RegionPath,
-        cursor: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Page<Segment>> {
-        let call = || self.inner.children(region, cursor, limit);
-        self.run(Method::Children, Some(region), call).await
+    async fn scan(&self, region: &RegionPath, terms: PageTerms) -> Result<Page<ScanItem>> {
+        self.run(Method::Scan, Some(region), || self.inner.scan(region, terms)).await
+    }
+
+    async fn children(&self, region: &RegionPath, terms: PageTerms) -> Result<Page<Segment>> {
+        self.run(Method::Children, Some(region), || self.inner.children(region, terms)).await
     }
 
     async fn len(&self, region: &RegionPath) -> Result<u64> {
         self.run(Method::Len, Some(region), || self.inner.len(region)).await
     }
 
-    fn events(&self) -> Option<EventStream> {
-        let stream = self.inner.events()?;
-        Some(Pushes::disturb(&self.pushes, stream))
+    fn listen(&self, listener: Arc<dyn Listener>) -> Option<Listening> {
+        let disturbed = Pushes::disturb(&self.pushes, listener);
+        let inner = self.inner.listen(Arc::clone(&disturbed) as Arc<dyn Listener>)?;
+        Some(Pushes::listening(disturbed, inner))
     }
 
     async fn now(&self) -> Result<Timestamp> {

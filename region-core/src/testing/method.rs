@@ -18,8 +18,10 @@ pub enum Method {
     Children,
     /// [`Store::len`](crate::Store::len)
     Len,
-    /// [`Store::events`](crate::Store::events)
-    Events,
+    /// [`Store::release`](crate::Store::release)
+    Release,
+    /// [`Store::listen`](crate::Store::listen)
+    Listen,
     /// [`Store::now`](crate::Store::now)
     Now,
 }
@@ -36,7 +38,8 @@ impl Method {
             Self::Scan => "scan",
             Self::Children => "children",
             Self::Len => "len",
-            Self::Events => "events",
+            Self::Release => "release",
+            Self::Listen => "listen",
             Self::Now => "now",
         }
     }

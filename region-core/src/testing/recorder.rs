@@ -12,8 +12,8 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::path::{RegionPath, Segment};
 use crate::store::{
-    Begun, Cursor, EventStream, LeaseTerms, Page, Read, ReadFrom, ScanItem, Store, Verb, Write,
-    Written,
+    Begun, EndTerms, Ended, LeaseTerms, LeaseToken, Listener, Listening, Page, PageTerms, Read,
+    ReadTerms, ScanItem, Store, Write, Written,
 };
 
 pub use call::{Call, OpKind, Outcome, RecordedOp, Request};
@@ -28,12 +28,12 @@ use log::Log;
 ///
 /// ```
 /// use region_core::testing::{Method, Outcome, Recorder};
-/// use region_core::{ReadFrom, RegionPath, Store};
+/// use region_core::{ReadTerms, RegionPath, Store};
 ///
 /// # async fn example(store: impl Store) -> region_core::Result<()> {
 /// let store = Recorder::new(store);
 /// let shop = RegionPath::root("shop")?;
-/// store.read(&shop, &["a", "b"], ReadFrom::Primary).await?;
+/// store.read(&shop, &["a", "b"], ReadTerms::default()).await?;
 ///
 /// let calls = store.calls();
 /// assert_eq!(calls[0].method(), Method::Read);
@@ -129,9 +129,9 @@ impl<S: fmt::Debug> fmt::Debug for Recorder<S> {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl<S: Store> Store for Recorder<S> {
-    async fn read(&self, region: &RegionPath, keys: &[&str], from: ReadFrom) -> Result<Read> {
-        let request = Request::Read { keys: owned(keys), from };
-        self.run(Some(region), request, || self.inner.read(region, keys, from), done).await
+    async fn read(&self, region: &RegionPath, keys: &[&str], terms: ReadTerms) -> Result<Read> {
+        let request = Request::Read { keys: owned(keys), terms };
+        self.run(Some(region), request, || self.inner.read(region, keys, terms), done).await
     }
 
     async fn begin(&self, region: &RegionPath, keys: &[&str], terms: LeaseTerms) -> Result<Begun> {
@@ -144,45 +144,40 @@ impl<S: Store> Store for Recorder<S> {
             ops: write.ops.iter().map(RecordedOp::of).collect(),
             guard: write.guard.map(|guard| guard.token),
         };
-        let outcome = |written: &Written| match written {
-            Written::Applied(_) => Outcome::Done,
-            Written::Fenced => Outcome::Fenced,
-        };
+        let outcome =
+            |written: &Written| if written.is_fenced() { Outcome::Fenced } else { Outcome::Done };
         self.run(Some(region), request, || self.inner.write(region, write), outcome).await
     }
 
-    async fn end(&self, region: &RegionPath, verb: Verb) -> Result<()> {
-        let request = Request::End { verb };
-        self.run(Some(region), request, || self.inner.end(region, verb), done).await
+    async fn end(&self, region: &RegionPath, terms: EndTerms) -> Result<Ended> {
+        let request = Request::End { verb: terms.verb };
+        self.run(Some(region), request, || self.inner.end(region, terms), done).await
     }
 
-    async fn scan(
-        &self,
-        region: &RegionPath,
-        cursor: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Page<ScanItem>> {
-        let request = Request::Scan { limit };
-        self.run(Some(region), request, || self.inner.scan(region, cursor, limit), done).await
+    fn release(&self, region: &RegionPath, keys: &[&str], token: LeaseToken) {
+        let request = Request::Release { keys: owned(keys), token };
+        let running = self.log.begin(Some(region), request);
+        self.inner.release(region, keys, token);
+        running.end(Outcome::Done);
     }
 
-    async fn children(
-        &self,
-        region: &RegionPath,
-        cursor: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Page<Segment>> {
-        let request = Request::Children { limit };
-        self.run(Some(region), request, || self.inner.children(region, cursor, limit), done).await
+    async fn scan(&self, region: &RegionPath, terms: PageTerms) -> Result<Page<ScanItem>> {
+        let request = Request::Scan { limit: terms.limit, show: terms.show };
+        self.run(Some(region), request, || self.inner.scan(region, terms), done).await
+    }
+
+    async fn children(&self, region: &RegionPath, terms: PageTerms) -> Result<Page<Segment>> {
+        let request = Request::Children { limit: terms.limit };
+        self.run(Some(region), request, || self.inner.children(region, terms), done).await
     }
 
     async fn len(&self, region: &RegionPath) -> Result<u64> {
         self.run(Some(region), Request::Len, || self.inner.len(region), done).await
     }
 
-    fn events(&self) -> Option<EventStream> {
-        self.log.begin(None, Request::Events).end(Outcome::Done);
-        self.inner.events()
+    fn listen(&self, listener: Arc<dyn Listener>) -> Option<Listening> {
+        self.log.begin(None, Request::Listen).end(Outcome::Done);
+        self.inner.listen(listener)
     }
 
     async fn now(&self) -> Result<Timestamp> {

@@ -4,48 +4,41 @@
 //! the end. Removing an element moves the last one, which was listed before, into its place: so what
 //! has not been listed never moves to where the listing has been, and what stays is not missed.
 
-use region_core::{Cursor, Error, ErrorKind, Page, RegionPath, Result, ScanItem, Segment};
+use region_core::{
+    Cursor, Error, ErrorKind, Page, PageTerms, RegionPath, Result, ScanItem, Segment, Show,
+};
 
 use super::Data;
 
 impl Data {
-    pub(crate) fn scan(
-        &self,
-        path: &RegionPath,
-        cursor: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Page<ScanItem>> {
-        let cursor = cursor.map(|cursor| places(&cursor)).transpose()?;
+    pub(crate) fn scan(&self, path: &RegionPath, terms: &PageTerms) -> Result<Page<ScanItem>> {
+        let cursor = terms.cursor.as_ref().map(places).transpose()?;
         let Some(node) = self.node(path) else {
-            return Ok(Page { items: Vec::new(), next: None });
+            return Ok(Page::end());
         };
         let state = node.state.read();
         let moment = self.moment(&node, &state);
         let Some(entries) = state.alive(&moment) else {
-            return Ok(Page { items: Vec::new(), next: None });
+            return Ok(Page::end());
         };
-        Ok(page(cursor, limit, entries.len(), |at| {
+        Ok(page(cursor, terms.limit, entries.len(), |at| {
             let (key, slot) = entries.get_index(at)?;
-            Some(ScanItem { key: String::from(&**key), entry: slot.entry(moment.at)? })
+            let item = ScanItem::new(String::from(&**key), slot.freshness(moment.at)?);
+            Some(item.bytes((terms.show == Show::Entries).then(|| slot.bytes.clone())))
         }))
     }
 
-    pub(crate) fn children(
-        &self,
-        path: &RegionPath,
-        cursor: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Page<Segment>> {
-        let cursor = cursor.map(|cursor| places(&cursor)).transpose()?;
+    pub(crate) fn children(&self, path: &RegionPath, terms: &PageTerms) -> Result<Page<Segment>> {
+        let cursor = terms.cursor.as_ref().map(places).transpose()?;
         let Some(node) = self.node(path) else {
-            return Ok(Page { items: Vec::new(), next: None });
+            return Ok(Page::end());
         };
         let state = node.state.read();
         let moment = self.moment(&node, &state);
         let Some(children) = state.children.alive(&moment.lineage) else {
-            return Ok(Page { items: Vec::new(), next: None });
+            return Ok(Page::end());
         };
-        Ok(page(cursor, limit, children.len(), |at| children.get_index(at).cloned()))
+        Ok(page(cursor, terms.limit, children.len(), |at| children.get_index(at).cloned()))
     }
 
     pub(crate) fn len(&self, path: &RegionPath) -> u64 {
@@ -74,7 +67,7 @@ fn page<T>(
         items.extend(item(left));
     }
     let next = (left > 0).then(|| Cursor::from_bytes((left as u64).to_le_bytes()));
-    Page { items, next }
+    Page::new(items, next)
 }
 
 fn places(cursor: &Cursor) -> Result<usize> {

@@ -13,6 +13,7 @@ impl Data {
             Verb::Invalidate => self.invalidate(path),
             Verb::Touch => self.touch(path),
             Verb::Expire => self.expire(path),
+            Verb::InvalidateAndTouch => self.invalidate_and_touch(path),
         }
     }
 
@@ -40,6 +41,19 @@ impl Data {
     /// no reader sees some of them changed and others not. All touches lock in this order, and
     /// nothing else locks two states, so they never wait for one another in a circle.
     fn touch(&self, path: &RegionPath) {
+        self.touch_and(path, |_| ());
+    }
+
+    fn invalidate_and_touch(&self, path: &RegionPath) {
+        self.touch_and(path, |node| {
+            if node.path == *path {
+                node.set_tree(self.ids.draw());
+            }
+        });
+        self.invalidate(path);
+    }
+
+    fn touch_and(&self, path: &RegionPath, also: impl Fn(&Node)) {
         let mut nearest = Some(path.clone());
         let node = loop {
             match nearest {
@@ -52,14 +66,14 @@ impl Data {
         };
         let nodes: Vec<Arc<Node>> = node.upwards().collect();
         let mut states: Vec<_> = nodes.iter().map(|node| node.state.write()).collect();
+        also(&node);
         for state in &mut states {
-            state.own = self.ids.draw();
             self.bury(state);
             state.leases.clear();
         }
         drop(states);
         for node in &nodes {
-            self.events.push(Event::Lineage, &node.path);
+            self.events.push(Event::Entries, &node.path);
         }
     }
 
@@ -75,7 +89,6 @@ impl Data {
         match loss {
             Loss::Incarnations => {
                 self.end_life(&node);
-                node.state.write().own = self.ids.draw();
                 node.expire(self.ids.draw(), self.now(), &self.expirations);
             }
             Loss::Entries => self.bury(&mut node.state.write()),

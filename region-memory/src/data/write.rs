@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use parking_lot::RwLockWriteGuard;
 use region_core::{
-    Error, ErrorKind, Event, Guard, Lineage, Op, OpOutcome, Put, RegionPath, RegionTimeout, Result,
-    When, Write, Written,
+    Applied, Error, ErrorKind, Event, Guard, Lineage, Op, OpOutcome, Put, RegionPath, RegionTtl,
+    Result, When, Write, Written,
 };
 
 use super::Data;
@@ -21,7 +21,7 @@ impl Data {
             (Some(node), _) => node,
             (None, Some(_)) => return Ok(Written::Fenced),
             (None, None) if puts => self.born(path),
-            (None, None) => return Ok(Written::Applied(unborn(write.ops))),
+            (None, None) => return Ok(Written::Applied(Applied::new(unborn(write.ops)))),
         };
         let mut state = node.state.write();
         let mut moment = self.moment(&node, &state);
@@ -34,18 +34,16 @@ impl Data {
         }
         let outcomes: Vec<_> =
             write.ops.iter().map(|op| self.apply(&mut state, op, &moment)).collect();
-        set_timeout(&mut state, write.timeout, &moment);
-        let is_known = state.registered.as_ref().is_some_and(|r| r.same_trees(&moment.lineage));
+        set_timeout(&mut state, write.region_ttl, &moment);
+        let is_known = state.registered.as_ref().is_some_and(|r| r.same_life(&moment.lineage));
         drop(state);
         if outcomes.contains(&OpOutcome::Stored) && !is_known {
             self.register(&node, &moment.lineage);
         }
-        if outcomes.iter().any(|outcome| *outcome != OpOutcome::Released) {
-            self.events.push(Event::Entries, path);
-        }
+        self.events.push(Event::Entries, path);
         drop(node);
         self.sweep(self.sweep.next_shard());
-        Ok(Written::Applied(outcomes))
+        Ok(Written::Applied(Applied::new(outcomes)))
     }
 
     fn check_sizes(&self, path: &RegionPath, ops: &[Op<'_>]) -> Result<()> {
@@ -84,10 +82,6 @@ impl Data {
                 state.leases.void(key);
                 let removed = self.remove(state, key);
                 OpOutcome::Taken(removed.and_then(|slot| slot.entry(moment.at)))
-            }
-            Op::Release { key } => {
-                state.leases.void(key);
-                OpOutcome::Released
             }
         }
     }
@@ -133,8 +127,8 @@ impl Data {
             let mut state = parent.state.write();
             // The parent's trees first, the node's after: if those are still the old ones, so were
             // these, for ids never come back.
-            let parents = parent.lineage_of_trees();
-            if !node.lineage_of_trees().same_trees(lineage) {
+            let parents = parent.lineage();
+            if !node.lineage().same_life(lineage) {
                 return;
             }
             if state.children.alive(&parents).is_none() {
@@ -152,7 +146,6 @@ impl Data {
 fn unborn(ops: &[Op<'_>]) -> Vec<OpOutcome> {
     let outcome = |op: &Op<'_>| match op {
         Op::Take { .. } => OpOutcome::Taken(None),
-        Op::Release { .. } => OpOutcome::Released,
         Op::Put(_) | Op::Remove { .. } => OpOutcome::Removed(false),
     };
     ops.iter().map(outcome).collect()
@@ -166,14 +159,14 @@ fn holds(guard: Guard<'_>, state: &State, moment: &Moment<'_>) -> bool {
 
 fn set_timeout(
     state: &mut RwLockWriteGuard<'_, State>,
-    timeout: RegionTimeout,
+    region_ttl: RegionTtl,
     moment: &Moment<'_>,
 ) {
     let now = moment.at.now;
-    state.deadline = match timeout {
+    state.deadline = match region_ttl {
         _ if state.entries.is_empty() => None,
-        RegionTimeout::Leave => state.deadline,
-        RegionTimeout::Start(after) => state.deadline.or(Some(now.saturating_add(after))),
-        RegionTimeout::Restart(after) => Some(now.saturating_add(after)),
+        RegionTtl::Leave => state.deadline,
+        RegionTtl::Start(after) => state.deadline.or(Some(now.saturating_add(after))),
+        RegionTtl::Restart(after) => Some(now.saturating_add(after)),
     };
 }

@@ -3,8 +3,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use region_core::testing::{Faulty, Method};
 use region_core::{
-    Error, ErrorKind, Lifetime, Op, Put, ReadFrom, RegionPath, RegionTimeout, Result, Store, Verb,
-    When, Write, Written,
+    Error, ErrorKind, Op, Put, ReadTerms, RegionPath, Result, Store, Verb, Write, Written,
 };
 use region_memory::MemoryStore;
 use tokio::time::Instant;
@@ -16,19 +15,14 @@ fn shop() -> RegionPath {
 }
 
 async fn set(store: &impl Store, value: &'static str) -> Result<Written> {
-    let put = Put {
-        key: "k",
-        bytes: Bytes::from_static(value.as_bytes()),
-        when: When::Always,
-        fresh_for: Lifetime::Unlimited,
-        stale_for: Duration::ZERO,
-    };
-    let write = Write { ops: &[Op::Put(put)], guard: None, timeout: RegionTimeout::Leave };
+    let put = Put::new("k", Bytes::from_static(value.as_bytes()));
+    let ops = [Op::Put(put)];
+    let write = Write::new(&ops);
     store.write(&shop(), write).await
 }
 
 async fn get(store: &impl Store) -> Option<Bytes> {
-    let read = store.read(&shop(), &["k"], ReadFrom::Primary).await.unwrap();
+    let read = store.read(&shop(), &["k"], ReadTerms::default()).await.unwrap();
     read.entries[0].as_ref().map(|entry| entry.bytes.clone())
 }
 
@@ -111,7 +105,7 @@ async fn a_paused_call_waits_for_its_release() {
     pause.reached().await;
     assert_eq!(pause.waiting(), 1);
     set(&store, "meanwhile").await.unwrap();
-    store.end(&shop(), Verb::Invalidate).await.unwrap();
+    store.end(&shop(), Verb::Invalidate.into()).await.unwrap();
     assert!(!writing.is_finished());
     assert_eq!(get(&store).await, None);
     pause.release();

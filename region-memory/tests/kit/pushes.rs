@@ -1,9 +1,10 @@
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{FutureExt, StreamExt};
 use region_core::testing::Faulty;
-use region_core::{Event, EventStream, RegionPath, Store, Verb};
+use region_core::{Event, Listener, Listening, ReadTerms, RegionPath, Store, Verb};
 use region_memory::MemoryStore;
+use tokio::sync::mpsc;
 
 const DELAY: Duration = Duration::from_secs(3);
 
@@ -11,23 +12,36 @@ fn path(text: &str) -> RegionPath {
     RegionPath::parse(text).unwrap()
 }
 
-fn setup() -> (Faulty<MemoryStore>, EventStream) {
+struct Forward(mpsc::UnboundedSender<Event>);
+
+impl Listener for Forward {
+    fn heard(&self, event: Event) {
+        let _ = self.0.send(event);
+    }
+}
+
+struct Events(mpsc::UnboundedReceiver<Event>, Option<Listening>);
+
+impl Events {
+    fn of(store: &impl Store) -> Self {
+        let (sender, heard) = mpsc::unbounded_channel();
+        Self(heard, store.listen(Arc::new(Forward(sender))))
+    }
+}
+
+fn setup() -> (Faulty<MemoryStore>, Events) {
     let store = Faulty::new(MemoryStore::new());
-    let events = store.events().unwrap();
+    let events = Events::of(&store);
     (store, events)
 }
 
 async fn invalidate(store: &impl Store, region: &str) {
-    store.end(&path(region), Verb::Invalidate).await.unwrap();
+    store.end(&path(region), Verb::Invalidate.into()).await.unwrap();
 }
 
 /// What is there already.
-fn pushed(events: &mut EventStream) -> Vec<Event> {
-    let mut pushed = Vec::new();
-    while let Some(Some(event)) = events.next().now_or_never() {
-        pushed.push(event);
-    }
-    pushed
+fn pushed(events: &mut Events) -> Vec<Event> {
+    std::iter::from_fn(|| events.0.try_recv().ok()).collect()
 }
 
 #[tokio::test]
@@ -64,27 +78,24 @@ async fn late_pushes_are_overtaken() {
     store.on_push().first(1).delay(DELAY);
     invalidate(&store, "late").await;
     invalidate(&store, "early").await;
-    assert_eq!(events.next().await, Some(Event::Lineage(path("early"))));
+    assert_eq!(events.0.recv().await, Some(Event::Lineage(path("early"))));
     assert_eq!(pushed(&mut events), []);
     let begun = tokio::time::Instant::now();
-    assert_eq!(events.next().await, Some(Event::Lineage(path("late"))));
+    assert_eq!(events.0.recv().await, Some(Event::Lineage(path("late"))));
     assert!(begun.elapsed() > DELAY / 2);
 }
 
 #[tokio::test]
-async fn streams_are_cut_and_pushed_to() {
+async fn a_cut_says_what_is_lost_and_events_are_injected() {
     let (store, mut events) = setup();
-    let waiting = tokio::spawn(async move {
-        let first = events.next().await;
-        (first, events.next().await)
-    });
-    tokio::task::yield_now().await;
     store.push(Event::All);
-    tokio::task::yield_now().await;
+    assert_eq!(pushed(&mut events), [Event::All]);
+    let read = store.read(&path("a"), &[], ReadTerms::default()).await.unwrap();
     store.cut_pushes();
-    assert_eq!(waiting.await.unwrap(), (Some(Event::All), None));
+    assert_eq!(pushed(&mut events), read.source.map(Event::Lost).into_iter().collect::<Vec<_>>());
 
-    let mut again = store.events().unwrap();
+    events.1 = None;
     invalidate(&store, "a").await;
-    assert_eq!(again.next().await, Some(Event::Lineage(path("a"))));
+    store.push(Event::All);
+    assert_eq!(pushed(&mut events), [], "the listening has ended");
 }

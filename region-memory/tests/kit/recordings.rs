@@ -1,13 +1,20 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use region_core::testing::{
     Faulty, MAX_CALLS, Method, OpKind, Outcome, RecordedOp, Recorder, Request,
 };
 use region_core::{
-    ErrorKind, Guard, LeaseTerms, LeaseToken, Op, ReadFrom, RegionPath, RegionTimeout, Store,
+    ErrorKind, Event, Guard, LeaseTerms, LeaseToken, Listener, Op, RegionPath, Show, Store,
     TakeLease, Verb, Write,
 };
 use region_memory::MemoryStore;
+
+struct Deaf;
+
+impl Listener for Deaf {
+    fn heard(&self, _: Event) {}
+}
 
 fn shop() -> RegionPath {
     RegionPath::root("shop").unwrap()
@@ -17,16 +24,18 @@ fn shop() -> RegionPath {
 async fn calls_are_recorded_in_their_order() {
     let store = Recorder::new(MemoryStore::new());
     let token = LeaseToken::random();
-    let terms = LeaseTerms { token, duration: Duration::from_secs(1), take: TakeLease::Always };
+    let terms = LeaseTerms::new(token, Duration::from_secs(1)).take(TakeLease::Always);
     let begun = store.begin(&shop(), &["a", "b"], terms).await.unwrap();
-    store.end(&shop(), Verb::Touch).await.unwrap();
-    let ops = [Op::Release { key: "a" }, Op::Take { key: "b" }];
-    let guard = Some(Guard { lineage: &begun.lineage, keys: &["a"], token });
-    store.write(&shop(), Write { ops: &ops, guard, timeout: RegionTimeout::Leave }).await.unwrap();
-    store.scan(&shop(), None, 7).await.unwrap();
-    store.children(&shop(), None, 8).await.unwrap();
+    store.end(&shop(), Verb::Touch.into()).await.unwrap();
+    let ops = [Op::Remove { key: "a" }, Op::Take { key: "b" }];
+    let guard = Guard::new(&begun.lineage, &["a"], token);
+    store.write(&shop(), Write::new(&ops).guard(guard)).await.unwrap();
+    store.release(&shop(), &["b"], token);
+    store.scan(&shop(), region_core::PageTerms::new(7)).await.unwrap();
+    store.children(&shop(), region_core::PageTerms::new(8)).await.unwrap();
     store.len(&shop()).await.unwrap();
-    assert!(store.events().is_some());
+    let listening = store.listen(Arc::new(Deaf));
+    assert!(listening.is_some());
     store.now().await.unwrap();
 
     let calls = store.calls();
@@ -36,26 +45,27 @@ async fn calls_are_recorded_in_their_order() {
         Request::Begin { keys: vec!["a".to_owned(), "b".to_owned()], terms },
         Request::End { verb: Verb::Touch },
         Request::Write {
-            ops: vec![op(OpKind::Release, "a"), op(OpKind::Take, "b")],
+            ops: vec![op(OpKind::Remove, "a"), op(OpKind::Take, "b")],
             guard: Some(token),
         },
-        Request::Scan { limit: 7 },
+        Request::Release { keys: vec!["b".to_owned()], token },
+        Request::Scan { limit: 7, show: Show::Keys },
         Request::Children { limit: 8 },
         Request::Len,
-        Request::Events,
+        Request::Listen,
         Request::Now,
     ];
     assert_eq!(requests, expected);
     for call in &calls {
         let expected = if call.method() == Method::Write { Outcome::Fenced } else { Outcome::Done };
         assert_eq!(call.outcome, expected, "{:?}", call.request);
-        let has_region = !matches!(call.method(), Method::Events | Method::Now);
+        let has_region = !matches!(call.method(), Method::Listen | Method::Now);
         assert_eq!(call.region.is_some(), has_region, "{:?}", call.request);
     }
     assert_eq!(calls[0].keys(), ["a", "b"]);
     assert_eq!(calls[2].keys(), ["a", "b"]);
     assert!(calls.windows(2).all(|pair| pair[0].ended.unwrap() < pair[1].began));
-    assert_eq!((store.count(Method::Write), store.count(Method::Read), store.total()), (1, 0, 8));
+    assert_eq!((store.count(Method::Write), store.count(Method::Read), store.total()), (1, 0, 9));
 }
 
 #[tokio::test]
@@ -69,7 +79,7 @@ async fn failed_running_and_dropped_calls_are_told_apart() {
     let pause = faulty.pause(Method::Read);
     let reading = tokio::spawn({
         let store = store.clone();
-        async move { store.read(&shop(), &["k"], ReadFrom::Primary).await.map(drop) }
+        async move { store.read(&shop(), &["k"], region_core::ReadTerms::default()).await.map(drop) }
     });
     pause.reached().await;
     let running = store.calls().remove(1);

@@ -2,7 +2,7 @@
 
 use redis::{Pipeline, Value};
 use region_core::{
-    Begun, BegunKey, Entry, Error, ErrorKind, Lease, LeaseTerms, LeaseToken, Lifetime, Op,
+    Applied, Begun, BegunKey, Entry, Error, ErrorKind, Lease, LeaseTerms, LeaseToken, Lifetime, Op,
     OpOutcome, RegionPath, Result, Timestamp, Verb, Write, Written,
 };
 use std::time::Duration;
@@ -30,11 +30,12 @@ impl Inner {
         terms: LeaseTerms,
     ) -> Result<Begun> {
         self.reclaimer.note(region);
+        self.releases.note(terms.duration);
         let lane = if self.large.any(region, keys) { Lane::Large } else { Lane::Main };
         let request = |channel: &Channel| {
             one(commands::begin(region, keys, terms, channel.write_count()), lane, Again::Harmless)
         };
-        let deadline = self.deadline();
+        let deadline = self.deadline_from(terms.started);
         for _ in 0..ATTEMPTS {
             let counted = self.recovery.own().needed(region);
             let Answered { values, channel } = self.primary.call(deadline, request).await?;
@@ -58,24 +59,22 @@ impl Inner {
         let verdicts = self.judge(region, keys, Some(&path), &fields, now).unwrap_or_default();
         let entries = entries(keys, fields, verdicts);
         let lineage = path.lineage().ok_or_else(|| replies.odd())?;
-        let begun = |(entry, lease): (Option<Entry>, &Value)| {
-            Some(BegunKey { entry, lease: lease_of(lease)? })
-        };
+        let begun =
+            |(entry, lease): (Option<Entry>, &Value)| Some(BegunKey::new(entry, lease_of(lease)?));
         let keys: Option<Vec<_>> = entries.into_iter().zip(&leases).map(begun).collect();
         let keys = keys.filter(|found| found.len() == leases.len()).ok_or_else(|| replies.odd())?;
-        Ok(Begun { lineage, keys })
+        Ok(Begun::new(lineage, keys))
     }
 
     pub(crate) async fn write(&self, region: &RegionPath, write: Write<'_>) -> Result<Written> {
         let size = self.check_sizes(region, write.ops)?;
         self.reclaimer.note(region);
         if write.guard.is_none() {
-            let changed = write.ops.iter().filter(|op| !matches!(op, Op::Release { .. }));
-            self.recovery.own().intend_write(region, changed.map(Op::key));
+            self.recovery.own().intend_write(region, write.ops.iter().map(Op::key));
         }
         let lane = if self.large.is_large(size) { Lane::Large } else { Lane::Main };
         if self.put_alone(region, &write, lane).await? {
-            return Ok(Written::Applied(vec![OpOutcome::Stored; write.ops.len()]));
+            return Ok(Written::Applied(Applied::new(vec![OpOutcome::Stored; write.ops.len()])));
         }
         let request = |channel: &Channel| {
             // A write that may have been done is not done again: others may have written since.
@@ -108,7 +107,9 @@ impl Inner {
         let outcomes = write.ops.iter().zip(outcomes);
         let outcomes: Option<Vec<_>> =
             outcomes.map(|(op, outcome)| outcome_of(op, outcome, moment.as_ref())).collect();
-        outcomes.map(Written::Applied).ok_or_else(|| replies.odd())
+        outcomes
+            .map(|outcomes| Written::Applied(Applied::new(outcomes)))
+            .ok_or_else(|| replies.odd())
     }
 
     /// Does the write if it is an ordinary one; whether it has.
@@ -206,7 +207,7 @@ impl Inner {
             Err(error) => return self.invalidation_failed(region, verb, error),
         };
         self.recovery.own().ended(region, verb, channel.number, count);
-        if verb == Verb::Invalidate {
+        if matches!(verb, Verb::Invalidate | Verb::InvalidateAndTouch) {
             self.reclaimer.wake();
         }
         let reached = if wanted.is_some() { replies.number()? } else { 0 };
@@ -236,7 +237,12 @@ impl Inner {
     }
 
     pub(crate) fn deadline(&self) -> Instant {
-        Instant::now() + self.settings.call
+        self.deadline_from(None)
+    }
+
+    /// When a call is given up that is a part of an operation begun then, or now.
+    pub(crate) fn deadline_from(&self, started: Option<Instant>) -> Instant {
+        started.unwrap_or_else(Instant::now) + self.settings.call
     }
 
     fn path(&self, replies: &mut Replies<'_>) -> Result<Path> {
@@ -278,7 +284,6 @@ fn outcome_of(op: &Op<'_>, outcome: Value, moment: Option<&Moment<'_>>) -> Optio
         (Op::Remove { .. }, Some(was_fresh)) => OpOutcome::Removed(was_fresh == 1),
         (Op::Take { .. }, Some(0)) => OpOutcome::Taken(None),
         (Op::Take { .. }, _) => OpOutcome::Taken(moment?.entry(bytes(outcome)?)),
-        (Op::Release { .. }, _) => OpOutcome::Released,
         _ => return None,
     })
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use redis::{Pipeline, Value};
 use region_core::{
-    Cursor, Entry, Error, ErrorKind, Freshness, Page, Read, ReadFrom, RegionPath, Result, ScanItem,
-    Segment, Timestamp,
+    Cursor, Entry, Error, ErrorKind, Freshness, Page, PageTerms, Read, ReadFrom, ReadTerms,
+    RegionPath, Result, ScanItem, Segment, Show, Timestamp,
 };
 use tokio::time::Instant;
 
@@ -30,10 +30,10 @@ impl Inner {
         &self,
         region: &RegionPath,
         keys: &[&str],
-        from: ReadFrom,
+        terms: ReadTerms,
     ) -> Result<Read> {
-        let deadline = self.deadline();
-        if from == ReadFrom::Replica
+        let deadline = self.deadline_from(terms.started);
+        if terms.from == ReadFrom::Replica
             && let Some(read) = self.read_replica(region, keys, deadline).await
         {
             return Ok(read);
@@ -202,10 +202,9 @@ impl Inner {
     pub(crate) async fn scan(
         &self,
         region: &RegionPath,
-        cursor: Option<Cursor>,
-        limit: usize,
+        terms: PageTerms,
     ) -> Result<Page<ScanItem>> {
-        let cursor = position(cursor)?;
+        let (cursor, limit) = (position(terms.cursor)?, terms.limit);
         let request = |count: Option<&str>| {
             let mut request = listing(region, Kind::Entries, cursor, limit, count);
             request.commands.add_command(commands::time());
@@ -217,41 +216,41 @@ impl Inner {
         let page = replies.next_of_type()?;
         let now = replies.time()?;
         let path = Path::parse(ids.iter().map(borrowed));
-        let Some(path) = path else { return Ok(nothing()) };
+        let Some(path) = path else { return Ok(Page::end()) };
         let deadline = deadline_of(&path, stamp.as_deref());
-        let (Some(deadline), Some(page)) = (deadline, page) else { return Ok(nothing()) };
+        let (Some(deadline), Some(page)) = (deadline, page) else { return Ok(Page::end()) };
         let (next, fields) = page_of(page).ok_or_else(|| replies.odd())?;
         let moment = Moment::new(&path, deadline, Between::exactly(now));
         let item = |(key, stored): (Vec<u8>, Vec<u8>)| {
-            let entry = moment.entry(stored)?;
-            Some(ScanItem { key: String::from_utf8(key).ok()?, entry })
+            let Entry { bytes, freshness } = moment.entry(stored)?;
+            let item = ScanItem::new(String::from_utf8(key).ok()?, freshness);
+            Some(item.bytes((terms.show == Show::Entries).then_some(bytes)))
         };
         let fields = fields.into_iter().filter(|(key, _)| !key.is_empty());
-        Ok(Page { items: fields.filter_map(item).collect(), next })
+        Ok(Page::new(fields.filter_map(item).collect(), next))
     }
 
     pub(crate) async fn children(
         &self,
         region: &RegionPath,
-        cursor: Option<Cursor>,
-        limit: usize,
+        terms: PageTerms,
     ) -> Result<Page<Segment>> {
-        let cursor = position(cursor)?;
+        let (cursor, limit) = (position(terms.cursor)?, terms.limit);
         let request = |count: Option<&str>| listing(region, Kind::Children, cursor, limit, count);
         let (ids, mut replies) = self.ask(region, self.deadline(), request).await?;
         let stamp = replies.next_of_type()?.and_then(bytes);
         let page = replies.next_of_type()?;
         let path = Path::parse(ids.iter().map(borrowed));
         let (Some(path), Some(stamp), Some(page)) = (path, stamp, page) else {
-            return Ok(nothing());
+            return Ok(Page::end());
         };
         if path.strip_trees(&stamp) != Some(&[]) {
-            return Ok(nothing());
+            return Ok(Page::end());
         }
         let (next, fields) = page_of(page).ok_or_else(|| replies.odd())?;
         let segment =
             |(name, _): (Vec<u8>, Vec<u8>)| Segment::parse(std::str::from_utf8(&name).ok()?).ok();
-        Ok(Page { items: fields.into_iter().filter_map(segment).collect(), next })
+        Ok(Page::new(fields.into_iter().filter_map(segment).collect(), next))
     }
 
     pub(crate) async fn len(&self, region: &RegionPath) -> Result<u64> {
@@ -326,7 +325,7 @@ fn ids_and_count(
 type Verdicts = Vec<Option<(Freshness, usize)>>;
 
 fn found(keys: &[&str], path: Option<&Path>, fields: Vec<Value>, verdicts: Verdicts) -> Read {
-    Read { lineage: path.and_then(Path::lineage), entries: entries(keys, fields, verdicts) }
+    Read::new(entries(keys, fields, verdicts)).lineage(path.and_then(Path::lineage))
 }
 
 /// The entries found valid, the stamp first among the fields.
@@ -361,8 +360,4 @@ fn position(cursor: Option<Cursor>) -> Result<u64> {
     let text = std::str::from_utf8(cursor.as_bytes()).ok();
     let position = text.and_then(|text| text.parse().ok());
     position.ok_or_else(|| Error::new(ErrorKind::Protocol, "not a cursor of this store"))
-}
-
-fn nothing<T>() -> Page<T> {
-    Page { items: Vec::new(), next: None }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use redis::Cmd;
 use region_core::{
-    LeaseTerms, Lifetime, MAX_DEPTH, Op, Put, RegionPath, RegionTimeout, TakeLease, Verb, When,
-    Write,
+    LeaseTerms, LeaseToken, Lifetime, MAX_DEPTH, Op, Put, RegionPath, RegionTtl, TakeLease, Verb,
+    When, Write,
 };
 
 use crate::protocol::layout::{Kind, NameBuffer};
@@ -147,10 +147,10 @@ pub(crate) fn write(path: &RegionPath, write: &Write<'_>, count: Count<'_>) -> C
     call.random(path.depth() * IDS);
     call.arg(path.as_str());
     call.grave();
-    match write.timeout {
-        RegionTimeout::Leave => call.arg("L"),
-        RegionTimeout::Start(after) => call.arg(format!("S{}", millis(after).max(1))),
-        RegionTimeout::Restart(after) => call.arg(format!("R{}", millis(after).max(1))),
+    match write.region_ttl {
+        RegionTtl::Leave => call.arg("L"),
+        RegionTtl::Start(after) => call.arg(format!("S{}", millis(after).max(1))),
+        RegionTtl::Restart(after) => call.arg(format!("R{}", millis(after).max(1))),
     }
     guard(&mut call, write);
     write.ops.iter().for_each(|op| operation(&mut call, op));
@@ -161,7 +161,7 @@ pub(crate) fn write(path: &RegionPath, write: &Write<'_>, count: Count<'_>) -> C
 /// a script.
 pub(crate) fn puts_alone<'w>(write: &Write<'w>) -> Option<Vec<&'w Put<'w>>> {
     const MOST: usize = 1000;
-    if write.guard.is_some() || write.timeout != RegionTimeout::Leave || write.ops.len() > MOST {
+    if write.guard.is_some() || write.region_ttl != RegionTtl::Leave || write.ops.len() > MOST {
         return None;
     }
     let put = |op: &'w Op<'w>| match op {
@@ -204,7 +204,6 @@ fn operation(call: &mut Call, op: &Op<'_>) {
         Op::Put(op) => put(call, op),
         Op::Remove { key } => ["R", key].into_iter().for_each(|arg| call.arg(arg)),
         Op::Take { key } => ["T", key].into_iter().for_each(|arg| call.arg(arg)),
-        Op::Release { key } => ["L", key].into_iter().for_each(|arg| call.arg(arg)),
     }
 }
 
@@ -246,13 +245,25 @@ pub(crate) fn end(path: &RegionPath, verb: Verb, count: Count<'_>) -> Cmd {
             call.command
         }
         Verb::Touch => {
-            let mut call = Call::new(&SCRIPTS.touch, 3 * path.depth() + 1);
+            let mut call = Call::new(&SCRIPTS.touch, 2 * path.depth() + 1);
             call.arg(count.key);
-            for kind in [Kind::Ids, Kind::Entries, Kind::Leases] {
+            for kind in [Kind::Entries, Kind::Leases] {
                 call.path(kind, path);
             }
             call.arg(count.floor);
-            call.random(path.depth() * ID);
+            call.command
+        }
+        Verb::InvalidateAndTouch => {
+            let mut call = Call::new(&SCRIPTS.invalidate_and_touch, 2 * path.depth() + 2);
+            call.arg(count.key);
+            call.key(Kind::Ids, text);
+            for kind in [Kind::Entries, Kind::Leases] {
+                call.path(kind, path);
+            }
+            call.arg(count.floor);
+            call.random(IDS);
+            call.arg(text);
+            call.grave();
             call.command
         }
         Verb::Expire => {
@@ -264,6 +275,15 @@ pub(crate) fn end(path: &RegionPath, verb: Verb, count: Count<'_>) -> Cmd {
             call.command
         }
     }
+}
+
+/// Gives back the leases of `keys` that `token` holds.
+pub(crate) fn release(path: &RegionPath, keys: &[String], token: LeaseToken) -> Cmd {
+    let mut call = Call::new(&SCRIPTS.release, 1);
+    call.key(Kind::Leases, path.as_str());
+    call.arg(&token.to_bits().to_le_bytes()[..]);
+    keys.iter().for_each(|key| call.arg(key));
+    call.command
 }
 
 /// Reclaims up to `limit` children that the grave `id` of the region at `path` holds.
@@ -316,9 +336,8 @@ fn millis(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use redis::Value;
-    use region_core::{LeaseToken, Lifetime};
+    use region_core::LeaseToken;
     use servers::{Flavor, TestServer};
 
     use super::*;
@@ -329,22 +348,10 @@ mod tests {
     /// All commands that write, each with a count whose floor is `floor`.
     fn writing(path: &RegionPath, floor: u64) -> Vec<Cmd> {
         let count = Count { key: COUNT, floor };
-        let put = Put {
-            key: "k",
-            bytes: Bytes::from_static(b"other"),
-            when: When::Always,
-            fresh_for: Lifetime::Unlimited,
-            stale_for: Duration::ZERO,
-        };
-        let terms = LeaseTerms {
-            token: LeaseToken::from_bits(1),
-            duration: Duration::from_secs(9),
-            take: TakeLease::Always,
-        };
-        let write = |ops: &[Op<'_>]| {
-            let write = Write { ops, guard: None, timeout: RegionTimeout::Leave };
-            super::write(path, &write, count)
-        };
+        let put = Put::new("k", "other");
+        let terms = LeaseTerms::new(LeaseToken::from_bits(1), Duration::from_secs(9));
+        let terms = terms.take(TakeLease::Always);
+        let write = |ops: &[Op<'_>]| super::write(path, &Write::new(ops), count);
         vec![
             put_alone(path, &[&put], count),
             write(&[Op::Put(put.clone())]),
@@ -353,6 +360,7 @@ mod tests {
             end(path, Verb::Expire, count),
             end(path, Verb::Touch, count),
             end(path, Verb::Invalidate, count),
+            end(path, Verb::InvalidateAndTouch, count),
         ]
     }
 

@@ -21,6 +21,8 @@ pub(crate) struct Scripts {
     pub(crate) put: Script,
     pub(crate) invalidate: Script,
     pub(crate) touch: Script,
+    pub(crate) invalidate_and_touch: Script,
+    pub(crate) release: Script,
     pub(crate) expire: Script,
     pub(crate) reclaim: Script,
     pub(crate) len: Script,
@@ -50,7 +52,12 @@ pub(crate) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| Scripts {
     ),
     put: Script::new(&[COUNT], include_str!("scripts/put.lua")),
     invalidate: Script::new(&[KEYS, COUNT, LINEAGE], include_str!("scripts/invalidate.lua")),
-    touch: Script::new(&[KEYS, COUNT, LINEAGE], include_str!("scripts/touch.lua")),
+    touch: Script::new(&[KEYS, COUNT], include_str!("scripts/touch.lua")),
+    invalidate_and_touch: Script::new(
+        &[KEYS, COUNT, LINEAGE],
+        include_str!("scripts/invalidate_and_touch.lua"),
+    ),
+    release: Script::new(&[KEYS], include_str!("scripts/release.lua")),
     expire: Script::new(&[KEYS, COUNT, LINEAGE], include_str!("scripts/expire.lua")),
     reclaim: Script::new(&[KEYS, LINEAGE], include_str!("scripts/reclaim.lua")),
     len: Script::new(&[KEYS, LINEAGE, FRESHNESS], include_str!("scripts/len.lua")),
@@ -77,7 +84,7 @@ impl Script {
 }
 
 impl Scripts {
-    pub(crate) fn all(&self) -> [&Script; 10] {
+    pub(crate) fn all(&self) -> [&Script; 12] {
         [
             &self.begin,
             &self.write,
@@ -85,6 +92,8 @@ impl Scripts {
             &self.put,
             &self.invalidate,
             &self.touch,
+            &self.invalidate_and_touch,
+            &self.release,
             &self.expire,
             &self.reclaim,
             &self.len,

@@ -110,6 +110,7 @@ impl Verbs {
             Verb::Invalidate => self.invalidate = true,
             Verb::Touch => self.touch = true,
             Verb::Expire => self.expire = true,
+            Verb::InvalidateAndTouch => (self.invalidate, self.touch) = (true, true),
         }
     }
 
@@ -130,6 +131,9 @@ impl Ended {
             Verb::Invalidate => self.invalidated = Some(at),
             Verb::Touch => self.touched = Some(at),
             Verb::Expire => self.expired = Some(at),
+            Verb::InvalidateAndTouch => {
+                (self.invalidated, self.touched) = (Some(at), Some(at));
+            }
         }
     }
 
@@ -246,6 +250,10 @@ impl RecentWrites {
             Verb::Invalidate | Verb::Expire => {
                 let record = self.change(region, now);
                 record.subtree = record.subtree.max(count);
+            }
+            Verb::InvalidateAndTouch => {
+                self.ended(region, Verb::Invalidate, channel, count);
+                self.ended(region, Verb::Touch, channel, count);
             }
             Verb::Touch => {
                 let mut next = Some(region.clone());

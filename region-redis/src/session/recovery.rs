@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use redis::{Cmd, Pipeline, Value};
-use region_core::{Error, ErrorKind, Op, RegionPath, RegionTimeout, Verb, Write};
+use region_core::{Error, ErrorKind, Op, RegionPath, Verb, Write};
 
 use crate::error::Failure;
 use crate::net::connection::{Channel, first_error};
@@ -192,7 +192,7 @@ fn again(change: &Change, channel: &Channel) -> Vec<Cmd> {
         ends.map(|verb| commands::end(&region, verb, channel.write_count())).collect();
     if is_small && !keys.is_empty() {
         let ops: Vec<_> = keys.iter().map(|key| Op::Remove { key }).collect();
-        let write = Write { ops: &ops, guard: None, timeout: RegionTimeout::Leave };
+        let write = Write::new(&ops);
         commands.push(commands::write(&region, &write, channel.write_count()));
     }
     commands

@@ -72,7 +72,7 @@ async fn a_full_server_refuses_writes_and_takes_invalidations(flavor: Flavor) {
     crate::kit::remove(&store, "r", "stale").await.unwrap();
     assert_eq!(get(&store, "r", "stale").await.unwrap(), None);
     for verb in [Verb::Expire, Verb::Touch, Verb::Invalidate] {
-        store.end(&path("r"), verb).await.unwrap();
+        store.end(&path("r"), verb.into()).await.unwrap();
         assert_eq!(get(&store, "r", "k").await.unwrap(), None);
     }
     assert!(store.stats().primary.is_up, "a refusal is no outage");

@@ -3,8 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
-use region_core::{Lifetime, Op, Put, RegionTimeout, Store, Verb, When, Write};
+use region_core::{Op, Put, RegionTtl, Store, Verb, Write};
 use servers::{Flavor, TestServer};
 
 use crate::kit::{Load, connect, get, path, remove, set, until};
@@ -41,7 +40,7 @@ async fn evictions_are_misses_under_every_policy(flavor: Flavor) {
             let region = format!("fill.part:{}", n % 50);
             let _ = set(&store, &region, &n.to_string(), &value).await;
             if n % 10 == 0 {
-                store.end(&path(&region), Verb::Invalidate).await.unwrap();
+                store.end(&path(&region), Verb::Invalidate.into()).await.unwrap();
                 for earlier in (n % 50..=n).step_by(50) {
                     let found = get(&store, &region, &earlier.to_string()).await.unwrap();
                     assert_eq!(found, None, "{policy}");
@@ -72,7 +71,7 @@ async fn any_lost_key_is_a_miss(flavor: Flavor) {
     for lost in 1..(1_u32 << len) {
         server.command(&["FLUSHALL"]);
         set(&store, "r.a.b", "k", "old").await.unwrap();
-        store.end(&path("r.a"), Verb::Invalidate).await.unwrap();
+        store.end(&path("r.a"), Verb::Invalidate.into()).await.unwrap();
         for (n, name) in names().iter().enumerate() {
             if lost & (1 << n) != 0 {
                 server.command(&["DEL", name]);
@@ -104,15 +103,9 @@ async fn a_full_server_refuses_every_put_and_does_not_grow(flavor: Flavor) {
     let mut refused = 0;
     for n in 0..1000 {
         let key = n.to_string();
-        let ops = [Op::Put(Put {
-            key: &key,
-            bytes: Bytes::from(vec![0; 10_000]),
-            when: When::Always,
-            fresh_for: Lifetime::Unlimited,
-            stale_for: Duration::ZERO,
-        })];
-        let timeout = RegionTimeout::Restart(Duration::from_secs(3600));
-        let written = store.write(&path("r.a"), Write { ops: &ops, guard: None, timeout }).await;
+        let ops = [Op::Put(Put::new(&key, vec![0; 10_000]))];
+        let ttl = RegionTtl::Restart(Duration::from_secs(3600));
+        let written = store.write(&path("r.a"), Write::new(&ops).region_ttl(ttl)).await;
         refused += u32::from(written.is_err());
     }
     assert!(refused > 500, "{refused} of 1000 puts were refused");
@@ -122,7 +115,7 @@ async fn a_full_server_refuses_every_put_and_does_not_grow(flavor: Flavor) {
     assert_eq!(get(&store, "r.a", "kept").await.unwrap().as_deref(), Some("value"));
     remove(&store, "r.a", "kept").await.unwrap();
     assert_eq!(get(&store, "r.a", "kept").await.unwrap(), None);
-    store.end(&path("r"), Verb::Invalidate).await.unwrap();
+    store.end(&path("r"), Verb::Invalidate.into()).await.unwrap();
     until("the server to have room again", || used() < most - ROOM / 2).await;
     set(&store, "r.a", "kept", "value").await.unwrap();
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use region_core::{ErrorKind, LeaseTerms, LeaseToken, Store, TakeLease, Verb};
+use region_core::{ErrorKind, LeaseToken, Store, Verb};
 use servers::{Flavor, Proxy, TestServer};
 
 use crate::kit::{bounded, builder, connect, get, path, remove, set, until_ok};
@@ -59,9 +59,9 @@ async fn failover_to_a_replica_that_missed_invalidations(flavor: Flavor) {
     // It would take back what it has put, which may be lost.
     drop(other);
     pair.replication.silence();
-    store.end(&path("r.gone"), Verb::Invalidate).await.unwrap();
-    store.end(&path("r.stale"), Verb::Expire).await.unwrap();
-    store.end(&path("r.touched.below"), Verb::Touch).await.unwrap();
+    store.end(&path("r.gone"), Verb::Invalidate.into()).await.unwrap();
+    store.end(&path("r.stale"), Verb::Expire.into()).await.unwrap();
+    store.end(&path("r.touched.below"), Verb::Touch.into()).await.unwrap();
     remove(&store, "r.removed", "k").await.unwrap();
     set(&store, "r.set", "k", "new").await.unwrap();
     pair.fail_over();
@@ -102,13 +102,13 @@ async fn a_primary_that_lost_data_unsaid_is_told_again(flavor: Flavor) {
     set(&store, "r.a", "k", "old").await.unwrap();
     let replica = primary.replica();
     replica.command(&["REPLICAOF", "NO", "ONE"]);
-    store.end(&path("r"), Verb::Invalidate).await.unwrap();
+    store.end(&path("r"), Verb::Invalidate.into()).await.unwrap();
     primary.follow(replica.port());
     primary.command(&["REPLICAOF", "NO", "ONE"]);
     // What a load begins with has to notice too.
     let token = LeaseToken::from_bits(1);
     let duration = Duration::from_secs(9);
-    let terms = LeaseTerms { token, duration, take: TakeLease::UnlessFresh };
+    let terms = region_core::LeaseTerms::new(token, duration);
     let region = path("r.a");
     let begun = until_ok(|| store.begin(&region, &["k"], terms)).await;
     assert_eq!(begun.keys[0].entry, None);
@@ -131,8 +131,8 @@ async fn invalidations_wait_for_replicas(flavor: Flavor) {
     let reached = store.end_and_wait(&path("r"), Verb::Invalidate, 1, within).await.unwrap();
     assert_eq!(reached, 0);
     let strict = builder(&primary.url()).wait_for_replicas(1, within).connect().await.unwrap();
-    let error = strict.end(&path("r"), Verb::Invalidate).await.unwrap_err();
+    let error = strict.end(&path("r"), Verb::Invalidate.into()).await.unwrap_err();
     assert!(error.can_retry() && error.to_string().contains("0 of 1 replicas"), "{error}");
     replica.resume();
-    strict.end(&path("r"), Verb::Invalidate).await.unwrap();
+    strict.end(&path("r"), Verb::Invalidate.into()).await.unwrap();
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use region_core::{
-    Entry, Error, Lifetime, Op, Put, ReadFrom, RegionPath, RegionTimeout, Result, Store, When,
-    Write, Written,
+    Entry, Error, Event, Listener, Listening, Op, Put, ReadFrom, ReadTerms, RegionPath, Result,
+    Store, Write,
 };
 use region_redis::{Backoff, RedisStore, RedisStoreBuilder};
 
@@ -41,23 +41,17 @@ pub(crate) async fn connect(url: &str) -> RedisStore {
 }
 
 pub(crate) async fn set(store: &RedisStore, region: &str, key: &str, value: &str) -> Result<()> {
-    let put = Put {
-        key,
-        bytes: Bytes::copy_from_slice(value.as_bytes()),
-        when: When::Always,
-        fresh_for: Lifetime::Unlimited,
-        stale_for: Duration::ZERO,
-    };
+    let put = Put::new(key, Bytes::copy_from_slice(value.as_bytes()));
     let ops = [Op::Put(put)];
-    let write = Write { ops: &ops, guard: None, timeout: RegionTimeout::Leave };
+    let write = Write::new(&ops);
     let written = store.write(&path(region), write).await?;
-    assert!(matches!(written, Written::Applied(_)), "{written:?}");
+    assert!(!written.is_fenced());
     Ok(())
 }
 
 pub(crate) async fn remove(store: &RedisStore, region: &str, key: &str) -> Result<()> {
     let ops = [Op::Remove { key }];
-    let write = Write { ops: &ops, guard: None, timeout: RegionTimeout::Leave };
+    let write = Write::new(&ops);
     store.write(&path(region), write).await.map(drop)
 }
 
@@ -67,13 +61,54 @@ pub(crate) async fn get_from(
     key: &str,
     from: ReadFrom,
 ) -> Result<Option<String>> {
-    let mut read = store.read(&path(region), &[key], from).await?;
+    let mut read = store.read(&path(region), &[key], ReadTerms::new(from)).await?;
     let entry = read.entries.pop().flatten().filter(Entry::is_fresh);
     Ok(entry.map(|entry| String::from_utf8(entry.bytes.to_vec()).unwrap()))
 }
 
 pub(crate) async fn get(store: &RedisStore, region: &str, key: &str) -> Result<Option<String>> {
     get_from(store, region, key, ReadFrom::Primary).await
+}
+
+/// The pushes that a store hears, in their order.
+pub(crate) struct Events {
+    heard: tokio::sync::mpsc::UnboundedReceiver<Event>,
+    _listening: Listening,
+}
+
+struct Forward(tokio::sync::mpsc::UnboundedSender<Event>);
+
+impl Listener for Forward {
+    fn heard(&self, event: Event) {
+        let _ = self.0.send(event);
+    }
+}
+
+impl Events {
+    pub(crate) fn of(store: &RedisStore) -> Self {
+        let (sender, heard) = tokio::sync::mpsc::unbounded_channel();
+        Self { heard, _listening: store.listen(Arc::new(Forward(sender))).unwrap() }
+    }
+
+    /// The next push, unless it takes too long.
+    pub(crate) async fn next(&mut self) -> Option<Event> {
+        self.next_within(Duration::from_secs(5)).await
+    }
+
+    pub(crate) async fn next_within(&mut self, limit: Duration) -> Option<Event> {
+        tokio::time::timeout(limit, self.heard.recv()).await.ok().flatten()
+    }
+
+    /// Waits for a push, whatever comes before it.
+    pub(crate) async fn wait_for(&mut self, wanted: &Event) {
+        loop {
+            match self.next().await {
+                Some(event) if event == *wanted => return,
+                Some(_) => {}
+                None => panic!("no {wanted:?}"),
+            }
+        }
+    }
 }
 
 /// Waits until a call succeeds.

@@ -51,9 +51,9 @@ async fn killed_and_restarted_with_an_old_dump(flavor: Flavor) {
     server.command(&["SAVE"]);
     // It would take back what it has put, which may be lost.
     drop(other);
-    store.end(&path("r.gone"), Verb::Invalidate).await.unwrap();
-    store.end(&path("r.stale"), Verb::Expire).await.unwrap();
-    store.end(&path("r.touched.below"), Verb::Touch).await.unwrap();
+    store.end(&path("r.gone"), Verb::Invalidate.into()).await.unwrap();
+    store.end(&path("r.stale"), Verb::Expire.into()).await.unwrap();
+    store.end(&path("r.touched.below"), Verb::Touch.into()).await.unwrap();
     set(&store, "r.set", "k", "new").await.unwrap();
     server.restart();
     for region in ["r.gone", "r.stale", "r.touched", "r.set"] {
@@ -119,8 +119,8 @@ async fn reset_during_each_operation(flavor: Flavor) {
             }
         }
         let region = path("r");
-        let ((), ()) = tokio::join!(
-            async { until_ok(|| store.end(&region, Verb::Invalidate)).await },
+        let (_, ()) = tokio::join!(
+            async { until_ok(|| store.end(&region, Verb::Invalidate.into())).await },
             async {
                 tokio::time::sleep(Duration::from_micros(round * 50)).await;
                 proxy.cut();
@@ -158,9 +158,9 @@ async fn invalidations_are_queued_and_replayed(flavor: Flavor) {
         set(&store, region, "k", "old").await.unwrap();
     }
     proxy.silence();
-    bounded(store.end(&path("r.gone"), Verb::Invalidate)).await.unwrap();
-    bounded(store.end(&path("r.gone"), Verb::Expire)).await.unwrap();
-    bounded(store.end(&path("r.touched.child"), Verb::Touch)).await.unwrap();
+    bounded(store.end(&path("r.gone"), Verb::Invalidate.into())).await.unwrap();
+    bounded(store.end(&path("r.gone"), Verb::Expire.into())).await.unwrap();
+    bounded(store.end(&path("r.touched.child"), Verb::Touch.into())).await.unwrap();
     assert!(store.stats().has_queued);
     proxy.restore();
     // The very first answer has to know.
@@ -185,7 +185,7 @@ async fn queued_invalidations_are_seen_whenever_the_way_opens(flavor: Flavor) {
         set(&other, "r.a", "k", "old").await.unwrap();
         proxy.silence();
         let region = path("r");
-        let (ended, ()) = tokio::join!(store.end(&region, Verb::Invalidate), async {
+        let (ended, ()) = tokio::join!(store.end(&region, Verb::Invalidate.into()), async {
             tokio::time::sleep(LIMIT / 2 + LIMIT / 12 * round).await;
             proxy.restore();
         });
@@ -200,9 +200,9 @@ async fn a_full_queue_is_an_error(flavor: Flavor) {
         builder(&server.url()).on_invalidation_failure(OnInvalidationFailure::Queue).max_queued(1);
     let store = builder.connect().await.unwrap();
     server.kill();
-    bounded(store.end(&path("r.a"), Verb::Invalidate)).await.unwrap();
-    bounded(store.end(&path("r.a"), Verb::Touch)).await.unwrap();
-    let error = bounded(store.end(&path("r.b"), Verb::Invalidate)).await.unwrap_err();
+    bounded(store.end(&path("r.a"), Verb::Invalidate.into())).await.unwrap();
+    bounded(store.end(&path("r.a"), Verb::Touch.into())).await.unwrap();
+    let error = bounded(store.end(&path("r.b"), Verb::Invalidate.into())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.to_string().contains("queue of invalidations is full"), "{error}");
 }

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use region_core::{Event, EventStream, Store};
+use region_core::{Event, Store};
 use servers::{Flavor, Proxy, TestServer};
 
-use crate::kit::{connect, get, path, set, until_ok};
+use crate::kit::{Events, connect, get, path, set, until_ok};
 
 crate::on_both! {
     pushes_name_what_has_changed
@@ -16,82 +15,65 @@ crate::on_both! {
     own_changes_do_not_silence_those_of_others
 }
 
-async fn next(events: &mut EventStream) -> Option<Event> {
-    tokio::time::timeout(Duration::from_secs(5), events.next()).await.ok().flatten()
-}
-
-/// Waits for an event, whatever comes before it.
-async fn wait_for(events: &mut EventStream, wanted: &Event) {
-    loop {
-        match next(events).await {
-            Some(event) if event == *wanted => return,
-            Some(_) => {}
-            None => panic!("no {wanted:?}"),
-        }
-    }
-}
-
 async fn pushes_name_what_has_changed(flavor: Flavor) {
     let server = TestServer::start(flavor);
     let (reader, writer) = (connect(&server.url()).await, connect(&server.url()).await);
     set(&writer, "r.a%2Eb", "k", "1").await.unwrap();
-    let mut events = reader.events().unwrap();
+    let mut events = Events::of(&reader);
     get(&reader, "r.a%2Eb", "k").await.unwrap();
     set(&writer, "r.a%2Eb", "k", "2").await.unwrap();
-    assert_eq!(next(&mut events).await, Some(Event::Entries(path("r.a%2Eb"))));
+    assert_eq!(events.next().await, Some(Event::Entries(path("r.a%2Eb"))));
     get(&reader, "r.a%2Eb", "k").await.unwrap();
-    writer.end(&path("r"), region_core::Verb::Invalidate).await.unwrap();
-    assert_eq!(next(&mut events).await, Some(Event::Lineage(path("r"))));
+    writer.end(&path("r"), region_core::Verb::Invalidate.into()).await.unwrap();
+    assert_eq!(events.next().await, Some(Event::Lineage(path("r"))));
 }
 
 async fn a_lost_connection_is_an_event(flavor: Flavor) {
     let server = TestServer::start(flavor);
     let proxy = Proxy::start(server.port()).await;
     let store = connect(&proxy.url()).await;
-    let mut events = store.events().unwrap();
+    let mut events = Events::of(&store);
     get(&store, "r", "k").await.unwrap();
     proxy.cut();
-    assert_eq!(next(&mut events).await, Some(Event::All));
+    assert_eq!(events.next().await, Some(Event::All));
     until_ok(|| get(&store, "r", "k")).await;
     proxy.silence();
-    assert_eq!(next(&mut events).await, Some(Event::All), "silence is noticed by the watch");
+    assert_eq!(events.next().await, Some(Event::All), "silence is noticed by the watch");
 }
 
 async fn a_flush_is_an_event(flavor: Flavor) {
     let server = TestServer::start(flavor);
     let store = connect(&server.url()).await;
-    let mut events = store.events().unwrap();
+    let mut events = Events::of(&store);
     get(&store, "r", "k").await.unwrap();
     server.command(&["FLUSHALL"]);
-    wait_for(&mut events, &Event::All).await;
+    events.wait_for(&Event::All).await;
 }
 
 async fn pushes_survive_a_reconnect(flavor: Flavor) {
     let server = TestServer::start(flavor);
     let proxy = Proxy::start(server.port()).await;
     let (reader, writer) = (connect(&proxy.url()).await, connect(&server.url()).await);
-    let mut events = reader.events().unwrap();
+    let mut events = Events::of(&reader);
     get(&reader, "r", "k").await.unwrap();
     proxy.cut();
-    wait_for(&mut events, &Event::All).await;
+    events.wait_for(&Event::All).await;
     until_ok(|| get(&reader, "r", "k")).await;
     set(&writer, "r", "k", "1").await.unwrap();
-    wait_for(&mut events, &Event::Entries(path("r"))).await;
+    events.wait_for(&Event::Entries(path("r"))).await;
 }
 
 /// Own write, own extension of the ids' lifetimes, then another's write: the reader is told.
 async fn own_changes_do_not_silence_those_of_others(flavor: Flavor) {
     let server = TestServer::start(flavor);
     let (reader, writer) = (connect(&server.url()).await, connect(&server.url()).await);
-    let mut events = reader.events().unwrap();
+    let mut events = Events::of(&reader);
     for round in 0..3 {
         get(&reader, "r.a", "k").await.unwrap();
         set(&reader, "r.a", "k", "mine").await.unwrap();
         assert_eq!(get(&reader, "r.a", "k").await.unwrap().as_deref(), Some("mine"));
-        while let Ok(Some(_)) =
-            tokio::time::timeout(Duration::from_millis(100), events.next()).await
-        {}
+        while events.next_within(Duration::from_millis(100)).await.is_some() {}
         set(&writer, "r.a", "k", "theirs").await.unwrap();
-        assert_eq!(next(&mut events).await, Some(Event::Entries(path("r.a"))), "{round}");
+        assert_eq!(events.next().await, Some(Event::Entries(path("r.a"))), "{round}");
     }
 }

@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use region_core::{
-    Guard, LeaseTerms, LeaseToken, Lifetime, Op, Put, RegionTimeout, Store, TakeLease, Verb, When,
-    Write, Written,
-};
+use region_core::{LeaseToken, Op, Put, Store, Verb, Write};
 use region_redis::RedisStore;
 use servers::{Flavor, TestServer};
 
@@ -43,7 +40,7 @@ async fn what_is_dead_is_freed_in_the_background(flavor: Flavor) {
     set(&store, "r", "k", "1").await.unwrap();
     fill(&store, 1000).await;
     assert!(keys(&server).len() > 2000);
-    store.end(&path("r"), Verb::Invalidate).await.unwrap();
+    store.end(&path("r"), Verb::Invalidate.into()).await.unwrap();
     until("all to be freed", || keys(&server) == ["rc1:i{r}"]).await;
 }
 
@@ -53,12 +50,12 @@ async fn what_is_alive_stays(flavor: Flavor) {
     for region in ["r.a.dead", "r.a.alive", "r.a.leased", "r.a.parent.child", "r.a.dead.too"] {
         set(&store, region, "k", "old").await.unwrap();
     }
-    store.end(&path("r.a"), Verb::Invalidate).await.unwrap();
+    store.end(&path("r.a"), Verb::Invalidate.into()).await.unwrap();
     set(&store, "r.a.alive", "k", "new").await.unwrap();
     set(&store, "r.a.parent.child", "k", "new").await.unwrap();
     let token = LeaseToken::from_bits(7);
     let duration = Duration::from_secs(60);
-    let terms = LeaseTerms { token, duration, take: TakeLease::UnlessFresh };
+    let terms = region_core::LeaseTerms::new(token, duration);
     let begun = store.begin(&path("r.a.leased"), &["k"], terms).await.unwrap();
     assert!(store.reclaim().await.unwrap() > 0);
     assert_eq!(store.reclaim().await.unwrap(), 0, "all done");
@@ -68,9 +65,10 @@ async fn what_is_alive_stays(flavor: Flavor) {
     let left = keys(&server);
     assert!(!left.iter().any(|name| name.contains("dead")), "{left:?}");
     assert!(!left.iter().any(|name| name.starts_with("rc1:x") || name.starts_with("rc1:g")));
-    let read = store.read(&path("r.a.leased"), &[], region_core::ReadFrom::Primary).await.unwrap();
+    let read =
+        store.read(&path("r.a.leased"), &[], region_core::ReadTerms::default()).await.unwrap();
     assert_eq!(read.lineage, Some(begun.lineage), "a load that is under way can still be stored");
-    let children = store.children(&path("r.a"), None, 100).await.unwrap();
+    let children = store.children(&path("r.a"), region_core::PageTerms::new(100)).await.unwrap();
     assert_eq!(children.items.len(), 2);
 }
 
@@ -82,24 +80,18 @@ async fn loads_under_way_are_not_fenced(flavor: Flavor) {
     let deep = path("r.a.b.c");
     set(&store, "r.a.b.c", "k", "old").await.unwrap();
     set(&store, "r.a", "k", "old").await.unwrap();
-    store.end(&path("r"), Verb::Invalidate).await.unwrap();
+    store.end(&path("r"), Verb::Invalidate.into()).await.unwrap();
     let token = LeaseToken::from_bits(7);
     let duration = Duration::from_secs(60);
-    let terms = LeaseTerms { token, duration, take: TakeLease::UnlessFresh };
+    let terms = region_core::LeaseTerms::new(token, duration);
     let begun = store.begin(&deep, &["k"], terms).await.unwrap();
     store.reclaim().await.unwrap();
-    let put = Put {
-        key: "k",
-        bytes: Bytes::from_static(b"new"),
-        when: When::Always,
-        fresh_for: Lifetime::Unlimited,
-        stale_for: Duration::ZERO,
-    };
+    let put = Put::new("k", Bytes::from_static(b"new"));
     let (ops, keys) = ([Op::Put(put)], ["k"]);
-    let guard = Some(Guard { lineage: &begun.lineage, keys: &keys, token });
-    let write = Write { ops: &ops, guard, timeout: RegionTimeout::Leave };
+    let guard = region_core::Guard::new(&begun.lineage, &keys, token);
+    let write = Write::new(&ops).guard(guard);
     let written = store.write(&deep, write).await.unwrap();
-    assert_ne!(written, Written::Fenced);
+    assert!(!written.is_fenced());
     assert_eq!(get(&store, "r.a.b.c", "k").await.unwrap().as_deref(), Some("new"));
 }
 
@@ -107,7 +99,7 @@ async fn another_process_finishes(flavor: Flavor) {
     let server = TestServer::start(flavor);
     let first = builder(&server.url()).without_reclaimer().connect().await.unwrap();
     fill(&first, 500).await;
-    first.end(&path("r"), Verb::Invalidate).await.unwrap();
+    first.end(&path("r"), Verb::Invalidate.into()).await.unwrap();
     // It begins, and is stopped somewhere.
     let _ = tokio::time::timeout(Duration::from_millis(5), first.reclaim()).await;
     drop(first);
@@ -134,7 +126,7 @@ async fn filling_and_reclaiming_do_not_disturb_each_other(flavor: Flavor) {
         };
         let ((), reclaimed) = tokio::join!(filling, store.reclaim());
         reclaimed.unwrap();
-        store.end(&path("r"), Verb::Invalidate).await.unwrap();
+        store.end(&path("r"), Verb::Invalidate.into()).await.unwrap();
         assert_eq!(get(&store, "r.org:0.part:0", "k").await.unwrap(), None);
     }
 }
@@ -155,13 +147,13 @@ async fn a_hundred_thousand_regions_leave_nothing() {
         line.and_then(|bytes| bytes.trim().parse::<u64>().ok()).unwrap()
     };
     fill(&store, 1).await;
-    store.end(&path("r"), Verb::Invalidate).await.unwrap();
+    store.end(&path("r"), Verb::Invalidate.into()).await.unwrap();
     until("the first to be freed", || keys(&server).len() == 1).await;
     let baseline = used();
     fill(&store, 100_000).await;
     let full = used();
     assert!(full > baseline + 20_000_000, "{baseline} {full}");
-    store.end(&path("r"), Verb::Invalidate).await.unwrap();
+    store.end(&path("r"), Verb::Invalidate.into()).await.unwrap();
     while server.command(&["DBSIZE"]).text().parse::<u64>().unwrap() > 2 {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

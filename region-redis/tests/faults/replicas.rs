@@ -70,10 +70,10 @@ async fn a_lagging_replica_is_not_believed(flavor: Flavor) {
     assert!(reads(&replica) > before, "what was not changed is still read there");
     for verb in [Verb::Expire, Verb::Touch, Verb::Invalidate] {
         set(&store, "r.a", "other", "old").await.unwrap();
-        store.end(&path("r.a"), verb).await.unwrap();
+        store.end(&path("r.a"), verb.into()).await.unwrap();
         assert_eq!(from_replica(&store, "r.a", "other").await, None, "{verb:?}");
     }
-    store.end(&path("r"), Verb::Invalidate).await.unwrap();
+    store.end(&path("r"), Verb::Invalidate.into()).await.unwrap();
     assert_eq!(from_replica(&store, "r.b", "k").await, None);
 }
 
@@ -147,7 +147,7 @@ async fn queued_invalidations_keep_replicas_unread(flavor: Flavor) {
     set(&store, "r", "k", "old").await.unwrap();
     primary.command(&["WAIT", "1", "5000"]);
     address.silence();
-    bounded(store.end(&path("r"), Verb::Invalidate)).await.unwrap();
+    bounded(store.end(&path("r"), Verb::Invalidate.into())).await.unwrap();
     let read = bounded(get_from(&store, "r", "k", ReadFrom::Replica)).await;
     assert!(read.is_err(), "an error, not the old value: {read:?}");
     address.restore();

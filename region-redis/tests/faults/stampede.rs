@@ -66,7 +66,7 @@ async fn a_load_that_is_outlived_is_loaded_again_once(flavor: Flavor) {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
         let store = crate::kit::connect(&server.url()).await;
-        region_core::Store::end(&store, &path("r.a"), Verb::Invalidate).await.unwrap();
+        region_core::Store::end(&store, &path("r.a"), Verb::Invalidate.into()).await.unwrap();
     };
     tokio::join!(stampede(&caches, &loads), ending);
     // Whoever came before the invalidation may have the first load's value; it is not stored.

@@ -3,7 +3,7 @@
 use super::super::Harness;
 use super::super::fixture::{Fixture, SHORT, put};
 use crate::lineage::{Incarnations, Lineage};
-use crate::store::{Guard, LeaseTerms, LeaseToken, Op, RegionTimeout, TakeLease, Verb, Written};
+use crate::store::{Guard, LeaseTerms, LeaseToken, Op, RegionTtl, Verb};
 
 /// A load during which nothing happened is stored; its lease is used up.
 pub async fn a_fill_under_its_fence_is_stored<H: Harness>(harness: &H) {
@@ -76,7 +76,7 @@ pub async fn a_fill_needs_its_own_live_lease<H: Harness>(harness: &H) {
     fence.token = LeaseToken::random();
     assert!(!f.fill("r", "k", "v", &fence).await, "another's token");
     let token = LeaseToken::random();
-    let terms = LeaseTerms { token, duration: SHORT, take: TakeLease::UnlessFresh };
+    let terms = LeaseTerms::new(token, SHORT);
     let (lineage, _) = f.begin_with("r", "short", terms).await;
     f.advance(SHORT).await;
     let fence = super::super::fixture::Fence { lineage, token };
@@ -95,9 +95,9 @@ pub async fn a_fenced_write_changes_nothing<H: Harness>(harness: &H) {
         Op::Put(put("there", "after")),
         Op::Remove { key: "there" },
     ];
-    let guard = Guard { lineage: &fence.lineage, keys: &["a", "b"], token: fence.token };
-    let written = f.write("r", &ops, Some(guard), RegionTimeout::Restart(SHORT)).await;
-    assert_eq!(written, Written::Fenced);
+    let guard = Guard::new(&fence.lineage, &["a", "b"], fence.token);
+    let written = f.write("r", &ops, Some(guard), RegionTtl::Restart(SHORT)).await;
+    assert!(written.is_fenced());
     f.advance(SHORT * 2).await;
     assert_eq!(f.get("r", "there").await.as_deref(), Some("before"));
     assert_eq!((f.get("r", "a").await, f.get("r", "b").await), (None, None));
@@ -110,10 +110,10 @@ pub async fn a_guard_on_an_unborn_region_is_fenced<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
     let ids = [Incarnations::random(), Incarnations::random()];
     let lineage = Lineage::new(ids).unwrap_or_else(|| panic!("two regions"));
-    let guard = Guard { lineage: &lineage, keys: &[], token: LeaseToken::random() };
+    let guard = Guard::new(&lineage, &[], LeaseToken::random());
     let ops = [Op::Put(put("k", "v"))];
-    let written = f.write("r.a", &ops, Some(guard), RegionTimeout::Leave).await;
-    assert_eq!(written, Written::Fenced);
+    let written = f.write("r.a", &ops, Some(guard), RegionTtl::Leave).await;
+    assert!(written.is_fenced());
     assert_eq!(f.get("r.a", "k").await, None);
     assert!(f.read("r.a", &[]).await.lineage.is_none());
 }

@@ -60,8 +60,7 @@ pub async fn fresh_entries_need_no_lease<H: Harness>(harness: &H) {
 /// A holder that died is taken over from.
 pub async fn a_lease_ends_in_time<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
-    let terms =
-        LeaseTerms { token: LeaseToken::random(), duration: SHORT, take: TakeLease::UnlessFresh };
+    let terms = LeaseTerms::new(LeaseToken::random(), SHORT);
     let (_, begun) = f.begin_with("r", "k", terms).await;
     assert_eq!(begun.lease, Lease::Granted);
     f.advance(SHORT).await;
@@ -72,7 +71,7 @@ pub async fn a_lease_ends_in_time<H: Harness>(harness: &H) {
 pub async fn extending_keeps_a_lease<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
     let token = LeaseToken::random();
-    let terms = |duration, take| LeaseTerms { token, duration, take };
+    let terms = |duration, take| LeaseTerms::new(token, duration).take(take);
     f.begin_with("r", "k", terms(SHORT, TakeLease::UnlessFresh)).await;
     let (_, begun) = f.begin_with("r", "k", terms(LONG, TakeLease::Extend)).await;
     assert_eq!(begun.lease, Lease::Granted);
@@ -96,21 +95,47 @@ pub async fn a_lost_lease_is_not_extended<H: Harness>(harness: &H) {
     assert_eq!(begun.lease, Lease::NotTaken);
 }
 
-/// Putting, removing, taking and releasing a key voids its lease and no other.
+/// Putting, removing and taking a key voids its lease and no other.
 pub async fn changes_of_the_key_void_its_lease<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
     let over = Put { fresh_for: lifetime(Duration::from_millis(1)), ..put("k", "v") };
-    for op in
-        [Op::Put(over), Op::Remove { key: "k" }, Op::Take { key: "k" }, Op::Release { key: "k" }]
-    {
+    for op in [Op::Put(over), Op::Remove { key: "k" }, Op::Take { key: "k" }] {
         f.lease("r", "k").await;
         let other = f.lease("r", "other").await;
         f.apply("r", &[op]).await;
         f.advance(Duration::from_millis(2)).await;
         f.lease("r", "k").await;
         assert!(f.fill("r", "other", "v", &other).await);
-        f.apply("r", &[Op::Remove { key: "other" }, Op::Release { key: "k" }]).await;
+        f.apply("r", &[Op::Remove { key: "other" }, Op::Remove { key: "k" }]).await;
     }
+}
+
+/// A lease given back is free at once, or as soon as the store was told; another's stays.
+pub async fn a_released_lease_is_free<H: Harness>(harness: &H) {
+    let f = Fixture::new(harness).await;
+    let (first, second) = (f.lease("r.a", "k").await, f.lease("r.a", "other").await);
+    let keys = ["k", "other", "never leased"];
+    f.store.release(&path("r.a"), &keys, LeaseToken::random());
+    f.store.release(&path("r.missing"), &keys, first.token);
+    f.released("r.a", &keys, first.token).await;
+    let (_, begun) = f.begin("r.a", "other", LeaseToken::random(), TakeLease::UnlessFresh).await;
+    assert!(matches!(begun.lease, Lease::Held { by, .. } if by == second.token), "another's lease");
+    let next = f.client().await.lease("r.a", "k").await;
+    assert!(!f.fill("r.a", "k", "old", &first).await, "it was given back");
+    assert!(f.fill("r.a", "k", "new", &next).await);
+    assert!(f.fill("r.a", "other", "v", &second).await);
+}
+
+/// A lease may be given back from anywhere: where there is no runtime, and where one is going away.
+pub async fn a_release_needs_no_runtime<H: Harness>(harness: &H) {
+    let f = Fixture::new(harness).await;
+    let fence = f.lease("r.a", "k").await;
+    std::thread::scope(|scope| {
+        let outside = scope.spawn(|| f.store.release(&path("r.a"), &["k"], fence.token));
+        assert!(outside.join().is_ok(), "it panics outside a runtime");
+    });
+    f.is_free("r.a", "k", fence.token).await;
+    f.lease("r.a", "k").await;
 }
 
 /// When the lineage changes, leases taken under the old one are void at once.
@@ -129,7 +154,7 @@ pub async fn ends_void_leases<H: Harness>(harness: &H) {
         f.end(region, verb).await;
         // Only if the lease is void can another take it.
         f.lease("r.a", "k").await;
-        f.apply("r.a", &[Op::Release { key: "k" }]).await;
+        f.apply("r.a", &[Op::Remove { key: "k" }]).await;
     }
 }
 
@@ -140,7 +165,7 @@ pub async fn one_of_many_is_granted<H: Harness>(harness: &H) {
         let store = Arc::clone(&store);
         tokio::spawn(async move {
             let token = LeaseToken::random();
-            let terms = LeaseTerms { token, duration: LONG, take: TakeLease::UnlessFresh };
+            let terms = LeaseTerms::new(token, LONG);
             let mut begun = store.begin(&path("r.a"), &["k"], terms).await.unwrap();
             (token, begun.keys.remove(0).lease)
         })

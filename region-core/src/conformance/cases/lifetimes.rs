@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::Harness;
 use super::super::fixture::{Fixture, LONG, SHORT, lifetime, path, put};
-use crate::store::{Op, OpOutcome, Put, RegionTimeout, Store, Verb, Written};
+use crate::store::{Op, OpOutcome, PageTerms, Put, RegionTtl, Store, Verb};
 
 fn short_lived<'a>(key: &'a str) -> Put<'a> {
     Put { fresh_for: lifetime(SHORT), ..put(key, "v") }
@@ -12,7 +12,7 @@ fn short_lived<'a>(key: &'a str) -> Put<'a> {
 
 async fn assert_gone<H: Harness>(f: &Fixture<'_, H>, region: &str, key: &str) {
     assert_eq!(f.entry(region, key).await, None, "read");
-    let page = f.store.scan(&path(region), None, 10).await.unwrap();
+    let page = f.store.scan(&path(region), PageTerms::new(10)).await.unwrap();
     assert!(page.items.iter().all(|item| item.key != key), "scan");
     let outcomes = f.apply(region, &[Op::Take { key }]).await;
     assert_eq!(outcomes, [OpOutcome::Taken(None)], "take");
@@ -55,9 +55,9 @@ pub async fn an_expired_entry_is_kept_its_window<H: Harness>(harness: &H) {
     assert_gone(&f, "r.a", "k").await;
 }
 
-async fn set_under<H: Harness>(f: &Fixture<'_, H>, key: &str, timeout: RegionTimeout) {
-    let written = f.write("r.a", &[Op::Put(put(key, "v"))], None, timeout).await;
-    assert_eq!(written, Written::Applied(vec![OpOutcome::Stored]));
+async fn set_under<H: Harness>(f: &Fixture<'_, H>, key: &str, region_ttl: RegionTtl) {
+    let written = f.write("r.a", &[Op::Put(put(key, "v"))], None, region_ttl).await;
+    assert_eq!(written.outcomes(), Some(vec![OpOutcome::Stored]));
 }
 
 /// When a region's timeout is over its own entries are gone together; other regions' stay.
@@ -66,8 +66,8 @@ pub async fn a_timeout_ends_the_whole_region<H: Harness>(harness: &H) {
     f.set("r.a.below", "k", "x").await;
     f.set("r", "k", "x").await;
     f.set("r.a", "before", "v").await;
-    set_under(&f, "k", RegionTimeout::Start(SHORT)).await;
-    set_under(&f, "leaves it", RegionTimeout::Leave).await;
+    set_under(&f, "k", RegionTtl::Start(SHORT)).await;
+    set_under(&f, "leaves it", RegionTtl::Leave).await;
     f.advance(SHORT).await;
     for key in ["before", "k", "leaves it"] {
         assert_gone(&f, "r.a", key).await;
@@ -82,12 +82,12 @@ pub async fn a_timeout_ends_the_whole_region<H: Harness>(harness: &H) {
 /// Restarting moves the end of all entries; with nothing in the region it does nothing.
 pub async fn a_restarted_timeout_starts_over<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
-    f.write("r.a", &[], None, RegionTimeout::Restart(SHORT)).await;
-    set_under(&f, "k", RegionTimeout::Restart(SHORT)).await;
-    f.write("r.a", &[], None, RegionTimeout::Restart(LONG)).await;
+    f.write("r.a", &[], None, RegionTtl::Restart(SHORT)).await;
+    set_under(&f, "k", RegionTtl::Restart(SHORT)).await;
+    f.write("r.a", &[], None, RegionTtl::Restart(LONG)).await;
     f.advance(SHORT * 2).await;
     assert_eq!(f.get("r.a", "k").await.as_deref(), Some("v"));
-    f.write("r.a", &[], None, RegionTimeout::Restart(SHORT)).await;
+    f.write("r.a", &[], None, RegionTtl::Restart(SHORT)).await;
     f.advance(SHORT).await;
     assert_gone(&f, "r.a", "k").await;
 }
@@ -95,12 +95,12 @@ pub async fn a_restarted_timeout_starts_over<H: Harness>(harness: &H) {
 /// Starting does not move a timeout that runs.
 pub async fn a_started_timeout_goes_on<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
-    set_under(&f, "first", RegionTimeout::Start(SHORT)).await;
-    set_under(&f, "second", RegionTimeout::Start(LONG)).await;
+    set_under(&f, "first", RegionTtl::Start(SHORT)).await;
+    set_under(&f, "second", RegionTtl::Start(LONG)).await;
     f.advance(SHORT).await;
     assert_gone(&f, "r.a", "first").await;
     assert_gone(&f, "r.a", "second").await;
-    set_under(&f, "third", RegionTimeout::Start(LONG)).await;
+    set_under(&f, "third", RegionTtl::Start(LONG)).await;
     f.advance(SHORT).await;
     assert_eq!(f.get("r.a", "third").await.as_deref(), Some("v"), "a new life, a new timeout");
 }
@@ -111,7 +111,7 @@ pub async fn unlimited_entries_stay<H: Harness>(harness: &H) {
     f.set("r", "unlimited", "v").await;
     let longest = crate::lifetime::MAX_LIFETIME;
     let put = Put { fresh_for: lifetime(longest), stale_for: longest, ..put("longest", "v") };
-    f.write("r", &[Op::Put(put)], None, RegionTimeout::Start(longest)).await;
+    f.write("r", &[Op::Put(put)], None, RegionTtl::Start(longest)).await;
     f.advance(SHORT).await;
     assert_eq!(f.get("r", "unlimited").await.as_deref(), Some("v"));
     assert_eq!(f.get("r", "longest").await.as_deref(), Some("v"));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::Harness;
 use super::super::fixture::{Fixture, LONG, lifetime, path, put};
-use crate::store::{Cursor, Op, Put, Store, Verb};
+use crate::store::{Cursor, Op, PageTerms, Put, ScanItem, Show, Store, Verb};
 
 const MANY: usize = 300;
 
@@ -16,7 +16,7 @@ async fn keys<H: Harness>(f: &Fixture<'_, H>, region: &str, limit: usize) -> BTr
     let mut keys = BTreeSet::new();
     let mut cursor = None;
     for _ in 0..MOST_PAGES {
-        let page = f.store.scan(&path(region), cursor, limit).await.unwrap();
+        let page = f.store.scan(&path(region), PageTerms::new(limit).cursor(cursor)).await.unwrap();
         keys.extend(page.items.into_iter().map(|item| item.key));
         cursor = page.next;
         if cursor.is_none() {
@@ -30,7 +30,8 @@ async fn children<H: Harness>(f: &Fixture<'_, H>, region: &str, limit: usize) ->
     let mut children = BTreeSet::new();
     let mut cursor = None;
     for _ in 0..MOST_PAGES {
-        let page = f.store.children(&path(region), cursor, limit).await.unwrap();
+        let page =
+            f.store.children(&path(region), PageTerms::new(limit).cursor(cursor)).await.unwrap();
         children.extend(page.items.iter().map(ToString::to_string));
         cursor = page.next;
         if cursor.is_none() {
@@ -50,8 +51,13 @@ pub async fn scanning_pages_through_all<H: Harness>(harness: &H) {
     for limit in [0, 1, 2, 7, MANY, 10 * MANY, usize::MAX] {
         assert_eq!(keys(&f, "r.a", limit).await, names, "limit {limit}");
     }
-    let page = f.store.scan(&path("r.a"), None, 10).await.unwrap();
-    assert!(page.items.iter().all(|item| item.entry.bytes == item.key.as_bytes()));
+    let page = f.store.scan(&path("r.a"), PageTerms::new(10).show(Show::Entries)).await.unwrap();
+    let shows_its_key = |bytes: &bytes::Bytes, key: &str| *bytes == key.as_bytes();
+    let is_whole =
+        |item: &ScanItem| item.bytes.as_ref().is_some_and(|bytes| shows_its_key(bytes, &item.key));
+    assert!(page.items.iter().all(is_whole));
+    let page = f.store.scan(&path("r.a"), PageTerms::new(10)).await.unwrap();
+    assert!(page.items.iter().all(|item| item.bytes.is_none()), "nobody asked for the bytes");
     f.end("r", Verb::Invalidate).await;
     assert!(keys(&f, "r.a", 10).await.is_empty());
 }
@@ -68,7 +74,7 @@ pub async fn scanning_survives_changes<H: Harness>(harness: &H) {
     let mut cursor = None;
     let mut go = go.iter();
     for page in 0..MOST_PAGES {
-        let found = f.store.scan(&path("r"), cursor, 10).await.unwrap();
+        let found = f.store.scan(&path("r"), PageTerms::new(10).cursor(cursor)).await.unwrap();
         listed.extend(found.items.into_iter().map(|item| item.key));
         cursor = found.next;
         if cursor.is_none() {
@@ -148,8 +154,8 @@ pub async fn odd_cursors_do_no_harm<H: Harness>(harness: &H) {
         for region in ["r", "r.a", "unborn"] {
             let region = path(region);
             let cursor = Some(Cursor::from_bytes(bytes));
-            let _ = f.store.scan(&region, cursor.clone(), 10).await;
-            let _ = f.store.children(&region, cursor, 10).await;
+            let _ = f.store.scan(&region, PageTerms::new(10).cursor(cursor.clone())).await;
+            let _ = f.store.children(&region, PageTerms::new(10).cursor(cursor)).await;
         }
     }
     assert_eq!(f.get("r.a", "k").await.as_deref(), Some("x"));

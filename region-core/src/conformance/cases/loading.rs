@@ -12,7 +12,7 @@ use crate::error::ErrorKind;
 use crate::path::RegionPath;
 use crate::policy::Policy;
 use crate::region::Region;
-use crate::store::{Lease, LeaseTerms, LeaseToken, Store, TakeLease};
+use crate::store::{Lease, LeaseTerms, LeaseToken, Store};
 use crate::testing::Recorder;
 
 const CALLERS: usize = 100;
@@ -53,8 +53,7 @@ pub async fn a_dead_holder_is_taken_over_from<H: Harness>(harness: &H) {
     let store = harness.store().await;
     let client = harness.client(&store).await;
     let path = RegionPath::parse("r.a:1.b").unwrap();
-    let terms =
-        LeaseTerms { token: LeaseToken::random(), duration: SHORT, take: TakeLease::UnlessFresh };
+    let terms = LeaseTerms::new(LeaseToken::random(), SHORT);
     let begun = client.begin(&path, &["k"], terms).await.unwrap();
     assert_eq!(begun.keys[0].lease, Lease::Granted);
     let region = cache(store).region("a:1.b").unwrap();

@@ -9,8 +9,8 @@ use super::super::Harness;
 use super::super::fixture::{Fixture, path, put};
 use super::poll_and_drop;
 use crate::store::{
-    Entry, Guard, Lease, LeaseTerms, LeaseToken, Op, ReadFrom, RegionTimeout, Store, TakeLease,
-    Verb, Write, Written,
+    Entry, Guard, Lease, LeaseTerms, LeaseToken, Op, PageTerms, ReadTerms, RegionTtl, Store, Verb,
+    Write,
 };
 
 const ENDS: u64 = 300;
@@ -39,10 +39,12 @@ impl<S: Store> Race<S> {
 
     async fn end(&self, end: End) {
         match end {
-            End::Verb(region, verb) => self.store.end(&path(region), verb).await.unwrap(),
+            End::Verb(region, verb) => {
+                self.store.end(&path(region), verb.into()).await.unwrap();
+            }
             End::Removal => {
                 let ops = [Op::Remove { key: "k" }];
-                let write = Write { ops: &ops, guard: None, timeout: RegionTimeout::Leave };
+                let write = Write::new(&ops);
                 self.store.write(&path("r.a.b"), write).await.unwrap();
             }
         }
@@ -53,7 +55,7 @@ impl<S: Store> Race<S> {
         let region = path("r.a.b");
         let token = LeaseToken::random();
         let duration = super::super::fixture::LONG;
-        let terms = LeaseTerms { token, duration, take: TakeLease::UnlessFresh };
+        let terms = LeaseTerms::new(token, duration);
         let begun = self.store.begin(&region, &["k"], terms).await.unwrap();
         if begun.keys[0].lease != Lease::Granted {
             return;
@@ -61,15 +63,14 @@ impl<S: Store> Race<S> {
         let value = self.called.load(Ordering::SeqCst).to_string();
         others_go_on().await;
         let ops = [Op::Put(put("k", &value))];
-        let guard = Guard { lineage: &begun.lineage, keys: &["k"], token };
-        let write = Write { ops: &ops, guard: Some(guard), timeout: RegionTimeout::Leave };
+        let write = Write::new(&ops).guard(Guard::new(&begun.lineage, &["k"], token));
         self.store.write(&region, write).await.unwrap();
     }
 
     /// Reads, and complains of a value older than an end that had returned before.
     async fn read(&self) {
         let ended = self.ended.load(Ordering::SeqCst);
-        let read = self.store.read(&path("r.a.b"), &["k"], ReadFrom::Primary).await.unwrap();
+        let read = self.store.read(&path("r.a.b"), &["k"], ReadTerms::default()).await.unwrap();
         let Some(entry) = read.entries[0].as_ref().filter(|entry| entry.is_fresh()) else {
             return;
         };
@@ -168,7 +169,7 @@ pub async fn dropped_calls_happen_wholly_or_not<H: Harness>(harness: &H) {
     for polls in 0..4 {
         f.apply("r.a", &[Op::Put(put("a", "1")), Op::Put(put("b", "1"))]).await;
         let ops = [Op::Put(put("a", "2")), Op::Remove { key: "b" }];
-        let write = Write { ops: &ops, guard: None, timeout: RegionTimeout::Leave };
+        let write = Write::new(&ops);
         let done = poll_and_drop(f.store.write(&region, write), polls);
         let seen = (f.get("r.a", "a").await, f.get("r.a", "b").await);
         let seen = (seen.0.as_deref(), seen.1.as_deref());
@@ -176,17 +177,17 @@ pub async fn dropped_calls_happen_wholly_or_not<H: Harness>(harness: &H) {
         assert!(!done || seen.1.is_none(), "a write that returned has happened");
 
         f.set("r.a.b", "k", "1").await;
-        let done = poll_and_drop(f.store.end(&path("r.a"), Verb::Invalidate), polls);
+        let done = poll_and_drop(f.store.end(&path("r.a"), Verb::Invalidate.into()), polls);
         let left = f.get("r.a.b", "k").await;
         assert!(!done || left.is_none(), "an invalidation that returned has happened");
         assert_eq!(left.is_some(), f.get("r.a", "a").await.is_some(), "all of it or nothing");
 
         let token = LeaseToken::random();
         let duration = super::super::fixture::SHORT;
-        let terms = LeaseTerms { token, duration, take: TakeLease::UnlessFresh };
+        let terms = LeaseTerms::new(token, duration);
         poll_and_drop(f.store.begin(&region, &["leased"], terms), polls);
-        poll_and_drop(f.store.read(&region, &["a"], ReadFrom::Primary), polls);
-        poll_and_drop(f.store.scan(&region, None, 10), polls);
+        poll_and_drop(f.store.read(&region, &["a"], ReadTerms::default()), polls);
+        poll_and_drop(f.store.scan(&region, PageTerms::new(10)), polls);
         f.advance(duration).await;
         // However far the dropped `begin` got, its lease is over by now.
         let fence = f.lease("r.a", "leased").await;
@@ -199,6 +200,6 @@ pub async fn dropped_calls_happen_wholly_or_not<H: Harness>(harness: &H) {
         keys: &["x"],
         token: LeaseToken::random(),
     };
-    let written = f.write("r.a", &[], Some(guard), RegionTimeout::Leave).await;
-    assert_eq!(written, Written::Fenced);
+    let written = f.write("r.a", &[], Some(guard), RegionTtl::Leave).await;
+    assert!(written.is_fenced());
 }

@@ -19,8 +19,8 @@ use crate::lifetime::Lifetime;
 use crate::lineage::Lineage;
 use crate::path::RegionPath;
 use crate::store::{
-    Begun, Entry, Freshness, Guard, Lease, LeaseTerms, LeaseToken, Op, OpOutcome, Put, ReadFrom,
-    RegionTimeout, Store, TakeLease, Verb, When, Write, Written,
+    Begun, Entry, Freshness, Guard, Lease, LeaseTerms, LeaseToken, Op, OpOutcome, PageTerms, Put,
+    ReadTerms, RegionTtl, ScanItem, Show, Store, TakeLease, Verb, When, Write,
 };
 
 const SEQUENCES: usize = 250;
@@ -122,8 +122,9 @@ impl<H: Harness> Run<'_, H> {
             40..55 => self.write(client, &region).await,
             55..72 => self.fill(client).await,
             72..82 => self.end(client, &region).await,
-            82..87 => self.list(client, &region).await,
-            87..90 => self.drop_write(client, &region).await,
+            82..86 => self.list(client, &region).await,
+            86..88 => self.release(client).await,
+            88..90 => self.drop_write(client, &region).await,
             _ => {
                 let by = *[1, 9, 10, 20, 41].choose(&mut self.rng)?;
                 let _ = write!(self.trace, "\nadvance {by} ms");
@@ -176,7 +177,7 @@ impl<H: Harness> Run<'_, H> {
     }
 
     async fn read(&mut self, client: usize, region: &RegionPath) -> Option<()> {
-        let read = async |store: &H::Store| store.read(region, &KEYS, ReadFrom::Primary).await;
+        let read = async |store: &H::Store| store.read(region, &KEYS, ReadTerms::default()).await;
         let read = self.answer(client, read).await?;
         self.note(format_args!("read {region}"));
         for (key, entry) in KEYS.iter().zip(read.entries) {
@@ -191,13 +192,11 @@ impl<H: Harness> Run<'_, H> {
         let keys: Vec<&'static str> = KEYS.sample(&mut self.rng, many).copied().collect();
         let takes =
             [TakeLease::UnlessFresh, TakeLease::UnlessFresh, TakeLease::Always, TakeLease::Extend];
-        let terms = LeaseTerms {
-            token: LeaseToken::from_bits(self.rng.random_range(1..=TOKENS)),
-            duration: *[Duration::from_millis(25), LONG, LONG].choose(&mut self.rng)?,
-            take: *takes.choose(&mut self.rng)?,
-        };
+        let token = LeaseToken::from_bits(self.rng.random_range(1..=TOKENS));
+        let duration = *[Duration::from_millis(25), LONG, LONG].choose(&mut self.rng)?;
+        let terms = LeaseTerms::new(token, duration).take(*takes.choose(&mut self.rng)?);
         let begin = async |store: &H::Store| store.begin(region, &keys, terms).await;
-        let Begun { lineage, keys: found } = self.answer(client, begin).await?;
+        let Begun { lineage, keys: found, .. } = self.answer(client, begin).await?;
         self.note(format_args!("begin {region} {keys:?} {terms:?}"));
         for (key, found) in keys.iter().zip(found) {
             let expected = self.model.begin(region, key, terms, self.now);
@@ -246,10 +245,9 @@ impl<H: Harness> Run<'_, H> {
         let many = self.rng.random_range(1..=3);
         let op = |run: &mut Self| {
             let key = KEYS[run.rng.random_range(0..KEYS.len())];
-            match run.rng.random_range(0..8) {
+            match run.rng.random_range(0..7) {
                 0 => Op::Remove { key },
                 1 => Op::Take { key },
-                2 => Op::Release { key },
                 _ => Op::Put(run.some_put(region, key)),
             }
         };
@@ -261,16 +259,16 @@ impl<H: Harness> Run<'_, H> {
             return self.end_with(client, region, Verb::Invalidate).await;
         }
         let mut ops = self.some_ops(region);
-        let timeout = match self.rng.random_range(0..6) {
-            0 => RegionTimeout::Start(Duration::from_millis(50)),
-            1 => RegionTimeout::Restart(Duration::from_millis(70)),
-            _ => RegionTimeout::Leave,
+        let region_ttl = match self.rng.random_range(0..6) {
+            0 => RegionTtl::Start(Duration::from_millis(50)),
+            1 => RegionTtl::Restart(Duration::from_millis(70)),
+            _ => RegionTtl::Leave,
         };
-        if timeout != RegionTimeout::Leave {
+        if region_ttl != RegionTtl::Leave {
             // It is for stores to say what the timeout of an empty region is; so it is not empty.
             ops.push(Op::Put(Put { when: When::Always, ..self.some_put(region, KEYS[0]) }));
         }
-        self.apply(client, region, &ops, None, timeout).await
+        self.apply(client, region, &ops, None, region_ttl).await
     }
 
     async fn fill(&mut self, client: usize) -> Option<()> {
@@ -283,12 +281,9 @@ impl<H: Harness> Run<'_, H> {
         }
         let mut ops = Vec::new();
         for key in &load.keys {
-            ops.push(match self.rng.random_range(0..8) {
-                0 => Op::Release { key },
-                _ => Op::Put(self.some_put(&load.region, key)),
-            });
+            ops.push(Op::Put(self.some_put(&load.region, key)));
         }
-        self.apply(client, &load.region, &ops, Some(&load), RegionTimeout::Leave).await
+        self.apply(client, &load.region, &ops, Some(&load), RegionTtl::Leave).await
     }
 
     async fn apply(
@@ -297,20 +292,16 @@ impl<H: Harness> Run<'_, H> {
         region: &RegionPath,
         ops: &[Op<'_>],
         load: Option<&Load>,
-        timeout: RegionTimeout,
+        region_ttl: RegionTtl,
     ) -> Option<()> {
-        let guard =
-            load.map(|load| Guard { lineage: &load.lineage, keys: &load.keys, token: load.token });
-        let write =
-            async |store: &H::Store| store.write(region, Write { ops, guard, timeout }).await;
+        let mut write = Write::new(ops).region_ttl(region_ttl);
+        write.guard = load.map(|load| Guard::new(&load.lineage, &load.keys, load.token));
+        let write = async |store: &H::Store| store.write(region, write).await;
         let written = self.answer(client, write).await?;
         let fence = load.map(|load| Fence { keys: &load.keys, token: load.token, ends: load.ends });
-        self.note(format_args!("write {region} {ops:?} {timeout:?} {fence:?}"));
-        let found = match written {
-            Written::Applied(outcomes) => Some(self.all_seen(outcomes)),
-            Written::Fenced => None,
-        };
-        let expected = self.model.write(region, ops, fence, timeout, self.now);
+        self.note(format_args!("write {region} {ops:?} {region_ttl:?} {fence:?}"));
+        let found = written.outcomes().map(|outcomes| self.all_seen(outcomes));
+        let expected = self.model.write(region, ops, fence, region_ttl, self.now);
         let expected = expected.map(|outcomes| self.all_seen(outcomes));
         self.agree("what was written", found, expected);
         Some(())
@@ -328,26 +319,44 @@ impl<H: Harness> Run<'_, H> {
     }
 
     async fn end(&mut self, client: usize, region: &RegionPath) -> Option<()> {
-        let verb = *[Verb::Invalidate, Verb::Touch, Verb::Expire].choose(&mut self.rng)?;
+        let verb = *[Verb::Invalidate, Verb::Touch, Verb::Expire, Verb::InvalidateAndTouch]
+            .choose(&mut self.rng)?;
         self.end_with(client, region, verb).await
     }
 
     async fn end_with(&mut self, client: usize, region: &RegionPath, verb: Verb) -> Option<()> {
-        self.answer(client, async |store: &H::Store| store.end(region, verb).await).await?;
+        self.answer(client, async |store: &H::Store| store.end(region, verb.into()).await).await?;
         self.note(format_args!("{verb:?} {region}"));
         self.model.end(region, verb, self.now);
+        Some(())
+    }
+
+    /// Gives back a lease that is held: only then can be waited until it is.
+    async fn release(&mut self, client: usize) -> Option<()> {
+        let Some((region, key, token)) = self.model.some_lease(self.now, &mut self.rng) else {
+            return Some(());
+        };
+        let store = async |store: &H::Store| {
+            store.release(&region, &[&key], token);
+            Ok(())
+        };
+        self.answer(client, store).await?;
+        self.clients[client].is_free(region.as_str(), &key, token).await;
+        self.note(format_args!("release {region}/{key} of {token:?}"));
+        self.model.release(&region, &key, token);
         Some(())
     }
 
     async fn list(&mut self, client: usize, region: &RegionPath) -> Option<()> {
         let limit = self.rng.random_range(0..4);
         let scan = async |store: &H::Store| {
-            pages(async |cursor| store.scan(region, cursor, limit).await).await
+            let terms = PageTerms::new(limit).show(Show::Entries);
+            pages(async |cursor| store.scan(region, terms.clone().cursor(cursor)).await).await
         };
         let items = self.answer(client, scan).await?;
         self.note(format_args!("scan {region} by {limit}"));
         let found: BTreeMap<_, _> =
-            items.into_iter().map(|item| (item.key, self.seen(Some(item.entry)))).collect();
+            items.into_iter().map(|item| (item.key.clone(), self.seen(entry(&item)))).collect();
         let expected = self.model.list(region, self.now);
         let fresh = expected.values().filter(|entry| entry.is_fresh()).count() as u64;
         let expected: BTreeMap<_, _> =
@@ -358,7 +367,8 @@ impl<H: Harness> Run<'_, H> {
         self.agree("the number of fresh entries", len, fresh);
 
         let children = async |store: &H::Store| {
-            pages(async |cursor| store.children(region, cursor, limit).await).await
+            pages(async |cursor| store.children(region, PageTerms::new(limit).cursor(cursor)).await)
+                .await
         };
         let found: BTreeSet<_> = self.answer(client, children).await?.into_iter().collect();
         let (must, may) = self.model.children(region, self.now);
@@ -377,17 +387,22 @@ impl<H: Harness> Run<'_, H> {
             return Some(());
         }
         let ops = self.some_ops(region);
-        let write = Write { ops: &ops, guard: None, timeout: RegionTimeout::Leave };
+        let write = Write::new(&ops);
         let polls = self.rng.random_range(0..3);
         let is_done = poll_and_drop(self.clients[client].store.write(region, write), polls);
         self.note(format_args!("write {region} {ops:?} dropped after {polls} polls"));
         if is_done {
-            self.model.write(region, &ops, None, RegionTimeout::Leave, self.now);
+            self.model.write(region, &ops, None, RegionTtl::Leave, self.now);
             return Some(());
         }
         // Whether it happens, and when, is not known, if it was begun at all.
         (polls == 0).then_some(())
     }
+}
+
+/// The entry that an item of a listing shows.
+fn entry(item: &ScanItem) -> Option<Entry> {
+    Some(Entry::new(item.bytes.clone()?, item.freshness))
 }
 
 /// All the items of a listing.

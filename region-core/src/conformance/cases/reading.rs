@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::super::Harness;
 use super::super::fixture::{Fixture, path, put, text};
 use crate::path::{MAX_DEPTH, MAX_KEY_BYTES, RegionPath};
-use crate::store::{Op, Put, ReadFrom, Store};
+use crate::store::{Op, PageTerms, Put, ReadFrom, ReadTerms, Store};
 
 const MEBIBYTE: usize = 1 << 20;
 
@@ -17,15 +17,15 @@ pub async fn unborn_regions_are_empty<H: Harness>(harness: &H) {
     assert_eq!(read.entries, [None, None]);
     assert_eq!(f.read("r", &[]).await.entries, []);
     assert_eq!(f.store.len(&path("r.a")).await.unwrap(), 0);
-    assert!(f.store.scan(&path("r.a"), None, 10).await.unwrap().items.is_empty());
-    assert!(f.store.children(&path("r"), None, 10).await.unwrap().items.is_empty());
+    assert!(f.store.scan(&path("r.a"), PageTerms::new(10)).await.unwrap().items.is_empty());
+    assert!(f.store.children(&path("r"), PageTerms::new(10)).await.unwrap().items.is_empty());
 }
 
 /// Reading, from wherever, gives birth to nothing.
 pub async fn reading_creates_nothing<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
     for from in [ReadFrom::Primary, ReadFrom::Replica] {
-        f.store.read(&path("r.a"), &["x"], from).await.unwrap();
+        f.store.read(&path("r.a"), &["x"], ReadTerms::new(from)).await.unwrap();
     }
     assert!(f.read("r.a", &["x"]).await.lineage.is_none());
     assert!(f.read("r", &[]).await.lineage.is_none());
@@ -36,7 +36,8 @@ pub async fn what_is_put_is_read<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
     f.set("r.a", "k", "one").await;
     assert_eq!(f.get("r.a", "k").await.as_deref(), Some("one"));
-    let replica = f.store.read(&path("r.a"), &["k"], ReadFrom::Replica).await.unwrap();
+    let replica =
+        f.store.read(&path("r.a"), &["k"], ReadTerms::new(ReadFrom::Replica)).await.unwrap();
     assert_eq!(replica.entries[0].as_ref().map(text).as_deref(), Some("one"), "own write");
     f.set("r.a", "k", "two").await;
     assert_eq!(f.get("r.a", "k").await.as_deref(), Some("two"));

@@ -256,9 +256,9 @@ pub async fn policies_set_lifetimes<H: Harness>(harness: &H) {
     assert!(!inherits.contains("k").await.unwrap());
     assert!(inherits_forever.contains("k").await.unwrap());
     assert!(!was_in_time || !keeps.contains("later").await.unwrap(), "the timeout went on");
-    assert!(!inherits.reset_timeout().await.unwrap(), "its region has no timeout");
+    assert!(!inherits.restart_region_ttl().await.unwrap(), "its region has no TTL");
     let (found, reset) = (resets.contains("k").await.unwrap(), store.now().await.unwrap());
-    let is_reset = resets.reset_timeout().await.unwrap();
+    let is_reset = resets.restart_region_ttl().await.unwrap();
     if was_in_time && store.now().await.unwrap().since(set) < TTL {
         assert!(found, "the later write reset the timeout");
         assert!(is_reset);

@@ -7,9 +7,7 @@ use bytes::Bytes;
 
 use super::super::Harness;
 use super::super::fixture::{Fixture, LONG, path, put, text};
-use crate::store::{
-    Op, OpOutcome, Put, ReadFrom, RegionTimeout, Store, Verb, When, Write, Written,
-};
+use crate::store::{Op, OpOutcome, Put, ReadTerms, Store, Verb, When, Write};
 
 const WRITERS: usize = 16;
 const ROUNDS: usize = 60;
@@ -90,11 +88,9 @@ pub async fn one_of_many_absent_puts_stores<H: Harness>(harness: &H) {
         tokio::spawn(async move {
             let value = writer.to_string();
             let ops = [Op::Put(Put { when: When::Absent, ..put("k", &value) })];
-            let write = Write { ops: &ops, guard: None, timeout: RegionTimeout::Leave };
-            match store.write(&path("r"), write).await.unwrap() {
-                Written::Applied(mut outcomes) => outcomes.remove(0),
-                Written::Fenced => panic!("no guard was given"),
-            }
+            let write = Write::new(&ops);
+            let written = store.write(&path("r"), write).await.unwrap();
+            written.outcomes().unwrap_or_else(|| panic!("no guard was given")).remove(0)
         })
     };
     let written: Vec<_> = (0..WRITERS).map(write).collect();
@@ -117,7 +113,7 @@ pub async fn batches_are_seen_whole<H: Harness>(harness: &H) {
         for round in 0..ROUNDS {
             let value = round.to_string();
             let ops = [Op::Put(put("a", &value)), Op::Put(put("b", &value))];
-            let write = Write { ops: &ops, guard: None, timeout: RegionTimeout::Leave };
+            let write = Write::new(&ops);
             store.write(&path("r"), write).await.unwrap();
             tokio::task::yield_now().await;
         }
@@ -125,7 +121,7 @@ pub async fn batches_are_seen_whole<H: Harness>(harness: &H) {
     };
     let reading = async {
         while !is_over.load(Ordering::SeqCst) {
-            let read = store.read(&path("r"), &["a", "b"], ReadFrom::Primary).await.unwrap();
+            let read = store.read(&path("r"), &["a", "b"], ReadTerms::default()).await.unwrap();
             let bytes = |at: usize| read.entries[at].as_ref().map(|entry| entry.bytes.clone());
             assert_eq!(bytes(0), bytes(1));
             tokio::task::yield_now().await;

@@ -68,7 +68,7 @@ impl Drop for Waiting<'_> {
 ///     async move { store.len(&shop).await }
 /// });
 /// pause.reached().await;
-/// store.end(&shop, Verb::Invalidate).await?; // before the store has counted, for certain
+/// store.end(&shop, Verb::Invalidate.into()).await?; // before the store has counted, for certain
 /// pause.release();
 /// assert_eq!(counting.await.unwrap()?, 0);
 /// # Ok(())

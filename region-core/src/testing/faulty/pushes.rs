@@ -1,30 +1,25 @@
-use std::collections::VecDeque;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use futures_core::Stream;
-use futures_core::future::BoxFuture;
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::runtime::Handle;
 
 use super::script::Which;
-use crate::store::{Event, EventStream};
+use crate::store::{Event, Listener, Listening, Source};
 
-/// The most pushes that wait in one stream because a test injected them and nobody polled.
-const MAX_INJECTED: usize = 1024;
+/// The most sources that are remembered; more than any store has connections.
+const MAX_SOURCES: usize = 64;
 
-/// The script for pushes, and the streams it applies to.
+/// The script for pushes, and the listeners it applies to.
 #[derive(Debug, Default)]
 pub(super) struct Pushes(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     rules: Vec<Rule>,
-    streams: Vec<mpsc::Sender<Event>>,
+    listeners: Vec<Weak<Disturbed>>,
+    /// Of the answers that came by.
+    sources: Vec<Source>,
 }
 
 #[derive(Debug)]
@@ -34,37 +29,55 @@ struct Rule {
     seen: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Effect {
     Lose,
-    Delay(Duration),
+    /// On the runtime of the test that asked for it: a store may push from any thread.
+    Delay(Duration, Handle),
     Repeat(usize),
 }
 
 impl Pushes {
-    /// The stream with this script applied to it.
-    pub(super) fn disturb(this: &Arc<Self>, inner: EventStream) -> EventStream {
-        let (sender, control) = mpsc::channel(MAX_INJECTED);
-        let mut state = this.0.lock();
-        state.streams.retain(|stream| !stream.is_closed());
-        state.streams.push(sender);
-        Box::pin(Disturbed {
-            pushes: Arc::clone(this),
-            inner,
-            control,
-            ready: VecDeque::new(),
-            late: FuturesUnordered::new(),
+    /// The listener with this script applied to it; and what keeps it among those that injected
+    /// events reach.
+    pub(super) fn disturb(this: &Arc<Self>, inner: Arc<dyn Listener>) -> Arc<Disturbed> {
+        let disturbed = Arc::new(Disturbed { pushes: Arc::clone(this), inner });
+        this.0.lock().listeners.push(Arc::downgrade(&disturbed));
+        disturbed
+    }
+
+    /// What the caller of [`Store::listen`](crate::Store::listen) holds.
+    pub(super) fn listening(disturbed: Arc<Disturbed>, inner: Listening) -> Listening {
+        Listening::new(move || {
+            drop(inner);
+            let listener = Arc::downgrade(&disturbed);
+            disturbed.pushes.0.lock().listeners.retain(|other| !other.ptr_eq(&listener));
         })
     }
 
     pub(super) fn inject(&self, event: &Event) {
+        // Not under the lock: a listener may do what it likes with the test kit.
+        let listeners = self.0.lock().listeners.clone();
+        for listener in listeners.iter().filter_map(Weak::upgrade) {
+            listener.inner.heard(event.clone());
+        }
+    }
+
+    /// Remembers the source of an answer, to say later that it is lost.
+    pub(super) fn note(&self, source: Option<Source>) {
+        let Some(source) = source else { return };
         let mut state = self.0.lock();
-        // A stream that nobody polls for so long has lost pushes, which it must not hide: it ends.
-        state.streams.retain(|stream| stream.try_send(event.clone()).is_ok());
+        if !state.sources.contains(&source) {
+            if state.sources.len() == MAX_SOURCES {
+                state.sources.remove(0);
+            }
+            state.sources.push(source);
+        }
     }
 
     pub(super) fn cut(&self) {
-        self.0.lock().streams.clear();
+        let sources = std::mem::take(&mut self.0.lock().sources);
+        sources.into_iter().for_each(|source| self.inject(&Event::Lost(source)));
     }
 
     pub(super) fn clear(&self) {
@@ -75,9 +88,9 @@ impl Pushes {
         let mut effects = Vec::new();
         self.0.lock().rules.retain_mut(|rule| {
             rule.seen += 1;
-            let (hit, lasts) = rule.which.judge(rule.seen);
+            let (hit, lasts) = rule.which.covers(rule.seen);
             if hit {
-                effects.push(rule.effect);
+                effects.push(rule.effect.clone());
             }
             lasts
         });
@@ -85,68 +98,41 @@ impl Pushes {
     }
 }
 
-struct Disturbed {
+/// A listener that hears what the script lets through.
+pub(super) struct Disturbed {
     pushes: Arc<Pushes>,
-    inner: EventStream,
-    /// Closed when the stream is cut.
-    control: mpsc::Receiver<Event>,
-    ready: VecDeque<Event>,
-    late: FuturesUnordered<BoxFuture<'static, Event>>,
+    inner: Arc<dyn Listener>,
 }
 
-impl Disturbed {
-    fn take(&mut self, event: Event) {
+impl Listener for Disturbed {
+    fn heard(&self, event: Event) {
         let mut copies = 1;
-        let mut delay = Duration::ZERO;
+        let mut delayed: Option<(Duration, Handle)> = None;
         for effect in self.pushes.effects() {
             match effect {
                 Effect::Lose => return,
-                Effect::Delay(by) => delay += by,
+                Effect::Delay(by, handle) => {
+                    let before = delayed.map_or(Duration::ZERO, |(delay, _)| delay);
+                    delayed = Some((before + by, handle));
+                }
                 Effect::Repeat(times) => copies += times,
             }
         }
-        for event in std::iter::repeat_n(event, copies) {
-            if delay.is_zero() {
-                self.ready.push_back(event);
-            } else {
-                self.late.push(Box::pin(async move {
-                    tokio::time::sleep(delay).await;
-                    event
-                }));
-            }
-        }
+        let copies = std::iter::repeat_n(event, copies);
+        let Some((delay, handle)) = delayed else {
+            return copies.for_each(|event| self.inner.heard(event));
+        };
+        let inner = Arc::clone(&self.inner);
+        handle.spawn(async move {
+            tokio::time::sleep(delay).await;
+            copies.for_each(|event| inner.heard(event));
+        });
     }
 }
 
-impl Stream for Disturbed {
-    type Item = Event;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        let this = self.get_mut();
-        match this.control.poll_recv(cx) {
-            Poll::Ready(Some(injected)) => return Poll::Ready(Some(injected)),
-            Poll::Ready(None) => return Poll::Ready(None),
-            Poll::Pending => {}
-        }
-        loop {
-            if let Some(event) = this.ready.pop_front() {
-                return Poll::Ready(Some(event));
-            }
-            if let Poll::Ready(Some(event)) = this.late.poll_next_unpin(cx) {
-                return Poll::Ready(Some(event));
-            }
-            match this.inner.poll_next_unpin(cx) {
-                Poll::Ready(Some(event)) => this.take(event),
-                Poll::Ready(None) if this.late.is_empty() => return Poll::Ready(None),
-                Poll::Ready(None) | Poll::Pending => {
-                    // What was taken just now as late has not been polled yet.
-                    return match this.late.poll_next_unpin(cx) {
-                        Poll::Ready(Some(event)) => Poll::Ready(Some(event)),
-                        Poll::Ready(None) | Poll::Pending => Poll::Pending,
-                    };
-                }
-            }
-        }
+impl std::fmt::Debug for Disturbed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Disturbed")
     }
 }
 
@@ -154,8 +140,7 @@ impl Stream for Disturbed {
 /// them.
 ///
 /// Made by [`Faulty::on_push`](super::Faulty::on_push); unless narrowed it is about every push.
-/// Pushes are counted from the moment the rule is made, over all streams, when a stream takes them
-/// from the store.
+/// Pushes are counted from the moment the rule is made, over all listeners.
 ///
 /// ```
 /// use region_core::Store;
@@ -200,8 +185,11 @@ impl<'a> OnPush<'a> {
     }
 
     /// The push arrives so much later, by tokio's clock. Later ones may overtake it.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
     pub fn delay(self, delay: Duration) {
-        self.add(Effect::Delay(delay));
+        self.add(Effect::Delay(delay, Handle::current()));
     }
 
     /// The push arrives once and `times` times more.

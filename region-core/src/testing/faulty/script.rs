@@ -35,7 +35,7 @@ impl Which {
     }
 
     /// Whether the `count`-th is meant, and whether any later one can be.
-    pub(super) fn judge(self, count: u64) -> (bool, bool) {
+    pub(super) fn covers(self, count: u64) -> (bool, bool) {
         match self {
             Self::Every => (true, true),
             Self::Nth(n) => (count == n, count < n),
@@ -81,7 +81,7 @@ impl Script {
                 return true;
             }
             rule.seen += 1;
-            let (hit, lasts) = rule.which.judge(rule.seen);
+            let (hit, lasts) = rule.which.covers(rule.seen);
             if hit {
                 rule.hits.fetch_add(1, Ordering::Relaxed);
                 effects.push(rule.effect.clone());

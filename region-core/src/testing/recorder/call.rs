@@ -1,6 +1,6 @@
 use crate::error::ErrorKind;
 use crate::path::RegionPath;
-use crate::store::{LeaseTerms, LeaseToken, Op, ReadFrom, Verb};
+use crate::store::{LeaseTerms, LeaseToken, Op, ReadTerms, Show, Verb};
 use crate::testing::Method;
 
 /// A call that was made to a store.
@@ -29,9 +29,9 @@ impl Call {
     #[must_use]
     pub fn keys(&self) -> Vec<&str> {
         match &self.request {
-            Request::Read { keys, .. } | Request::Begin { keys, .. } => {
-                keys.iter().map(String::as_str).collect()
-            }
+            Request::Read { keys, .. }
+            | Request::Begin { keys, .. }
+            | Request::Release { keys, .. } => keys.iter().map(String::as_str).collect(),
             Request::Write { ops, .. } => ops.iter().map(|op| op.key.as_str()).collect(),
             _ => Vec::new(),
         }
@@ -46,8 +46,8 @@ pub enum Request {
     Read {
         /// The keys.
         keys: Vec<String>,
-        /// Where the read may be answered.
-        from: ReadFrom,
+        /// How they are read.
+        terms: ReadTerms,
     },
     /// [`Store::begin`](crate::Store::begin)
     Begin {
@@ -68,10 +68,19 @@ pub enum Request {
         /// The verb.
         verb: Verb,
     },
+    /// [`Store::release`](crate::Store::release)
+    Release {
+        /// The keys.
+        keys: Vec<String>,
+        /// The token whose leases are given back.
+        token: LeaseToken,
+    },
     /// [`Store::scan`](crate::Store::scan)
     Scan {
         /// The page's limit.
         limit: usize,
+        /// What the items show.
+        show: Show,
     },
     /// [`Store::children`](crate::Store::children)
     Children {
@@ -80,8 +89,8 @@ pub enum Request {
     },
     /// [`Store::len`](crate::Store::len)
     Len,
-    /// [`Store::events`](crate::Store::events)
-    Events,
+    /// [`Store::listen`](crate::Store::listen)
+    Listen,
     /// [`Store::now`](crate::Store::now)
     Now,
 }
@@ -98,7 +107,8 @@ impl Request {
             Self::Scan { .. } => Method::Scan,
             Self::Children { .. } => Method::Children,
             Self::Len => Method::Len,
-            Self::Events => Method::Events,
+            Self::Release { .. } => Method::Release,
+            Self::Listen => Method::Listen,
             Self::Now => Method::Now,
         }
     }
@@ -119,7 +129,6 @@ impl RecordedOp {
             Op::Put(_) => OpKind::Put,
             Op::Remove { .. } => OpKind::Remove,
             Op::Take { .. } => OpKind::Take,
-            Op::Release { .. } => OpKind::Release,
         };
         Self { kind, key: op.key().to_owned() }
     }
@@ -135,8 +144,6 @@ pub enum OpKind {
     Remove,
     /// [`Op::Take`]
     Take,
-    /// [`Op::Release`]
-    Release,
 }
 
 /// How a call ended.

@@ -2,7 +2,7 @@
 
 use region_core::{Incarnation, Lineage};
 
-/// `tree`, `own`, the beginning of the parent's `tree`, and when the key expires.
+/// `tree`, eight bytes of no meaning, the beginning of the parent's `tree`, and when the key expires.
 const IDS: usize = 26;
 
 /// And `soft`, once the region has expired.
@@ -24,7 +24,6 @@ pub(crate) type Mark = [u8; 8];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ids {
     tree: Id,
-    own: Id,
     /// Names, as far as it goes, the parent's life in which the region was born.
     parent: [u8; 4],
     /// Zeros: never expired in this life.
@@ -49,7 +48,6 @@ impl Ids {
         let intervals = bytes.get(SOFT_END..).unwrap_or_default().chunks_exact(INTERVAL);
         Some(Self {
             tree: id_at(bytes, 0)?,
-            own: id_at(bytes, 8)?,
             parent: *bytes.get(16..)?.first_chunk()?,
             soft: id_at(bytes, IDS).unwrap_or_default(),
             expirations: intervals
@@ -77,14 +75,12 @@ impl Path {
         let id = |id: [u8; 8]| Incarnation::from_bits(u64::from_le_bytes(id));
         let trees = self.0.iter().map(|ids| id(ids.tree));
         let mark = self.mark().map_or(0, u64::from_le_bytes);
-        Lineage::with_soft_mark(trees, id(self.0.last()?.own), mark)
+        Lineage::with_soft_mark(trees, mark)
     }
 
     /// Whether a hash's stamp begins with the life of the path's last region, and what follows.
     pub(crate) fn strip_life<'s>(&self, stamp: &'s [u8]) -> Option<&'s [u8]> {
-        let mut rest = self.strip_trees(stamp)?;
-        rest = rest.strip_prefix(&self.0.last()?.own)?;
-        Some(rest)
+        self.strip_trees(stamp)
     }
 
     /// As [`strip_life`](Self::strip_life), of the trees alone.

@@ -30,7 +30,7 @@ mod tests {
         let root = [&[1; 8][..], &[2; 8], &[0; 4], &[0; 6]].concat();
         let leaf = [&[3; 8][..], &[4; 8], &[1; 4], &[0; 6]].concat();
         let path = Path::parse([Some(&root[..]), Some(&leaf[..])]).unwrap();
-        let life = [[1; 8], [3; 8], [4; 8]].concat();
+        let life = [[1; 8], [3; 8]].concat();
         let stamp = |end: &[u8]| deadline_of(&path, Some(&[&life, end].concat()));
         assert_eq!(stamp(b""), Some(None));
         assert_eq!(stamp(b"\x01\0\0\0\0\x01\0"), Some(None));
@@ -39,6 +39,6 @@ mod tests {
             assert_eq!(stamp(odd), None, "{odd:?}");
         }
         assert_eq!(deadline_of(&path, None), None);
-        assert_eq!(deadline_of(&path, Some(&[[1; 8], [3; 8], [9; 8]].concat())), None);
+        assert_eq!(deadline_of(&path, Some(&[[1; 8], [9; 8]].concat())), None);
     }
 }

@@ -1,7 +1,7 @@
 -- Who lives: the ids along a path, and what the life of a region's entries hangs on.
 local concat, sub, byte, char = table.concat, string.sub, string.byte, string.char
 
-local IDS = 26         -- tree, own, the beginning of the parent's tree, and when the key expires
+local IDS = 26         -- tree, eight bytes of no meaning, the beginning of the parent's tree, and when the key expires
 local SOFT_END = 34    -- and soft, once the region has expired
 local INTERVAL = 14    -- from and to, in microseconds, of expirations seen as one
 local MAX_INTERVALS = 4
@@ -52,7 +52,7 @@ end
 
 -- What the validity of the region's entries hangs on.
 local function life_of(path)
-  return trees_of(path, #path) .. sub(path[#path], 9, 16)
+  return trees_of(path, #path)
 end
 
 -- The first eight bytes of the digest of the `soft` ids along a path; nothing if none has one.

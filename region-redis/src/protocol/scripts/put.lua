@@ -17,7 +17,7 @@ for depth = 1, #path do
   local expires = struct.unpack('>I6', ids, 21)
   if expires ~= 0 and not (ends and ends < expires) then ends = expires end
 end
-local life = table.concat(trees) .. sub(path[#path], 9, 16)
+local life = table.concat(trees)
 local stamp = redis.pcall('HGET', KEYS[1], '')
 if type(stamp) ~= 'string' or sub(stamp, 1, #life) ~= life then return false end
 

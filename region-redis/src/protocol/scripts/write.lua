@@ -5,10 +5,10 @@
 -- one: its life, its mark, its token, those keys; then operations:
 --   'P'ut | put if a'B'sent, key, fresh ms or '', stale ms, bytes
 --   put if absent or 'H'olding, key, fresh ms or '', stale ms, bytes, bytes held
---   'R'emove | 'T'ake | re'L'ease, key
+--   'R'emove | 'T'ake, key
 -- Answers false if fenced; else count, outcomes and, if an entry is among these: time, when the
 -- timeout is over that ran before or 0, i values. An outcome is, of a put 1 or the entry in its way;
--- of a removal 1 or 0; of a take the entry or 0; of a release 1.
+-- of a removal 1 or 0; of a take the entry or 0.
 local d, l = KEYS[1], KEYS[2]
 local i = slice(KEYS, 4, #KEYS)
 local at = 7
@@ -122,7 +122,6 @@ end
 
 local function drop(kind, key)
   voided[#voided + 1] = key
-  if kind == 'L' then return 1 end
   local entry, state = current(key)
   if alive and call('HDEL', d, key) == 1 then removed = true end
   if kind == 'R' then return state == 'fresh' and 1 or 0 end

@@ -1,0 +1,76 @@
+//! A listener that remembers what it heard.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::fixture::path;
+use crate::path::RegionPath;
+use crate::store::{Event, Listener, Listening, Store};
+
+/// How long a push may take.
+pub(super) const PUSH_LIMIT: Duration = Duration::from_secs(5);
+
+/// The pushes that one client heard.
+pub(super) struct Heard {
+    events: Arc<Events>,
+    _listening: Listening,
+}
+
+#[derive(Default)]
+struct Events {
+    heard: Mutex<Vec<Event>>,
+    more: Notify,
+}
+
+impl Listener for Events {
+    fn heard(&self, event: Event) {
+        self.heard.lock().push(event);
+        self.more.notify_one();
+    }
+}
+
+/// Whether `event` ends trust in what was read in `region`.
+fn covers(event: &Event, region: &RegionPath) -> bool {
+    match event {
+        Event::Lineage(changed) => region.is_within(changed),
+        Event::Entries(changed) => region == changed,
+        Event::All | Event::Lost(_) => true,
+    }
+}
+
+impl Heard {
+    /// Listens to the store from now on; `None` if it never pushes.
+    pub(super) fn of(store: &impl Store) -> Option<Self> {
+        let events = Arc::new(Events::default());
+        let listener = Arc::clone(&events) as Arc<dyn Listener>;
+        Some(Self { _listening: store.listen(listener)?, events })
+    }
+
+    /// What has been heard and not been taken yet.
+    pub(super) fn take(&self) -> Vec<Event> {
+        std::mem::take(&mut self.events.heard.lock())
+    }
+
+    /// Whether an event for which `is_wanted` comes in time. Takes what was heard until then.
+    pub(super) async fn hears(&self, limit: Duration, is_wanted: impl Fn(&Event) -> bool) -> bool {
+        let heard = async {
+            while !self.take().iter().any(&is_wanted) {
+                self.events.more.notified().await;
+            }
+        };
+        tokio::time::timeout(limit, heard).await.is_ok()
+    }
+
+    /// Whether a push for `region` comes in time.
+    pub(super) async fn hears_of(&self, limit: Duration, region: &str) -> bool {
+        let region = path(region);
+        self.hears(limit, |event| covers(event, &region)).await
+    }
+
+    pub(super) async fn assert_hears_of(&self, region: &str, what: &str) {
+        assert!(self.hears_of(PUSH_LIMIT, region).await, "no push for {region} after {what}");
+    }
+}

@@ -1,0 +1,147 @@
+//! Pushes: who hears of changes, and over which connection.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::RwLock;
+
+use crate::path::RegionPath;
+
+/// A push: what was read before may have changed.
+///
+/// A store may leave out what concerns nothing that this client has read since its last push.
+///
+/// An event ends trust, it never establishes a value; so repeating one does no harm.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Event {
+    /// The lineage of this region, and so of all below it, has changed.
+    Lineage(RegionPath),
+    /// Entries of this region have changed.
+    Entries(RegionPath),
+    /// Anything may have changed: the store was flushed, or pushes were lost.
+    All,
+    /// The connection is gone, or silent: nothing that was read over it is covered any more.
+    Lost(Source),
+}
+
+/// Names the connection whose pushes tell of changes to what an answer shows. A store never uses a
+/// name again for another connection.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Source(u64);
+
+impl Source {
+    /// The source with these bits.
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// The source's bits.
+    #[must_use]
+    pub const fn to_bits(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Source({:016x})", self.0)
+    }
+}
+
+/// Hears a store's pushes: see [`Store::listen`](super::Store::listen).
+pub trait Listener: Send + Sync {
+    /// Takes one push. Called in the order of the connection, before the replies that follow the push
+    /// on that connection resolve; so it must return at once, and must not call the store.
+    fn heard(&self, event: Event);
+}
+
+/// A listener that is registered, until this is dropped. It may hear one more push while that
+/// happens.
+#[must_use = "dropping it ends the listening"]
+pub struct Listening(Option<Box<dyn FnOnce() + Send + Sync>>);
+
+impl Listening {
+    /// Runs `stop` when dropped.
+    pub fn new(stop: impl FnOnce() + Send + Sync + 'static) -> Self {
+        Self(Some(Box::new(stop)))
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        if let Some(stop) = self.0.take() {
+            stop();
+        }
+    }
+}
+
+impl fmt::Debug for Listening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listening")
+    }
+}
+
+/// The listeners of one store: a helper for those who write a store.
+///
+/// ```
+/// use std::sync::Arc;
+/// use region_core::{Event, Listener, Listeners};
+///
+/// struct Printer;
+///
+/// impl Listener for Printer {
+///     fn heard(&self, event: Event) {
+///         println!("{event:?}");
+///     }
+/// }
+///
+/// let listeners = Arc::new(Listeners::default());
+/// let listening = listeners.add(Arc::new(Printer));
+/// listeners.tell(&Event::All);
+/// drop(listening);
+/// assert!(listeners.is_empty());
+/// ```
+#[derive(Default)]
+pub struct Listeners {
+    /// Replaced as a whole, so that nobody is called under the lock and a listener may end its own
+    /// listening.
+    all: RwLock<Arc<[(u64, Arc<dyn Listener>)]>>,
+    next: AtomicU64,
+}
+
+impl Listeners {
+    /// Adds a listener, until the returned value is dropped.
+    pub fn add(self: &Arc<Self>, listener: Arc<dyn Listener>) -> Listening {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut all = self.all.write();
+        *all = all.iter().cloned().chain([(number, listener)]).collect();
+        let this = Arc::downgrade(self);
+        Listening::new(move || {
+            if let Some(this) = this.upgrade() {
+                let mut all = this.all.write();
+                *all = all.iter().filter(|(other, _)| *other != number).cloned().collect();
+            }
+        })
+    }
+
+    /// Tells every listener.
+    pub fn tell(&self, event: &Event) {
+        let all = Arc::clone(&self.all.read());
+        all.iter().for_each(|(_, listener)| listener.heard(event.clone()));
+    }
+
+    /// Whether nobody listens.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.all.read().is_empty()
+    }
+}
+
+impl fmt::Debug for Listeners {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listeners").field("count", &self.all.read().len()).finish()
+    }
+}

@@ -1,0 +1,119 @@
+//! Giving leases back, in the background.
+
+use std::sync::Weak;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use redis::Pipeline;
+use region_core::{LeaseToken, RegionPath, Result};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::net::connection::{Again, Channel, Lane, Request, Tracking};
+use crate::protocol::commands;
+use crate::store::Inner;
+
+/// The most releases that wait. One that finds no room is left to the end of its lease.
+const MOST_WAITING: usize = 4096;
+
+/// The most that are sent in one trip.
+const BATCH: usize = 64;
+
+/// The wait before releases that failed are sent again; doubled each time, up to the last.
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+const LAST_RETRY: Duration = Duration::from_secs(2);
+
+/// The leases of one load that are given back.
+#[derive(Debug)]
+struct Released {
+    region: RegionPath,
+    keys: Vec<String>,
+    token: LeaseToken,
+    at: Instant,
+}
+
+/// Where leases are given back. It never waits: a task sends what it is given.
+#[derive(Debug)]
+pub(crate) struct Releases {
+    waiting: mpsc::Sender<Released>,
+    /// The longest lease that was taken, in milliseconds: after that nothing is left to give back.
+    longest: AtomicU64,
+}
+
+impl Releases {
+    /// Where leases are given back, and what the task takes them from.
+    pub(crate) fn new() -> (Self, ReleaseTask) {
+        let (waiting, releases) = mpsc::channel(MOST_WAITING);
+        (Self { waiting, longest: AtomicU64::new(0) }, ReleaseTask(releases))
+    }
+
+    /// Notes that leases of this duration are taken.
+    pub(crate) fn note(&self, duration: Duration) {
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        self.longest.fetch_max(millis, Ordering::Relaxed);
+    }
+
+    /// Gives the leases of `keys` back that `token` holds.
+    pub(crate) fn release(&self, region: &RegionPath, keys: &[&str], token: LeaseToken) {
+        let keys = keys.iter().map(|&key| key.to_owned()).collect();
+        let released = Released { region: region.clone(), keys, token, at: Instant::now() };
+        if self.waiting.try_send(released).is_err() {
+            tracing::debug!(%region, "no room to give a lease back: it ends by itself");
+        }
+    }
+
+    fn longest(&self) -> Duration {
+        Duration::from_millis(self.longest.load(Ordering::Relaxed))
+    }
+}
+
+/// The task that sends what is given back, until the store is gone.
+#[derive(Debug)]
+pub(crate) struct ReleaseTask(mpsc::Receiver<Released>);
+
+impl ReleaseTask {
+    pub(crate) fn start(self, store: Weak<Inner>, runtime: &Handle) {
+        runtime.spawn(self.run(store));
+    }
+
+    async fn run(mut self, store: Weak<Inner>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut retry = FIRST_RETRY;
+        loop {
+            if batch.is_empty() && self.0.recv_many(&mut batch, BATCH).await == 0 {
+                return;
+            }
+            let Some(inner) = store.upgrade() else { return };
+            batch.retain(|released| released.at.elapsed() < inner.releases.longest());
+            match inner.send_releases(&batch).await {
+                Ok(()) => {
+                    batch.clear();
+                    retry = FIRST_RETRY;
+                }
+                Err(error) => {
+                    tracing::debug!(%error, ?retry, "leases are not given back yet");
+                    drop(inner);
+                    tokio::time::sleep(retry).await;
+                    retry = (retry * 2).min(LAST_RETRY);
+                }
+            }
+        }
+    }
+}
+
+impl Inner {
+    async fn send_releases(&self, batch: &[Released]) -> Result<()> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let request = |_: &Channel| {
+            let mut commands = Pipeline::with_capacity(batch.len());
+            for Released { region, keys, token, .. } in batch {
+                commands.add_command(commands::release(region, keys, *token));
+            }
+            Request { commands, lane: Lane::Main, tracking: Tracking::No, again: Again::Harmless }
+        };
+        self.primary.call(self.deadline(), request).await.map(drop)
+    }
+}
