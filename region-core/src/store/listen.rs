@@ -84,6 +84,9 @@ impl fmt::Debug for Listening {
     }
 }
 
+/// A listener, and the number by which it is removed.
+type Numbered = (u64, Arc<dyn Listener>);
+
 /// The listeners of one store: a helper for those who write a store.
 ///
 /// ```
@@ -108,7 +111,7 @@ impl fmt::Debug for Listening {
 pub struct Listeners {
     /// Replaced as a whole, so that nobody is called under the lock and a listener may end its own
     /// listening.
-    all: RwLock<Arc<[(u64, Arc<dyn Listener>)]>>,
+    all: RwLock<Arc<[Numbered]>>,
     next: AtomicU64,
 }
 

@@ -172,6 +172,7 @@ pub enum RegionTtl {
 
 /// What became of a [`Write`].
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "nearly all are applied, and none is kept")]
 pub enum Written {
     /// It was applied.
     Applied(Applied),
