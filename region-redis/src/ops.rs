@@ -1,5 +1,6 @@
 //! The operations of the store.
 
+pub(crate) mod acknowledge;
 pub(crate) mod change;
 pub(crate) mod hints;
 pub(crate) mod read;

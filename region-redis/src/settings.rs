@@ -9,7 +9,7 @@ use crate::server::Server;
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
 /// The longest that one command may leave a connection blocked.
-pub(crate) const LONGEST_BLOCK: Duration = Duration::from_millis(100);
+pub(crate) const LONGEST_BLOCK: Duration = Duration::from_millis(20);
 
 /// What happens to the connections when a call times out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -16,13 +16,14 @@ use crate::net::link::Link;
 use crate::net::origin::Origin;
 use crate::net::outage::LogLimit;
 use crate::net::pushes::Pushes;
+use crate::ops::acknowledge::Acknowledgements;
 use crate::ops::hints::{LargeEntries, LivingRegions};
 use crate::ops::reclaim::Reclaimer;
 use crate::ops::release::Releases;
 use crate::server::Server;
 use crate::session::recovery::Recovery;
 use crate::session::role::{Duty, Sightings};
-use crate::settings::{Acknowledgement, Settings};
+use crate::settings::Settings;
 use crate::stats::StoreStats;
 
 /// A store on a Redis or Valkey server, shared by all processes that use the same server.
@@ -70,6 +71,7 @@ pub(crate) struct Inner {
     pub(crate) reclaimer: Reclaimer,
     pub(crate) logs: Logs,
     pub(crate) releases: Releases,
+    pub(crate) acknowledgements: Acknowledgements,
     pushes: Arc<Pushes>,
     next_replica: AtomicUsize,
     reclaiming: parking_lot::Mutex<Option<AbortHandle>>,
@@ -134,6 +136,7 @@ impl RedisStore {
             reclaimer: Reclaimer::default(),
             logs: Logs::default(),
             releases,
+            acknowledgements: Acknowledgements::default(),
             pushes,
             next_replica: AtomicUsize::new(rand::random::<u16>().into()),
             reclaiming: parking_lot::Mutex::default(),
@@ -173,8 +176,8 @@ impl RedisStore {
         replicas: u32,
         within: Duration,
     ) -> Result<u32> {
-        let wanted = Acknowledgement { replicas, within };
-        self.0.end_now(region, verb, Some(wanted)).await.map_err(|error| error.on("end", region))
+        let ended = self.0.end_and_wait(region, verb, replicas, within).await;
+        ended.map_err(|error| error.on("end", region))
     }
 
     /// Frees what invalidations have left behind, now rather than in the background, for all roots

@@ -158,7 +158,8 @@ impl Shared {
             return Ok(place);
         }
         match tokio::time::timeout_at(deadline, self.calls.acquire()).await {
-            Ok(Ok(place)) => Ok(place),
+            // One that comes too late is passed on: nothing could be answered in time.
+            Ok(Ok(place)) if Instant::now() < deadline => Ok(place),
             _ => {
                 let most = self.origin.settings.in_flight;
                 let message = format!(

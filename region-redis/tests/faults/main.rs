@@ -1,15 +1,19 @@
 //! Real servers under real faults.
 
+mod acknowledgements;
 mod connections;
 mod errors;
 mod eviction;
 mod failover;
 mod kit;
+mod lanes;
 mod layout;
+mod logs;
 mod outage;
 mod pushes;
 mod reclaim;
 mod replicas;
+mod runtimes;
 mod stampede;
 
 /// Runs each case on Redis and on Valkey.

@@ -54,6 +54,16 @@ pub fn ask(port: u16, args: &[&[u8]]) -> Result<Reply> {
     send(&mut stream, args)
 }
 
+/// As [`ask`], of a server that asks for a password.
+///
+/// # Errors
+/// When the server does not answer.
+pub fn ask_as(port: u16, password: &str, args: &[&[u8]]) -> Result<Reply> {
+    let mut stream = connect(port)?;
+    send(&mut stream, &[b"AUTH", password.as_bytes()])?;
+    send(&mut stream, args)
+}
+
 /// As [`ask`], in one of the server's databases.
 pub(crate) fn ask_in(port: u16, database: u32, args: &[&[u8]]) -> Result<Reply> {
     let mut stream = connect(port)?;

@@ -5,6 +5,6 @@ mod client;
 mod proxy;
 mod server;
 
-pub use client::{Reply, ask};
+pub use client::{Reply, ask, ask_as};
 pub use proxy::Proxy;
 pub use server::{Flavor, TestServer};

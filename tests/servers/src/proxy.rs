@@ -78,8 +78,13 @@ impl Proxy {
     /// Leads to another server from now on, as an address does after a failover; cuts all
     /// connections.
     pub fn redirect(&self, port: u16) {
-        self.faults.target.store(port, Ordering::SeqCst);
+        self.lead_to(port);
         self.cut();
+    }
+
+    /// Leads new connections to another server from now on; those that are open stay.
+    pub fn lead_to(&self, port: u16) {
+        self.faults.target.store(port, Ordering::SeqCst);
     }
 
     /// Cuts all connections; new ones are taken.

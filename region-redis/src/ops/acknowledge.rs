@@ -1,0 +1,205 @@
+//! Waiting until replicas have what was done.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use redis::Pipeline;
+use region_core::{Error, ErrorKind, Result};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::net::connection::{Again, Channel, Lane, Request, Tracking};
+use crate::net::link::Answered;
+use crate::protocol::commands::COUNT_LIFETIME;
+use crate::protocol::reply::Replies;
+use crate::settings::{LONGEST_BLOCK, LONGEST_WAIT};
+use crate::store::Inner;
+
+/// How long to wait before replicas are asked for again after that has failed.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// All who wait for replicas share each `WAIT`: one of them sends it, for everything that was done
+/// before, and all see the answer.
+#[derive(Debug)]
+pub(crate) struct Acknowledgements {
+    /// Counts those who began to wait.
+    tickets: AtomicU64,
+    /// Held by the one that asks.
+    turn: tokio::sync::Mutex<u64>,
+    latest: watch::Sender<Round>,
+    /// The numbers of replicas that are waited for.
+    wanted: Mutex<Vec<u32>>,
+}
+
+/// What one `WAIT` has shown.
+#[derive(Clone, Copy, Debug, Default)]
+struct Round {
+    /// The last ticket that was issued before it was sent.
+    covers: u64,
+    reached: u32,
+}
+
+/// One who waits, until it is dropped.
+struct Waiter<'a> {
+    all: &'a Acknowledgements,
+    replicas: u32,
+    ticket: u64,
+    /// The most replicas known to have what it waits for; `None` before the first answer.
+    reached: Option<u32>,
+}
+
+impl Default for Acknowledgements {
+    fn default() -> Self {
+        Self {
+            tickets: AtomicU64::new(0),
+            turn: tokio::sync::Mutex::new(0),
+            latest: watch::Sender::new(Round::default()),
+            wanted: Mutex::default(),
+        }
+    }
+}
+
+impl Acknowledgements {
+    fn join(&self, replicas: u32) -> Waiter<'_> {
+        self.wanted.lock().push(replicas);
+        let ticket = self.tickets.fetch_add(1, Ordering::SeqCst) + 1;
+        Waiter { all: self, replicas, ticket, reached: None }
+    }
+
+    /// The number of replicas to ask for. In turns for the least, so that who wants few need not wait
+    /// for many, and for the most, so that who wants many is not passed over.
+    fn to_ask_for(&self, turn: u64) -> u32 {
+        let wanted = self.wanted.lock();
+        let replicas =
+            if turn.is_multiple_of(2) { wanted.iter().min() } else { wanted.iter().max() };
+        replicas.copied().unwrap_or_default()
+    }
+}
+
+impl Waiter<'_> {
+    /// Takes note of an answer; whether enough replicas have what is waited for.
+    fn note(&mut self, round: Round) -> bool {
+        if round.covers >= self.ticket {
+            self.reached = self.reached.max(Some(round.reached));
+        }
+        self.reached >= Some(self.replicas)
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        let mut wanted = self.all.wanted.lock();
+        if let Some(at) = wanted.iter().position(|replicas| *replicas == self.replicas) {
+            wanted.swap_remove(at);
+        }
+    }
+}
+
+impl Inner {
+    /// Waits until `replicas` replicas have all that was answered before this call, for at most
+    /// `within`; how many have, as far as is known.
+    pub(crate) async fn wait_for_replicas(&self, replicas: u32, within: Duration) -> Result<u32> {
+        let until = Instant::now() + within.min(LONGEST_WAIT);
+        let all = &self.acknowledgements;
+        let mut rounds = all.latest.subscribe();
+        let mut waiter = all.join(replicas);
+        let mut last_error = None;
+        loop {
+            let latest = *rounds.borrow_and_update();
+            if waiter.note(latest) || Instant::now() >= until {
+                break;
+            }
+            let mut turn = tokio::select! {
+                biased;
+                _ = rounds.changed() => continue,
+                turn = all.turn.lock() => turn,
+                () = tokio::time::sleep_until(until) => break,
+            };
+            *turn += 1;
+            match self.ask_replicas(all.to_ask_for(*turn), until).await {
+                Ok(round) => {
+                    all.latest.send_replace(round);
+                }
+                Err(error) if error.can_retry() => {
+                    last_error = Some(error);
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(error) => {
+                    last_error = Some(error);
+                    break;
+                }
+            }
+        }
+        match (waiter.reached, last_error) {
+            (Some(reached), _) => Ok(reached),
+            (None, Some(error)) => {
+                let message = "done, but it is not known whether replicas have it";
+                Err(Error::new(ErrorKind::Unavailable, message).with_source(error))
+            }
+            (None, None) => Ok(0),
+        }
+    }
+
+    /// Asks which replicas have everything that was done before.
+    async fn ask_replicas(&self, replicas: u32, until: Instant) -> Result<Round> {
+        let left = until.saturating_duration_since(Instant::now());
+        // Zero would be without a limit.
+        let limit = left.min(LONGEST_BLOCK).as_millis().max(1).to_string();
+        let covers = self.acknowledgements.tickets.load(Ordering::SeqCst);
+        let request = |channel: &Channel| {
+            let mut commands = Pipeline::with_capacity(2);
+            // WAIT waits for what was written over its own connection. This write, which is after all
+            // the others, makes it wait for those too.
+            let lifetime = COUNT_LIFETIME.as_millis().to_string();
+            commands.cmd("PEXPIRE").arg(&channel.count).arg(lifetime);
+            commands.cmd("WAIT").arg(replicas).arg(&limit);
+            Request {
+                commands,
+                lane: Lane::Waiting,
+                tracking: Tracking::No,
+                again: Again::Harmless,
+            }
+        };
+        let Answered { values, channel } = self.primary.call(self.deadline(), request).await?;
+        let mut replies = Replies::new(&self.primary.shared().server, values);
+        if replies.number()? == 0 {
+            // Nothing was written: the server has lost the count, and who knows what else.
+            self.shows_own(&channel, (channel.number, 1), 0);
+            return Err(self.forgets());
+        }
+        let reached = u32::try_from(replies.number()?).unwrap_or(u32::MAX);
+        Ok(Round { covers, reached })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_counts_for_those_who_waited_when_it_was_asked_for() {
+        let all = Acknowledgements::default();
+        let mut first = all.join(1);
+        let mut second = all.join(2);
+        let round = Round { covers: first.ticket, reached: 2 };
+        assert!(first.note(round));
+        assert!(!second.note(round));
+        assert_eq!(second.reached, None);
+        assert!(!second.note(Round { covers: second.ticket, reached: 1 }));
+        assert_eq!(second.reached, Some(1));
+        assert!(second.note(Round { covers: second.ticket, reached: 2 }));
+    }
+
+    #[test]
+    fn few_and_many_replicas_are_asked_for_in_turns() {
+        let all = Acknowledgements::default();
+        let one = all.join(1);
+        let three = all.join(3);
+        assert_eq!((all.to_ask_for(0), all.to_ask_for(1)), (1, 3));
+        drop(one);
+        assert_eq!((all.to_ask_for(0), all.to_ask_for(1)), (3, 3));
+        drop(three);
+        assert_eq!(all.to_ask_for(0), 0);
+    }
+}
