@@ -3,16 +3,13 @@
 mod builder;
 
 use std::fmt;
-use std::sync::Arc;
 
+use crate::engine::Engine;
 use crate::error::Result;
 use crate::handle::RegionHandle;
-use crate::load::Flights;
-use crate::path::{RegionPath, Segment};
-use crate::policy::Policy;
 use crate::region::Region;
 use crate::regioned::{Regioned, TypedPath};
-use crate::stats::{Counters, Stats};
+use crate::stats::Stats;
 use crate::store::SharedStore;
 
 pub use builder::RegionCacheBuilder;
@@ -43,16 +40,6 @@ pub use builder::RegionCacheBuilder;
 #[derive(Clone)]
 pub struct RegionCache {
     root: RegionHandle,
-}
-
-/// What all handles of a cache share.
-pub(crate) struct Shared {
-    pub(crate) store: SharedStore,
-    pub(crate) counters: Counters,
-    pub(crate) flights: Flights,
-    /// Policies by the names of a path's segments below the root.
-    region_policies: Vec<(Vec<String>, Policy)>,
-    root_depth: usize,
 }
 
 impl RegionCache {
@@ -89,32 +76,17 @@ impl RegionCache {
     /// What has been counted since the cache was built.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.shared().counters.snapshot()
+        self.engine().counters.snapshot()
     }
 
     /// The store underneath.
     #[must_use]
     pub fn store(&self) -> &SharedStore {
-        &self.shared().store
+        &self.engine().store
     }
 
-    fn shared(&self) -> &Arc<Shared> {
-        self.root.shared()
-    }
-}
-
-impl Shared {
-    /// The policy given for the regions that have the names of `path`, if any was.
-    pub(crate) fn region_policy(&self, path: &RegionPath) -> Option<&Policy> {
-        if self.region_policies.is_empty() {
-            return None;
-        }
-        let segments: Vec<Segment> = path.segments().skip(self.root_depth).collect();
-        let fits = |names: &Vec<String>| {
-            names.len() == segments.len()
-                && names.iter().zip(&segments).all(|(name, segment)| *name == segment.name())
-        };
-        self.region_policies.iter().find(|(names, _)| fits(names)).map(|(_, policy)| policy)
+    fn engine(&self) -> &Engine {
+        self.root.context().engine()
     }
 }
 

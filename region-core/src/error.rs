@@ -63,6 +63,9 @@ pub enum ErrorKind {
     LoadPanicked,
     /// The loader took longer than the policy's limit.
     LoadTimeout,
+    /// Loads wait for each other: a loader asked, directly or through others, for a key whose load
+    /// it is itself part of. The message names the loads.
+    LoadCycle,
     /// The store cannot be reached, or refuses to serve for now.
     Unavailable,
     /// The store did not answer within the limit. Whether it did what was asked is not known.

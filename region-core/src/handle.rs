@@ -2,6 +2,7 @@
 
 mod dictionary;
 mod listing;
+mod shared;
 mod steps;
 
 use std::collections::HashMap;
@@ -10,99 +11,83 @@ use std::future::Future;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use crate::cache::Shared;
-use crate::error::{BoxError, Error, Result};
+use crate::engine::{Accept, Context, Engine, Found};
+use crate::error::{BoxError, Result};
 use crate::load;
 use crate::path::{RegionPath, Segment};
-use crate::policy::{Policy, ResolvedPolicy};
+use crate::policy::Policy;
 use crate::region::{Batch, Listing, Region, SetOptions};
 use crate::regioned::{Regioned, TypedPath};
 use crate::store::{Op, RegionTtl, Verb, Write};
-use crate::value::codec::Codec;
 use crate::value::serializer::Value;
+
+pub(crate) use shared::Shared;
 
 /// A [`Region`] over a store: see [`RegionCache`](crate::RegionCache).
 #[derive(Clone)]
-pub struct RegionHandle(Arc<Inner>);
-
-struct Inner {
+pub struct RegionHandle {
+    context: Arc<Context>,
     shared: Arc<Shared>,
-    path: RegionPath,
-    /// As given and inherited: what child regions inherit.
-    policy: Policy,
-    resolved: ResolvedPolicy,
-    codec: Codec,
 }
 
 impl RegionHandle {
-    pub(crate) fn root(shared: Arc<Shared>, path: RegionPath, policy: &Policy) -> Result<Self> {
-        Self::new(shared, path, policy.clone())
+    pub(crate) fn root(
+        engine: Arc<Engine>,
+        shared: Arc<Shared>,
+        path: RegionPath,
+        policy: Policy,
+    ) -> Result<Self> {
+        Ok(Self { context: Arc::new(Context::new(engine, path, policy)?), shared })
     }
 
-    fn new(shared: Arc<Shared>, path: RegionPath, policy: Policy) -> Result<Self> {
-        let resolved = ResolvedPolicy::new(&policy).map_err(|error| error.on("open", &path))?;
-        let codec = Codec::new(&path, resolved.serializer.clone(), resolved.version);
-        Ok(Self(Arc::new(Inner { shared, path, policy, resolved, codec })))
+    /// A handle of the same cache.
+    fn with(&self, path: RegionPath, policy: Policy) -> Result<Self> {
+        let context = Context::new(Arc::clone(self.context.engine()), path, policy)?;
+        Ok(Self { context: Arc::new(context), shared: Arc::clone(&self.shared) })
     }
 
     /// The handle of the child at `segment`, under `policy` where one is given by its type.
     fn join(&self, segment: &Segment, typed: Option<&Policy>) -> Result<Self> {
-        let path = self.0.path.join(segment)?;
+        let path = self.context.path().join(segment)?;
         let mut policy = match typed {
-            Some(typed) => typed.within(&self.0.policy),
-            None => self.0.policy.clone(),
+            Some(typed) => typed.within(self.context.given_policy()),
+            None => self.context.given_policy().clone(),
         };
-        if let Some(given) = self.0.shared.region_policy(&path) {
+        if let Some(given) = self.shared.region_policy(&path) {
             policy = given.within(&policy);
         }
-        Self::new(Arc::clone(&self.0.shared), path, policy)
+        self.with(path, policy)
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.0.shared
-    }
-
-    /// As [`Region::path`], for those who do not have the trait at hand.
-    pub(crate) fn region_path(&self) -> &RegionPath {
-        &self.0.path
-    }
-
-    pub(crate) fn resolved(&self) -> &ResolvedPolicy {
-        &self.0.resolved
-    }
-
-    pub(crate) fn codec(&self) -> &Codec {
-        &self.0.codec
-    }
-
-    /// Names this region and `operation` in an error.
-    pub(crate) fn blame(&self, operation: &'static str) -> impl Fn(Error) -> Error + '_ {
-        move |error| error.on(operation, &self.0.path)
+    pub(crate) fn context(&self) -> &Arc<Context> {
+        &self.context
     }
 
     async fn end(&self, verb: Verb, operation: &'static str) -> Result<()> {
-        let ended = self.0.shared.store.end(&self.0.path, verb.into()).await;
-        ended.map(drop).map_err(self.blame(operation))
+        self.context.end(verb).await.map_err(self.context.during(operation))
     }
 }
 
 impl Region for RegionHandle {
     fn path(&self) -> &RegionPath {
-        &self.0.path
+        self.context.path()
     }
 
     fn region(&self, relative: &str) -> Result<Self> {
-        let below = self.0.path.descend(relative)?;
-        let mut segments = below.segments().skip(self.0.path.depth());
+        let below = self.context.path().descend(relative)?;
+        let mut segments = below.segments().skip(self.context.path().depth());
         segments.try_fold(self.clone(), |region, segment| region.join(&segment, None))
     }
 
     fn child(&self, name: &str) -> Result<Self> {
-        self.join(&Segment::new(name).map_err(|e| e.within(self.0.path.as_str()))?, None)
+        self.join(&Segment::new(name).map_err(|e| e.within(self.context.path().as_str()))?, None)
     }
 
     fn child_with_id(&self, name: &str, id: &str) -> Result<Self> {
-        self.join(&Segment::with_id(name, id).map_err(|e| e.within(self.0.path.as_str()))?, None)
+        self.join(
+            &Segment::with_id(name, id).map_err(|e| e.within(self.context.path().as_str()))?,
+            None,
+        )
     }
 
     fn region_at<T: Regioned>(&self, path: TypedPath<T>) -> Result<Self> {
@@ -116,60 +101,64 @@ impl Region for RegionHandle {
     }
 
     fn with_policy(&self, policy: Policy) -> Result<Self> {
-        let policy = policy.within(&self.0.policy);
-        Self::new(Arc::clone(&self.0.shared), self.0.path.clone(), policy)
+        let policy = policy.within(self.context.given_policy());
+        self.with(self.context.path().clone(), policy)
     }
 
     async fn get_many<V: Value>(&self, keys: &[&str]) -> Result<Vec<Option<Arc<V>>>> {
-        self.read_fresh(keys).await.map_err(self.blame("get"))
+        let found = self.context.find_many(keys, Accept::Fresh).await;
+        let (found, _) = found.map_err(self.context.during("get"))?;
+        Ok(found.into_iter().map(Found::fresh).collect())
     }
 
     async fn get<V: Value>(&self, key: &str) -> Result<Option<Arc<V>>> {
-        self.read_one(key).await.map_err(self.blame("get"))
+        let found = self.context.find(key, Accept::Fresh).await;
+        let (found, _) = found.map_err(self.context.during("get"))?;
+        Ok(found.fresh())
     }
 
     async fn contains(&self, key: &str) -> Result<bool> {
-        self.has_fresh(key).await.map_err(self.blame("contains"))
+        self.has_fresh(key).await.map_err(self.context.during("contains"))
     }
 
     async fn set_with<V: Value>(&self, key: &str, value: &V, options: SetOptions) -> Result<()> {
-        self.put(&[(key, value)], options).await.map_err(self.blame("set"))
+        self.put(&[(key, value)], options).await.map_err(self.context.during("set"))
     }
 
     async fn set_if_absent<V: Value>(&self, key: &str, value: &V) -> Result<bool> {
-        self.put_if_absent(key, value).await.map_err(self.blame("set_if_absent"))
+        self.put_if_absent(key, value).await.map_err(self.context.during("set_if_absent"))
     }
 
     async fn set_many<V: Value>(&self, values: &[(&str, &V)]) -> Result<()> {
-        self.put(values, SetOptions::new()).await.map_err(self.blame("set_many"))
+        self.put(values, SetOptions::new()).await.map_err(self.context.during("set_many"))
     }
 
     async fn remove_many(&self, keys: &[&str]) -> Result<usize> {
-        self.delete(keys).await.map_err(self.blame("remove"))
+        self.delete(keys).await.map_err(self.context.during("remove"))
     }
 
     async fn take<V: Value>(&self, key: &str) -> Result<Option<Arc<V>>> {
-        self.take_fresh(key).await.map_err(self.blame("take"))
+        self.take_fresh(key).await.map_err(self.context.during("take"))
     }
 
     async fn len(&self) -> Result<u64> {
-        self.0.shared.store.len(&self.0.path).await.map_err(self.blame("len"))
+        self.context.len().await.map_err(self.context.during("len"))
     }
 
     fn keys(&self) -> Listing<String> {
-        listing::keys(self.clone())
+        listing::keys(Arc::clone(&self.context))
     }
 
     fn entries<V: Value>(&self) -> Listing<(String, Arc<V>)> {
-        listing::entries(self.clone())
+        listing::entries(Arc::clone(&self.context))
     }
 
     fn children(&self) -> Listing<Segment> {
-        listing::children(self.clone())
+        listing::children(Arc::clone(&self.context))
     }
 
     async fn apply(&self, batch: Batch) -> Result<()> {
-        self.apply_batch(batch).await.map_err(self.blame("commit"))
+        self.apply_batch(batch).await.map_err(self.context.during("commit"))
     }
 
     fn get_or_compute<V, F, Fut, E>(
@@ -183,7 +172,7 @@ impl Region for RegionHandle {
         Fut: Future<Output = Result<V, E>> + Send + 'static,
         E: Into<BoxError> + 'static,
     {
-        load::one(self, key, load)
+        load::one(&self.context, &self.shared.flights, key, load)
     }
 
     fn get_or_compute_many<V, F, Fut, E, S>(
@@ -198,7 +187,7 @@ impl Region for RegionHandle {
         E: Into<BoxError> + 'static,
         S: BuildHasher + Send + 'static,
     {
-        load::many(self, keys, load)
+        load::many(&self.context, &self.shared.flights, keys, load)
     }
 
     async fn invalidate(&self) -> Result<()> {
@@ -218,13 +207,13 @@ impl Region for RegionHandle {
     }
 
     async fn restart_region_ttl(&self) -> Result<bool> {
-        let Some(ttl) = self.0.resolved.region_ttl.duration() else {
+        let Some(ttl) = self.context.policy().region_ttl.duration() else {
             return Ok(false);
         };
         let no_ops: &[Op<'_>] = &[];
         let write = Write::new(no_ops).region_ttl(RegionTtl::Restart(ttl));
-        let written = self.0.shared.store.write(&self.0.path, write).await;
-        written.map_err(self.blame("restart_region_ttl"))?;
+        let written = self.context.write(write).await;
+        written.map_err(self.context.during("restart_region_ttl"))?;
         Ok(true)
     }
 }
@@ -232,8 +221,8 @@ impl Region for RegionHandle {
 impl fmt::Debug for RegionHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RegionHandle")
-            .field("path", &self.0.path)
-            .field("policy", &self.0.policy)
+            .field("path", self.context.path())
+            .field("policy", self.context.given_policy())
             .finish_non_exhaustive()
     }
 }

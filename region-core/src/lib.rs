@@ -17,6 +17,7 @@
 mod cache;
 mod cached;
 mod clock;
+mod engine;
 mod error;
 mod handle;
 mod lifetime;

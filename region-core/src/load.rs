@@ -1,70 +1,99 @@
 //! Loading what is missing: one load per key, its result stored only if nothing ended meanwhile.
 //!
-//! A caller that misses takes a seat in a [`Flight`](flight::Flight), the load under way for its key
-//! in this process, or starts one. It may join one only if what it waits for cannot be older than the
-//! caller allows: flights remember when they last asked the store (`begun`, a count of this cache's
-//! own, no clock), and a caller that started before that moment may share the answer. A later
-//! caller starts a flight of its own, whose `begin` tells whether the earlier one still holds its
-//! lease under the same lineage; if so it follows that one, and if not, something was invalidated
-//! in between and it loads anew.
+//! A caller that misses waits for a [`Flight`](flight::Flight), the load under way for its key in
+//! this process, or starts one. It may take the result of one only if that cannot be older than the
+//! caller allows: each question to the store has a tick, and a caller that started before the tick
+//! may share the answer. A later caller starts a flight of its own. Its task waits until the
+//! previous flight has no question under way, asks the store, and so learns whether the previous
+//! load still holds its lease under the same lineage. If so the new flight follows it, and if not,
+//! something was invalidated in between and the new flight loads.
+//!
+//! Each waiter keeps its flight alive, and a flight keeps the one alive that it comes after or
+//! follows. So a load goes on for as long as anyone waits for its key.
 
 mod fill;
 mod flight;
+mod flights;
+mod lease;
 mod loader;
-mod pending;
-mod task;
+mod open;
+mod perform;
+mod plan;
+mod run;
+mod waits;
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+use crate::engine::{Accept, Chain, Context, Found, LoadId};
 use crate::error::{BoxError, Error, ErrorKind, Result};
-use crate::handle::RegionHandle;
-use crate::store::Entry;
 use crate::value::serializer::Value;
 
-pub(crate) use flight::Flights;
-use flight::{Boarding, Started};
+use flight::{Group, Tick, Waiter};
+pub(crate) use flights::Flights;
+use flights::{Joining, Start};
+use lease::Leases;
 use loader::Loader;
-use task::GroupTask;
+use open::OpenFlight;
+use run::GroupTask;
+
+/// One call that may have to load.
+struct Call<'a> {
+    context: &'a Arc<Context>,
+    flights: &'a Arc<Flights>,
+    started: Tick,
+    started_at: Instant,
+    /// Keeps the loads that were under way when the call started alive while it reads.
+    _holds: Vec<Waiter>,
+}
 
 /// A key that the store has no fresh value for.
-struct Missing<V> {
-    key: String,
+struct Missing<'a, V> {
+    key: &'a str,
     /// A value to make do with while another loads.
     stale: Option<Arc<V>>,
 }
 
-/// What the first look at the store found for one key.
-enum Found<V> {
-    Fresh(Arc<V>),
-    Missing(Missing<V>),
+/// What a call has for one missing key.
+enum Place<V> {
+    Waits(Waiter),
+    HasStale(Arc<V>),
 }
 
-pub(crate) async fn one<V, F, Fut, E>(region: &RegionHandle, key: &str, load: F) -> Result<Arc<V>>
+pub(crate) async fn one<V, F, Fut, E>(
+    context: &Arc<Context>,
+    flights: &Arc<Flights>,
+    key: &str,
+    load: F,
+) -> Result<Arc<V>>
 where
     V: Value,
     F: FnOnce() -> Fut + Send + 'static,
     Fut: Future<Output = Result<V, E>> + Send + 'static,
     E: Into<BoxError> + 'static,
 {
-    let blame = |error: Error| error.on("get_or_compute", region.region_path()).at_key(key);
-    let started = region.shared().flights.start();
-    let read = region.read(&[key]).await.map_err(blame)?;
-    let entry = read.and_then(|mut read| read.entries.pop().flatten());
-    match look(region, key, entry) {
-        Found::Fresh(value) => Ok(value),
-        Found::Missing(missing) => {
-            let loaded = load_missing(region, started, vec![missing], || Loader::one(load)).await;
-            let value = loaded.map_err(blame)?.pop().flatten();
-            value.ok_or_else(|| blame(Error::new(ErrorKind::Load, "the load made no value")))
-        }
-    }
+    let described = |error: Error| error.on("get_or_compute", context.path()).at_key(key);
+    let call = Call::start::<V>(context, flights, &[key]);
+    let (found, outage) = context.find(key, Accept::FreshOrStale).await.map_err(described)?;
+    let stale = match found {
+        Found::Fresh(value) => return Ok(value),
+        Found::Stale(value) => Some(value),
+        Found::Nothing => None,
+    };
+    let loader = || Loader::one(load);
+    let loaded = call.load(vec![Missing { key, stale }], outage, loader).await;
+    let value = loaded.map_err(described)?.pop().flatten();
+    value.ok_or_else(|| described(Error::new(ErrorKind::Load, "the load made no value")))
 }
 
 pub(crate) async fn many<V, F, Fut, E, S>(
-    region: &RegionHandle,
+    context: &Arc<Context>,
+    flights: &Arc<Flights>,
     keys: &[&str],
     load: F,
 ) -> Result<Vec<Option<Arc<V>>>>
@@ -75,22 +104,24 @@ where
     E: Into<BoxError> + 'static,
     S: BuildHasher + Send + 'static,
 {
-    let started = region.shared().flights.start();
+    let described = context.during("get_or_compute_many");
     let unique = unique(keys);
-    let read = region.read(&unique).await.map_err(region.blame("get_or_compute_many"))?;
-    let entries = read.map_or_else(|| vec![None; unique.len()], |read| read.entries);
+    let call = Call::start::<V>(context, flights, &unique);
+    let found = context.find_many(&unique, Accept::FreshOrStale).await;
+    let (found, outage) = found.map_err(&described)?;
     let mut values: HashMap<&str, Option<Arc<V>>> = HashMap::with_capacity(unique.len());
     let mut missing = Vec::new();
-    for (key, entry) in unique.into_iter().zip(entries) {
-        match look(region, key, entry) {
+    for (key, found) in unique.into_iter().zip(found) {
+        match found {
             Found::Fresh(value) => drop(values.insert(key, Some(value))),
-            Found::Missing(found) => missing.push((key, found)),
+            Found::Stale(value) => missing.push(Missing { key, stale: Some(value) }),
+            Found::Nothing => missing.push(Missing { key, stale: None }),
         }
     }
     if !missing.is_empty() {
-        let (names, missing): (Vec<_>, Vec<_>) = missing.into_iter().unzip();
-        let loaded = load_missing(region, started, missing, || Loader::many(load)).await;
-        values.extend(names.into_iter().zip(loaded.map_err(region.blame("get_or_compute_many"))?));
+        let names: Vec<_> = missing.iter().map(|missing| missing.key).collect();
+        let loaded = call.load(missing, outage, || Loader::many(load)).await;
+        values.extend(names.into_iter().zip(loaded.map_err(&described)?));
     }
     Ok(keys.iter().map(|key| values.get(key).cloned().flatten()).collect())
 }
@@ -101,58 +132,118 @@ fn unique<'a>(keys: &[&'a str]) -> Vec<&'a str> {
     keys.iter().copied().filter(|key| seen.insert(*key)).collect()
 }
 
-fn look<V: Value>(region: &RegionHandle, key: &str, entry: Option<Entry>) -> Found<V> {
-    let counters = &region.shared().counters;
-    let is_fresh = entry.as_ref().is_some_and(Entry::is_fresh);
-    let value = entry.and_then(|entry| region.decode(key, &entry)).map(Arc::new);
-    match value {
-        Some(value) if is_fresh => {
-            counters.hits.add(1);
-            Found::Fresh(value)
+impl<'a> Call<'a> {
+    fn start<V: Value>(
+        context: &'a Arc<Context>,
+        flights: &'a Arc<Flights>,
+        keys: &[&str],
+    ) -> Self {
+        let hold = |key: &&str| flights.hold::<V>(context.path(), key);
+        let holds = keys.iter().filter_map(hold).collect();
+        let (started, started_at) = (flights.tick(), Instant::now());
+        Self { context, flights, started, started_at, _holds: holds }
+    }
+
+    /// Joins the loads under way for the missing keys and starts one for the others; their values in
+    /// the keys' order. `outage` is the one that the read met: then the store is not asked again.
+    ///
+    /// # Cancel safety
+    /// Dropping it ends this call's waiting. A load that nobody else waits for is dropped.
+    async fn load<V: Value>(
+        self,
+        missing: Vec<Missing<'_, V>>,
+        outage: Option<Error>,
+        loader: impl FnOnce() -> Loader<V>,
+    ) -> Result<Vec<Option<Arc<V>>>> {
+        let runtime = Handle::try_current().map_err(no_runtime)?;
+        let chain = Chain::current();
+        let start = if outage.is_some() { Start::Loading } else { Start::Asking };
+        if let (Start::Loading, Some(chain)) = (start, &chain) {
+            self.refuse_cycles(chain, &missing)?;
         }
-        stale => {
-            counters.misses.add(1);
-            Found::Missing(Missing { key: key.to_owned(), stale })
+        let token = self.context.engine().random.lease_token();
+        let mut joining = Joining::new(self.flights, self.started, start, Group::new(token));
+        let mut places = Vec::with_capacity(missing.len());
+        for Missing { key, stale } in missing {
+            places.push(self.place(&mut joining, key, stale));
+        }
+        let load = chain.as_ref().map(|chain| Arc::clone(chain.load()));
+        if joining.has_started() {
+            let task = self.task(joining, loader(), chain);
+            if let Some(outage) = &outage {
+                task.outages.remember(&self.context.engine().store, outage);
+            }
+            task.spawn(&runtime, start);
+        }
+        let mut values = Vec::with_capacity(places.len());
+        for place in places {
+            values.push(match (place, &load) {
+                (Place::Waits(waiter), None) => waiter.value().await?,
+                (Place::Waits(waiter), Some(load)) => waits::value_inside(load, &waiter).await?,
+                (Place::HasStale(value), _) => {
+                    self.context.counters().stale_hits.add(1);
+                    Some(value)
+                }
+            });
+        }
+        Ok(values)
+    }
+
+    fn place<V: Value>(
+        &self,
+        joining: &mut Joining<'_>,
+        key: &str,
+        stale: Option<Arc<V>>,
+    ) -> Place<V> {
+        let path = self.context.path();
+        match stale {
+            Some(stale) => match joining.start_if_none::<V>(path, key) {
+                Some(waiter) => Place::Waits(waiter),
+                None => Place::HasStale(stale),
+            },
+            None => Place::Waits(joining.join_or_start::<V>(path, key, self.context.counters())),
+        }
+    }
+
+    /// Without the store nothing tells that a load is called from inside itself, so it is looked for.
+    fn refuse_cycles<V: Value>(&self, chain: &Chain, missing: &[Missing<'_, V>]) -> Result<()> {
+        for Missing { key, .. } in missing {
+            if let Some(loads) = chain.loads_since::<V>(self.context, key) {
+                let mut names = loads.iter().skip(1).map(ToString::to_string);
+                return Err(waits::cycle(&loads[0], &mut names));
+            }
+        }
+        Ok(())
+    }
+
+    fn task<V: Value>(
+        &self,
+        joining: Joining<'_>,
+        loader: Loader<V>,
+        chain: Option<Arc<Chain>>,
+    ) -> GroupTask<V> {
+        let (group, new) = joining.into_new();
+        let new = new.into_iter().map(|new| OpenFlight::new(self.flights, new));
+        let open: Vec<_> = new.collect();
+        let keys = open.iter().map(OpenFlight::key);
+        let limit = self.context.policy().load_timeout.duration();
+        GroupTask {
+            context: Arc::clone(self.context),
+            flights: Arc::clone(self.flights),
+            id: Arc::new(LoadId::new::<V>(group.token, self.context, keys)),
+            leases: Leases::new(self.context, group.token),
+            group,
+            loader,
+            outages: chain.as_ref().map(|chain| Arc::clone(chain.outages())).unwrap_or_default(),
+            chain,
+            deadline: limit.and_then(|limit| Instant::now().checked_add(limit)),
+            started: Some(self.started_at),
+            open,
         }
     }
 }
 
-/// Joins the loads under way for the missing keys and starts one for the others; their values in
-/// the keys' order.
-///
-/// # Cancel safety
-/// Dropping it gives up this caller's seats; a load that nobody else waits for is dropped.
-async fn load_missing<V: Value>(
-    region: &RegionHandle,
-    started: Started,
-    missing: Vec<Missing<V>>,
-    loader: impl FnOnce() -> Loader<V>,
-) -> Result<Vec<Option<Arc<V>>>> {
-    let shared = region.shared();
-    let mut boarding = Boarding::new(started);
-    let mut places = Vec::with_capacity(missing.len());
-    for Missing { key, stale } in missing {
-        let place = match stale {
-            Some(stale) => match boarding.start_if_none::<V>(shared, region.region_path(), &key) {
-                Some(seat) => Ok(seat),
-                None => Err(stale),
-            },
-            None => Ok(boarding.join_or_start::<V>(shared, region.region_path(), &key)),
-        };
-        places.push(place);
-    }
-    if let Some(legs) = boarding.into_legs() {
-        GroupTask::spawn(region.clone(), legs, loader());
-    }
-    let mut values = Vec::with_capacity(places.len());
-    for place in places {
-        values.push(match place {
-            Ok(seat) => seat.value::<V>().await?,
-            Err(stale) => {
-                shared.counters.stale_hits.add(1);
-                Some(stale)
-            }
-        });
-    }
-    Ok(values)
+fn no_runtime(error: tokio::runtime::TryCurrentError) -> Error {
+    Error::new(ErrorKind::Load, "a load needs a tokio runtime, and there is none here")
+        .with_source(error)
 }

@@ -1,12 +1,11 @@
 use std::sync::Arc;
 
-use super::{RegionCache, Shared};
+use super::RegionCache;
+use crate::engine::{Engine, Random};
 use crate::error::{Error, ErrorKind, Result};
-use crate::handle::RegionHandle;
-use crate::load::Flights;
+use crate::handle::{RegionHandle, Shared};
 use crate::path::{PathError, RegionPath, Segment};
 use crate::policy::Policy;
-use crate::stats::Counters;
 use crate::store::{SharedStore, Store};
 use crate::value::serializer::Serializer;
 
@@ -20,6 +19,7 @@ pub struct RegionCacheBuilder {
     root: String,
     policy: Policy,
     region_policies: Vec<(String, Policy)>,
+    seed: Option<u64>,
 }
 
 impl RegionCache {
@@ -30,6 +30,7 @@ impl RegionCache {
             root: DEFAULT_ROOT.to_owned(),
             policy: Policy::new(),
             region_policies: Vec::new(),
+            seed: None,
         }
     }
 }
@@ -63,6 +64,13 @@ impl RegionCacheBuilder {
         self
     }
 
+    /// Draws every random number of the cache from `seed`, so that a test can repeat a run.
+    #[cfg(feature = "testing")]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
     /// Checks every setting and builds the cache.
     ///
     /// # Errors
@@ -84,14 +92,10 @@ impl RegionCacheBuilder {
             }
             region_policies.push((names, policy));
         }
-        let shared = Shared {
-            store: self.store,
-            counters: Counters::default(),
-            flights: Flights::default(),
-            region_policies,
-            root_depth: root.depth(),
-        };
-        Ok(RegionCache { root: RegionHandle::root(Arc::new(shared), root, &self.policy)? })
+        let random = self.seed.map_or_else(Random::from_system, Random::from_seed);
+        let engine = Arc::new(Engine::new(self.store, random));
+        let shared = Arc::new(Shared::new(region_policies, root.depth()));
+        Ok(RegionCache { root: RegionHandle::root(engine, shared, root, self.policy)? })
     }
 }
 

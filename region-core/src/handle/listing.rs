@@ -6,41 +6,38 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
 
-use super::RegionHandle;
+use crate::engine::Context;
 use crate::error::Result;
 use crate::path::Segment;
-use crate::region::{Listing, Region};
+use crate::region::Listing;
 use crate::store::{Cursor, Entry, Page, PageTerms, ScanItem, Show};
 use crate::value::serializer::Value;
 
 /// About how many items a page asks for.
 const PAGE: usize = 256;
 
-pub(super) fn keys(region: RegionHandle) -> Listing<String> {
+pub(super) fn keys(region: Arc<Context>) -> Listing<String> {
     entries_as(region, Show::Keys, |_, item| Some(item.key))
 }
 
-pub(super) fn entries<V: Value>(region: RegionHandle) -> Listing<(String, Arc<V>)> {
+pub(super) fn entries<V: Value>(region: Arc<Context>) -> Listing<(String, Arc<V>)> {
     entries_as(region, Show::Entries, |region, item| {
-        let value = region.decode(&item.key, &Entry::new(item.bytes?, item.freshness))?;
+        let entry = Entry::new(item.bytes?, item.freshness);
+        let value = region.decode_or_miss(&item.key, &entry)?;
         Some((item.key, Arc::new(value)))
     })
 }
 
 fn entries_as<T: Send + 'static>(
-    region: RegionHandle,
+    region: Arc<Context>,
     show: Show,
-    choose: impl Fn(&RegionHandle, ScanItem) -> Option<T> + Copy + Send + Sync + 'static,
+    choose: impl Fn(&Context, ScanItem) -> Option<T> + Copy + Send + Sync + 'static,
 ) -> Listing<T> {
     pages(move |cursor| {
-        let region = region.clone();
+        let region = Arc::clone(&region);
         async move {
-            let page = region
-                .shared()
-                .store
-                .scan(region.path(), PageTerms::new(PAGE).cursor(cursor).show(show))
-                .await;
-            let page = page.map_err(region.blame("scan"))?;
+            let page = region.scan(PageTerms::new(PAGE).cursor(cursor).show(show)).await;
+            let page = page.map_err(region.during("scan"))?;
             let fresh = page.items.into_iter().filter(|item| item.freshness.is_fresh());
             let items = fresh.filter_map(|item| choose(&region, item)).collect();
             Ok(Page { items, next: page.next })
@@ -48,21 +45,17 @@ fn entries_as<T: Send + 'static>(
     })
 }
 
-pub(super) fn children(region: RegionHandle) -> Listing<Segment> {
+pub(super) fn children(region: Arc<Context>) -> Listing<Segment> {
     pages(move |cursor| {
-        let region = region.clone();
+        let region = Arc::clone(&region);
         async move {
-            let page = region
-                .shared()
-                .store
-                .children(region.path(), PageTerms::new(PAGE).cursor(cursor))
-                .await;
-            page.map_err(region.blame("children"))
+            let page = region.children(PageTerms::new(PAGE).cursor(cursor)).await;
+            page.map_err(region.during("children"))
         }
     })
 }
 
-/// What a listing does next.
+/// The next step of a listing.
 enum Position {
     Ask(Option<Cursor>),
     End,

@@ -1,85 +1,150 @@
 //! Storing what was loaded, if nothing ended meanwhile.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 
-use crate::error::Result;
-use crate::handle::RegionHandle;
+use super::lease::Leases;
+use crate::engine::{Context, Outages};
+use crate::error::{Error, ErrorKind, Result};
 use crate::lineage::Lineage;
-use crate::store::{Guard, LeaseToken, Op, RegionTtl, Write, Written};
+use crate::region::{MAX_STEP_BYTES, MAX_STEP_KEYS};
+use crate::store::{Guard, Lease, LeaseTerms, Op, TakeLease, Write, Written};
 
-/// What a load holds: the lineage it began under and the token of its leases.
-pub(super) struct Fence {
-    pub(super) lineage: Lineage,
-    pub(super) token: LeaseToken,
+/// How often a step is written again without the keys whose leases are lost.
+const ATTEMPTS: usize = 3;
+
+/// An encoded value, to be stored under the lineage that it was loaded under.
+pub(super) struct Loadable<'a> {
+    pub(super) key: &'a str,
+    pub(super) bytes: Bytes,
+    pub(super) lineage: &'a Lineage,
 }
 
-impl Fence {
-    /// Stores the encoded values under this fence, in one step if all of them may be stored. One
-    /// whose key was written or removed meanwhile does not keep the others from it.
-    ///
-    /// Its failure is not its callers': they have their values. It is counted and logged.
-    pub(super) async fn fill(&self, region: &RegionHandle, values: &[(&str, Bytes)]) {
-        if values.is_empty() || self.fill_all(region, values).await {
-            return;
+/// Stores loaded values under their leases.
+///
+/// Its failures are not its callers': they have their values. They are counted and logged, and the
+/// leases that a failure leaves behind stay unsettled.
+pub(super) struct Fill<'a> {
+    pub(super) context: &'a Context,
+    pub(super) leases: &'a mut Leases,
+    pub(super) outages: &'a Outages,
+}
+
+impl Fill<'_> {
+    /// Stores `values` in steps of bounded size. A value that the store refuses, or whose lease is
+    /// lost, keeps only itself from being stored.
+    pub(super) async fn store(&mut self, values: &[Loadable<'_>]) {
+        let mut steps = steps(values);
+        steps.reverse();
+        while let Some(step) = steps.pop() {
+            let Some(error) = self.store_step(step).await else { continue };
+            let (first, second) = step.split_at(step.len() / 2);
+            if error.kind() == ErrorKind::TooLarge && !first.is_empty() {
+                // One of them is too large; halving finds it.
+                steps.extend([second, first]);
+                continue;
+            }
+            for value in step {
+                self.context.not_stored(value.key, &error);
+            }
+            self.outages.remember(&self.context.engine().store, &error);
         }
-        if let [_] = values {
-            return self.fenced(region, values);
+    }
+
+    /// Stores a step but for those whose leases are lost; the error if the store fails.
+    async fn store_step(&mut self, step: &[Loadable<'_>]) -> Option<Error> {
+        if let Some(outage) = self.outages.recent(&self.context.engine().store) {
+            return Some(outage);
         }
+        let mut left: Vec<&Loadable<'_>> = step.iter().collect();
+        for _ in 0..ATTEMPTS {
+            match self.write(&left).await {
+                Ok(Written::Applied(_)) => {
+                    self.context.counters().fills.add(left.len());
+                    left.iter().for_each(|value| self.leases.settled(value.key));
+                    return None;
+                }
+                Ok(Written::Fenced) => match self.still_leased(left.clone()).await {
+                    Ok(leased) => {
+                        self.fenced(left.len() - leased.len());
+                        left = leased;
+                    }
+                    Err(error) => return Some(error),
+                },
+                Err(error) => return Some(error),
+            }
+            if left.is_empty() {
+                return None;
+            }
+        }
+        self.fenced(left.len());
+        None
+    }
+
+    async fn write(&self, values: &[&Loadable<'_>]) -> Result<Written> {
+        let Some(first) = values.first() else {
+            return Ok(Written::Fenced);
+        };
+        let mut ops = Vec::with_capacity(values.len());
         for value in values {
-            let value = std::slice::from_ref(value);
-            if !self.fill_all(region, value).await {
-                self.fenced(region, value);
+            ops.push(Op::Put(self.context.put(value.key, value.bytes.clone(), None)?));
+        }
+        let keys: Vec<_> = values.iter().map(|value| value.key).collect();
+        let token = self.leases.token();
+        let guard = Guard::new(first.lineage, &keys, token);
+        let region_ttl = self.context.policy().region_ttl_on_write();
+        self.context.write(Write::new(&ops).guard(guard).region_ttl(region_ttl)).await
+    }
+
+    /// Those of `values` whose leases hold under their lineage. One alone is known to be fenced.
+    async fn still_leased<'v, 'l>(
+        &mut self,
+        values: Vec<&'v Loadable<'l>>,
+    ) -> Result<Vec<&'v Loadable<'l>>> {
+        let leased = match &values[..] {
+            [] | [_] => HashSet::new(),
+            [first, ..] => {
+                let (token, duration) = (self.leases.token(), self.context.policy().lease);
+                let terms = LeaseTerms::new(token, duration).take(TakeLease::Extend);
+                let keys: Vec<_> = values.iter().map(|value| value.key).collect();
+                let begun = self.context.begin(&keys, terms).await?;
+                let is_ours = begun.lineage == *first.lineage;
+                let granted = begun.keys.iter().map(|key| is_ours && key.lease == Lease::Granted);
+                keys.into_iter().zip(granted).filter(|(_, granted)| *granted).collect()
             }
-        }
-    }
-
-    /// Gives the leases of `keys` back: their load failed, and others need not wait for it.
-    pub(super) fn release(&self, region: &RegionHandle, keys: &[&str]) {
-        if !keys.is_empty() {
-            region.shared().store.release(region.region_path(), keys, self.token);
-        }
-    }
-
-    /// Whether the values were stored or the store failed; not if something fenced them.
-    async fn fill_all(&self, region: &RegionHandle, values: &[(&str, Bytes)]) -> bool {
-        let put = |&(key, ref bytes): &(_, Bytes)| {
-            region.put_op(key, Bytes::clone(bytes), None).map(Op::Put)
         };
-        let keys: Vec<_> = values.iter().map(|(key, _)| *key).collect();
-        let written = match values.iter().map(put).collect::<Result<Vec<_>>>() {
-            Ok(ops) => {
-                self.write(region, &ops, &keys, region.resolved().region_ttl_on_write()).await
-            }
-            Err(error) => Err(error),
-        };
-        match written {
-            Ok(Written::Applied(_)) => region.shared().counters.fills.add(values.len()),
-            Ok(Written::Fenced) => return false,
-            Err(error) => {
-                region.shared().counters.store_failures.add(1);
-                tracing::warn!(region = %region.region_path(), %error, "a load was not stored");
-            }
+        let leased: HashSet<&str> = leased.into_iter().map(|(key, _)| key).collect();
+        let is_leased = |value: &&Loadable<'_>| leased.contains(value.key);
+        let (leased, lost): (Vec<_>, Vec<_>) = values.into_iter().partition(is_leased);
+        lost.iter().for_each(|value| self.leases.settled(value.key));
+        Ok(leased)
+    }
+
+    fn fenced(&self, values: usize) {
+        if values > 0 {
+            self.context.counters().fenced_fills.add(values);
+            let region = self.context.path();
+            tracing::debug!(%region, values, "not stored: invalidated or changed during the load");
         }
-        true
     }
+}
 
-    fn fenced(&self, region: &RegionHandle, values: &[(&str, Bytes)]) {
-        region.shared().counters.fenced_fills.add(values.len());
-        tracing::debug!(
-            region = %region.region_path(), key = values.first().map(|(key, _)| key),
-            "a load was not stored: what it was loaded under has ended"
-        );
+/// Cuts `values` into steps of one lineage and bounded size. A value that is larger than a step may
+/// be makes a step of its own.
+fn steps<'v, 'l>(values: &'v [Loadable<'l>]) -> Vec<&'v [Loadable<'l>]> {
+    let mut steps = Vec::new();
+    let mut rest = values;
+    while let Some(first) = rest.first() {
+        let mut bytes = 0;
+        let fits = |value: &&Loadable<'_>| {
+            bytes += value.key.len() + value.bytes.len();
+            bytes <= MAX_STEP_BYTES && value.lineage == first.lineage
+        };
+        let fitting = rest.iter().take(MAX_STEP_KEYS).take_while(fits).count();
+        let (step, after) = rest.split_at(fitting.max(1));
+        steps.push(step);
+        rest = after;
     }
-
-    async fn write(
-        &self,
-        region: &RegionHandle,
-        ops: &[Op<'_>],
-        keys: &[&str],
-        region_ttl: RegionTtl,
-    ) -> Result<Written> {
-        let guard = Guard::new(&self.lineage, keys, self.token);
-        let write = Write::new(ops).guard(guard).region_ttl(region_ttl);
-        region.shared().store.write(region.region_path(), write).await
-    }
+    steps
 }

@@ -1,267 +1,245 @@
-//! The loads under way in this process, and who waits for them.
+//! One key's load in this process, and the callers that wait for it.
 
-use std::any::{Any, TypeId};
-use std::collections::HashMap;
-use std::collections::hash_map::Entry as MapEntry;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
-use crate::cache::Shared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lineage::Lineage;
-use crate::path::RegionPath;
 use crate::store::LeaseToken;
 use crate::value::serializer::Value;
 
-/// How many maps the flights are spread over, so that loads of different keys rarely meet.
-const SHARDS: usize = 16;
-
-/// `begun` while the store is still to be asked (again).
-const NOT_BEGUN: u64 = u64::MAX;
-
-/// What a load made, without its type.
+/// The result of a load, without its type.
 pub(super) type Outcome = Result<Option<Arc<dyn Any + Send + Sync>>>;
 
-/// Moments of this cache: a count, no clock.
+/// A logical time of this cache: what comes later has the greater tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Started(u64);
+pub(crate) struct Tick(pub(super) u64);
 
-/// Which load: the same key read as two types is two loads.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct FlightKey {
-    region: RegionPath,
-    key: Box<str>,
-    of: TypeId,
-}
-
-/// Every load under way in this process.
-pub(crate) struct Flights {
-    shards: [Mutex<HashMap<FlightKey, Arc<Flight>>>; SHARDS],
-    hasher: RandomState,
-    moments: AtomicU64,
-}
-
-/// One load under way, for one key.
+/// A key's load under way.
 pub(super) struct Flight {
     group: Arc<Group>,
-    begun: AtomicU64,
-    /// Under what it loads, once the lease is granted.
-    fence: OnceLock<(LeaseToken, Lineage)>,
-    outcome: watch::Sender<Option<Outcome>>,
+    stage: Mutex<Stage>,
+    /// Notified when the stage is not [`Stage::Asking`] any more.
+    answered: Notify,
+    result: watch::Sender<FlightResult>,
 }
 
-/// The flights that one task serves, and how many seats in them are taken. Once nobody sits in any,
-/// the task may stop and nobody may join any more.
-#[derive(Default)]
+/// How far a flight is.
+#[derive(Clone, Debug)]
+pub(super) enum Stage {
+    /// The store will be asked, perhaps again. Any caller may join.
+    Open,
+    /// The store was asked at this tick. Callers that started before may join.
+    Asking(Tick),
+    /// The load runs. Callers that started before `known` may join: a question sent at that tick
+    /// showed that the load began later or still holds its lease.
+    Loading { known: Tick, fence: Option<Fence> },
+}
+
+enum FlightResult {
+    None,
+    /// Another flight brings the result. The waiter keeps that one alive.
+    From(Waiter),
+    Outcome(Outcome),
+}
+
+/// The lineage and the lease that a load began under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fence {
+    pub(super) lineage: Lineage,
+    pub(super) token: LeaseToken,
+}
+
+/// The flights that one task serves, and the number of their waiters. Once there is none the task
+/// may stop, and nobody may join any more.
 pub(super) struct Group {
-    seats: AtomicUsize,
-    empty: Notify,
+    /// The token of the group's leases, which identifies the group.
+    pub(super) token: LeaseToken,
+    waiters: AtomicUsize,
+    none_left: Notify,
 }
 
-/// A place among those who wait for a flight.
-pub(super) struct Seat {
+/// Waits for a flight and keeps it alive: for as long as there is one, the flight goes on.
+pub(super) struct Waiter {
     flight: Arc<Flight>,
 }
 
-/// One flight of a task that is about to start.
-pub(super) struct Leg {
-    pub(super) key: FlightKey,
-    pub(super) flight: Arc<Flight>,
-    /// The flight that was under way before, too early for the caller to join unseen.
-    pub(super) previous: Option<Seat>,
-}
-
-/// A caller looking for seats: those of flights under way, and of the group it starts itself.
-pub(super) struct Boarding {
-    started: Started,
-    group: Arc<Group>,
-    legs: Vec<Leg>,
-}
-
-impl Flights {
-    /// The moment at which a caller starts.
-    pub(crate) fn start(&self) -> Started {
-        Started(self.moments.fetch_add(1, Ordering::SeqCst))
+impl Group {
+    pub(super) fn new(token: LeaseToken) -> Self {
+        Self { token, waiters: AtomicUsize::new(0), none_left: Notify::new() }
     }
 
-    fn shard(&self, key: &FlightKey) -> &Mutex<HashMap<FlightKey, Arc<Flight>>> {
-        // The remainder is less than the number of shards, so it fits.
-        &self.shards[(self.hasher.hash_one(key) % SHARDS as u64) as usize]
-    }
-
-    /// Ends a flight: those who sit in it get `outcome`, and nobody joins it any more.
-    pub(super) fn land(&self, key: &FlightKey, flight: &Arc<Flight>, outcome: Outcome) {
-        flight.outcome.send_if_modified(|landed| {
-            let is_first = landed.is_none();
-            if is_first {
-                *landed = Some(outcome);
-            }
-            is_first
-        });
-        if let MapEntry::Occupied(entry) = self.shard(key).lock().entry(key.clone())
-            && Arc::ptr_eq(entry.get(), flight)
-        {
-            entry.remove();
+    /// Waits until nobody waits for any flight of the group.
+    pub(super) async fn abandoned(&self) {
+        while !self.is_abandoned() {
+            self.none_left.notified().await;
         }
     }
-}
 
-impl Default for Flights {
-    fn default() -> Self {
-        Self {
-            shards: std::array::from_fn(|_| Mutex::default()),
-            hasher: RandomState::new(),
-            moments: AtomicU64::new(0),
-        }
-    }
-}
-
-impl FlightKey {
-    pub(super) fn key(&self) -> &str {
-        &self.key
-    }
-}
-
-impl Boarding {
-    pub(super) fn new(started: Started) -> Self {
-        Self { started, group: Arc::default(), legs: Vec::new() }
-    }
-
-    /// A seat in the flight under way, if it is not too early, or in one that this caller starts.
-    pub(super) fn join_or_start<V: Value>(
-        &mut self,
-        shared: &Shared,
-        region: &RegionPath,
-        key: &str,
-    ) -> Seat {
-        let key = FlightKey { region: region.clone(), key: key.into(), of: TypeId::of::<V>() };
-        let mut shard = shared.flights.shard(&key).lock();
-        let mut previous = None;
-        if let Some(seat) = shard.get(&key).and_then(Seat::in_flight) {
-            if seat.flight.begun.load(Ordering::SeqCst) > self.started.0 {
-                shared.counters.joined_loads.add(1);
-                return seat;
-            }
-            previous = Some(seat);
-        }
-        let flight = Flight::new(&self.group);
-        shard.insert(key.clone(), Arc::clone(&flight));
-        drop(shard);
-        self.legs.push(Leg { key, flight: Arc::clone(&flight), previous });
-        Seat { flight }
-    }
-
-    /// A seat in a flight that this caller starts, unless one is under way already.
-    pub(super) fn start_if_none<V: Value>(
-        &mut self,
-        shared: &Shared,
-        region: &RegionPath,
-        key: &str,
-    ) -> Option<Seat> {
-        let key = FlightKey { region: region.clone(), key: key.into(), of: TypeId::of::<V>() };
-        let mut shard = shared.flights.shard(&key).lock();
-        if shard.get(&key).and_then(Seat::in_flight).is_some() {
-            return None;
-        }
-        let flight = Flight::new(&self.group);
-        shard.insert(key.clone(), Arc::clone(&flight));
-        drop(shard);
-        self.legs.push(Leg { key, flight: Arc::clone(&flight), previous: None });
-        Some(Seat { flight })
-    }
-
-    /// The flights that this caller started, if any; a task has to serve them.
-    pub(super) fn into_legs(self) -> Option<Vec<Leg>> {
-        (!self.legs.is_empty()).then_some(self.legs)
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.waiters.load(Ordering::SeqCst) == 0
     }
 }
 
 impl Flight {
-    /// A new flight of `group`, with one seat taken.
-    fn new(group: &Arc<Group>) -> Arc<Self> {
-        group.seats.fetch_add(1, Ordering::SeqCst);
-        Arc::new(Self {
+    /// A new flight of `group`, and its first waiter.
+    pub(super) fn new(group: &Arc<Group>, stage: Stage) -> (Arc<Self>, Waiter) {
+        group.waiters.fetch_add(1, Ordering::SeqCst);
+        let flight = Arc::new(Self {
             group: Arc::clone(group),
-            begun: AtomicU64::new(NOT_BEGUN),
-            fence: OnceLock::new(),
-            outcome: watch::Sender::new(None),
-        })
+            stage: Mutex::new(stage),
+            answered: Notify::new(),
+            result: watch::Sender::new(FlightResult::None),
+        });
+        (Arc::clone(&flight), Waiter { flight })
     }
 
     pub(super) fn group(&self) -> &Arc<Group> {
         &self.group
     }
 
-    /// Notes that the store is about to be asked: callers that start after `moment` may not share
-    /// the answer unseen.
-    pub(super) fn begin(&self, moment: Started) {
-        self.begun.store(moment.0, Ordering::SeqCst);
+    pub(super) fn stage(&self) -> Stage {
+        self.stage.lock().clone()
     }
 
-    /// Notes that the store will be asked again.
-    pub(super) fn wait(&self) {
-        self.begun.store(NOT_BEGUN, Ordering::SeqCst);
+    pub(super) fn set_stage(&self, stage: Stage) {
+        *self.stage.lock() = stage;
+        self.answered.notify_waiters();
     }
 
-    /// Notes under what the flight loads from now on.
-    pub(super) fn set_fence(&self, token: LeaseToken, lineage: Lineage) {
-        // A flight loads once; were it set twice, the first would still be the one that counts.
-        let _ = self.fence.set((token, lineage));
-    }
-}
-
-impl Group {
-    /// Waits until nobody sits in any flight of the group.
-    pub(super) async fn abandoned(&self) {
-        while self.seats.load(Ordering::SeqCst) > 0 {
-            self.empty.notified().await;
+    /// Notes that a question sent at `tick` showed that the load still holds its lease.
+    pub(super) fn confirm(&self, tick: Tick) {
+        if let Stage::Loading { known, .. } = &mut *self.stage.lock() {
+            *known = tick.max(*known);
         }
     }
 
-    pub(super) fn is_abandoned(&self) -> bool {
-        self.seats.load(Ordering::SeqCst) == 0
+    /// Whether a caller that started at `started` may take the result as it is.
+    pub(super) fn serves(&self, started: Tick) -> bool {
+        self.is_under_way()
+            && match *self.stage.lock() {
+                Stage::Open => true,
+                Stage::Asking(known) | Stage::Loading { known, .. } => known > started,
+            }
+    }
+
+    pub(super) fn is_under_way(&self) -> bool {
+        matches!(*self.result.borrow(), FlightResult::None)
+    }
+
+    pub(super) fn is_loading_under(&self, fence: &Fence) -> bool {
+        match &*self.stage.lock() {
+            Stage::Loading { fence: Some(mine), .. } => mine == fence,
+            _ => false,
+        }
+    }
+
+    /// The flight that this one takes its result from.
+    pub(super) fn followed(&self) -> Option<Arc<Self>> {
+        match &*self.result.borrow() {
+            FlightResult::From(waiter) => Some(Arc::clone(&waiter.flight)),
+            FlightResult::None | FlightResult::Outcome(_) => None,
+        }
+    }
+
+    /// Ends the flight with `outcome`, unless it has a result already.
+    pub(super) fn finish(&self, outcome: Outcome) {
+        self.set_result(FlightResult::Outcome(outcome));
+    }
+
+    /// Lets the flight take its result from another, unless it has one already.
+    pub(super) fn follow(&self, other: Waiter) {
+        self.set_result(FlightResult::From(other));
+    }
+
+    fn set_result(&self, new: FlightResult) {
+        let mut new = Some(new);
+        self.result.send_if_modified(|result| match (&*result, new.take()) {
+            (FlightResult::None, Some(new)) => {
+                *result = new;
+                true
+            }
+            _ => false,
+        });
+        self.answered.notify_waiters();
+    }
+
+    /// Waits until no question of this flight is under way.
+    async fn answered(&self) {
+        loop {
+            let mut notified = std::pin::pin!(self.answered.notified());
+            // From here on no notification is missed.
+            notified.as_mut().enable();
+            if !self.is_under_way() || !matches!(*self.stage.lock(), Stage::Asking(_)) {
+                return;
+            }
+            notified.await;
+        }
     }
 }
 
-impl Seat {
-    /// A seat in `flight`, unless everybody has left its group.
-    fn in_flight(flight: &Arc<Flight>) -> Option<Self> {
-        let seats = &flight.group.seats;
-        let add = |taken: usize| (taken > 0).then_some(taken + 1);
-        seats.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add).ok()?;
+impl Waiter {
+    /// A waiter for `flight`, unless everybody has left its group.
+    pub(super) fn join(flight: &Arc<Flight>) -> Option<Self> {
+        let waiters = &flight.group.waiters;
+        let add = |waiting: usize| (waiting > 0).then_some(waiting + 1);
+        waiters.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add).ok()?;
         Some(Self { flight: Arc::clone(flight) })
     }
 
-    /// Whether the flight loads under this very lease.
-    pub(super) fn is_fenced_by(&self, token: LeaseToken, lineage: &Lineage) -> bool {
-        self.flight.fence.get().is_some_and(|(held, under)| *held == token && under == lineage)
+    pub(super) fn flight(&self) -> &Arc<Flight> {
+        &self.flight
     }
 
-    /// Waits for the flight to land.
-    pub(super) async fn outcome(&self) -> Outcome {
-        let mut outcome = self.flight.outcome.subscribe();
-        // The flight keeps the sender alive, so waiting cannot fail.
-        match outcome.wait_for(Option::is_some).await.as_deref() {
-            Ok(Some(outcome)) => outcome.clone(),
-            _ => Err(Error::new(ErrorKind::LoadPanicked, "the load went away")),
+    /// Waits until the flight, or the one that brings its result, has no question under way; then a
+    /// waiter for that flight.
+    pub(super) async fn answered(mut self) -> Self {
+        loop {
+            self.flight.answered().await;
+            // The flight itself keeps the one that it follows alive, so joining that succeeds.
+            match self.flight.followed().as_ref().and_then(Self::join) {
+                Some(followed) => self = followed,
+                None => return self,
+            }
         }
     }
 
-    /// Waits for the flight to land and gives what it brought its type back.
-    pub(super) async fn value<V: Value>(self) -> Result<Option<Arc<V>>> {
+    /// Waits for the result of the flight.
+    pub(super) async fn outcome(&self) -> Outcome {
+        let mut flight = Arc::clone(&self.flight);
+        loop {
+            let mut result = flight.result.subscribe();
+            let has_result = |result: &FlightResult| !matches!(result, FlightResult::None);
+            // The flight keeps the sender alive, so waiting does not fail.
+            let next = match result.wait_for(has_result).await.as_deref() {
+                Ok(FlightResult::Outcome(outcome)) => return outcome.clone(),
+                Ok(FlightResult::From(waiter)) => Arc::clone(&waiter.flight),
+                Ok(FlightResult::None) | Err(_) => return Err(dropped()),
+            };
+            flight = next;
+        }
+    }
+
+    /// Waits for the result of the flight and gives it its type back.
+    pub(super) async fn value<V: Value>(&self) -> Result<Option<Arc<V>>> {
         // The type is part of the flight's key, so it always fits.
         Ok(self.outcome().await?.and_then(|value| value.downcast().ok()))
     }
 }
 
-impl Drop for Seat {
+impl Drop for Waiter {
     fn drop(&mut self) {
-        if self.flight.group.seats.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.flight.group.empty.notify_one();
+        if self.flight.group.waiters.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.flight.group.none_left.notify_one();
         }
     }
+}
+
+/// The error of callers whose load's task ended without a result.
+pub(super) fn dropped() -> Error {
+    Error::new(ErrorKind::LoadPanicked, "the load was dropped before it ended").retryable()
 }

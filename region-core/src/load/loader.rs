@@ -11,9 +11,18 @@ use futures_util::FutureExt;
 
 use crate::error::{BoxError, Error, ErrorKind, Result, panic_message};
 
-type Load<V> = BoxFuture<'static, Result<Vec<Option<V>>>>;
+type Load<V> = BoxFuture<'static, Result<Vec<Loaded<V>>>>;
 
-/// Loads the values of keys, in the keys' order; `None` for one that has none.
+/// The result of a load for one key.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Loaded<V> {
+    /// A value, to be stored with the policy's ttl.
+    Value(V),
+    /// The loader left the key out. Nothing is stored.
+    Absent,
+}
+
+/// Loads the values of keys, in the keys' order.
 pub(super) struct Loader<V>(Box<dyn FnMut(Vec<String>) -> Load<V> + Send>);
 
 impl<V: Send + 'static> Loader<V> {
@@ -29,7 +38,7 @@ impl<V: Send + 'static> Loader<V> {
             let load = load.take();
             Box::pin(async move {
                 let load = load.ok_or_else(|| Error::new(ErrorKind::Load, "was run before"))?;
-                Ok(vec![Some(load().await.map_err(failed)?)])
+                Ok(vec![Loaded::Value(load().await.map_err(failed)?)])
             })
         }))
     }
@@ -46,13 +55,13 @@ impl<V: Send + 'static> Loader<V> {
             let loading = load(keys.clone());
             Box::pin(async move {
                 let mut values = loading.await.map_err(failed)?;
-                Ok(keys.iter().map(|key| values.remove(key)).collect())
+                Ok(keys.iter().map(|key| Loaded::of(values.remove(key))).collect())
             })
         }))
     }
 
     /// Runs the load. A panic in it is an error.
-    pub(super) async fn load(&mut self, keys: Vec<String>) -> Result<Vec<Option<V>>> {
+    pub(super) async fn load(&mut self, keys: Vec<String>) -> Result<Vec<Loaded<V>>> {
         // After a panic nothing of the loader is used again but by another call of it, which its
         // author has to expect of any function that is called repeatedly.
         let loading = std::panic::catch_unwind(AssertUnwindSafe(|| (self.0)(keys)));
@@ -63,6 +72,12 @@ impl<V: Send + 'static> Loader<V> {
                 .unwrap_or_else(|panic| Err(panicked(&*panic))),
             Err(panic) => Err(panicked(&*panic)),
         }
+    }
+}
+
+impl<V> Loaded<V> {
+    fn of(value: Option<V>) -> Self {
+        value.map_or(Self::Absent, Self::Value)
     }
 }
 

@@ -1,0 +1,238 @@
+//! The loads under way in this process, by key.
+
+use std::any::TypeId;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as MapEntry;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use super::flight::{Flight, Group, Outcome, Stage, Tick, Waiter};
+use crate::path::RegionPath;
+use crate::stats::Counters;
+use crate::value::serializer::Value;
+
+/// The number of maps that the flights are spread over, so that loads of different keys rarely meet.
+const SHARDS: usize = 16;
+
+type Shard = Mutex<HashMap<FlightKey, Arc<Flight>>>;
+
+/// Every load under way in one cache: for each key the latest flight.
+pub(crate) struct Flights {
+    shards: [Shard; SHARDS],
+    hasher: RandomState,
+    ticks: AtomicU64,
+    /// The number of flights, so that callers need not look while there is none.
+    count: AtomicUsize,
+}
+
+/// Names a load. The same key read as two types is two loads.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct FlightKey {
+    region: RegionPath,
+    key: Box<str>,
+    of: TypeId,
+}
+
+/// A flight that a task is about to serve.
+pub(super) struct NewFlight {
+    pub(super) key: FlightKey,
+    pub(super) flight: Arc<Flight>,
+    /// The flight before it for the same key, which the caller may not take as it is.
+    pub(super) previous: Option<Waiter>,
+}
+
+/// How a caller that finds no flight for it starts one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// Its task asks the store first.
+    Asking,
+    /// Its task loads at once: the store has just failed.
+    Loading,
+}
+
+/// Joins flights for one call, or starts them.
+pub(super) struct Joining<'a> {
+    flights: &'a Flights,
+    started: Tick,
+    start: Start,
+    group: Arc<Group>,
+    new: Vec<NewFlight>,
+}
+
+impl Flights {
+    /// The next tick. The start of a call and each question to the store have one.
+    pub(crate) fn tick(&self) -> Tick {
+        Tick(self.ticks.fetch_add(1, Ordering::SeqCst))
+    }
+
+    fn shard(&self, key: &FlightKey) -> &Shard {
+        // The remainder is less than the number of shards, so it fits.
+        &self.shards[(self.hasher.hash_one(key) % SHARDS as u64) as usize]
+    }
+
+    /// Keeps the flight for a key alive, if there is one.
+    pub(super) fn hold<V: Value>(&self, region: &RegionPath, key: &str) -> Option<Waiter> {
+        if self.count.load(Ordering::SeqCst) == 0 {
+            return None;
+        }
+        let key = FlightKey::new::<V>(region, key);
+        self.shard(&key).lock().get(&key).and_then(Waiter::join)
+    }
+
+    /// Ends a flight: its waiters get `outcome`, and nobody joins it any more.
+    pub(super) fn finish(&self, key: &FlightKey, flight: &Arc<Flight>, outcome: Outcome) {
+        flight.finish(outcome);
+        if let MapEntry::Occupied(entry) = self.shard(key).lock().entry(key.clone())
+            && Arc::ptr_eq(entry.get(), flight)
+        {
+            entry.remove();
+            self.count.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Lets a flight take its result from `other`, which takes its place for later callers.
+    pub(super) fn follow(&self, key: &FlightKey, flight: &Arc<Flight>, other: Waiter) {
+        Self::follow_locked(&mut self.shard(key).lock(), key, flight, other, &self.count);
+    }
+
+    /// As [`follow`](Self::follow), if `other` has yet to ask the store; else gives it back.
+    ///
+    /// In one step, as seen by those who join: else a caller might join `flight` after `other` has
+    /// asked, and get an answer from before it started.
+    pub(super) fn follow_if_open(
+        &self,
+        key: &FlightKey,
+        flight: &Arc<Flight>,
+        other: Waiter,
+    ) -> Result<(), Waiter> {
+        let mut shard = self.shard(key).lock();
+        if !other.flight().is_under_way() || !matches!(other.flight().stage(), Stage::Open) {
+            return Err(other);
+        }
+        Self::follow_locked(&mut shard, key, flight, other, &self.count);
+        Ok(())
+    }
+
+    fn follow_locked(
+        shard: &mut HashMap<FlightKey, Arc<Flight>>,
+        key: &FlightKey,
+        flight: &Arc<Flight>,
+        other: Waiter,
+        count: &AtomicUsize,
+    ) {
+        if let MapEntry::Occupied(mut entry) = shard.entry(key.clone())
+            && Arc::ptr_eq(entry.get(), flight)
+        {
+            // One that has ended has been removed, or will be by whoever ended it.
+            if other.flight().is_under_way() {
+                entry.insert(Arc::clone(other.flight()));
+            } else {
+                entry.remove();
+                count.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+        flight.follow(other);
+    }
+}
+
+impl Default for Flights {
+    fn default() -> Self {
+        Self {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            hasher: RandomState::new(),
+            ticks: AtomicU64::new(0),
+            count: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl FlightKey {
+    fn new<V: Value>(region: &RegionPath, key: &str) -> Self {
+        Self { region: region.clone(), key: key.into(), of: TypeId::of::<V>() }
+    }
+
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+impl<'a> Joining<'a> {
+    pub(super) fn new(flights: &'a Flights, started: Tick, start: Start, group: Group) -> Self {
+        Self { flights, started, start, group: Arc::new(group), new: Vec::new() }
+    }
+
+    /// Waits for the flight under way, if its result may be taken, or for a new one.
+    pub(super) fn join_or_start<V: Value>(
+        &mut self,
+        region: &RegionPath,
+        key: &str,
+        counters: &Counters,
+    ) -> Waiter {
+        let key = FlightKey::new::<V>(region, key);
+        let mut shard = self.flights.shard(&key).lock();
+        let current = shard.get(&key).and_then(Waiter::join);
+        match current {
+            Some(waiter) if self.may_take(waiter.flight()) => {
+                counters.joined_loads.add(1);
+                waiter
+            }
+            previous => self.start(&mut shard, key, previous),
+        }
+    }
+
+    /// Whether a task is needed.
+    pub(super) fn has_started(&self) -> bool {
+        !self.new.is_empty()
+    }
+
+    /// Waits for a new flight, unless there is one under way.
+    pub(super) fn start_if_none<V: Value>(
+        &mut self,
+        region: &RegionPath,
+        key: &str,
+    ) -> Option<Waiter> {
+        let key = FlightKey::new::<V>(region, key);
+        let mut shard = self.flights.shard(&key).lock();
+        if shard.get(&key).and_then(Waiter::join).is_some() {
+            return None;
+        }
+        Some(self.start(&mut shard, key, None))
+    }
+
+    fn may_take(&self, flight: &Flight) -> bool {
+        match self.start {
+            Start::Asking => flight.serves(self.started),
+            // A flight that has yet to hear from the store would wait for the outage once more.
+            Start::Loading => {
+                flight.serves(self.started) && matches!(flight.stage(), Stage::Loading { .. })
+            }
+        }
+    }
+
+    fn start(
+        &mut self,
+        shard: &mut HashMap<FlightKey, Arc<Flight>>,
+        key: FlightKey,
+        previous: Option<Waiter>,
+    ) -> Waiter {
+        let stage = match self.start {
+            Start::Asking => Stage::Open,
+            Start::Loading => Stage::Loading { known: self.flights.tick(), fence: None },
+        };
+        let (flight, waiter) = Flight::new(&self.group, stage);
+        if shard.insert(key.clone(), Arc::clone(&flight)).is_none() {
+            self.flights.count.fetch_add(1, Ordering::SeqCst);
+        }
+        let previous = previous.filter(|_| self.start == Start::Asking);
+        self.new.push(NewFlight { key, flight, previous });
+        waiter
+    }
+
+    /// The flights that this call has started, and their group. A task has to serve them.
+    pub(super) fn into_new(self) -> (Arc<Group>, Vec<NewFlight>) {
+        (self.group, self.new)
+    }
+}

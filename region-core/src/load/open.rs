@@ -1,0 +1,153 @@
+//! A flight without a result, in the hands of its task.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::flight::{Fence, Outcome, Stage, Tick, Waiter, dropped};
+use super::flights::{Flights, NewFlight};
+use super::waits;
+use crate::engine::Context;
+use crate::error::Error;
+use crate::lifetime::Lifetime;
+use crate::store::{Freshness, TakeLease};
+use crate::value::serializer::Value;
+
+/// A flight that its task has to give a result. Dropping it ends the flight with an error, so that
+/// no waiter waits for ever.
+pub(super) struct OpenFlight<V> {
+    flights: Arc<Flights>,
+    new: NewFlight,
+    pub(super) take: TakeLease,
+    /// The tick of the last question to the store.
+    asked: Option<Tick>,
+    pub(super) fence: Option<Fence>,
+    stale: Option<Stale<V>>,
+}
+
+/// A value to make do with if the load fails.
+pub(super) struct Stale<V> {
+    value: Arc<V>,
+    until: Option<Instant>,
+}
+
+impl<V> OpenFlight<V> {
+    pub(super) fn new(flights: &Arc<Flights>, new: NewFlight) -> Self {
+        let (asked, fence, stale) = (None, None, None);
+        Self {
+            flights: Arc::clone(flights),
+            new,
+            take: TakeLease::UnlessFresh,
+            asked,
+            fence,
+            stale,
+        }
+    }
+
+    pub(super) fn key(&self) -> &str {
+        self.new.key.key()
+    }
+
+    /// Waits until the previous flight has no question under way. If it has to ask again, this
+    /// flight takes its result and is done: `None`.
+    pub(super) async fn after_previous(mut self) -> Option<Self> {
+        while let Some(previous) = self.new.previous.take() {
+            let previous = previous.answered().await;
+            let stage = previous.flight().stage();
+            if !previous.flight().is_under_way() {
+                break;
+            }
+            match self.flights.follow_if_open(&self.new.key, &self.new.flight, previous) {
+                Ok(()) => {
+                    waits::now_follows(&self.new.flight);
+                    return None;
+                }
+                Err(previous) => self.new.previous = Some(previous),
+            }
+            if matches!(stage, Stage::Loading { .. }) {
+                break;
+            }
+        }
+        Some(self)
+    }
+
+    /// Notes that the store is about to be asked.
+    pub(super) fn asking(&mut self, tick: Tick) {
+        self.asked = Some(tick);
+        self.new.flight.set_stage(Stage::Asking(tick));
+    }
+
+    /// Notes that the store will be asked again.
+    pub(super) fn ask_again(&mut self, take: TakeLease) {
+        self.take = take;
+        self.new.flight.set_stage(Stage::Open);
+    }
+
+    /// Notes that the load begins, under `fence` if the store has granted the lease.
+    pub(super) fn loading(&mut self, fence: Option<Fence>, stale: Option<Stale<V>>) {
+        if let Some(known) = self.asked {
+            self.new.flight.set_stage(Stage::Loading { known, fence: fence.clone() });
+        }
+        self.new.previous = None;
+        self.fence = fence;
+        self.stale = stale;
+    }
+
+    /// The previous flight, if it loads under `fence`.
+    pub(super) fn previous_under(&mut self, fence: &Fence) -> Option<Waiter> {
+        self.new.previous.take().filter(|previous| previous.flight().is_loading_under(fence))
+    }
+
+    /// Takes the result of `previous`, which the last question showed to hold its lease.
+    pub(super) fn follow(self, previous: Waiter) {
+        if let Some(asked) = self.asked {
+            previous.flight().confirm(asked);
+        }
+        self.flights.follow(&self.new.key, &self.new.flight, previous);
+        waits::now_follows(&self.new.flight);
+    }
+
+    pub(super) fn finish(self, outcome: Outcome) {
+        self.finish_here(outcome);
+    }
+
+    /// The first result is the one that counts.
+    fn finish_here(&self, outcome: Outcome) {
+        self.flights.finish(&self.new.key, &self.new.flight, outcome);
+    }
+}
+
+impl<V: Value> OpenFlight<V> {
+    /// Ends the flight with the stale value, if there is one whose time is not over, or the error.
+    pub(super) fn fail(self, context: &Context, error: &Error) {
+        let lasts = |stale: &&Stale<V>| stale.until.is_none_or(|until| Instant::now() < until);
+        match self.stale.as_ref().filter(lasts) {
+            None => self.finish_here(Err(error.clone())),
+            Some(stale) => {
+                context.serving_stale(self.key(), error);
+                self.finish_here(Ok(Some(Arc::clone(&stale.value) as _)));
+            }
+        }
+    }
+}
+
+impl<V> Drop for OpenFlight<V> {
+    fn drop(&mut self) {
+        if self.new.flight.is_under_way() {
+            self.finish_here(Err(dropped()));
+        }
+    }
+}
+
+impl<V> Stale<V> {
+    pub(super) fn new(value: Arc<V>, freshness: Freshness) -> Option<Self> {
+        let Freshness::Stale { left } = freshness else {
+            return None;
+        };
+        let until = match left {
+            Lifetime::Unlimited => None,
+            Lifetime::Millis(_) => Instant::now().checked_add(left.duration().unwrap_or_default()),
+        };
+        Some(Self { value, until })
+    }
+}

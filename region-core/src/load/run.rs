@@ -1,0 +1,243 @@
+//! The task that serves a group of flights: asks the store, loads, fills, and ends each flight.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use super::flight::{Fence, Group, Outcome, Waiter};
+use super::flights::{Flights, Start};
+use super::lease::Leases;
+use super::loader::Loader;
+use super::open::{OpenFlight, Stale};
+use super::plan::{Holder, Shown, Step, decide};
+use super::waits;
+use crate::engine::{Accept, Chain, Context, Found, LoadId, Outages};
+use crate::error::{Error, ErrorKind, Result};
+use crate::lineage::Lineage;
+use crate::region::MAX_STEP_KEYS;
+use crate::store::{Begun, BegunKey, Lease, LeaseTerms, LeaseToken, TakeLease};
+use crate::value::serializer::Value;
+
+/// The first wait for a load in another process; it grows by half each time.
+const FIRST_WAIT: Duration = Duration::from_millis(4);
+
+/// The longest such wait.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
+
+/// Serves the flights that one call has started.
+pub(super) struct GroupTask<V: Value> {
+    pub(super) context: Arc<Context>,
+    pub(super) flights: Arc<Flights>,
+    pub(super) group: Arc<Group>,
+    pub(super) id: Arc<LoadId>,
+    pub(super) loader: Loader<V>,
+    pub(super) chain: Option<Arc<Chain>>,
+    pub(super) outages: Arc<Outages>,
+    pub(super) leases: Leases,
+    pub(super) deadline: Option<Instant>,
+    /// The start of the call, until the store was asked first: the store's limit counts from there.
+    pub(super) started: Option<Instant>,
+    /// Flights without a result. Those that are left when the task ends, for whatever reason, end
+    /// with it.
+    pub(super) open: Vec<OpenFlight<V>>,
+}
+
+/// The leases of others that are in the way.
+#[derive(Default)]
+struct Held {
+    by: Vec<LeaseToken>,
+    least_left: Option<Duration>,
+}
+
+impl<V: Value> GroupTask<V> {
+    pub(super) fn spawn(self, runtime: &Handle, start: Start) {
+        drop(runtime.spawn(self.run(start).in_current_span()));
+    }
+
+    async fn run(mut self, start: Start) {
+        if start == Start::Loading {
+            let open = std::mem::take(&mut self.open);
+            return self.load_unfenced(open).await;
+        }
+        self.wait_for_previous().await;
+        let mut wait = FIRST_WAIT;
+        while !self.open.is_empty() && !self.group.is_abandoned() {
+            let mut held = Held::default();
+            for take in [TakeLease::UnlessFresh, TakeLease::Always] {
+                self.turn(take, &mut held).await;
+            }
+            self.started = None;
+            let Some(left) = held.least_left else { continue };
+            if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return fail_all(self.open, &timed_out());
+            }
+            let _waiting: Vec<_> =
+                held.by.iter().map(|holder| waits::wait_for_holder(&self.id, *holder)).collect();
+            // Processes that wait for one load ask at different times.
+            let jittered = self.context.engine().random.jittered(wait);
+            tokio::select! {
+                () = tokio::time::sleep(jittered.min(left + Duration::from_millis(1))) => {
+                    wait = (wait * 3 / 2).min(LONGEST_WAIT);
+                }
+                () = self.group.abandoned() => return,
+            }
+        }
+    }
+
+    /// Waits until the previous flights of the same keys have no question under way. So callers that
+    /// come one after the other share questions.
+    async fn wait_for_previous(&mut self) {
+        let mut open = Vec::with_capacity(self.open.len());
+        for flight in std::mem::take(&mut self.open) {
+            tokio::select! {
+                flight = flight.after_previous() => open.extend(flight),
+                () = self.group.abandoned() => return,
+            }
+        }
+        self.open = open;
+    }
+
+    /// Asks the store for the flights that take their lease like `take`, and does what is to do.
+    async fn turn(&mut self, take: TakeLease, held: &mut Held) {
+        let is_asked = |flight: &OpenFlight<V>| flight.take == take;
+        let (mut asked, rest) = std::mem::take(&mut self.open).into_iter().partition(is_asked);
+        self.open = rest;
+        let mut to_load = Vec::new();
+        while !asked.is_empty() {
+            let rest: Vec<_> = asked.split_off(MAX_STEP_KEYS.min(asked.len()));
+            match self.ask(&mut asked, take).await {
+                Ok(begun) => to_load.extend(self.answered(asked, begun, held)),
+                Err(error) if self.context.is_miss(&error) => {
+                    self.outages.remember(&self.context.engine().store, &error);
+                    asked.extend(rest);
+                    self.load_unfenced(asked).await;
+                    break;
+                }
+                Err(error) => fail_all(asked, &error),
+            }
+            asked = rest;
+        }
+        self.load_fenced(to_load).await;
+    }
+
+    async fn ask(&mut self, asked: &mut [OpenFlight<V>], take: TakeLease) -> Result<Begun> {
+        let tick = self.flights.tick();
+        asked.iter_mut().for_each(|flight| flight.asking(tick));
+        let keys: Vec<_> = asked.iter().map(OpenFlight::key).collect();
+        self.leases.asked(keys.iter().copied());
+        let (token, duration) = (self.leases.token(), self.context.policy().lease);
+        let mut terms = LeaseTerms::new(token, duration).take(take);
+        terms.started = self.started;
+        let begun = self.context.begin(&keys, terms).await;
+        match begun {
+            Ok(begun) if begun.keys.len() == keys.len() => {
+                let of_others = begun.keys.iter().map(|key| key.lease != Lease::Granted);
+                for (key, _) in keys.iter().zip(of_others).filter(|(_, of_others)| *of_others) {
+                    self.leases.settled(key);
+                }
+                Ok(begun)
+            }
+            other => {
+                self.leases.release(keys);
+                let wrong = "the store answered for other keys";
+                Err(other.err().unwrap_or_else(|| Error::new(ErrorKind::Protocol, wrong)))
+            }
+        }
+    }
+
+    /// Does what is to do after an answer; the flights that have to be loaded.
+    fn answered(
+        &mut self,
+        asked: Vec<OpenFlight<V>>,
+        begun: Begun,
+        held: &mut Held,
+    ) -> Vec<OpenFlight<V>> {
+        let (lineage, keys) = (begun.lineage, begun.keys);
+        let mut to_load = Vec::new();
+        for (mut flight, answer) in asked.into_iter().zip(keys) {
+            let BegunKey { entry, lease, .. } = answer;
+            let freshness = entry.as_ref().map(|entry| entry.freshness);
+            let (shown, value) =
+                match self.context.find_in::<V>(flight.key(), entry, Accept::FreshOrStale) {
+                    Found::Fresh(value) => (Shown::Fresh, Some(value)),
+                    Found::Stale(value) => (Shown::Stale, Some(value)),
+                    Found::Nothing => (Shown::Nothing, None),
+                };
+            let (holder, previous) = holder(&mut flight, lease, &lineage);
+            match (decide(shown, holder), previous) {
+                (Step::Return, _) => flight.finish(outcome(value)),
+                (Step::ReturnAndRelease, _) => {
+                    self.leases.release([flight.key()]);
+                    flight.finish(outcome(value));
+                }
+                (Step::ReturnStale, _) => {
+                    self.context.counters().stale_hits.add(1);
+                    flight.finish(outcome(value));
+                }
+                (Step::Load, _) => {
+                    let token = self.leases.token();
+                    let stale = value.zip(freshness).and_then(|(value, it)| Stale::new(value, it));
+                    flight.loading(Some(Fence { lineage: lineage.clone(), token }), stale);
+                    to_load.push(flight);
+                }
+                (Step::Follow, Some(previous)) => {
+                    self.context.counters().joined_loads.add(1);
+                    flight.follow(previous);
+                }
+                (Step::Follow | Step::InsistOnLease, _) => {
+                    flight.ask_again(TakeLease::Always);
+                    self.open.push(flight);
+                }
+                (Step::WaitAtMost(left), _) => {
+                    held.add(lease, left);
+                    let take = flight.take;
+                    flight.ask_again(take);
+                    self.open.push(flight);
+                }
+            }
+        }
+        to_load
+    }
+}
+
+impl Held {
+    fn add(&mut self, lease: Lease, left: Duration) {
+        if let Lease::Held { by, .. } = lease {
+            self.by.push(by);
+        }
+        self.least_left = Some(self.least_left.map_or(left, |least| least.min(left)));
+    }
+}
+
+/// The holder of the lease of `flight`, and the previous flight if that is the holder.
+fn holder<V>(
+    flight: &mut OpenFlight<V>,
+    lease: Lease,
+    lineage: &Lineage,
+) -> (Holder, Option<Waiter>) {
+    match lease {
+        Lease::Granted => (Holder::Us, None),
+        Lease::NotTaken => (Holder::Nobody, None),
+        Lease::Held { by, left } => {
+            match flight.previous_under(&Fence { lineage: lineage.clone(), token: by }) {
+                Some(previous) => (Holder::Previous, Some(previous)),
+                None => (Holder::Other { left }, None),
+            }
+        }
+    }
+}
+
+pub(super) fn outcome<V: Value>(value: Option<Arc<V>>) -> Outcome {
+    Ok(value.map(|value| value as _))
+}
+
+pub(super) fn fail_all<V>(open: Vec<OpenFlight<V>>, error: &Error) {
+    open.into_iter().for_each(|flight| flight.finish(Err(error.clone())));
+}
+
+pub(super) fn timed_out() -> Error {
+    Error::new(ErrorKind::LoadTimeout, "the load took longer than the policy's limit").retryable()
+}
