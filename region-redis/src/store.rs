@@ -21,8 +21,9 @@ use crate::ops::hints::{LargeEntries, LivingRegions};
 use crate::ops::reclaim::Reclaimer;
 use crate::ops::release::Releases;
 use crate::server::Server;
+use crate::session::lag::{PrimaryProgress, ReplicaProgress};
 use crate::session::recovery::Recovery;
-use crate::session::role::{Duty, Sightings};
+use crate::session::role::Duty;
 use crate::settings::Settings;
 use crate::stats::StoreStats;
 
@@ -65,7 +66,7 @@ pub(crate) struct Inner {
     pub(crate) primary: Link,
     pub(crate) replicas: Vec<Link>,
     pub(crate) recovery: Arc<Recovery>,
-    pub(crate) primary_seen: Arc<Sightings>,
+    pub(crate) primary_progress: Arc<PrimaryProgress>,
     pub(crate) large: LargeEntries,
     pub(crate) living: LivingRegions,
     pub(crate) reclaimer: Reclaimer,
@@ -106,7 +107,7 @@ impl RedisStore {
         let settings = Arc::new(settings);
         let pushes = Arc::new(Pushes::default());
         let recovery = Arc::new(Recovery::new(settings.queue, settings.max_lag));
-        let primary_seen = Arc::new(Sightings::default());
+        let primary_progress = Arc::new(PrimaryProgress::default());
         let link = |server: &Server, duty| {
             let origin = Origin {
                 server: server.clone(),
@@ -117,12 +118,14 @@ impl RedisStore {
             };
             Link::open(origin, duty)
         };
-        let duty =
-            Duty::Primary { recovery: Arc::clone(&recovery), primary: Arc::clone(&primary_seen) };
+        let duty = Duty::Primary {
+            recovery: Arc::clone(&recovery),
+            primary: Arc::clone(&primary_progress),
+        };
         let primary = link(&settings.primary, duty);
         let replica = |server: &Server| {
-            let primary = Arc::clone(&primary_seen);
-            link(server, Duty::Replica { primary, up_to: parking_lot::Mutex::default() })
+            let primary = Arc::clone(&primary_progress);
+            link(server, Duty::Replica { primary, progress: ReplicaProgress::default() })
         };
         let replicas = settings.replicas.iter().map(replica).collect();
         let (releases, release_task) = Releases::new();
@@ -130,7 +133,7 @@ impl RedisStore {
             primary,
             replicas,
             recovery,
-            primary_seen,
+            primary_progress,
             large: LargeEntries::new(settings.large),
             living: LivingRegions::new(),
             reclaimer: Reclaimer::default(),

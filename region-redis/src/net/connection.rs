@@ -1,8 +1,10 @@
 //! The connections to one server, from when they were opened until they fail.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use redis::{Pipeline, RedisError, Value};
 use tokio::time::Instant;
 
@@ -13,7 +15,8 @@ use crate::net::origin::Origin;
 use crate::net::transport::Transport;
 use crate::protocol::commands::Count;
 use crate::protocol::layout;
-use crate::settings::LONGEST_BLOCK;
+use crate::server::Server;
+use crate::settings::{LONGEST_BLOCK, Settings};
 
 /// Commands for one trip.
 #[derive(Debug)]
@@ -56,6 +59,13 @@ pub(crate) struct Channel {
     pub(crate) number: u128,
     /// The name of that count.
     pub(crate) count: String,
+    /// The count when the channel was ready to be used: all that was done before is below it.
+    pub(crate) first_count: u64,
+    /// The highest count that was answered over this channel.
+    counted: AtomicU64,
+    /// When the server was last told how long to keep the count.
+    count_refreshed: Mutex<Instant>,
+    access: Access,
     /// How many invalidations had been queued when the last of them was done over this channel.
     pub(crate) replayed: u64,
     pub(crate) identity: Identity,
@@ -72,13 +82,21 @@ struct Connections {
     waiting: Arc<ExtraConnection>,
 }
 
+/// For what a channel may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    ReadWrite,
+    /// The server refused all writes when the channel was prepared.
+    ReadOnly,
+}
+
 impl Channel {
     pub(crate) async fn open(origin: &Arc<Origin>) -> Result<Self, Failure> {
         let main = Transport::open(&origin.server, &origin.pushes).await?;
         let identity = Identity::ask(&origin.server, &origin.settings, &main).await?;
         let connections = Connections {
             main,
-            large: ExtraConnection::new(origin, &identity, std::time::Duration::ZERO),
+            large: ExtraConnection::new(origin, &identity, Duration::ZERO),
             waiting: ExtraConnection::new(origin, &identity, LONGEST_BLOCK),
         };
         Ok(Self::numbered(identity, Arc::new(connections)))
@@ -94,6 +112,10 @@ impl Channel {
         Self {
             number,
             count: layout::count(number),
+            first_count: 0,
+            counted: AtomicU64::new(0),
+            count_refreshed: Mutex::new(Instant::now()),
+            access: Access::ReadWrite,
             replayed: 0,
             identity,
             has_late_write: AtomicBool::new(false),
@@ -101,9 +123,60 @@ impl Channel {
         }
     }
 
-    /// The count of the writes that are sent over this channel.
+    /// The count of the writes that are sent over this channel. It is refused by a server that lacks any
+    /// write that it has answered over this channel.
     pub(crate) fn write_count(&self) -> Count<'_> {
-        Count { key: &self.count, floor: 0 }
+        let floor = match self.access {
+            Access::ReadWrite => self.counted(),
+            // Should the server take writes again it refuses this one: it has not been prepared for it.
+            Access::ReadOnly => u64::MAX,
+        };
+        Count { key: &self.count, floor }
+    }
+
+    /// Takes note of a count that was answered over this channel.
+    pub(crate) fn note_count(&self, count: u64) {
+        self.counted.fetch_max(count, Ordering::AcqRel);
+    }
+
+    /// The highest count that was answered over this channel.
+    pub(crate) fn counted(&self) -> u64 {
+        self.counted.load(Ordering::Acquire)
+    }
+
+    /// Whether the server has not been told for `interval` how long to keep the count.
+    pub(crate) fn count_needs_refresh(&self, interval: Duration) -> bool {
+        self.count_refreshed.lock().elapsed() >= interval
+    }
+
+    pub(crate) fn count_refreshed(&self) {
+        *self.count_refreshed.lock() = Instant::now();
+    }
+
+    /// Restricts the channel to reads, which are checked against the count of the channel `number`.
+    pub(crate) fn restrict_to_reads(&mut self, number: u128) {
+        self.number = number;
+        self.count = layout::count(number);
+        self.access = Access::ReadOnly;
+    }
+
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.access == Access::ReadOnly
+    }
+
+    /// Asks the server again who it is.
+    pub(crate) async fn identify(
+        &mut self,
+        server: &Server,
+        settings: &Settings,
+        limit: Duration,
+    ) -> Result<(), Failure> {
+        let asking = Identity::ask(server, settings, &self.connections.main);
+        match tokio::time::timeout(limit, asking).await {
+            Ok(identity) => self.identity = identity?,
+            Err(_) => return Err(Failure::unavailable(server, "has not said who it is in time")),
+        }
+        Ok(())
     }
 
     /// Sends a request by `deadline` and gives back the answers, errors of the server among them.

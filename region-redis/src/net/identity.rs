@@ -22,12 +22,20 @@ pub(crate) enum Role {
     Replica,
 }
 
+/// How far a server's replication has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// The replication id: offsets of different ones say nothing about each other.
+    pub(crate) history: String,
+    pub(crate) offset: u64,
+}
+
 /// What a server answers when it is asked for a sign of life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pulse {
     pub(crate) role: Role,
-    /// How much it has of the primary's history.
-    pub(crate) offset: u64,
+    /// `None` if the server does not say.
+    pub(crate) position: Option<Position>,
     /// Whether it follows a primary, or is one.
     pub(crate) is_following: bool,
 }
@@ -69,10 +77,7 @@ impl Identity {
     }
 
     fn parse(info: &str) -> Self {
-        let field = |name: &str| {
-            let line = info.lines().find_map(|line| line.trim_end().strip_prefix(name));
-            line.and_then(|rest| rest.strip_prefix(':')).map(str::to_owned)
-        };
+        let field = |name: &str| field_of(info, name);
         let role = field("role").and_then(|role| Role::parse(&role));
         Self { history: field("run_id").zip(field("master_replid")), role }
     }
@@ -113,11 +118,31 @@ impl Role {
     }
 }
 
+impl Position {
+    /// Reads what `INFO replication` says of a server with this role.
+    fn parse(info: &str, role: Role) -> Option<Self> {
+        let said = field_of(info, "role").and_then(|role| Role::parse(&role))?;
+        let offset = match role {
+            Role::Primary => field_of(info, "master_repl_offset")?,
+            Role::Replica => field_of(info, "slave_repl_offset")?,
+        };
+        let history = field_of(info, "master_replid")?;
+        // The role may have changed between two answers.
+        (said == role).then_some(Self { history, offset: offset.parse().ok()? })
+    }
+}
+
+/// The value of a field of `INFO`.
+fn field_of(info: &str, name: &str) -> Option<String> {
+    let line = info.lines().find_map(|line| line.trim_end().strip_prefix(name));
+    line.and_then(|rest| rest.strip_prefix(':')).map(str::to_owned)
+}
+
 impl Pulse {
-    /// Reads the answer to `ROLE`.
-    pub(crate) fn parse(server: &Server, answer: Value) -> Result<Self, Failure> {
+    /// Reads the answers to `ROLE` and to `INFO replication`, which need not be permitted.
+    pub(crate) fn parse(server: &Server, role: Value, info: &Value) -> Result<Self, Failure> {
         let odd = || Failure::garbled(server, "ROLE in another form");
-        let fields = match answer {
+        let fields = match role {
             Value::Array(fields) => fields,
             Value::ServerError(error) => return Err(Failure::server_error(server, &error)),
             _ => return Err(odd()),
@@ -127,19 +152,14 @@ impl Pulse {
             Some(Value::SimpleString(text)) => Some(text.clone()),
             _ => None,
         };
-        let number = |at: usize| match fields.get(at) {
-            Some(Value::Int(number)) => Some(u64::try_from(*number).unwrap_or_default()),
+        let role = text(0).and_then(|role| Role::parse(&role)).ok_or_else(odd)?;
+        let position = match info {
+            Value::BulkString(info) => Position::parse(&String::from_utf8_lossy(info), role),
+            Value::VerbatimString { text, .. } => Position::parse(text, role),
             _ => None,
         };
-        let role = text(0).and_then(|role| Role::parse(&role)).ok_or_else(odd)?;
-        Ok(match role {
-            Role::Primary => Self { role, offset: number(1).ok_or_else(odd)?, is_following: true },
-            Role::Replica => Self {
-                role,
-                offset: number(4).ok_or_else(odd)?,
-                is_following: text(3).as_deref() == Some("connected"),
-            },
-        })
+        let is_following = role == Role::Primary || text(3).as_deref() == Some("connected");
+        Ok(Self { role, position, is_following })
     }
 }
 
@@ -173,16 +193,23 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_to_role_is_read() {
+    fn signs_of_life_are_read() {
         let server = Server::parse("redis://h").unwrap();
         let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
         let primary = Value::Array(vec![text("master"), Value::Int(7), Value::Array(Vec::new())]);
-        let pulse = Pulse::parse(&server, primary).unwrap();
-        assert_eq!(pulse, Pulse { role: Role::Primary, offset: 7, is_following: true });
+        let info = text("role:master\r\nmaster_replid:h\r\nmaster_repl_offset:7\r\n");
+        let pulse = Pulse::parse(&server, primary.clone(), &info).unwrap();
+        let position = Some(Position { history: "h".to_owned(), offset: 7 });
+        assert_eq!(pulse, Pulse { role: Role::Primary, position, is_following: true });
         let fields = [text("slave"), text("h"), Value::Int(1), text("sync"), Value::Int(-1)];
-        let pulse = Pulse::parse(&server, Value::Array(fields.to_vec())).unwrap();
-        assert_eq!(pulse, Pulse { role: Role::Replica, offset: 0, is_following: false });
-        assert!(Pulse::parse(&server, Value::Nil).is_err());
-        assert!(Pulse::parse(&server, Value::Array(Vec::new())).is_err());
+        let replica = Value::Array(fields.to_vec());
+        let info = text("role:slave\r\nslave_repl_offset:5\r\nmaster_replid:h\r\n");
+        let pulse = Pulse::parse(&server, replica, &info).unwrap();
+        let position = Some(Position { history: "h".to_owned(), offset: 5 });
+        assert_eq!(pulse, Pulse { role: Role::Replica, position, is_following: false });
+        assert_eq!(Pulse::parse(&server, primary.clone(), &info).unwrap().position, None);
+        assert_eq!(Pulse::parse(&server, primary, &Value::Nil).unwrap().position, None);
+        assert!(Pulse::parse(&server, Value::Nil, &Value::Nil).is_err());
+        assert!(Pulse::parse(&server, Value::Array(Vec::new()), &Value::Nil).is_err());
     }
 }

@@ -15,6 +15,7 @@ use crate::net::identity::Pulse;
 use crate::net::link::{Shared, State};
 use crate::net::origin::Origin;
 use crate::net::state::Event;
+use crate::session::role::Upkeep;
 
 /// After connections that fail sooner than this the next attempt waits longer.
 const STEADY: Duration = Duration::from_secs(1);
@@ -94,8 +95,7 @@ impl Keeper {
     async fn prepare(&self, channel: &mut Channel) -> Result<(), Failure> {
         let shared = &self.shared;
         let Origin { server, settings, .. } = &*shared.origin;
-        let limit = settings.connect.max(settings.call);
-        let mut preparing = pin!(shared.duty.prepare(server, channel, limit));
+        let mut preparing = pin!(shared.duty.prepare(server, settings, channel));
         tokio::select! {
             prepared = &mut preparing => return prepared,
             () = tokio::time::sleep(settings.connect) => {}
@@ -125,7 +125,14 @@ impl Keeper {
                 return;
             }
             match self.ask(channel).await {
-                Ok(()) => self.attempt = self.attempt.saturating_sub(1),
+                Ok(upkeep) => {
+                    self.attempt = self.attempt.saturating_sub(1);
+                    match upkeep {
+                        Upkeep::Done => {}
+                        Upkeep::Writable => return shared.renumber(channel),
+                        Upkeep::Lost => return shared.distrust(channel),
+                    }
+                }
                 Err(failure) if failure.concerns != Concerns::Call => {
                     shared.give_up(channel, failure.error);
                     return;
@@ -142,22 +149,29 @@ impl Keeper {
     }
 
     /// Asks for a sign of life. Silence is as good as a broken connection.
-    async fn ask(&self, channel: &Channel) -> Result<(), Failure> {
+    async fn ask(&self, channel: &Channel) -> Result<Upkeep, Failure> {
         let shared = &self.shared;
-        let server = &shared.origin.server;
-        let mut commands = Pipeline::with_capacity(2);
+        let Origin { server, settings, .. } = &*shared.origin;
+        let mut commands = Pipeline::with_capacity(4);
         commands.cmd("TIME");
         commands.cmd("ROLE");
+        commands.cmd("INFO").arg("replication");
+        let upkeep = shared.duty.upkeep(channel, settings);
+        let commands = upkeep.into_iter().fold(commands, |mut commands, upkeep| {
+            commands.add_command(upkeep);
+            commands
+        });
         let asked = Instant::now();
-        let asking =
-            channel.main().send_while_alive(server, &commands, shared.origin.settings.silence);
-        let mut answers = asking.await?;
-        let role = answers.pop().unwrap_or_default();
-        if let Some(time) = answers.pop().and_then(|time| time_of(&time)) {
+        let asking = channel.main().send_while_alive(server, &commands, settings.silence);
+        let mut answers = asking.await?.into_iter();
+        let mut next = || answers.next().unwrap_or_default();
+        let (time, role, info, upkeep) = (next(), next(), next(), next());
+        if let Some(time) = time_of(&time) {
             shared.duty.note_time(time, asked);
         }
-        let pulse = Pulse::parse(server, role)?;
-        shared.duty.note(server, pulse, asked)
+        let pulse = Pulse::parse(server, role, &info)?;
+        shared.duty.note(server, &pulse, asked)?;
+        Ok(shared.duty.upkept(channel, &upkeep))
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use redis::Value;
+use redis::{Pipeline, Value};
 use region_core::{Error, ErrorKind, Result};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
@@ -17,7 +17,7 @@ use crate::net::keeper::Keeper;
 use crate::net::origin::Origin;
 use crate::net::outage::Outage;
 use crate::net::state::Event;
-use crate::protocol::scripts::{is_unknown_script, with_sources};
+use crate::protocol::scripts::{is_refused_as_lost, is_unknown_script, with_sources};
 use crate::server::Server;
 use crate::session::role::Duty;
 use crate::settings::OnTimeout;
@@ -25,6 +25,9 @@ use crate::stats::LastError;
 
 /// Whether the server can be asked.
 pub(crate) type State = crate::net::state::State<Channel>;
+
+/// How often a call is sent again that was refused because the server lacks earlier writes.
+const MOST_LOSSES: usize = 8;
 
 /// The way to one server. A task of its own, the keeper, opens the connections, watches them and
 /// replaces them; calls only use what is there.
@@ -106,7 +109,7 @@ impl Link {
         let _place = shared.place(deadline).await?;
         // What had been queued when the call began has to be done before it.
         let to_replay = shared.duty.to_replay();
-        let mut is_first = true;
+        let (mut is_first, mut losses) = (true, 0);
         loop {
             let channel =
                 shared.channel(deadline).await.inspect_err(|error| shared.failed(error))?;
@@ -117,6 +120,11 @@ impl Link {
             }
             let request = request(&channel);
             match shared.send(&channel, &request, deadline).await {
+                // The server has changed nothing, so it is harmless to send it again.
+                Ok(values) if losses < MOST_LOSSES && values.iter().any(is_refused_as_lost) => {
+                    losses += 1;
+                    shared.refused_as_lost(&channel);
+                }
                 Ok(values) => return Ok(Answered { values, channel }),
                 Err(failure) => {
                     shared.note(&channel, &failure);
@@ -142,7 +150,23 @@ impl Link {
         self.keeper.abort();
         let present = self.shared.state.borrow().up().cloned();
         self.shared.change(Event::Ended);
-        present.into_iter().for_each(|channel| channel.close());
+        present.into_iter().for_each(|channel| self.say_farewell(channel));
+    }
+}
+
+impl Link {
+    /// Takes back what keeping the connections has left on the server, and ends them.
+    fn say_farewell(&self, channel: Arc<Channel>) {
+        let Some(farewell) = self.shared.duty.farewell() else { return channel.close() };
+        let limit = self.shared.origin.settings.call;
+        // Where the runtime has ended this is dropped at once, and the connections with it.
+        self.shared.origin.runtime.spawn(async move {
+            let mut commands = Pipeline::with_capacity(1);
+            commands.add_command(farewell);
+            // Without an answer the counts end with their lifetimes.
+            let _ = tokio::time::timeout(limit, channel.main().send(&commands)).await;
+            channel.close();
+        });
     }
 }
 
@@ -289,15 +313,39 @@ impl Shared {
     /// Makes the next calls wait until the connections have another number and the server has been
     /// prepared for it.
     pub(crate) fn renumber(&self, channel: &Arc<Channel>) {
-        *self.to_renumber.lock() = Some(Arc::clone(channel));
-        self.change(Event::Lost(Arc::clone(channel)));
+        self.change_with(Event::Lost(Arc::clone(channel)), || {
+            *self.to_renumber.lock() = Some(Arc::clone(channel));
+        });
+    }
+
+    /// As [`renumber`](Self::renumber), for a server that has lost what was written over the channel: it
+    /// is told again first. A channel that is not in use any more says nothing of the server.
+    pub(crate) fn distrust(&self, channel: &Arc<Channel>) {
+        self.change_with(Event::Lost(Arc::clone(channel)), || {
+            self.duty.distrust();
+            *self.to_renumber.lock() = Some(Arc::clone(channel));
+        });
+    }
+
+    /// Does what is called for by a write that was refused because the server lacks earlier ones, or
+    /// because the channel was not prepared for writes.
+    fn refused_as_lost(&self, channel: &Arc<Channel>) {
+        if channel.is_read_only() { self.renumber(channel) } else { self.distrust(channel) }
     }
 
     /// Changes the state; whether that was necessary.
     pub(crate) fn change(&self, event: Event<Channel>) -> bool {
+        self.change_with(event, || {})
+    }
+
+    /// Changes the state and calls `and` if that was necessary, before anybody can see the new state.
+    fn change_with(&self, event: Event<Channel>, and: impl FnOnce()) -> bool {
         let mut former = None;
         self.state.send_if_modified(|state| {
             former = state.after(event).map(|next| std::mem::replace(state, next));
+            if former.is_some() {
+                and();
+            }
             former.is_some()
         });
         self.trouble.notify_one();

@@ -11,8 +11,9 @@ use tokio::time::Instant;
 
 use crate::net::connection::{Again, Channel, Lane, Request, Tracking};
 use crate::net::link::Answered;
-use crate::protocol::commands::COUNT_LIFETIME;
+use crate::protocol::commands::refresh;
 use crate::protocol::reply::Replies;
+use crate::session::recovery::count_lifetime;
 use crate::settings::{LONGEST_BLOCK, LONGEST_WAIT};
 use crate::store::Inner;
 
@@ -151,8 +152,8 @@ impl Inner {
             let mut commands = Pipeline::with_capacity(2);
             // WAIT waits for what was written over its own connection. This write, which is after all
             // the others, makes it wait for those too.
-            let lifetime = COUNT_LIFETIME.as_millis().to_string();
-            commands.cmd("PEXPIRE").arg(&channel.count).arg(lifetime);
+            let lifetime = count_lifetime(&self.settings);
+            commands.add_command(refresh(&channel.count, lifetime));
             commands.cmd("WAIT").arg(replicas).arg(&limit);
             Request {
                 commands,

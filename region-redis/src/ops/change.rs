@@ -40,7 +40,7 @@ impl Inner {
             let counted = self.recovery.own().needed(region);
             let Answered { values, channel } = self.primary.call(deadline, request).await?;
             let mut replies = Replies::new(&self.primary.shared().server, values).within()?;
-            self.recovery.own().written(region, channel.number, replies.number()?);
+            self.recovery.written(region, &channel, replies.number()?);
             if self.shows_own(&channel, counted, replies.number()?) {
                 return self.begun(region, keys, replies);
             }
@@ -87,7 +87,7 @@ impl Inner {
             answer => vec![answer],
         };
         let mut replies = Replies::new(&self.primary.shared().server, answer).within()?;
-        self.recovery.own().written(region, channel.number, replies.number()?);
+        self.recovery.written(region, &channel, replies.number()?);
         let outcomes = replies.list()?;
         if outcomes.len() != write.ops.len() {
             return Err(replies.odd());
@@ -129,7 +129,7 @@ impl Inner {
         match replies.next()? {
             Value::Int(count) => {
                 let count = u64::try_from(count).unwrap_or_default();
-                self.recovery.own().written(region, channel.number, count);
+                self.recovery.written(region, &channel, count);
                 Ok(true)
             }
             _ => {
@@ -205,7 +205,7 @@ impl Inner {
             Ok(count) => count,
             Err(error) => return self.invalidation_failed(region, verb, error),
         };
-        self.recovery.own().ended(region, verb, channel.number, count);
+        self.recovery.ended(region, verb, &channel, count);
         if matches!(verb, Verb::Invalidate | Verb::InvalidateAndTouch) {
             self.reclaimer.wake();
         }

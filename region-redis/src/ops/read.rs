@@ -38,7 +38,7 @@ impl Inner {
         {
             return Ok(read);
         }
-        let clock = self.primary_seen.clock.now();
+        let clock = self.primary_progress.clock.now();
         let read = |count: Option<&str>| self.read_request(region, keys, count, clock);
         let (ids, mut replies) = self.ask(region, deadline, read).await?;
         let fields = replies.next_of_type()?.and_then(list).unwrap_or_default();
@@ -68,7 +68,7 @@ impl Inner {
     ) -> Option<Read> {
         let replica = self.replica()?;
         // A replica's own clock is not the one that decides.
-        let clock = self.primary_seen.clock.now()?;
+        let clock = self.primary_progress.clock.now()?;
         let (number, needed) = self.recovery.own().needed_of_replica(region);
         // Time is left to ask the primary.
         let half = Instant::now() + deadline.duration_since(Instant::now()) / 2;
@@ -169,7 +169,11 @@ impl Inner {
         shown: u64,
     ) -> bool {
         // What was counted over an earlier channel is covered by the first count of this one.
-        let needed = if counted == channel.number { needed } else { needed.min(1) };
+        let needed = match needed {
+            0 => 0,
+            _ if counted == channel.number => needed,
+            _ => channel.first_count,
+        };
         if shown >= needed {
             return true;
         }
@@ -177,8 +181,7 @@ impl Inner {
         if let Some(left_out) = self.logs.lost_changes.pass() {
             tracing::warn!(server = %shared.server, left_out, "changes of this process are gone from the server");
         }
-        self.recovery.distrust();
-        shared.renumber(channel);
+        shared.distrust(channel);
         false
     }
 

@@ -23,9 +23,6 @@ const IDS: usize = 2 * ID;
 /// About how long names are.
 const NAME_BYTES: usize = 64;
 
-/// For how long a connection's count of writes lives on the server without being refreshed.
-pub(crate) const COUNT_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
-
 /// The count of one connection's writes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Count<'k> {
@@ -37,13 +34,28 @@ pub(crate) struct Count<'k> {
 }
 
 /// Makes a connection's count ready, and retires those of connections that were given up. Answers the
-/// count. It may be sent again at any time; the count rises by one each time.
-pub(crate) fn prepare<N: AsRef<str>>(count: &str, retired: &[N]) -> Cmd {
+/// count. It may be sent again at any time; the count rises by one each time. Without being refreshed it
+/// lives for `lifetime`.
+pub(crate) fn prepare<N: AsRef<str>>(count: &str, retired: &[N], lifetime: Duration) -> Cmd {
     let mut call = Call::new(&SCRIPTS.prepare, 1 + retired.len());
     call.arg(count);
     retired.iter().for_each(|retired| call.arg(retired.as_ref()));
-    call.arg(millis(COUNT_LIFETIME));
+    call.arg(millis(lifetime));
     call.command
+}
+
+/// Makes a connection's count live for `lifetime` from now on. Answers 0 if there is none.
+pub(crate) fn refresh(count: &str, lifetime: Duration) -> Cmd {
+    let mut command = Cmd::new();
+    command.arg("PEXPIRE").arg(count).arg(millis(lifetime));
+    command
+}
+
+/// Deletes counts; `None` if there are none.
+pub(crate) fn forget(counts: &[String]) -> Option<Cmd> {
+    let mut command = Cmd::new();
+    command.arg("DEL").arg(counts);
+    (!counts.is_empty()).then_some(command)
 }
 
 /// Writes the calls of scripts.
@@ -344,6 +356,7 @@ mod tests {
     use crate::protocol::scripts::with_sources;
 
     const COUNT: &str = "rc1:w{1}";
+    const LIFETIME: Duration = Duration::from_secs(60);
 
     /// All commands that write, each with a count whose floor is `floor`.
     fn writing(path: &RegionPath, floor: u64) -> Vec<Cmd> {
@@ -382,14 +395,14 @@ mod tests {
             let client = redis::Client::open(server.url()).unwrap();
             let mut connection = client.get_multiplexed_async_connection().await.unwrap();
             let path = RegionPath::parse("r.a").unwrap();
-            run(&mut connection, &prepare::<&str>(COUNT, &[])).await;
+            run(&mut connection, &prepare::<&str>(COUNT, &[], LIFETIME)).await;
             for command in writing(&path, 1) {
                 let done = run(&mut connection, &command).await;
                 assert!(!matches!(done, Value::ServerError(_)), "{done:?}");
             }
             server.command(&["FLUSHALL"]);
             run(&mut connection, &writing(&path, 0)[1]).await;
-            run(&mut connection, &prepare("rc1:w{2}", &[COUNT])).await;
+            run(&mut connection, &prepare("rc1:w{2}", &[COUNT], LIFETIME)).await;
             let digest = || {
                 let digest = server.command(&["DEBUG", "DIGEST"]).text();
                 (digest, server.command(&["EXISTS", COUNT]).text())

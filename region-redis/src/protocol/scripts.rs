@@ -112,6 +112,11 @@ pub(crate) fn is_unknown_script(answer: &Value) -> bool {
     matches!(answer, Value::ServerError(error) if error.code() == "NOSCRIPT")
 }
 
+/// Whether a server refused a write because it lacks earlier writes of the same connection.
+pub(crate) fn is_refused_as_lost(answer: &Value) -> bool {
+    matches!(answer, Value::ServerError(error) if error.code() == "REGIONLOST")
+}
+
 /// The same commands, with their scripts in full.
 pub(crate) fn with_sources(commands: &Pipeline) -> Pipeline {
     let mut pipeline = Pipeline::with_capacity(commands.len());

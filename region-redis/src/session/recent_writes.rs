@@ -116,12 +116,14 @@ impl Verbs {
 
     /// The verbs that have the effect of all: entries that are gone need not become stale.
     pub(crate) fn needed(self) -> Vec<Verb> {
-        let verbs = [
-            (Verb::Invalidate, self.invalidate),
-            (Verb::Touch, self.touch),
-            (Verb::Expire, self.expire && !self.invalidate),
-        ];
-        verbs.into_iter().filter_map(|(verb, is_set)| is_set.then_some(verb)).collect()
+        match self {
+            Self { invalidate: true, touch: true, .. } => vec![Verb::InvalidateAndTouch],
+            Self { invalidate: true, .. } => vec![Verb::Invalidate],
+            Self { touch, expire, .. } => {
+                let verbs = [(Verb::Touch, touch), (Verb::Expire, expire)];
+                verbs.into_iter().filter_map(|(verb, is_set)| is_set.then_some(verb)).collect()
+            }
+        }
     }
 }
 
@@ -199,6 +201,19 @@ impl RecentWrites {
         for record in self.roots.values_mut().chain(self.below.values_mut()) {
             (record.entries, record.subtree) = (count, count);
         }
+    }
+
+    /// Goes on without counting, on a channel to a server that has no change of this process left to show.
+    pub(crate) fn start_without_count(&mut self, channel: u128) {
+        let forgotten = self.forgotten;
+        self.start(channel, 0);
+        // No replica can show what was forgotten.
+        self.forgotten = if forgotten == 0 { 0 } else { u64::MAX };
+    }
+
+    /// The number of the channel whose writes are counted.
+    pub(crate) fn channel(&self) -> u128 {
+        self.channel
     }
 
     /// The count that the primary must show to answer a read of `region`, and whose count; zero if this

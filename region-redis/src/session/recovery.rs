@@ -1,29 +1,39 @@
 //! What has to happen on a new connection to the primary before anything is read over it.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use redis::{Cmd, Pipeline, Value};
+use redis::Cmd;
 use region_core::{Error, ErrorKind, Op, RegionPath, Verb, Write};
 
 use crate::error::Failure;
-use crate::net::connection::{Channel, first_error};
+use crate::net::connection::Channel;
 use crate::net::identity::Identity;
-use crate::protocol::commands;
-use crate::protocol::reply::number;
-use crate::protocol::scripts::{SCRIPTS, is_unknown_script, with_sources};
+use crate::protocol::{commands, layout};
 use crate::server::Server;
+use crate::session::counts::UsedCounts;
 use crate::session::queue::{Queue, Queued};
 use crate::session::recent_writes::{Change, RecentWrites};
+use crate::session::sender::{Count, LARGEST_STEP, Prepared, Sender};
+use crate::settings::Settings;
 
-/// The most commands that are sent in one step.
-const LARGEST_STEP: usize = 64;
+/// For how long a count lives on the server at least without being refreshed.
+const SHORTEST_COUNT_LIFETIME: Duration = Duration::from_secs(600);
 
 /// The most bytes of keys that are removed from one region again. A region with more is invalidated, so
 /// that no step is too large for a slow connection.
 const REMOVED_BYTES: usize = 8192;
+
+/// How often a preparation begins again because the server lost data meanwhile.
+const MOST_LOSSES: usize = 5;
+
+/// For how long a connection's count of writes lives on the server without being refreshed: signs of life
+/// come more often.
+pub(crate) fn count_lifetime(settings: &Settings) -> Duration {
+    SHORTEST_COUNT_LIFETIME.max((settings.watch + settings.silence) * 8)
+}
 
 /// What this process changed, and what it still has to.
 #[derive(Debug)]
@@ -31,6 +41,8 @@ pub(crate) struct Recovery {
     recent: Mutex<RecentWrites>,
     queue: Mutex<Queue>,
     repetition: Mutex<Repetition>,
+    counts: Mutex<UsedCounts>,
+    probe: String,
     /// How many commands the next step sends: fewer after a step that was not answered in time, so that a
     /// slow connection answers some.
     step: AtomicUsize,
@@ -46,6 +58,14 @@ struct Repetition {
     losses: u64,
 }
 
+impl Repetition {
+    /// Begins from the start next time.
+    fn forget(&mut self) {
+        self.target = None;
+        self.left.clear();
+    }
+}
+
 impl Recovery {
     /// Queues up to `capacity` regions, and remembers changes for at least `max_lag`.
     pub(crate) fn new(capacity: usize, max_lag: Duration) -> Self {
@@ -53,6 +73,8 @@ impl Recovery {
             recent: Mutex::new(RecentWrites::new(max_lag)),
             queue: Mutex::new(Queue::new(capacity)),
             repetition: Mutex::default(),
+            counts: Mutex::default(),
+            probe: layout::count(rand::random()),
             step: AtomicUsize::new(LARGEST_STEP),
         }
     }
@@ -77,42 +99,129 @@ impl Recovery {
         !self.queue.lock().is_empty()
     }
 
-    /// Makes a new channel fit to read from: what is queued is done, and if the server is not the one
-    /// it was, or has lost something, what was done lately is done again.
+    /// The name of a count that shows whether a server takes writes again.
+    pub(crate) fn probe(&self) -> &str {
+        &self.probe
+    }
+
+    /// The names of all counts that this process may have on a server.
+    pub(crate) fn used_counts(&self) -> Vec<String> {
+        let mut names = self.counts.lock().names();
+        names.push(self.probe.clone());
+        names
+    }
+
+    /// Counts a change of a region's own entries that was answered over a channel.
+    pub(crate) fn written(&self, region: &RegionPath, channel: &Channel, count: u64) {
+        channel.note_count(count);
+        self.recent.lock().written(region, channel.number, count);
+    }
+
+    /// Counts an ended region that was answered over a channel.
+    pub(crate) fn ended(&self, region: &RegionPath, verb: Verb, channel: &Channel, count: u64) {
+        channel.note_count(count);
+        self.recent.lock().ended(region, verb, channel.number, count);
+    }
+
+    /// Makes a new channel fit for use: writes over earlier channels are refused from now on, what is queued
+    /// is done, and if the server is not the one it was, or has lost something, what was done lately is done
+    /// again.
     ///
-    /// Goes in steps, none of which takes longer than `limit`. It may be dropped or fail at any step: what
-    /// the server has acknowledged by then is not sent to it again.
+    /// Goes in steps of bounded time each. It may be dropped or fail at any step: what the server has
+    /// acknowledged by then is not sent to it again. A server that refuses all writes is prepared for reads
+    /// alone, unless something has to be done before they may see what is there.
     pub(crate) async fn run(
         &self,
         server: &Server,
+        settings: &Settings,
         channel: &mut Channel,
-        limit: Duration,
     ) -> Result<(), Failure> {
-        let sender = Sender { server, limit, step: &self.step };
+        let sender = Sender::new(server, settings, &self.step);
         sender.load_scripts(channel).await?;
-        loop {
-            let losses = self.begin_repetition(server, &channel.identity);
-            self.repeat(&sender, channel).await?;
-            channel.replayed = self.replay(&sender, channel).await?;
-            let count = sender.begin_count(channel, &[]).await?;
-            let mut repetition = self.repetition.lock();
-            // A loss that was found meanwhile may be a later one.
-            if repetition.losses != losses {
-                continue;
+        for _ in 0..MOST_LOSSES {
+            if let Prepared::Ready = self.prepare(&sender, settings, channel).await? {
+                return Ok(());
             }
-            repetition.target = None;
-            let mut recent = self.recent.lock();
-            recent.start(channel.number, count);
-            recent.identity = Some(channel.identity.clone());
-            return Ok(());
+            self.distrust();
+            *channel = channel.renumbered();
         }
+        Err(Failure::unavailable(server, "loses what is written to it"))
     }
 
-    /// Says that the present server has lost what was written to it.
+    async fn prepare(
+        &self,
+        sender: &Sender<'_>,
+        settings: &Settings,
+        channel: &mut Channel,
+    ) -> Result<Prepared, Failure> {
+        let mut earlier = self.counts.lock().begin(&channel.count, count_lifetime(settings));
+        earlier.push(self.probe.clone());
+        match sender.begin_count(channel, &earlier).await? {
+            Count::At(count) => channel.note_count(count),
+            Count::Refused(refusal) => return self.prepare_for_reads(channel, refusal),
+        }
+        // Only now: data that is lost from here on takes the count with it.
+        channel.identify(sender.server, settings, sender.limit()).await?;
+        channel.identity.check_primary(sender.server)?;
+        let losses = self.begin_repetition(sender.server, &channel.identity);
+        if let Prepared::Lost = self.repeat(sender, channel).await? {
+            return Ok(Prepared::Lost);
+        }
+        let Some(replayed) = self.replay(sender, channel).await? else { return Ok(Prepared::Lost) };
+        let count = match sender.begin_count(channel, &[]).await? {
+            Count::At(count) if count > channel.counted() => count,
+            Count::At(_) => return Ok(Prepared::Lost),
+            Count::Refused(refusal) => return Err(refusal),
+        };
+        let mut repetition = self.repetition.lock();
+        // A loss that was found meanwhile may be a later one.
+        if repetition.losses != losses {
+            return Ok(Prepared::Lost);
+        }
+        repetition.forget();
+        let mut recent = self.recent.lock();
+        recent.start(channel.number, count);
+        recent.identity = Some(channel.identity.clone());
+        channel.note_count(count);
+        channel.first_count = count;
+        channel.replayed = replayed;
+        Ok(Prepared::Ready)
+    }
+
+    /// Makes a channel to a server that refuses all writes fit for reads. They are checked against the
+    /// count of the former channel, which the server must still have.
+    fn prepare_for_reads(
+        &self,
+        channel: &mut Channel,
+        refusal: Failure,
+    ) -> Result<Prepared, Failure> {
+        let (repetition, queue) = (self.repetition.lock(), self.queue.lock());
+        let mut recent = self.recent.lock();
+        let knows_all =
+            recent.identity.as_ref().is_none_or(|earlier| channel.identity.continues(earlier));
+        let must_tell = if knows_all {
+            repetition.target.is_some() && !repetition.left.is_empty()
+        } else {
+            !recent.recent().is_empty()
+        };
+        if must_tell || !queue.is_empty() {
+            return Err(refusal);
+        }
+        if !knows_all || recent.identity.is_none() {
+            recent.start_without_count(channel.number);
+        }
+        channel.restrict_to_reads(recent.channel());
+        channel.replayed = queue.pushed();
+        recent.identity = Some(channel.identity.clone());
+        tracing::warn!(error = %refusal.error, "connected for reads alone");
+        Ok(Prepared::Ready)
+    }
+
+    /// Notes that the present server has lost what was written to it.
     pub(crate) fn distrust(&self) {
         let mut repetition = self.repetition.lock();
         repetition.losses += 1;
-        repetition.target = None;
+        repetition.forget();
         self.recent.lock().identity = Some(Identity::default());
     }
 
@@ -122,9 +231,9 @@ impl Recovery {
         let mut repetition = self.repetition.lock();
         let recent = self.recent.lock();
         if recent.identity.as_ref().is_none_or(|earlier| identity.continues(earlier)) {
-            repetition.left.clear();
+            repetition.forget();
         } else if !repetition.target.as_ref().is_some_and(|target| identity.continues(target)) {
-            // Nothing was sent since to any server: whatever was changed meanwhile has failed.
+            // No server has been used since: what was intended meanwhile has not been sent to any.
             repetition.left = recent.recent().into();
             repetition.target = Some(identity.clone());
             let regions = repetition.left.len();
@@ -133,7 +242,8 @@ impl Recovery {
         repetition.losses
     }
 
-    async fn repeat(&self, sender: &Sender<'_>, channel: &Channel) -> Result<(), Failure> {
+    /// Does again what was done lately, as far as the server has not acknowledged it.
+    async fn repeat(&self, sender: &Sender<'_>, channel: &Channel) -> Result<Prepared, Failure> {
         loop {
             let (commands, regions) = {
                 let repetition = self.repetition.lock();
@@ -148,21 +258,24 @@ impl Recovery {
                 (commands, regions)
             };
             if regions == 0 {
-                return Ok(());
+                return Ok(Prepared::Ready);
             }
-            sender.send_all(channel, &commands).await?;
-            // Nobody else takes from it.
-            self.repetition.lock().left.drain(..regions);
+            if let Prepared::Lost = sender.send_all(channel, &commands).await? {
+                return Ok(Prepared::Lost);
+            }
+            // Empty if a loss was found meanwhile: then it begins again.
+            let left = &mut self.repetition.lock().left;
+            left.drain(..regions.min(left.len()));
         }
     }
 
-    /// Does what is queued; how many invalidations had been by then.
-    async fn replay(&self, sender: &Sender<'_>, channel: &Channel) -> Result<u64, Failure> {
+    /// Does what is queued; how many invalidations had been by then. `None` if the server has lost data.
+    async fn replay(&self, sender: &Sender<'_>, channel: &Channel) -> Result<Option<u64>, Failure> {
         loop {
             let batch = {
                 let queue = self.queue.lock();
                 if queue.is_empty() {
-                    return Ok(queue.pushed());
+                    return Ok(Some(queue.pushed()));
                 }
                 queue.first(sender.step())
             };
@@ -174,7 +287,9 @@ impl Recovery {
                     .collect::<Vec<_>>()
             };
             let commands: Vec<_> = batch.iter().flat_map(ends).collect();
-            sender.send_all(channel, &commands).await?;
+            if let Prepared::Lost = sender.send_all(channel, &commands).await? {
+                return Ok(None);
+            }
             self.queue.lock().remove(&batch);
         }
     }
@@ -196,90 +311,6 @@ fn again(change: &Change, channel: &Channel) -> Vec<Cmd> {
         commands.push(commands::write(&region, &write, channel.write_count()));
     }
     commands
-}
-
-/// Sends what prepares a channel.
-struct Sender<'r> {
-    server: &'r Server,
-    limit: Duration,
-    step: &'r AtomicUsize,
-}
-
-impl Sender<'_> {
-    /// How many commands the next step may send.
-    fn step(&self) -> usize {
-        self.step.load(Ordering::Relaxed)
-    }
-
-    /// Loads the scripts that the server does not know. A server that does not permit it gets them with
-    /// their first calls.
-    async fn load_scripts(&self, channel: &Channel) -> Result<(), Failure> {
-        let mut exists = Pipeline::with_capacity(1);
-        exists.cmd("SCRIPT").arg("EXISTS");
-        for script in SCRIPTS.all() {
-            exists.arg(&script.digest);
-        }
-        let known = match self.send(channel, &exists).await {
-            Ok(mut answers) => answers.pop(),
-            Err(failure) => return self.unless_denied(failure),
-        };
-        let Some(Value::Array(known)) = known else {
-            return Err(Failure::garbled(self.server, "SCRIPT EXISTS in another form"));
-        };
-        for (script, known) in SCRIPTS.all().into_iter().zip(known) {
-            if number(&known) == Some(1) {
-                continue;
-            }
-            let mut load = Pipeline::with_capacity(1);
-            load.cmd("SCRIPT").arg("LOAD").arg(&script.source);
-            if let Err(failure) = self.send(channel, &load).await {
-                return self.unless_denied(failure);
-            }
-        }
-        Ok(())
-    }
-
-    fn unless_denied(&self, failure: Failure) -> Result<(), Failure> {
-        if failure.error.kind() != ErrorKind::Denied {
-            return Err(failure);
-        }
-        tracing::debug!(server = %self.server, error = %failure.error, "scripts are not loaded ahead");
-        Ok(())
-    }
-
-    /// Begins the channel's count of writes, or raises it by one, and retires those of earlier channels.
-    async fn begin_count(&self, channel: &Channel, retired: &[String]) -> Result<u64, Failure> {
-        let mut pipeline = Pipeline::with_capacity(1);
-        pipeline.add_command(commands::prepare(&channel.count, retired));
-        let answers = self.send(channel, &pipeline).await?;
-        let count = answers.first().and_then(number);
-        count.ok_or_else(|| Failure::garbled(self.server, "a count in another form"))
-    }
-
-    /// Sends commands in one step, and learns how many a step may have.
-    async fn send_all(&self, channel: &Channel, commands: &[Cmd]) -> Result<(), Failure> {
-        let mut pipeline = Pipeline::with_capacity(commands.len());
-        commands.iter().for_each(|command| {
-            pipeline.add_command(command.clone());
-        });
-        // One that is dropped meanwhile is taken for one that was too slow.
-        let step = self.step();
-        self.step.store((step / 4).max(1), Ordering::Relaxed);
-        self.send(channel, &pipeline).await?;
-        self.step.store((step * 2).min(LARGEST_STEP), Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Sends commands that may be repeated.
-    async fn send(&self, channel: &Channel, commands: &Pipeline) -> Result<Vec<Value>, Failure> {
-        let main = channel.main();
-        let mut answers = main.send_while_alive(self.server, commands, self.limit).await?;
-        if answers.iter().any(is_unknown_script) {
-            let commands = with_sources(commands);
-            answers = main.send_while_alive(self.server, &commands, self.limit).await?;
-        }
-        first_error(answers).map_err(|error| Failure::client(self.server, error))
-    }
 }
 
 /// The error of an invalidation that neither reached the server nor found room in the queue.

@@ -1,72 +1,52 @@
-//! What a server is there for, and what follows for its connections.
+//! The part that a server plays, and what follows for its connections.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
-use parking_lot::Mutex;
+use redis::{Cmd, Value};
 use region_core::Timestamp;
 use tokio::time::Instant;
 
 use crate::error::Failure;
 use crate::net::connection::Channel;
 use crate::net::identity::{Pulse, Role};
+use crate::protocol::commands;
+use crate::protocol::reply::number;
 use crate::server::Server;
-use crate::session::clock::PrimaryClock;
-use crate::session::recovery::Recovery;
+use crate::session::lag::{PrimaryProgress, ReplicaProgress};
+use crate::session::recovery::{Recovery, count_lifetime};
 use crate::settings::Settings;
 
-/// How many signs of life of the primary are compared with those of replicas.
-const SIGHTINGS: usize = 1024;
-
-/// What a server is there for.
+/// The part that a server plays.
 pub(crate) enum Duty {
     /// All writes, and reads that have to see everything.
-    Primary { recovery: Arc<Recovery>, primary: Arc<Sightings> },
+    Primary { recovery: Arc<Recovery>, primary: Arc<PrimaryProgress> },
     /// Reads that may be a little behind.
-    Replica { primary: Arc<Sightings>, up_to: Mutex<Option<Instant>> },
+    Replica { primary: Arc<PrimaryProgress>, progress: ReplicaProgress },
 }
 
-/// What was seen of the primary, and when.
-#[derive(Debug, Default)]
-pub(crate) struct Sightings {
-    /// Moments at which the primary's history was at least so long.
-    offsets: Mutex<VecDeque<(Instant, u64)>>,
-    pub(crate) clock: PrimaryClock,
-}
-
-impl Sightings {
-    fn note(&self, asked: Instant, offset: u64) {
-        let mut offsets = self.offsets.lock();
-        if offsets.len() == SIGHTINGS {
-            offsets.pop_front();
-        }
-        // A shorter history is another one.
-        if offsets.back().is_some_and(|(_, last)| *last > offset) {
-            offsets.clear();
-        }
-        offsets.push_back((asked, offset));
-    }
-
-    /// The last moment whose history has no more than `offset`.
-    fn moment_of(&self, offset: u64) -> Option<Instant> {
-        let offsets = self.offsets.lock();
-        offsets.iter().rev().find(|(_, had)| *had <= offset).map(|(at, _)| *at)
-    }
+/// What the answer to an [upkeep](Duty::upkeep) command says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Upkeep {
+    /// The channel can be used as it is.
+    Done,
+    /// The server takes writes again: the channel has to be prepared for them.
+    Writable,
+    /// The server has lost what was written over the channel.
+    Lost,
 }
 
 impl Duty {
-    /// Makes a new channel fit for use, in steps none of which takes longer than `limit`.
+    /// Makes a new channel fit for use, in steps of bounded time each.
     pub(crate) async fn prepare(
         &self,
         server: &Server,
+        settings: &Settings,
         channel: &mut Channel,
-        limit: Duration,
     ) -> Result<(), Failure> {
         match self {
             Self::Primary { recovery, .. } => {
                 channel.identity.check_primary(server)?;
-                recovery.run(server, channel, limit).await
+                recovery.run(server, settings, channel).await
             }
             Self::Replica { .. } => Ok(()),
         }
@@ -76,9 +56,49 @@ impl Duty {
     pub(crate) fn to_replay(&self) -> u64 {
         match self {
             Self::Primary { recovery, .. } => recovery.queued(),
-            // Whether a replica may be read at all is decided before it is called.
+            // A replica is not called at all while something is queued.
             Self::Replica { .. } => 0,
         }
+    }
+
+    /// Notes that the server has lost what was written to it.
+    pub(crate) fn distrust(&self) {
+        if let Self::Primary { recovery, .. } = self {
+            recovery.distrust();
+        }
+    }
+
+    /// The command that keeps a channel's count of writes alive, or asks whether the server takes
+    /// writes again; `None` if there is nothing to do at present.
+    pub(crate) fn upkeep(&self, channel: &Channel, settings: &Settings) -> Option<Cmd> {
+        let Self::Primary { recovery, .. } = self else { return None };
+        let lifetime = count_lifetime(settings);
+        if channel.is_read_only() {
+            let none: [&str; 0] = [];
+            return Some(commands::prepare(recovery.probe(), &none, lifetime));
+        }
+        channel
+            .count_needs_refresh(lifetime / 4)
+            .then(|| commands::refresh(&channel.count, lifetime))
+    }
+
+    /// What the answer to the upkeep command says.
+    pub(crate) fn upkept(&self, channel: &Channel, answer: &Value) -> Upkeep {
+        match (channel.is_read_only(), number(answer)) {
+            (true, Some(_)) => Upkeep::Writable,
+            (false, Some(1)) => {
+                channel.count_refreshed();
+                Upkeep::Done
+            }
+            (false, Some(0)) => Upkeep::Lost,
+            _ => Upkeep::Done,
+        }
+    }
+
+    /// The command that takes back what keeping connections has left on the server.
+    pub(crate) fn farewell(&self) -> Option<Cmd> {
+        let Self::Primary { recovery, .. } = self else { return None };
+        commands::forget(&recovery.used_counts())
     }
 
     /// Takes note of what a server's clock shows.
@@ -92,7 +112,7 @@ impl Duty {
     pub(crate) fn note(
         &self,
         server: &Server,
-        pulse: Pulse,
+        pulse: &Pulse,
         asked: Instant,
     ) -> Result<(), Failure> {
         match (self, pulse.role) {
@@ -100,18 +120,16 @@ impl Duty {
                 Err(Failure::unavailable(server, "has become a replica"))
             }
             (Self::Primary { primary, .. }, Role::Primary) => {
-                primary.note(asked, pulse.offset);
+                pulse.position.iter().for_each(|position| primary.note(asked, position));
                 Ok(())
             }
-            (Self::Replica { up_to, .. }, Role::Primary) => {
-                *up_to.lock() = None;
+            (Self::Replica { progress, .. }, Role::Primary) => {
+                progress.forget();
                 Ok(())
             }
-            (Self::Replica { primary, up_to }, Role::Replica) => {
-                let moment = primary.moment_of(pulse.offset).filter(|_| pulse.is_following);
-                if let Some(moment) = moment {
-                    *up_to.lock() = Some(moment);
-                }
+            (Self::Replica { primary, progress }, Role::Replica) => {
+                let position = pulse.position.iter().filter(|_| pulse.is_following);
+                position.for_each(|position| progress.note(primary, position));
                 Ok(())
             }
         }
@@ -121,9 +139,7 @@ impl Duty {
     pub(crate) fn is_recent(&self, settings: &Settings) -> bool {
         match self {
             Self::Primary { .. } => true,
-            Self::Replica { up_to, .. } => {
-                up_to.lock().is_some_and(|moment| moment.elapsed() <= settings.max_lag)
-            }
+            Self::Replica { primary, progress } => progress.is_within(primary, settings.max_lag),
         }
     }
 
@@ -131,37 +147,7 @@ impl Duty {
     pub(crate) fn lost(&self) {
         match self {
             Self::Primary { primary, .. } => primary.clock.forget(),
-            Self::Replica { up_to, .. } => *up_to.lock() = None,
+            Self::Replica { progress, .. } => progress.forget(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_replica_is_as_recent_as_what_it_has() {
-        let sightings = Sightings::default();
-        assert_eq!(sightings.moment_of(100), None);
-        let first = Instant::now();
-        sightings.note(first, 100);
-        tokio::time::advance(Duration::from_secs(1)).await;
-        let second = Instant::now();
-        sightings.note(second, 200);
-        assert_eq!(sightings.moment_of(99), None);
-        assert_eq!(sightings.moment_of(199), Some(first));
-        assert_eq!(sightings.moment_of(200), Some(second));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn another_history_is_not_compared() {
-        let sightings = Sightings::default();
-        sightings.note(Instant::now(), 100);
-        tokio::time::advance(Duration::from_secs(1)).await;
-        let second = Instant::now();
-        sightings.note(second, 50);
-        assert_eq!(sightings.moment_of(100), Some(second));
-        assert_eq!(sightings.moment_of(49), None);
     }
 }

@@ -15,7 +15,5 @@ local function count_write(key, floor)
     redis.call('DEL', key)
     error({err = 'REGIONLOST writes of this connection are not on this server'})
   end
-  -- A day: longer than any connection goes without a write that has to be shown.
-  if count % 256 == 1 then redis.call('PEXPIRE', key, 86400000) end
   return count
 end

@@ -1,0 +1,152 @@
+//! How far replicas are behind their primary.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::net::identity::Position;
+use crate::session::clock::PrimaryClock;
+
+/// How many positions of the primary are compared with those of replicas.
+const SAMPLES: usize = 1024;
+
+/// How far the primary's replication had come, and when.
+#[derive(Debug, Default)]
+pub(crate) struct PrimaryProgress {
+    history: Mutex<History>,
+    /// Rises when the primary goes on with another history.
+    generation: AtomicU64,
+    pub(crate) clock: PrimaryClock,
+}
+
+/// One replication history. Offsets of different ones say nothing about each other.
+#[derive(Debug, Default)]
+struct History {
+    id: String,
+    /// Moments at which the history was at least so long.
+    offsets: VecDeque<(Instant, u64)>,
+}
+
+/// What a replica is known to have.
+#[derive(Debug, Default)]
+pub(crate) struct ReplicaProgress(Mutex<Option<UpTo>>);
+
+/// Everything that the primary had at `moment`, in the history of `generation`.
+#[derive(Clone, Copy, Debug)]
+struct UpTo {
+    generation: u64,
+    moment: Instant,
+}
+
+impl PrimaryProgress {
+    /// Takes note of a position of the primary that was asked for at `asked`.
+    pub(crate) fn note(&self, asked: Instant, position: &Position) {
+        let mut history = self.history.lock();
+        let last = history.offsets.back().map_or(0, |(_, offset)| *offset);
+        if history.id != position.history || last > position.offset {
+            *history = History { id: position.history.clone(), offsets: VecDeque::new() };
+            self.generation.fetch_add(1, Ordering::Release);
+        }
+        if history.offsets.len() == SAMPLES {
+            history.offsets.pop_front();
+        }
+        history.offsets.push_back((asked, position.offset));
+    }
+
+    /// What a replica at `position` has; `None` if it is of another history, or not known.
+    fn reached(&self, position: &Position) -> Option<UpTo> {
+        let history = self.history.lock();
+        let mut offsets = history.offsets.iter().rev();
+        let (moment, _) = offsets
+            .find(|(_, offset)| *offset <= position.offset)
+            .filter(|_| history.id == position.history)?;
+        let generation = self.generation.load(Ordering::Acquire);
+        Some(UpTo { generation, moment: *moment })
+    }
+}
+
+impl ReplicaProgress {
+    /// Takes note of the position of a replica.
+    pub(crate) fn note(&self, primary: &PrimaryProgress, position: &Position) {
+        if let Some(up_to) = primary.reached(position) {
+            *self.0.lock() = Some(up_to);
+        }
+    }
+
+    /// Forgets what was known.
+    pub(crate) fn forget(&self) {
+        *self.0.lock() = None;
+    }
+
+    /// Whether the replica has everything of the primary's present history that is older than `lag`.
+    pub(crate) fn is_within(&self, primary: &PrimaryProgress, lag: Duration) -> bool {
+        let generation = primary.generation.load(Ordering::Acquire);
+        self.0
+            .lock()
+            .is_some_and(|up_to| up_to.generation == generation && up_to.moment.elapsed() <= lag)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LAG: Duration = Duration::from_secs(5);
+
+    fn at(history: &str, offset: u64) -> Position {
+        Position { history: history.to_owned(), offset }
+    }
+
+    fn is_recent(primary: &PrimaryProgress, position: &Position) -> bool {
+        let replica = ReplicaProgress::default();
+        replica.note(primary, position);
+        replica.is_within(primary, LAG)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_replica_is_as_recent_as_what_it_has() {
+        let primary = PrimaryProgress::default();
+        assert!(!is_recent(&primary, &at("a", 100)), "nothing is known of the primary");
+        primary.note(Instant::now(), &at("a", 100));
+        tokio::time::advance(LAG).await;
+        primary.note(Instant::now(), &at("a", 200));
+        assert!(!is_recent(&primary, &at("a", 99)));
+        assert!(is_recent(&primary, &at("a", 199)));
+        tokio::time::advance(LAG).await;
+        assert!(!is_recent(&primary, &at("a", 199)));
+        assert!(is_recent(&primary, &at("a", 200)));
+    }
+
+    /// Bug: offsets of replicas were compared with the primary's whatever their history. Effect: after
+    /// a failover a replica that still followed the former primary, whose offset was higher, was believed to
+    /// have all. Fix: a position names its history.
+    #[tokio::test(start_paused = true)]
+    async fn a_replica_of_another_history_is_not_recent() {
+        let primary = PrimaryProgress::default();
+        primary.note(Instant::now(), &at("a", 100));
+        let replica = ReplicaProgress::default();
+        replica.note(&primary, &at("a", 1000));
+        assert!(replica.is_within(&primary, LAG));
+        primary.note(Instant::now(), &at("b", 110));
+        assert!(!replica.is_within(&primary, LAG), "known from before the failover");
+        replica.note(&primary, &at("a", 1000));
+        assert!(!replica.is_within(&primary, LAG));
+        replica.note(&primary, &at("b", 110));
+        assert!(replica.is_within(&primary, LAG));
+        replica.forget();
+        assert!(!replica.is_within(&primary, LAG));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shorter_history_of_the_same_name_is_another_one() {
+        let primary = PrimaryProgress::default();
+        primary.note(Instant::now(), &at("a", 100));
+        tokio::time::advance(LAG).await;
+        primary.note(Instant::now(), &at("a", 50));
+        assert!(!is_recent(&primary, &at("a", 49)));
+        assert!(is_recent(&primary, &at("a", 100)));
+    }
+}

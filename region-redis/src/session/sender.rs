@@ -1,0 +1,156 @@
+//! The steps in which a new channel is prepared.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use redis::{Cmd, Pipeline, Value};
+use region_core::ErrorKind;
+
+use crate::error::Failure;
+use crate::net::connection::{Channel, first_error};
+use crate::protocol::commands;
+use crate::protocol::reply::number;
+use crate::protocol::scripts::{SCRIPTS, is_refused_as_lost, is_unknown_script, with_sources};
+use crate::server::Server;
+use crate::session::recovery::count_lifetime;
+use crate::settings::Settings;
+
+/// The most commands that are sent in one step.
+pub(crate) const LARGEST_STEP: usize = 64;
+
+/// How servers refuse all writes, whatever these are.
+const REFUSALS: [&str; 2] = ["NOREPLICAS", "MISCONF"];
+
+/// Sends the commands that prepare a channel.
+pub(crate) struct Sender<'r> {
+    pub(crate) server: &'r Server,
+    limit: Duration,
+    lifetime: Duration,
+    step: &'r AtomicUsize,
+}
+
+/// What came of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Prepared {
+    Ready,
+    /// The server lost data meanwhile: the preparation begins again.
+    Lost,
+}
+
+/// A channel's count of writes.
+pub(crate) enum Count {
+    At(u64),
+    /// The server refuses all writes at present.
+    Refused(Failure),
+}
+
+impl<'r> Sender<'r> {
+    pub(crate) fn new(server: &'r Server, settings: &Settings, step: &'r AtomicUsize) -> Self {
+        let limit = settings.connect.max(settings.call);
+        Self { server, limit, lifetime: count_lifetime(settings), step }
+    }
+
+    /// The longest that a step takes.
+    pub(crate) fn limit(&self) -> Duration {
+        self.limit
+    }
+
+    /// How many commands the next step may send.
+    pub(crate) fn step(&self) -> usize {
+        self.step.load(Ordering::Relaxed)
+    }
+
+    /// Loads the scripts that the server does not know. A server that does not permit it gets them with
+    /// their first calls.
+    pub(crate) async fn load_scripts(&self, channel: &Channel) -> Result<(), Failure> {
+        let mut exists = Pipeline::with_capacity(1);
+        exists.cmd("SCRIPT").arg("EXISTS");
+        for script in SCRIPTS.all() {
+            exists.arg(&script.digest);
+        }
+        let known = match self.send(channel, &exists).await {
+            Ok(mut answers) => answers.pop(),
+            Err(failure) => return self.unless_denied(failure),
+        };
+        let Some(Value::Array(known)) = known else {
+            return Err(Failure::garbled(self.server, "SCRIPT EXISTS in another form"));
+        };
+        for (script, known) in SCRIPTS.all().into_iter().zip(known) {
+            if number(&known) == Some(1) {
+                continue;
+            }
+            let mut load = Pipeline::with_capacity(1);
+            load.cmd("SCRIPT").arg("LOAD").arg(&script.source);
+            if let Err(failure) = self.send(channel, &load).await {
+                return self.unless_denied(failure);
+            }
+        }
+        Ok(())
+    }
+
+    fn unless_denied(&self, failure: Failure) -> Result<(), Failure> {
+        if failure.error.kind() != ErrorKind::Denied {
+            return Err(failure);
+        }
+        tracing::debug!(server = %self.server, error = %failure.error, "scripts are not loaded ahead");
+        Ok(())
+    }
+
+    /// Begins the channel's count of writes, or raises it by one, and retires those of earlier channels.
+    pub(crate) async fn begin_count(
+        &self,
+        channel: &Channel,
+        retired: &[String],
+    ) -> Result<Count, Failure> {
+        let mut pipeline = Pipeline::with_capacity(1);
+        pipeline.add_command(commands::prepare(&channel.count, retired, self.lifetime));
+        match self.ask(channel, &pipeline).await?.first() {
+            Some(Value::ServerError(error)) => {
+                let failure = Failure::server_error(self.server, error);
+                let is_refusal = REFUSALS.contains(&error.code());
+                if is_refusal { Ok(Count::Refused(failure)) } else { Err(failure) }
+            }
+            answer => {
+                let count = answer.and_then(number).map(Count::At);
+                count.ok_or_else(|| Failure::garbled(self.server, "a count in another form"))
+            }
+        }
+    }
+
+    /// Sends commands in one step, and learns how many a step may have.
+    pub(crate) async fn send_all(
+        &self,
+        channel: &Channel,
+        commands: &[Cmd],
+    ) -> Result<Prepared, Failure> {
+        let mut pipeline = Pipeline::with_capacity(commands.len());
+        commands.iter().for_each(|command| {
+            pipeline.add_command(command.clone());
+        });
+        // One that is dropped meanwhile is taken for one that was too slow.
+        let step = self.step();
+        self.step.store((step / 4).max(1), Ordering::Relaxed);
+        let answers = self.ask(channel, &pipeline).await?;
+        self.step.store((step * 2).min(LARGEST_STEP), Ordering::Relaxed);
+        if answers.iter().any(is_refused_as_lost) {
+            return Ok(Prepared::Lost);
+        }
+        first_error(answers).map_err(|error| Failure::client(self.server, error))?;
+        Ok(Prepared::Ready)
+    }
+
+    async fn send(&self, channel: &Channel, commands: &Pipeline) -> Result<Vec<Value>, Failure> {
+        let answers = self.ask(channel, commands).await?;
+        first_error(answers).map_err(|error| Failure::client(self.server, error))
+    }
+
+    /// Sends commands that may be repeated, and gives back the answers, errors of the server among them.
+    async fn ask(&self, channel: &Channel, commands: &Pipeline) -> Result<Vec<Value>, Failure> {
+        let main = channel.main();
+        let answers = main.send_while_alive(self.server, commands, self.limit).await?;
+        if !answers.iter().any(is_unknown_script) {
+            return Ok(answers);
+        }
+        main.send_while_alive(self.server, &with_sources(commands), self.limit).await
+    }
+}
