@@ -4,9 +4,9 @@ use std::sync::Arc;
 use region_core::{Clock, SystemClock};
 
 use crate::data::Data;
-use crate::ids::Ids;
-use crate::replica::Replica;
+use crate::data::ids::Ids;
 use crate::store::MemoryStore;
+use crate::testing::Replica;
 
 /// Builds a [`MemoryStore`].
 #[must_use = "a builder does nothing until `build` is called"]

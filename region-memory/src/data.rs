@@ -1,6 +1,12 @@
 //! What a store holds: nodes in a sharded map.
 
+pub(crate) mod events;
+mod expirations;
+pub(crate) mod ids;
+mod lease;
 mod listing;
+pub(crate) mod node;
+pub(crate) mod slot;
 mod verbs;
 mod write;
 
@@ -13,13 +19,14 @@ use hashbrown::HashMap;
 use hashbrown::hash_map::Entry as MapEntry;
 use parking_lot::{RwLock, RwLockWriteGuard};
 use region_core::{
-    Begun, BegunKey, Clock, Entry, Event, LeaseTerms, LeaseToken, Read, RegionPath, Timestamp,
+    Begun, BegunKey, ChangeId, Clock, Entry, Event, LeaseTerms, LeaseToken, Read, ReadTerms,
+    RegionPath, Timestamp, Trust,
 };
 
-use crate::events::Events;
-use crate::ids::Ids;
-use crate::node::{Entries, Moment, Node, State};
-use crate::sweep::Sweep;
+use crate::reclaim::{MemoryUse, Sweep};
+use events::Events;
+use ids::Ids;
+use node::{Entries, Node, State, View};
 
 /// How many maps the nodes are spread over; a power of two.
 const SHARDS: usize = 64;
@@ -39,31 +46,6 @@ pub(crate) struct Data {
     expirations: AtomicU64,
 }
 
-/// What part of a region a store loses: see [`MemoryStore::lose`](crate::MemoryStore::lose).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Loss {
-    /// Its incarnations: it is born anew.
-    Incarnations,
-    /// Its entries.
-    Entries,
-    /// The leases of its keys.
-    Leases,
-}
-
-/// What a [`MemoryStore`](crate::MemoryStore) takes up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct MemoryUse {
-    /// Bytes of entries, keys and bookkeeping included; what was invalidated but not freed yet too.
-    pub bytes: u64,
-    /// Entries, likewise.
-    pub entries: u64,
-    /// Regions.
-    pub regions: u64,
-    /// Entries evicted so far to keep the bound on bytes.
-    pub evicted: u64,
-}
-
 impl Data {
     pub(crate) fn new(clock: Arc<dyn Clock>, max_bytes: Option<NonZeroU64>, ids: Ids) -> Self {
         Self {
@@ -81,8 +63,9 @@ impl Data {
         self.clock.now()
     }
 
-    pub(crate) fn moment<'n>(&self, node: &'n Node, state: &State) -> Moment<'n> {
-        node.moment(state, self.now(), &self.expirations)
+    /// The region's lineage, and what freshness depends on, now.
+    pub(crate) fn look<'n>(&self, node: &'n Node, state: &State) -> View<'n> {
+        node.look(state, self.now(), &self.expirations)
     }
 
     /// Numbers a change that has been made.
@@ -93,6 +76,11 @@ impl Data {
     /// The number of the latest change.
     pub(crate) fn latest_change(&self) -> u64 {
         self.changes.load(Ordering::SeqCst)
+    }
+
+    fn change_id(&self) -> ChangeId {
+        // The low half is as random as the whole.
+        ChangeId::from_bits(self.ids.draw().to_bits() as u32)
     }
 
     fn shard_of(&self, path: &RegionPath) -> usize {
@@ -106,38 +94,41 @@ impl Data {
         self.shards[self.shard_of(path)].read().get(path).map(Arc::clone)
     }
 
-    /// The region's node; gives birth to it and to its ancestors where needed.
-    pub(crate) fn born(&self, path: &RegionPath) -> Arc<Node> {
+    /// The region's node; creates it and its ancestors where needed.
+    pub(crate) fn node_or_new(&self, path: &RegionPath) -> Arc<Node> {
         if let Some(node) = self.node(path) {
             return node;
         }
         // Holding the parent keeps it from being removed before it is pointed to.
-        let parent = path.parent().map(|parent| self.born(&parent));
+        let parent = path.parent().map(|parent| self.node_or_new(&parent));
         let shard = self.shard_of(path);
-        let node = match self.shards[shard].write().entry(path.clone()) {
+        let mut nodes = self.shards[shard].write();
+        let node = match nodes.entry(path.clone()) {
             MapEntry::Occupied(entry) => return Arc::clone(entry.get()),
             MapEntry::Vacant(vacant) => {
                 let node = Arc::new(Node::new(path.clone(), parent, self.ids.draw_all()));
                 Arc::clone(vacant.insert(node))
             }
         };
-        self.sweep.watch(shard, &node);
+        // Before anyone can see it.
         self.events.push(Event::Lineage, path);
+        drop(nodes);
+        self.sweep.watch(shard, &node);
         node
     }
 
     /// Removes a node that nothing but the map and the caller holds, and that holds nothing.
     ///
     /// An operation that found the node holds it too, and so does each of its children: so nobody
-    /// can be about to use it, and no child keeps incarnations that a re-born parent would not know
-    /// of. Whoever comes next finds a new node, born with new incarnations.
+    /// can be about to use it, and no child keeps incarnations that a parent created again would
+    /// not know of. Whoever comes next finds a new node, with new incarnations.
     pub(crate) fn prune(&self, node: &Arc<Node>) -> bool {
         const MAP_AND_CALLER: usize = 2;
         let mut shard = self.shards[self.shard_of(&node.path)].write();
         if Arc::strong_count(node) != MAP_AND_CALLER || !self.is_idle(node) {
             return false;
         }
-        // Before the node goes: a child that is born again registers itself after this.
+        // Before the node goes: a child that is created again registers itself after this.
         if let Some(parent) = &node.parent {
             parent.state.write().children.segments.swap_remove(&node.path.last());
         }
@@ -146,41 +137,49 @@ impl Data {
     }
 
     fn is_idle(&self, node: &Arc<Node>) -> bool {
-        let mut state = node.state.write();
-        let moment = self.moment(node, &state);
-        state.entries.is_empty() && state.leases.is_empty_at(&moment.lineage, moment.at.now)
+        let state = node.state.read();
+        let view = self.look(node, &state);
+        state.entries.is_empty() && state.leases.is_empty_at(&view.lineage, view.at.now)
     }
 
-    pub(crate) fn read(&self, path: &RegionPath, keys: &[&str]) -> Read {
+    pub(crate) fn read(&self, path: &RegionPath, keys: &[&str], terms: ReadTerms) -> Read {
+        // Before the entries: a loss in between then concerns them.
+        let source = self.events.source();
         let Some(node) = self.node(path) else {
-            return Read::nothing(keys.len());
+            return Read::nothing(keys.len()).source(Some(source));
         };
         let state = node.state.read();
-        let moment = self.moment(&node, &state);
-        let entries = keys.iter().map(|key| self.entry(&state, key, &moment)).collect();
-        Read::new(entries).lineage(Some(moment.lineage))
+        let view = self.look(&node, &state);
+        let entries = keys.iter().map(|key| self.entry(&state, key, &view)).collect();
+        let mut read = Read::new(entries);
+        if terms.trust == Trust::Kept {
+            read = read.changes(state.changes(&view)).source(Some(source));
+        }
+        read.lineage(Some(view.lineage))
     }
 
-    fn entry(&self, state: &State, key: &str, moment: &Moment<'_>) -> Option<Entry> {
-        let slot = state.alive(moment)?.get(key)?;
+    fn entry(&self, state: &State, key: &str, view: &View<'_>) -> Option<Entry> {
+        let slot = state.alive(view)?.get(key)?;
         if self.sweep.is_bounded() {
             slot.mark_used();
         }
-        slot.entry(moment.at)
+        slot.entry(view.at)
     }
 
     pub(crate) fn begin(&self, path: &RegionPath, keys: &[&str], terms: LeaseTerms) -> Begun {
-        let node = self.born(path);
+        let source = self.events.source();
+        let node = self.node_or_new(path);
         let mut state = node.state.write();
-        let moment = self.moment(&node, &state);
+        let view = self.look(&node, &state);
         let begun = |key: &&str| {
-            let entry = self.entry(&state, key, &moment);
+            let entry = self.entry(&state, key, &view);
             let is_fresh = entry.as_ref().is_some_and(Entry::is_fresh);
-            let lease = state.leases.take(key, terms, &moment.lineage, moment.at.now, is_fresh);
+            let lease = state.leases.take(key, terms, &view.lineage, view.at.now, is_fresh);
             BegunKey::new(entry, lease)
         };
         let keys = keys.iter().map(begun).collect();
-        Begun::new(moment.lineage, keys)
+        let changes = (terms.trust == Trust::Kept).then(|| state.changes(&view)).flatten();
+        Begun::new(view.lineage, keys).changes(changes).source(Some(source))
     }
 
     pub(crate) fn release(&self, path: &RegionPath, keys: &[&str], token: LeaseToken) {
@@ -190,10 +189,10 @@ impl Data {
         }
     }
 
-    /// Empties a region whose node is locked; the memory is freed later.
-    pub(crate) fn bury(&self, state: &mut RwLockWriteGuard<'_, State>) {
+    /// Drops what a region holds whose node is locked; the memory is freed later.
+    pub(crate) fn drop_entries(&self, state: &mut RwLockWriteGuard<'_, State>) {
         let entries: Entries = state.take_entries();
-        self.sweep.bury(entries);
+        self.sweep.discard(entries);
     }
 
     pub(crate) fn memory_use(&self) -> MemoryUse {
@@ -219,7 +218,7 @@ impl Data {
             let parent = match node.path.parent().map(|parent| self.node(&parent)) {
                 None => None,
                 Some(Some(parent)) => Some(parent),
-                // Born while the copy was made: the copy is from before that.
+                // Created while the copy was made: the copy is from before that.
                 Some(None) => continue,
             };
             let copy = Arc::new(node.copy(parent));

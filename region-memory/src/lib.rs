@@ -18,17 +18,11 @@
 
 mod builder;
 mod data;
-mod events;
-mod expirations;
-mod ids;
-mod lease;
-mod node;
-mod replica;
-mod slot;
+mod reclaim;
 mod store;
-mod sweep;
+mod testing;
 
 pub use builder::MemoryStoreBuilder;
-pub use data::{Loss, MemoryUse};
-pub use replica::Replica;
+pub use reclaim::MemoryUse;
 pub use store::MemoryStore;
+pub use testing::{Loss, Replica};

@@ -9,9 +9,9 @@ use region_core::{
 };
 
 use crate::builder::MemoryStoreBuilder;
-use crate::data::{Data, Loss, MemoryUse};
-use crate::ids::Ids;
-use crate::replica::Replica;
+use crate::data::Data;
+use crate::reclaim::MemoryUse;
+use crate::testing::Replica;
 
 /// A store in this process's memory.
 ///
@@ -23,8 +23,8 @@ use crate::replica::Replica;
 /// [`reclaim`](Self::reclaim) frees the rest at once.
 #[derive(Clone)]
 pub struct MemoryStore {
-    data: Arc<Data>,
-    replica: Option<Arc<Replica>>,
+    pub(crate) data: Arc<Data>,
+    pub(crate) replica: Option<Arc<Replica>>,
     /// The number of the last change that this client made.
     own_changes: Arc<AtomicU64>,
 }
@@ -64,42 +64,8 @@ impl MemoryStore {
         self.data.reclaim();
     }
 
-    /// Loses everything, as a server that is flushed or restarted empty.
-    pub fn flush(&self) {
-        self.data.flush();
-        self.note_change();
-    }
-
-    /// Loses a part of a region, as a server that evicts a key.
-    pub fn lose(&self, region: &RegionPath, loss: Loss) {
-        self.data.lose(region, loss);
-        self.note_change();
-    }
-
-    /// Makes the replica show from now on what the primary holds at this moment. Does nothing to a
-    /// store without a replica.
-    pub fn hold_replica(&self) {
-        if let Some(replica) = &self.replica {
-            let copy = Data::new(Arc::clone(&self.data.clock), None, Ids::Random);
-            replica.hold(&self.data, copy);
-        }
-    }
-
-    /// Makes the replica show what the primary holds, always.
-    pub fn release_replica(&self) {
-        if let Some(replica) = &self.replica {
-            replica.release();
-        }
-    }
-
-    /// The replica, if the store was built with one.
-    #[must_use]
-    pub fn replica(&self) -> Option<&Replica> {
-        self.replica.as_deref()
-    }
-
     /// Remembers that this client changed something, for as long as a replica may not show it.
-    fn note_change(&self) {
+    pub(crate) fn note_change(&self) {
         if self.replica.is_some() {
             self.own_changes.fetch_max(self.data.changed(), Ordering::SeqCst);
         }
@@ -126,11 +92,12 @@ impl Store for MemoryStore {
     async fn read(&self, region: &RegionPath, keys: &[&str], terms: ReadTerms) -> Result<Read> {
         if let (ReadFrom::Replica, Some(replica)) = (terms.from, &self.replica) {
             let needed = self.own_changes.load(Ordering::SeqCst);
-            if let Some(read) = replica.read(needed, |data| data.read(region, keys)) {
-                return Ok(read);
+            if let Some(read) = replica.read(needed, |data| data.read(region, keys, terms)) {
+                // What it lags behind has been pushed already, and will not be again.
+                return Ok(read.source(None));
             }
         }
-        Ok(self.data.read(region, keys))
+        Ok(self.data.read(region, keys, terms))
     }
 
     async fn begin(&self, region: &RegionPath, keys: &[&str], terms: LeaseTerms) -> Result<Begun> {
@@ -146,9 +113,9 @@ impl Store for MemoryStore {
     }
 
     async fn end(&self, region: &RegionPath, terms: EndTerms) -> Result<Ended> {
-        self.data.end(region, terms.verb);
+        let ended = self.data.end(region, terms);
         self.note_change();
-        Ok(Ended::new())
+        Ok(ended)
     }
 
     fn release(&self, region: &RegionPath, keys: &[&str], token: LeaseToken) {

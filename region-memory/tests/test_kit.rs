@@ -195,14 +195,37 @@ const LIT: u32 = 13;
 
 impl<'de> serde::Deserialize<'de> for Bomb {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let number = u32::deserialize(deserializer)?;
-        assert!(number != LIT, "expected panic");
-        Ok(Self(number))
+        struct Visitor;
+
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Bomb;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a bomb")
+            }
+
+            fn visit_newtype_struct<D: serde::Deserializer<'de>>(
+                self,
+                deserializer: D,
+            ) -> Result<Bomb, D::Error> {
+                let number = <u32 as serde::Deserialize>::deserialize(deserializer)?;
+                assert!(number != LIT, "expected panic");
+                Ok(Bomb(number))
+            }
+        }
+
+        deserializer.deserialize_newtype_struct("Bomb", Visitor)
     }
 }
 
+/// The same type in code that does not panic: what an older version of it may have stored.
+mod harmless {
+    #[derive(serde::Serialize, serde::Deserialize)]
+    pub(super) struct Bomb(pub(super) u32);
+}
+
 /// Bug: a panic while a task looked at what the store holds took flights with it. Effect: their
-/// waiters waited for ever. Fix: a flight lands when it is dropped.
+/// waiters waited for ever. Fix: a panic in a type's own code is a counted miss.
 #[tokio::test]
 async fn a_panic_in_a_types_own_code_frees_the_waiters() {
     let store = MemoryStore::new();
@@ -216,8 +239,9 @@ async fn a_panic_in_a_types_own_code_frees_the_waiters() {
         region.get_or_compute("k", load).await.map(|bomb| bomb.0)
     });
     pause.reached().await;
-    other.region("a").unwrap().set("k", &Bomb(LIT)).await.unwrap();
+    other.region("a").unwrap().set("k", &harmless::Bomb(LIT)).await.unwrap();
     pause.release();
     let freed = tokio::time::timeout(Duration::from_secs(5), loading).await.expect("freed");
-    assert_eq!(freed.unwrap().unwrap_err().kind(), ErrorKind::LoadPanicked);
+    assert_eq!(freed.unwrap().unwrap(), 1);
+    assert!(cache.stats().bad_bytes > 0, "it was met");
 }

@@ -47,6 +47,12 @@ fn place(region: &RegionPath, key: &str) -> Place {
     (region.clone(), key.to_owned())
 }
 
+/// Whether `verb` of `region` changes the lineage of `other`: then what is loaded under it is fenced,
+/// whatever token holds the lease.
+fn changes_lineage(verb: Verb, region: &RegionPath, other: &RegionPath) -> bool {
+    verb != Verb::Touch && other.is_within(region)
+}
+
 /// Whether what `verb` of `region` ends includes what `other` holds itself.
 fn covers(verb: Verb, region: &RegionPath, other: &RegionPath) -> bool {
     match verb {
@@ -62,9 +68,9 @@ impl Model {
         self.ends.len()
     }
 
-    /// Whether a verb has covered `region` since [`ends`](Self::ends) said `ends`.
+    /// Whether the lineage of `region` has changed since [`ends`](Self::ends) said `ends`.
     pub(super) fn ended_since(&self, region: &RegionPath, ends: usize) -> bool {
-        self.ends[ends..].iter().any(|(ended, verb)| covers(*verb, ended, region))
+        self.ends[ends..].iter().any(|(ended, verb)| changes_lineage(*verb, ended, region))
     }
 
     pub(super) fn entry(&self, region: &RegionPath, key: &str, now: Timestamp) -> Option<Entry> {

@@ -10,6 +10,13 @@ use region_core::{
 
 use super::Data;
 
+/// How many entries are counted under one lock.
+const COUNTED_PER_STEP: usize = 4096;
+
+/// The most places that a page looks at under one lock. Bytes are shared, not copied, so their
+/// number does not matter.
+const LARGEST_PAGE: usize = 4096;
+
 impl Data {
     pub(crate) fn scan(&self, path: &RegionPath, terms: &PageTerms) -> Result<Page<ScanItem>> {
         let cursor = terms.cursor.as_ref().map(places).transpose()?;
@@ -17,13 +24,13 @@ impl Data {
             return Ok(Page::end());
         };
         let state = node.state.read();
-        let moment = self.moment(&node, &state);
-        let Some(entries) = state.alive(&moment) else {
+        let view = self.look(&node, &state);
+        let Some(entries) = state.alive(&view) else {
             return Ok(Page::end());
         };
         Ok(page(cursor, terms.limit, entries.len(), |at| {
             let (key, slot) = entries.get_index(at)?;
-            let item = ScanItem::new(String::from(&**key), slot.freshness(moment.at)?);
+            let item = ScanItem::new(String::from(&**key), slot.freshness(view.at)?);
             Some(item.bytes((terms.show == Show::Entries).then(|| slot.bytes.clone())))
         }))
     }
@@ -34,21 +41,30 @@ impl Data {
             return Ok(Page::end());
         };
         let state = node.state.read();
-        let moment = self.moment(&node, &state);
-        let Some(children) = state.children.alive(&moment.lineage) else {
+        let view = self.look(&node, &state);
+        let Some(children) = state.children.alive(&view.lineage) else {
             return Ok(Page::end());
         };
         Ok(page(cursor, terms.limit, children.len(), |at| children.get_index(at).cloned()))
     }
 
+    /// A few entries at a time, so that nobody waits long for the region. An entry that is moved to
+    /// make up for one that is removed meanwhile may be counted twice, but no more than there are.
     pub(crate) fn len(&self, path: &RegionPath) -> u64 {
         let Some(node) = self.node(path) else { return 0 };
-        let state = node.state.read();
-        let moment = self.moment(&node, &state);
-        let fresh = state
-            .alive(&moment)
-            .map(|entries| entries.values().filter(|slot| slot.is_fresh(moment.at)).count() as u64);
-        fresh.unwrap_or_default()
+        let (mut fresh, mut left) = (0, usize::MAX);
+        loop {
+            let state = node.state.read();
+            let view = self.look(&node, &state);
+            let Some(entries) = state.alive(&view) else { return 0 };
+            let to = left.min(entries.len());
+            left = to.saturating_sub(COUNTED_PER_STEP);
+            let counted = entries.get_range(left..to).into_iter().flat_map(|part| part.values());
+            fresh += counted.filter(|slot| slot.is_fresh(view.at)).count();
+            if left == 0 {
+                return fresh.min(entries.len()) as u64;
+            }
+        }
     }
 }
 
@@ -61,8 +77,9 @@ fn page<T>(
     // A page of nothing would be asked for again for ever.
     let limit = limit.max(1);
     let mut left = cursor.unwrap_or(len).min(len);
-    let mut items = Vec::with_capacity(limit.min(left));
-    while left > 0 && items.len() < limit {
+    let last = left.saturating_sub(LARGEST_PAGE);
+    let mut items = Vec::with_capacity(limit.min(left - last));
+    while left > last && items.len() < limit {
         left -= 1;
         items.extend(item(left));
     }

@@ -2,102 +2,118 @@
 
 use std::sync::Arc;
 
-use region_core::{Event, RegionPath, Verb};
+use parking_lot::RwLockWriteGuard;
+use region_core::{EndTerms, Ended, Event, RegionPath, Trust, Verb};
 
-use super::{Data, Loss};
-use crate::node::Node;
+use super::Data;
+use super::node::{Node, State};
+use crate::testing::Loss;
+
+/// What becomes of a region whose ancestors are touched.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Leaf {
+    Touched,
+    Invalidated,
+}
 
 impl Data {
-    pub(crate) fn end(&self, path: &RegionPath, verb: Verb) {
-        match verb {
+    pub(crate) fn end(&self, path: &RegionPath, terms: EndTerms) -> Ended {
+        let source = self.events.source();
+        match terms.verb {
             Verb::Invalidate => self.invalidate(path),
-            Verb::Touch => self.touch(path),
+            Verb::Touch => self.touch(path, Leaf::Touched),
             Verb::Expire => self.expire(path),
-            Verb::InvalidateAndTouch => self.invalidate_and_touch(path),
+            Verb::InvalidateAndTouch => self.touch(path, Leaf::Invalidated),
+        }
+        match self.node(path) {
+            Some(node) if terms.trust == Trust::Kept => {
+                let state = node.state.read();
+                let view = self.look(&node, &state);
+                let changes = state.changes(&view);
+                Ended::new().lineage(Some(view.lineage)).changes(changes).source(Some(source))
+            }
+            _ => Ended::new().source(Some(source)),
         }
     }
 
-    /// A region that is not born has nothing below it either: a child keeps its parent's node.
+    /// A region that is missing has nothing below it either: a child keeps its parent's node.
     fn invalidate(&self, path: &RegionPath) {
-        if let Some(node) = self.node(path) {
-            self.end_life(&node);
+        match self.node(path) {
+            Some(node) => self.end_life(&node, &mut node.state.write()),
+            None => self.events.push(Event::Lineage, path),
         }
-        self.events.push(Event::Lineage, path);
     }
 
-    fn end_life(&self, node: &Node) {
+    fn end_life(&self, node: &Node, state: &mut RwLockWriteGuard<'_, State>) {
         // This one store ends the whole subtree; the rest only frees what cannot be reached.
-        node.set_tree(self.ids.draw());
-        let mut state = node.state.write();
-        self.bury(&mut state);
+        let change = |node: &Node| node.set_tree(self.ids.draw());
+        node.change_ids(change, || self.events.push(Event::Lineage, &node.path));
+        self.drop_entries(state);
         state.leases.clear();
         let children = std::mem::take(&mut state.children.segments);
         state.children.under = None;
-        drop(state);
-        self.sweep.bury_children(children);
+        self.sweep.discard_children(children);
     }
 
     /// Locks the region and its ancestors from the leaf to the root, changes each, and unlocks them:
     /// no reader sees some of them changed and others not. All touches lock in this order, and
     /// nothing else locks two states, so they never wait for one another in a circle.
-    fn touch(&self, path: &RegionPath) {
-        self.touch_and(path, |_| ());
-    }
-
-    fn invalidate_and_touch(&self, path: &RegionPath) {
-        self.touch_and(path, |node| {
-            if node.path == *path {
-                node.set_tree(self.ids.draw());
-            }
-        });
-        self.invalidate(path);
-    }
-
-    fn touch_and(&self, path: &RegionPath, also: impl Fn(&Node)) {
-        let mut nearest = Some(path.clone());
-        let node = loop {
-            match nearest {
-                None => return,
-                Some(path) => match self.node(&path) {
-                    Some(node) => break node,
-                    None => nearest = path.parent(),
-                },
-            }
-        };
+    fn touch(&self, path: &RegionPath, leaf: Leaf) {
+        let Some(node) = self.nearest(path) else { return };
         let nodes: Vec<Arc<Node>> = node.upwards().collect();
         let mut states: Vec<_> = nodes.iter().map(|node| node.state.write()).collect();
-        also(&node);
-        for state in &mut states {
-            self.bury(state);
-            state.leases.clear();
+        for (node, state) in nodes.iter().zip(&mut states) {
+            if leaf == Leaf::Invalidated && node.path == *path {
+                self.end_life(node, state);
+            } else {
+                self.drop_entries(state);
+                state.leases.clear();
+            }
         }
-        drop(states);
         for node in &nodes {
             self.events.push(Event::Entries, &node.path);
         }
     }
 
-    fn expire(&self, path: &RegionPath) {
-        if let Some(node) = self.node(path) {
-            node.expire(self.ids.draw(), self.now(), &self.expirations);
+    /// The region's node, or that of the nearest region around it that exists.
+    fn nearest(&self, path: &RegionPath) -> Option<Arc<Node>> {
+        let mut nearest = Some(path.clone());
+        while let Some(path) = nearest {
+            if let Some(node) = self.node(&path) {
+                return Some(node);
+            }
+            nearest = path.parent();
         }
-        self.events.push(Event::Lineage, path);
+        None
+    }
+
+    fn expire(&self, path: &RegionPath) {
+        let tell = || self.events.push(Event::Lineage, path);
+        match self.node(path) {
+            Some(node) => {
+                let change =
+                    |node: &Node| node.expire(self.ids.draw(), self.now(), &self.expirations);
+                node.change_ids(change, tell);
+            }
+            None => tell(),
+        }
     }
 
     pub(crate) fn lose(&self, path: &RegionPath, loss: Loss) {
         let Some(node) = self.node(path) else { return };
+        let mut state = node.state.write();
         match loss {
             Loss::Incarnations => {
-                self.end_life(&node);
+                self.end_life(&node, &mut state);
                 node.expire(self.ids.draw(), self.now(), &self.expirations);
             }
-            Loss::Entries => self.bury(&mut node.state.write()),
-            Loss::Leases => node.state.write().leases.clear(),
+            Loss::Entries => self.drop_entries(&mut state),
+            Loss::Leases => state.leases.clear(),
         }
         self.events.push(Event::Lineage, path);
     }
 
-    /// Every region is born anew. The nodes stay, for others may be about to use them.
+    /// Every region is created anew. The nodes stay, for others may be about to use them.
     pub(crate) fn flush(&self) {
         for node in self.all_nodes() {
             self.lose(&node.path, Loss::Incarnations);

@@ -4,46 +4,86 @@ use std::sync::Arc;
 
 use parking_lot::RwLockWriteGuard;
 use region_core::{
-    Applied, Error, ErrorKind, Event, Guard, Lineage, Op, OpOutcome, Put, RegionPath, RegionTtl,
-    Result, When, Write, Written,
+    Applied, ChangedKey, Error, ErrorKind, Event, Guard, Lineage, Op, OpOutcome, Put, RegionPath,
+    RegionTtl, Result, Timestamp, Trust, When, Write, Written,
 };
 
 use super::Data;
-use crate::node::{Moment, Node, State};
-use crate::slot::Slot;
-use crate::sweep::entry_bytes;
+use super::node::{Node, State, View};
+use super::slot::Slot;
+use crate::reclaim::entry_bytes;
 
 impl Data {
     pub(crate) fn write(&self, path: &RegionPath, write: Write<'_>) -> Result<Written> {
         self.check_sizes(path, write.ops)?;
+        let source = self.events.source();
         let puts = write.ops.iter().any(|op| matches!(op, Op::Put(_)));
         let node = match (self.node(path), write.guard) {
             (Some(node), _) => node,
             (None, Some(_)) => return Ok(Written::Fenced),
-            (None, None) if puts => self.born(path),
-            (None, None) => return Ok(Written::Applied(Applied::new(unborn(write.ops)))),
+            (None, None) if puts => self.node_or_new(path),
+            (None, None) => {
+                return Ok(Written::Applied(Applied::new(missing(write.ops)).source(Some(source))));
+            }
         };
         let mut state = node.state.write();
-        let mut moment = self.moment(&node, &state);
-        if write.guard.is_some_and(|guard| !holds(guard, &state, &moment)) {
+        let mut view = self.look(&node, &state);
+        if write.guard.is_some_and(|guard| !holds(guard, &state, &view)) {
             return Ok(Written::Fenced);
         }
-        if !state.is_alive(&moment) {
-            self.bury(&mut state);
-            moment.at.deadline = None;
+        if !state.is_alive(&view) {
+            self.drop_entries(&mut state);
+            view.at.deadline = None;
         }
         let outcomes: Vec<_> =
-            write.ops.iter().map(|op| self.apply(&mut state, op, &moment)).collect();
-        set_timeout(&mut state, write.region_ttl, &moment);
-        let is_known = state.registered.as_ref().is_some_and(|r| r.same_life(&moment.lineage));
-        drop(state);
-        if outcomes.contains(&OpOutcome::Stored) && !is_known {
-            self.register(&node, &moment.lineage);
+            write.ops.iter().map(|op| self.apply(&mut state, op, &view)).collect();
+        self.record_changes(&node, &mut state, write, &outcomes, view.at.now);
+        let mut applied = Applied::new(outcomes).source(Some(source));
+        if write.trust == Trust::Kept {
+            let changes = state.changes(&view);
+            applied = applied.lineage(Some(view.lineage.clone())).changes(changes);
         }
-        self.events.push(Event::Entries, path);
+        let is_known = state.registered.as_ref().is_some_and(|r| r.same_life(&view.lineage));
+        drop(state);
+        if applied.outcomes.contains(&OpOutcome::Stored) && !is_known {
+            self.register(&node, &view.lineage);
+        }
         drop(node);
         self.sweep(self.sweep.next_shard());
-        Ok(Written::Applied(Applied::new(outcomes)))
+        Ok(Written::Applied(applied))
+    }
+
+    /// Sets the deadline, notes what has changed and tells of it, all before anyone can see it.
+    fn record_changes(
+        &self,
+        node: &Node,
+        state: &mut RwLockWriteGuard<'_, State>,
+        write: Write<'_>,
+        outcomes: &[OpOutcome],
+        now: Timestamp,
+    ) {
+        let before = state.deadline;
+        state.deadline = match write.region_ttl {
+            _ if state.entries.is_empty() => None,
+            RegionTtl::Leave => before,
+            RegionTtl::Start(after) => before.or(Some(now.saturating_add(after))),
+            RegionTtl::Restart(after) => Some(now.saturating_add(after)),
+        };
+        let ends_sooner = match (before, state.deadline) {
+            (Some(before), Some(deadline)) => deadline < before,
+            (None, deadline) => deadline.is_some(),
+            (Some(_), None) => false,
+        };
+        let is_change = |outcome: &OpOutcome| !matches!(outcome, OpOutcome::Exists(_));
+        let changed = write.ops.iter().zip(outcomes).filter(|(_, outcome)| is_change(outcome));
+        let changed = ChangedKey::of_keys(changed.map(|(op, _)| op.key()));
+        let changed = if ends_sooner { Some(ChangedKey::All) } else { changed };
+        if let Some(changed) = changed {
+            state.record(self.change_id(), changed);
+        }
+        if changed.is_some() || state.deadline != before {
+            self.events.push(Event::Entries, &node.path);
+        }
     }
 
     fn check_sizes(&self, path: &RegionPath, ops: &[Op<'_>]) -> Result<()> {
@@ -69,19 +109,19 @@ impl Data {
         &self,
         state: &mut RwLockWriteGuard<'_, State>,
         op: &Op<'_>,
-        moment: &Moment<'_>,
+        view: &View<'_>,
     ) -> OpOutcome {
         match op {
-            Op::Put(put) => self.put(state, put, moment),
+            Op::Put(put) => self.put(state, put, view),
             Op::Remove { key } => {
                 state.leases.void(key);
                 let removed = self.remove(state, key);
-                OpOutcome::Removed(removed.is_some_and(|slot| slot.is_fresh(moment.at)))
+                OpOutcome::Removed(removed.is_some_and(|slot| slot.is_fresh(view.at)))
             }
             Op::Take { key } => {
                 state.leases.void(key);
                 let removed = self.remove(state, key);
-                OpOutcome::Taken(removed.and_then(|slot| slot.entry(moment.at)))
+                OpOutcome::Taken(removed.and_then(|slot| slot.entry(view.at)))
             }
         }
     }
@@ -90,17 +130,17 @@ impl Data {
         &self,
         state: &mut RwLockWriteGuard<'_, State>,
         put: &Put<'_>,
-        moment: &Moment<'_>,
+        view: &View<'_>,
     ) -> OpOutcome {
         if put.when != When::Always
             && let Some(slot) = state.entries.get(put.key)
-            && slot.is_fresh(moment.at)
+            && slot.is_fresh(view.at)
             && !matches!(&put.when, When::AbsentOrHolding(bytes) if *bytes == slot.bytes)
-            && let Some(entry) = slot.entry(moment.at)
+            && let Some(entry) = slot.entry(view.at)
         {
             return OpOutcome::Exists(entry);
         }
-        let slot = Slot::new(put, moment.at);
+        let slot = Slot::new(put, view.at);
         self.sweep.added(put.key, &slot.bytes);
         if let Some(held) = state.entries.get_mut(put.key) {
             let old = std::mem::replace(held, slot);
@@ -108,7 +148,7 @@ impl Data {
         } else {
             state.entries.insert(Arc::from(put.key), slot);
         }
-        state.stamp.get_or_insert_with(|| moment.lineage.clone());
+        state.stamp.get_or_insert_with(|| view.lineage.clone());
         state.leases.void(put.key);
         OpOutcome::Stored
     }
@@ -133,7 +173,7 @@ impl Data {
             }
             if state.children.alive(&parents).is_none() {
                 let dead = std::mem::take(&mut state.children.segments);
-                self.sweep.bury_children(dead);
+                self.sweep.discard_children(dead);
                 state.children.under = Some(parents);
             }
             state.children.segments.insert(child.path.last());
@@ -142,8 +182,8 @@ impl Data {
     }
 }
 
-/// What a write does to a region that is not born and stays so.
-fn unborn(ops: &[Op<'_>]) -> Vec<OpOutcome> {
+/// What a write does to a region that is missing and stays so.
+fn missing(ops: &[Op<'_>]) -> Vec<OpOutcome> {
     let outcome = |op: &Op<'_>| match op {
         Op::Take { .. } => OpOutcome::Taken(None),
         Op::Put(_) | Op::Remove { .. } => OpOutcome::Removed(false),
@@ -151,22 +191,8 @@ fn unborn(ops: &[Op<'_>]) -> Vec<OpOutcome> {
     ops.iter().map(outcome).collect()
 }
 
-fn holds(guard: Guard<'_>, state: &State, moment: &Moment<'_>) -> bool {
-    let Moment { lineage, at } = moment;
+fn holds(guard: Guard<'_>, state: &State, view: &View<'_>) -> bool {
+    let View { lineage, at } = view;
     *lineage == *guard.lineage
         && guard.keys.iter().all(|key| state.leases.is_held(key, guard.token, lineage, at.now))
-}
-
-fn set_timeout(
-    state: &mut RwLockWriteGuard<'_, State>,
-    region_ttl: RegionTtl,
-    moment: &Moment<'_>,
-) {
-    let now = moment.at.now;
-    state.deadline = match region_ttl {
-        _ if state.entries.is_empty() => None,
-        RegionTtl::Leave => state.deadline,
-        RegionTtl::Start(after) => state.deadline.or(Some(now.saturating_add(after))),
-        RegionTtl::Restart(after) => Some(now.saturating_add(after)),
-    };
 }

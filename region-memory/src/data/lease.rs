@@ -87,10 +87,9 @@ impl Leases {
         *self = Self::new();
     }
 
-    /// Drops what is void; whether nothing is left.
-    pub(crate) fn is_empty_at(&mut self, lineage: &Lineage, now: Timestamp) -> bool {
-        self.held.retain(|_, held| held.is_live(lineage, now));
-        self.held.is_empty()
+    /// Whether none is live.
+    pub(crate) fn is_empty_at(&self, lineage: &Lineage, now: Timestamp) -> bool {
+        !self.held.values().any(|held| held.is_live(lineage, now))
     }
 
     fn clean_up(&mut self, lineage: &Lineage, now: Timestamp) {

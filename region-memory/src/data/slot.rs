@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use region_core::{Entry, Freshness, Lifetime, Put, Timestamp};
 
-use crate::node::Node;
+use super::node::Node;
 
 /// One entry as it is kept.
 pub(crate) struct Slot {
@@ -21,9 +21,9 @@ pub(crate) struct Slot {
     pub(crate) used: AtomicBool,
 }
 
-/// What the freshness of a region's entries is judged by.
+/// What the freshness of a region's entries depends on, at one moment.
 #[derive(Clone, Copy)]
-pub(crate) struct Freshly<'n> {
+pub(crate) struct Conditions<'n> {
     pub(crate) now: Timestamp,
     pub(crate) soft_mark: u64,
     /// How many expirations the store had counted before the mark was read: one that the mark does
@@ -34,7 +34,7 @@ pub(crate) struct Freshly<'n> {
     pub(crate) node: &'n Node,
 }
 
-impl Freshly<'_> {
+impl Conditions<'_> {
     /// What is left of something that ends at `end`, and at the region's deadline at the latest.
     fn left(&self, end: Option<Timestamp>) -> Option<Lifetime> {
         let end = match (end, self.deadline) {
@@ -46,7 +46,7 @@ impl Freshly<'_> {
 }
 
 impl Slot {
-    pub(crate) fn new(put: &Put<'_>, at: Freshly<'_>) -> Self {
+    pub(crate) fn new(put: &Put<'_>, at: Conditions<'_>) -> Self {
         let fresh_until = put.fresh_for.end(at.now);
         Self {
             bytes: put.bytes.clone(),
@@ -59,7 +59,7 @@ impl Slot {
     }
 
     /// Whether the entry is fresh or stale, and for how long; `None` if it is over.
-    pub(crate) fn freshness(&self, at: Freshly<'_>) -> Option<Freshness> {
+    pub(crate) fn freshness(&self, at: Conditions<'_>) -> Option<Freshness> {
         let fresh_until = self.fresh_until.map(|end| Timestamp::from_millis(end.get()));
         let is_expired = self.soft_mark != at.soft_mark;
         if !is_expired && let Some(left) = at.left(fresh_until) {
@@ -76,12 +76,12 @@ impl Slot {
     }
 
     /// The entry as a reader gets it, if it is not over.
-    pub(crate) fn entry(&self, at: Freshly<'_>) -> Option<Entry> {
+    pub(crate) fn entry(&self, at: Conditions<'_>) -> Option<Entry> {
         let freshness = self.freshness(at)?;
         Some(Entry { bytes: self.bytes.clone(), freshness })
     }
 
-    pub(crate) fn is_fresh(&self, at: Freshly<'_>) -> bool {
+    pub(crate) fn is_fresh(&self, at: Conditions<'_>) -> bool {
         matches!(self.freshness(at), Some(Freshness::Fresh { .. }))
     }
 

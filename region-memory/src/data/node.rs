@@ -1,24 +1,27 @@
 //! A region in memory.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use hashbrown::DefaultHashBuilder;
 use indexmap::{IndexMap, IndexSet};
 use parking_lot::RwLock;
-use region_core::{Incarnation, Incarnations, Lineage, RegionPath, Segment, Timestamp};
+use region_core::{
+    Change, ChangeId, ChangeRing, ChangedKey, Incarnation, Incarnations, Lineage, RegionPath,
+    Segment, Timestamp,
+};
 use smallvec::SmallVec;
 
-use crate::expirations::Expirations;
-use crate::lease::Leases;
-use crate::slot::{Freshly, Slot};
+use super::expirations::Expirations;
+use super::lease::Leases;
+use super::slot::{Conditions, Slot};
 
 pub(crate) type Entries = IndexMap<Arc<str>, Slot, DefaultHashBuilder>;
 
 /// Most paths are no deeper than this; deeper ones cost an allocation per lineage.
 const INLINE_DEPTH: usize = 8;
 
-/// One region. As long as it exists it is born.
+/// One region. It exists for as long as its node does.
 ///
 /// It points to its parent's node, which holds its parent's incarnations: so a node must outlive its
 /// children's. The store sees to that by removing only nodes that nothing else points to.
@@ -28,6 +31,8 @@ pub(crate) struct Node {
     /// Read without the lock by those below: changing it is what invalidates a subtree in one step.
     tree: AtomicU64,
     soft: AtomicU64,
+    /// How many changes of the ids are being told to the listeners just now.
+    telling: AtomicU32,
     expirations: Expirations,
     pub(crate) state: RwLock<State>,
 }
@@ -37,6 +42,8 @@ pub(crate) struct State {
     /// The lineage that the entries were stored under.
     pub(crate) stamp: Option<Lineage>,
     pub(crate) entries: Entries,
+    /// The last changes of the entries, for as long as there is a stamp.
+    ring: Option<ChangeRing>,
     pub(crate) deadline: Option<Timestamp>,
     pub(crate) leases: Leases,
     pub(crate) children: Children,
@@ -52,10 +59,19 @@ pub(crate) struct Children {
     pub(crate) segments: IndexSet<Segment, DefaultHashBuilder>,
 }
 
-/// A region's lineage, and what freshness is judged by, at one moment.
-pub(crate) struct Moment<'n> {
+/// A region's lineage, and what freshness depends on, at one moment.
+pub(crate) struct View<'n> {
     pub(crate) lineage: Lineage,
-    pub(crate) at: Freshly<'n>,
+    pub(crate) at: Conditions<'n>,
+}
+
+/// Counts down, whatever the listeners do.
+struct Telling<'n>(&'n AtomicU32);
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Node {
@@ -65,25 +81,21 @@ impl Node {
             parent,
             tree: AtomicU64::new(ids.tree.to_bits()),
             soft: AtomicU64::new(ids.soft.to_bits()),
+            telling: AtomicU32::new(0),
             expirations: Expirations::default(),
             state: RwLock::new(State::new()),
         }
     }
 
-    /// The region's lineage, and what its entries' freshness is judged by, now. `expirations` is the
+    /// The region's lineage, and what its entries' freshness depends on, now. `expirations` is the
     /// store's count of them.
-    pub(crate) fn moment(
-        &self,
-        state: &State,
-        now: Timestamp,
-        expirations: &AtomicU64,
-    ) -> Moment<'_> {
+    pub(crate) fn look(&self, state: &State, now: Timestamp, expirations: &AtomicU64) -> View<'_> {
         // The count first: an expiration that the marks do not show then has a higher number.
         let expirations = expirations.load(Ordering::SeqCst);
         let lineage = self.lineage();
         let soft_mark = lineage.soft_mark();
-        let at = Freshly { now, soft_mark, expirations, deadline: state.deadline, node: self };
-        Moment { lineage, at }
+        let at = Conditions { now, soft_mark, expirations, deadline: state.deadline, node: self };
+        View { lineage, at }
     }
 
     pub(crate) fn lineage(&self) -> Lineage {
@@ -92,12 +104,29 @@ impl Node {
         while let Some(node) = next {
             let load = |id: &AtomicU64| Incarnation::from_bits(id.load(Ordering::SeqCst));
             path.push(Incarnations { tree: load(&node.tree), soft: load(&node.soft) });
+            node.wait_until_told();
             next = node.parent.as_deref();
         }
         let Some(lineage) = Lineage::new(path.into_iter().rev()) else {
             unreachable!("a path has at least the node itself");
         };
         lineage
+    }
+
+    /// Changes the region's ids and tells of it; no reader gets the new ones before the listeners
+    /// have heard of them.
+    pub(crate) fn change_ids(&self, change: impl FnOnce(&Self), tell: impl FnOnce()) {
+        self.telling.fetch_add(1, Ordering::SeqCst);
+        let _telling = Telling(&self.telling);
+        change(self);
+        tell();
+    }
+
+    /// A listener returns at once, so this is over at once too.
+    fn wait_until_told(&self) {
+        while self.telling.load(Ordering::SeqCst) > 0 {
+            std::thread::yield_now();
+        }
     }
 
     /// When this region or one around it was first expired after the expiration number `seen`.
@@ -133,8 +162,10 @@ impl Node {
             tree: load(&self.tree),
             expirations: self.expirations.copy(),
             soft: load(&self.soft),
+            telling: AtomicU32::new(0),
             state: RwLock::new(State {
                 stamp: state.stamp.clone(),
+                ring: state.ring.clone(),
                 entries: entries.map(|(key, slot)| (Arc::clone(key), slot.copy())).collect(),
                 deadline: state.deadline,
                 ..State::new()
@@ -148,6 +179,7 @@ impl State {
         Self {
             stamp: None,
             entries: Entries::default(),
+            ring: None,
             deadline: None,
             leases: Leases::new(),
             children: Children { under: None, segments: IndexSet::default() },
@@ -157,20 +189,34 @@ impl State {
     }
 
     /// Whether the entries, as a whole, are alive.
-    pub(crate) fn is_alive(&self, moment: &Moment<'_>) -> bool {
-        self.stamp.as_ref().is_some_and(|stamp| stamp.same_life(&moment.lineage))
-            && self.deadline.is_none_or(|deadline| moment.at.now < deadline)
+    pub(crate) fn is_alive(&self, view: &View<'_>) -> bool {
+        self.stamp.as_ref().is_some_and(|stamp| stamp.same_life(&view.lineage))
+            && self.deadline.is_none_or(|deadline| view.at.now < deadline)
     }
 
     /// The entries, if they are alive.
-    pub(crate) fn alive(&self, moment: &Moment<'_>) -> Option<&Entries> {
-        self.is_alive(moment).then_some(&self.entries)
+    pub(crate) fn alive(&self, view: &View<'_>) -> Option<&Entries> {
+        self.is_alive(view).then_some(&self.entries)
+    }
+
+    /// The last changes of the entries, if these are alive.
+    pub(crate) fn changes(&self, view: &View<'_>) -> Option<ChangeRing> {
+        self.ring.as_ref().filter(|_| self.is_alive(view)).cloned()
+    }
+
+    /// Adds a change of the entries. Those that began with it have one change, of all.
+    pub(crate) fn record(&mut self, id: ChangeId, key: ChangedKey) {
+        match &mut self.ring {
+            Some(ring) => ring.push(Change::new(id, key)),
+            ring => *ring = self.stamp.is_some().then(|| ChangeRing::begin(id)),
+        }
     }
 
     /// Takes the entries out, alive or dead.
     pub(crate) fn take_entries(&mut self) -> Entries {
         self.deadline = None;
         self.stamp = None;
+        self.ring = None;
         self.sweep_at = 0;
         std::mem::take(&mut self.entries)
     }

@@ -14,9 +14,9 @@ use indexmap::IndexSet;
 use parking_lot::Mutex;
 use region_core::{Event, Segment};
 
-use crate::data::{Data, MemoryUse};
-use crate::node::{Entries, Node};
-use crate::slot::Freshly;
+use crate::data::Data;
+use crate::data::node::{Entries, Node};
+use crate::data::slot::Conditions;
 
 /// How many nodes of a ring a write looks at.
 const NODES_PER_STEP: usize = 2;
@@ -39,19 +39,33 @@ pub(crate) fn entry_bytes(key: &str, bytes: &Bytes) -> u64 {
     key.len() as u64 + bytes.len() as u64 + ENTRY_OVERHEAD
 }
 
+/// What a [`MemoryStore`](crate::MemoryStore) takes up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemoryUse {
+    /// Bytes of entries, keys and bookkeeping included; what was invalidated but not freed yet too.
+    pub bytes: u64,
+    /// Entries, likewise.
+    pub entries: u64,
+    /// Regions.
+    pub regions: u64,
+    /// Entries evicted so far to keep the bound on bytes.
+    pub evicted: u64,
+}
+
 pub(crate) struct Sweep {
     rings: Box<[Mutex<VecDeque<Weak<Node>>>]>,
     turn: AtomicUsize,
-    graves: Mutex<VecDeque<Grave>>,
+    discarded: Mutex<VecDeque<Discarded>>,
     max_bytes: Option<NonZeroU64>,
     bytes: AtomicU64,
     entries: AtomicU64,
     evicted: AtomicU64,
 }
 
-/// What nobody can reach any more, being freed one by one. Whole maps, for to take one apart, or to
+/// Maps that nobody can reach any more, whose items are freed one by one. Whole maps, for to take one apart, or to
 /// drop its table, is work in proportion to what was in it.
-enum Grave {
+enum Discarded {
     Entries(Entries),
     Children(IndexSet<Segment, DefaultHashBuilder>),
 }
@@ -68,7 +82,7 @@ impl Sweep {
         Self {
             rings: (0..shards).map(|_| Mutex::default()).collect(),
             turn: AtomicUsize::new(0),
-            graves: Mutex::default(),
+            discarded: Mutex::default(),
             max_bytes,
             bytes: AtomicU64::new(0),
             entries: AtomicU64::new(0),
@@ -84,7 +98,7 @@ impl Sweep {
         self.max_bytes.is_some()
     }
 
-    /// Every node is in its ring once, from its birth until it is removed.
+    /// Every node is in its ring once, from when it is created until it is removed.
     pub(crate) fn watch(&self, shard: usize, node: &Arc<Node>) {
         self.rings[shard].lock().push_back(Arc::downgrade(node));
     }
@@ -103,15 +117,15 @@ impl Sweep {
         self.entries.fetch_sub(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn bury(&self, entries: Entries) {
+    pub(crate) fn discard(&self, entries: Entries) {
         if !entries.is_empty() {
-            self.graves.lock().push_back(Grave::Entries(entries));
+            self.discarded.lock().push_back(Discarded::Entries(entries));
         }
     }
 
-    pub(crate) fn bury_children(&self, children: IndexSet<Segment, DefaultHashBuilder>) {
+    pub(crate) fn discard_children(&self, children: IndexSet<Segment, DefaultHashBuilder>) {
         if !children.is_empty() {
-            self.graves.lock().push_back(Grave::Children(children));
+            self.discarded.lock().push_back(Discarded::Children(children));
         }
     }
 
@@ -130,25 +144,25 @@ impl Sweep {
 
     /// Frees some of what is dead; whether there was any.
     fn free_some(&self) -> bool {
-        let Some(mut grave) = self.graves.lock().pop_front() else {
+        let Some(mut found) = self.discarded.lock().pop_front() else {
             return false;
         };
         for _ in 0..FREED_PER_STEP {
-            let is_empty = match &mut grave {
-                Grave::Entries(entries) => match entries.pop() {
+            let is_empty = match &mut found {
+                Discarded::Entries(entries) => match entries.pop() {
                     Some((key, slot)) => {
                         self.removed(&key, &slot.bytes);
                         false
                     }
                     None => true,
                 },
-                Grave::Children(children) => children.pop().is_none(),
+                Discarded::Children(children) => children.pop().is_none(),
             };
             if is_empty {
                 return true;
             }
         }
-        self.graves.lock().push_front(grave);
+        self.discarded.lock().push_front(found);
         true
     }
 
@@ -158,7 +172,7 @@ impl Sweep {
         &self,
         entries: &mut Entries,
         from: &mut usize,
-        at: Freshly<'_>,
+        at: Conditions<'_>,
         take: Take,
     ) -> bool {
         let mut dropped_alive = false;
@@ -234,34 +248,37 @@ impl Data {
 
     fn visit_next(&self, shard: usize, take: Take) {
         if let Some(node) = self.next_in_ring(shard) {
-            self.visit(shard, node, take, 1);
+            self.visit(shard, node, take);
         }
     }
 
     fn visit_whole(&self, shard: usize) {
         if let Some(node) = self.next_in_ring(shard) {
             let entries = node.state.read().entries.len();
-            self.visit(shard, node, Take::Nothing, entries.div_ceil(ENTRIES_PER_STEP));
+            for _ in 0..entries / ENTRIES_PER_STEP {
+                self.thin_out(&node, Take::Nothing);
+            }
+            self.visit(shard, node, Take::Nothing);
         }
     }
 
-    fn visit(&self, shard: usize, node: Arc<Node>, take: Take, steps: usize) {
-        let mut evicted = false;
-        // Whoever works on the region keeps it alive; it is looked at another time.
-        if let Some(mut state) = node.state.try_write() {
-            let moment = self.moment(&node, &state);
-            if !state.is_alive(&moment) {
-                self.bury(&mut state);
-            }
-            for _ in 0..steps {
-                let state = &mut *state;
-                let from = &mut state.sweep_at;
-                evicted |= self.sweep.thin_out(&mut state.entries, from, moment.at, take);
-            }
+    /// One step, under one lock. Whoever works on the region keeps it alive; it is looked at another
+    /// time.
+    fn thin_out(&self, node: &Node, take: Take) {
+        let Some(mut state) = node.state.try_write() else { return };
+        let view = self.look(node, &state);
+        if !state.is_alive(&view) {
+            self.drop_entries(&mut state);
         }
-        if evicted {
+        let places = &mut *state;
+        let from = &mut places.sweep_at;
+        if self.sweep.thin_out(&mut places.entries, from, view.at, take) {
             self.events.push(Event::Entries, &node.path);
         }
+    }
+
+    fn visit(&self, shard: usize, node: Arc<Node>, take: Take) {
+        self.thin_out(&node, take);
         if !self.prune(&node) {
             self.sweep.rings[shard].lock().push_back(Arc::downgrade(&node));
         }

@@ -1,0 +1,50 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use region_core::{Event, Listener, Listeners, Listening, RegionPath, Source};
+
+/// Sources are numbered over all stores of the process: none is ever used again.
+static NEXT_SOURCE: AtomicU64 = AtomicU64::new(1);
+
+/// The pushes of one store. Each is told before anyone can see what it tells of.
+pub(crate) struct Events {
+    listeners: Arc<Listeners>,
+    source: AtomicU64,
+}
+
+impl Events {
+    pub(crate) fn push(&self, event: impl FnOnce(RegionPath) -> Event, path: &RegionPath) {
+        if !self.listeners.is_empty() {
+            self.listeners.tell(&event(path.clone()));
+        }
+    }
+
+    pub(crate) fn push_all(&self) {
+        self.listeners.tell(&Event::All);
+    }
+
+    pub(crate) fn listen(&self, listener: Arc<dyn Listener>) -> Listening {
+        self.listeners.add(listener)
+    }
+
+    /// Names the connection, so to speak, that pushes come over.
+    pub(crate) fn source(&self) -> Source {
+        Source::from_bits(self.source.load(Ordering::SeqCst))
+    }
+
+    /// As if that connection broke, and another took its place.
+    pub(crate) fn cut(&self) {
+        let lost = self.source.swap(new_source(), Ordering::SeqCst);
+        self.listeners.tell(&Event::Lost(Source::from_bits(lost)));
+    }
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self { listeners: Arc::default(), source: AtomicU64::new(new_source()) }
+    }
+}
+
+fn new_source() -> u64 {
+    NEXT_SOURCE.fetch_add(1, Ordering::Relaxed)
+}
