@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use redis::{Pipeline, RedisError, Value};
+use region_core::Source;
 use tokio::time::Instant;
 
 use crate::error::{Concerns, Failure};
@@ -43,6 +44,7 @@ pub(crate) enum Lane {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tracking {
+    /// Where anybody listens.
     Read,
     No,
 }
@@ -51,6 +53,13 @@ pub(crate) enum Tracking {
 pub(crate) enum Again {
     Harmless,
     Unsafe,
+}
+
+/// The answers to one request.
+pub(crate) struct Answers {
+    pub(crate) values: Vec<Value>,
+    /// The connection whose pushes tell of changes to what was read; `None` if nobody tells.
+    pub(crate) source: Option<Source>,
 }
 
 /// The connections. Clones of the same connections may carry different numbers.
@@ -185,7 +194,7 @@ impl Channel {
         origin: &Origin,
         request: &Request,
         deadline: Instant,
-    ) -> Result<Vec<Value>, Failure> {
+    ) -> Result<Answers, Failure> {
         let extra = match request.lane {
             Lane::Main => None,
             Lane::Large => match self.connections.large.get(half_way_to(deadline)).await {
@@ -240,13 +249,16 @@ async fn send_over(
     origin: &Origin,
     request: &Request,
     deadline: Instant,
-) -> Result<Vec<Value>, Failure> {
+) -> Result<Answers, Failure> {
     let server = &origin.server;
+    let failed = |error| Failure::client(server, error);
     let sending = async {
-        if request.tracking == Tracking::Read {
-            transport.track().await.map_err(|error| Failure::client(server, error))?;
-        }
-        transport.send(&request.commands).await.map_err(|error| Failure::client(server, error))
+        let source = match request.tracking {
+            Tracking::Read => transport.track().await.map_err(failed)?,
+            Tracking::No => None,
+        };
+        let values = transport.send(&request.commands).await.map_err(failed)?;
+        Ok(Answers { values, source })
     };
     match tokio::time::timeout_at(deadline, sending).await {
         Ok(answers) => answers,

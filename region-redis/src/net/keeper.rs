@@ -178,7 +178,7 @@ impl Keeper {
 impl Drop for Keeper {
     /// Without its keeper a link is of no use: the store has ended, or the runtime it was made on.
     fn drop(&mut self) {
-        self.shared.change(Event::Ended);
+        self.shared.end();
     }
 }
 

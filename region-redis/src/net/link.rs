@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use redis::{Pipeline, Value};
-use region_core::{Error, ErrorKind, Result};
+use region_core::{Error, ErrorKind, Result, Source};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::error::{Concerns, Failure};
-use crate::net::connection::{Again, Channel, Request};
+use crate::net::connection::{Again, Answers, Channel, Request};
 use crate::net::keeper::Keeper;
 use crate::net::origin::Origin;
 use crate::net::outage::Outage;
@@ -63,6 +63,8 @@ pub(crate) struct LinkStats {
 pub(crate) struct Answered {
     pub(crate) values: Vec<Value>,
     pub(crate) channel: Arc<Channel>,
+    /// The connection whose pushes tell of changes to what was read; `None` if nobody tells.
+    pub(crate) source: Option<Source>,
 }
 
 impl Link {
@@ -121,11 +123,13 @@ impl Link {
             let request = request(&channel);
             match shared.send(&channel, &request, deadline).await {
                 // The server has changed nothing, so it is harmless to send it again.
-                Ok(values) if losses < MOST_LOSSES && values.iter().any(is_refused_as_lost) => {
+                Ok(answers)
+                    if losses < MOST_LOSSES && answers.values.iter().any(is_refused_as_lost) =>
+                {
                     losses += 1;
                     shared.refused_as_lost(&channel);
                 }
-                Ok(values) => return Ok(Answered { values, channel }),
+                Ok(Answers { values, source }) => return Ok(Answered { values, channel, source }),
                 Err(failure) => {
                     shared.note(&channel, &failure);
                     // A connection that broke says nothing of the server: the next may be better.
@@ -147,9 +151,10 @@ impl Link {
 
     /// Ends the connections for good, and the calls that wait for them.
     pub(crate) fn close(&self) {
-        self.keeper.abort();
         let present = self.shared.state.borrow().up().cloned();
+        // Before the keeper ends, which would close the connections at once.
         self.shared.change(Event::Ended);
+        self.keeper.abort();
         present.into_iter().for_each(|channel| self.say_farewell(channel));
     }
 }
@@ -240,15 +245,15 @@ impl Shared {
         channel: &Channel,
         request: &Request,
         deadline: Instant,
-    ) -> Result<Vec<Value>, Failure> {
-        let values = channel.send(&self.origin, request, deadline).await?;
-        let values = if values.iter().any(is_unknown_script) {
+    ) -> Result<Answers, Failure> {
+        let answers = channel.send(&self.origin, request, deadline).await?;
+        let answers = if answers.values.iter().any(is_unknown_script) {
             let request = Request { commands: with_sources(&request.commands), ..*request };
             channel.send(&self.origin, &request, deadline).await?
         } else {
-            values
+            answers
         };
-        for value in &values {
+        for value in &answers.values {
             if let Value::ServerError(error) = value {
                 let failure = Failure::server_error(&self.origin.server, error);
                 if failure.concerns != Concerns::Call {
@@ -259,7 +264,7 @@ impl Shared {
                 }
             }
         }
-        Ok(values)
+        Ok(answers)
     }
 
     /// Does what a failed call calls for.
@@ -308,6 +313,13 @@ impl Shared {
     pub(crate) fn start_over(&self, error: &Error) {
         let present = self.state.borrow().up().cloned();
         present.into_iter().for_each(|channel| self.lose(&channel, error));
+    }
+
+    /// Ends the connections for good.
+    pub(crate) fn end(&self) {
+        let present = self.state.borrow().up().cloned();
+        self.change(Event::Ended);
+        present.into_iter().for_each(|channel| channel.close());
     }
 
     /// Makes the next calls wait until the connections have another number and the server has been

@@ -1,10 +1,10 @@
 //! What the server pushes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use redis::{PushInfo, PushKind, Value};
-use region_core::{Event, Listener, Listeners, Listening};
+use region_core::{Event, Listener, Listeners, Listening, Source};
 
 use crate::protocol::layout::{self, Kind};
 
@@ -13,7 +13,23 @@ use crate::protocol::layout::{self, Kind};
 pub(crate) struct Pushes {
     listeners: Arc<Listeners>,
     wanted: AtomicBool,
+    next_source: AtomicU64,
 }
+
+/// Whether one connection's pushes tell of changes to what is read over it.
+#[derive(Debug)]
+pub(crate) struct PushSource {
+    source: Source,
+    pushes: Arc<Pushes>,
+    tracking: AtomicU8,
+}
+
+/// The server pushes nothing over this connection, as far as is known.
+const UNTRACKED: u8 = 0;
+/// It pushes what changes of what was read over it.
+const TRACKED: u8 = 1;
+/// It refuses to, or the connection is gone.
+const NEVER: u8 = 2;
 
 impl Pushes {
     /// Whether anybody has ever listened: from then on what is read is tracked.
@@ -21,29 +37,22 @@ impl Pushes {
         self.wanted.load(Ordering::Acquire)
     }
 
-    /// Turns what a connection received into events.
-    pub(crate) fn receive(&self, push: &PushInfo) {
-        match push.kind {
-            PushKind::Disconnection if self.are_wanted() => self.lost(),
-            PushKind::Invalidate => match push.data.first() {
-                Some(Value::Array(names)) => names.iter().for_each(|name| self.changed(name)),
-                // Everything: the server was flushed.
-                _ => self.lost(),
-            },
-            _ => {}
+    fn receive(&self, push: &PushInfo) {
+        if push.kind != PushKind::Invalidate {
+            return;
         }
-    }
-
-    /// Anything may have changed.
-    pub(crate) fn lost(&self) {
-        self.listeners.tell(&Event::All);
+        match push.data.first() {
+            Some(Value::Array(names)) => names.iter().for_each(|name| self.changed(name)),
+            // Everything: the server was flushed.
+            _ => self.listeners.tell(&Event::All),
+        }
     }
 
     fn changed(&self, name: &Value) {
         let name = match name {
             Value::BulkString(name) => name.as_slice(),
             Value::SimpleString(name) => name.as_bytes(),
-            _ => return self.lost(),
+            _ => return self.listeners.tell(&Event::All),
         };
         match layout::parse(name) {
             Some((Kind::Ids, region)) => self.listeners.tell(&Event::Lineage(region)),
@@ -57,5 +66,56 @@ impl Pushes {
         let listening = self.listeners.add(listener);
         self.wanted.store(true, Ordering::Release);
         listening
+    }
+}
+
+impl PushSource {
+    pub(crate) fn new(pushes: &Arc<Pushes>) -> Self {
+        let number = pushes.next_source.fetch_add(1, Ordering::Relaxed);
+        Self {
+            source: Source::from_bits(number),
+            pushes: Arc::clone(pushes),
+            tracking: AtomicU8::new(UNTRACKED),
+        }
+    }
+
+    /// Turns what the connection received into events.
+    pub(crate) fn receive(&self, push: &PushInfo) {
+        match push.kind {
+            PushKind::Disconnection => self.end(),
+            _ => self.pushes.receive(push),
+        }
+    }
+
+    /// Whether somebody listens, and the server has not been told yet.
+    pub(crate) fn is_to_be_tracked(&self) -> bool {
+        self.pushes.are_wanted() && self.tracking.load(Ordering::Acquire) == UNTRACKED
+    }
+
+    /// The server has been asked to track what is read.
+    pub(crate) fn begin(&self) {
+        self.leave(UNTRACKED, TRACKED);
+    }
+
+    /// The server does not permit it: what is read is not trusted, but it is read.
+    pub(crate) fn refuse(&self) {
+        self.leave(UNTRACKED, NEVER);
+    }
+
+    /// The connection is gone, or silent: nobody tells any more.
+    pub(crate) fn end(&self) {
+        if self.tracking.swap(NEVER, Ordering::AcqRel) == TRACKED {
+            self.pushes.listeners.tell(&Event::Lost(self.source));
+        }
+    }
+
+    /// The source of what is read from now on.
+    pub(crate) fn tracked(&self) -> Option<Source> {
+        (self.tracking.load(Ordering::Acquire) == TRACKED).then_some(self.source)
+    }
+
+    /// A connection that has ended meanwhile stays ended.
+    fn leave(&self, from: u8, to: u8) {
+        let _ = self.tracking.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire);
     }
 }

@@ -1,17 +1,17 @@
 //! One connection to a server.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Pipeline, PushInfo, RedisResult, Value};
+use region_core::Source;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::AbortHandle;
 
 use crate::error::Failure;
-use crate::net::pushes::Pushes;
+use crate::net::pushes::{PushSource, Pushes};
 use crate::net::traffic::{Observed, Traffic};
 use crate::server::{Address, Server};
 
@@ -27,16 +27,8 @@ pub(crate) struct Transport {
     connection: MultiplexedConnection,
     driver: AbortHandle,
     traffic: Arc<Traffic>,
-    pushes: Arc<Pushes>,
-    tracking: AtomicU8,
+    pushes: Arc<PushSource>,
 }
-
-/// The server pushes nothing over this connection, as far as is known.
-const UNTRACKED: u8 = 0;
-/// It pushes what changes of what was read over it.
-const TRACKED: u8 = 1;
-/// It refuses to.
-const REFUSED: u8 = 2;
 
 impl Transport {
     /// Opens a connection. Bound it: nothing in here has a limit of its own.
@@ -60,7 +52,8 @@ impl Transport {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let receiver = Arc::clone(pushes);
+        let pushes = Arc::new(PushSource::new(pushes));
+        let receiver = Arc::clone(&pushes);
         let traffic = Arc::new(Traffic::default());
         let stream = Observed::new(stream, Arc::clone(&traffic));
         let config = AsyncConnectionConfig::new()
@@ -74,13 +67,7 @@ impl Transport {
         let opened =
             MultiplexedConnection::new_with_config(server.settings(), stream, config).await;
         let (connection, driver) = opened.map_err(|error| Failure::client(server, error))?;
-        Ok(Self {
-            connection,
-            driver: tokio::spawn(driver).abort_handle(),
-            traffic,
-            pushes: Arc::clone(pushes),
-            tracking: AtomicU8::new(UNTRACKED),
-        })
+        Ok(Self { connection, driver: tokio::spawn(driver).abort_handle(), traffic, pushes })
     }
 
     /// Sends commands and gives back their answers.
@@ -109,34 +96,30 @@ impl Transport {
         Err(Failure::unavailable(server, &format!("has not answered within {silence:?}")))
     }
 
-    /// Makes the server track what is read over this connection from now on, if anybody listens.
-    pub(crate) async fn track(&self) -> RedisResult<()> {
-        if !self.pushes.are_wanted() || self.tracking.load(Ordering::Acquire) != UNTRACKED {
-            return Ok(());
-        }
-        let mut commands = Pipeline::with_capacity(1);
-        // Without NOLOOP: with it a client's own write would end the tracking of a key unsaid.
-        commands.cmd("CLIENT").arg("TRACKING").arg("ON");
-        for answer in self.send(&commands).await? {
-            let tracking = match answer.extract_error() {
-                Ok(_) => TRACKED,
-                // Not permitted: what is read over this connection is not trusted, but it is read.
-                Err(error) => {
-                    tracing::debug!(%error, "the server does not track what is read");
-                    REFUSED
+    /// Makes the server track what is read over this connection from now on, if anybody listens; the
+    /// source of its pushes.
+    pub(crate) async fn track(&self) -> RedisResult<Option<Source>> {
+        if self.pushes.is_to_be_tracked() {
+            let mut commands = Pipeline::with_capacity(1);
+            // Without NOLOOP: with it a client's own write would end the tracking of a key unsaid.
+            commands.cmd("CLIENT").arg("TRACKING").arg("ON");
+            for answer in self.send(&commands).await? {
+                match answer.extract_error() {
+                    Ok(_) => self.pushes.begin(),
+                    Err(error) => {
+                        tracing::debug!(%error, "the server does not track what is read");
+                        self.pushes.refuse();
+                    }
                 }
-            };
-            self.tracking.store(tracking, Ordering::Release);
+            }
         }
-        Ok(())
+        Ok(self.pushes.tracked())
     }
 
     /// Ends the connection and all calls that wait for it.
     pub(crate) fn close(&self) {
         self.driver.abort();
-        if self.tracking.swap(REFUSED, Ordering::AcqRel) == TRACKED {
-            self.pushes.lost();
-        }
+        self.pushes.end();
     }
 
     pub(crate) fn is_closed(&self) -> bool {

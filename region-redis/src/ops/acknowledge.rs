@@ -162,7 +162,7 @@ impl Inner {
                 again: Again::Harmless,
             }
         };
-        let Answered { values, channel } = self.primary.call(self.deadline(), request).await?;
+        let Answered { values, channel, .. } = self.primary.call(self.deadline(), request).await?;
         let mut replies = Replies::new(&self.primary.shared().server, values);
         if replies.number()? == 0 {
             // Nothing was written: the server has lost the count, and who knows what else.

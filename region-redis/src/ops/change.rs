@@ -33,16 +33,17 @@ impl Inner {
         self.releases.note(terms.duration);
         let lane = if self.large.any(region, keys) { Lane::Large } else { Lane::Main };
         let request = |channel: &Channel| {
-            one(commands::begin(region, keys, terms, channel.write_count()), lane, Again::Harmless)
+            let begin = commands::begin(region, keys, terms, channel.write_count());
+            Request { tracking: Tracking::Read, ..one(begin, lane, Again::Harmless) }
         };
         let deadline = self.deadline_from(terms.started);
         for _ in 0..ATTEMPTS {
             let counted = self.recovery.own().needed(region);
-            let Answered { values, channel } = self.primary.call(deadline, request).await?;
+            let Answered { values, channel, source } = self.primary.call(deadline, request).await?;
             let mut replies = Replies::new(&self.primary.shared().server, values).within()?;
             self.recovery.written(region, &channel, replies.number()?);
             if self.shows_own(&channel, counted, replies.number()?) {
-                return self.begun(region, keys, replies);
+                return Ok(self.begun(region, keys, replies)?.source(source));
             }
         }
         Err(self.forgets())
@@ -80,7 +81,7 @@ impl Inner {
             // A write that may have been done is not done again: others may have written since.
             one(commands::write(region, &write, channel.write_count()), lane, Again::Unsafe)
         };
-        let Answered { values, channel } = self.primary.call(self.deadline(), request).await?;
+        let Answered { values, channel, .. } = self.primary.call(self.deadline(), request).await?;
         let mut replies = Replies::new(&self.primary.shared().server, values);
         let answer = match replies.next()? {
             Value::Nil => return Ok(Written::Fenced),
@@ -124,7 +125,7 @@ impl Inner {
         let request = |channel: &Channel| {
             one(commands::put_alone(region, &puts, channel.write_count()), lane, Again::Unsafe)
         };
-        let Answered { values, channel } = self.primary.call(self.deadline(), request).await?;
+        let Answered { values, channel, .. } = self.primary.call(self.deadline(), request).await?;
         let mut replies = Replies::new(&self.primary.shared().server, values);
         match replies.next()? {
             Value::Int(count) => {
@@ -196,7 +197,7 @@ impl Inner {
             one(commands::end(region, verb, channel.write_count()), Lane::Main, Again::Harmless)
         };
         let answered = self.primary.call(self.deadline(), request).await;
-        let Answered { values, channel } = match answered {
+        let Answered { values, channel, .. } = match answered {
             Ok(answered) => answered,
             Err(error) => return self.invalidation_failed(region, verb, error),
         };

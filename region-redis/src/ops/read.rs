@@ -6,7 +6,7 @@ use bytes::Bytes;
 use redis::{Pipeline, Value};
 use region_core::{
     Cursor, Entry, Error, ErrorKind, Freshness, Page, PageTerms, Read, ReadFrom, ReadTerms,
-    RegionPath, Result, ScanItem, Segment, Show, Timestamp,
+    RegionPath, Result, ScanItem, Segment, Show, Source, Timestamp,
 };
 use tokio::time::Instant;
 
@@ -40,7 +40,7 @@ impl Inner {
         }
         let clock = self.primary_progress.clock.now();
         let read = |count: Option<&str>| self.read_request(region, keys, count, clock);
-        let (ids, mut replies) = self.ask(region, deadline, read).await?;
+        let (ids, mut replies, source) = self.ask(region, deadline, read).await?;
         let fields = replies.next_of_type()?.and_then(list).unwrap_or_default();
         let now = match clock {
             Some(now) => now,
@@ -48,12 +48,13 @@ impl Inner {
         };
         let path = Path::parse(ids.iter().map(borrowed));
         match self.judge(region, keys, path.as_ref(), &fields, now) {
-            Ok(freshness) => Ok(found(keys, path.as_ref(), fields, freshness)),
+            Ok(freshness) => Ok(found(keys, path.as_ref(), fields, freshness).source(source)),
             // So near to the end of an entry only the server's own clock decides.
             Err(Unsure) => {
                 let now = Between::exactly(self.now().await?);
                 let freshness = self.judge(region, keys, path.as_ref(), &fields, now);
-                Ok(found(keys, path.as_ref(), fields, freshness.unwrap_or_default()))
+                let freshness = freshness.unwrap_or_default();
+                Ok(found(keys, path.as_ref(), fields, freshness).source(source))
             }
         }
     }
@@ -75,7 +76,7 @@ impl Inner {
         let count = (needed > 0).then(|| layout::count(number));
         let count = count.as_deref();
         let read = |_: &Channel| self.read_request(region, keys, count, Some(clock));
-        let Answered { values, .. } = replica
+        let Answered { values, source, .. } = replica
             .call(half, read)
             .await
             .inspect_err(|error| tracing::debug!(%error, "a replica is passed over"))
@@ -88,7 +89,7 @@ impl Inner {
         let fields = replies.next_of_type().ok()?.and_then(list).unwrap_or_default();
         let path = Path::parse(ids.iter().map(borrowed));
         let freshness = self.judge(region, keys, path.as_ref(), &fields, clock).ok()?;
-        Some(found(keys, path.as_ref(), fields, freshness))
+        Some(found(keys, path.as_ref(), fields, freshness).source(source))
     }
 
     fn read_request(
@@ -137,13 +138,13 @@ impl Inner {
         region: &RegionPath,
         deadline: Instant,
         request: impl Fn(Option<&str>) -> Request,
-    ) -> Result<(Vec<Value>, Replies<'_>)> {
+    ) -> Result<(Vec<Value>, Replies<'_>, Option<Source>)> {
         let shared = self.primary.shared();
         for _ in 0..ATTEMPTS {
             let (counted, needed) = self.recovery.own().needed(region);
             let request =
                 |channel: &Channel| request((needed > 0).then_some(channel.count.as_str()));
-            let Answered { values, channel } = self.primary.call(deadline, request).await?;
+            let Answered { values, channel, source } = self.primary.call(deadline, request).await?;
             let (ids, shown, rest) = match ids_and_count(values, region, needed) {
                 Ok(found) => found,
                 Err(values) => {
@@ -154,7 +155,7 @@ impl Inner {
                 }
             };
             if self.shows_own(&channel, (counted, needed), shown) {
-                return Ok((ids, Replies::new(&shared.server, rest)));
+                return Ok((ids, Replies::new(&shared.server, rest), source));
             }
         }
         Err(self.forgets())
@@ -214,7 +215,7 @@ impl Inner {
             request.lane = Lane::Large;
             request
         };
-        let (ids, mut replies) = self.ask(region, self.deadline(), request).await?;
+        let (ids, mut replies, _) = self.ask(region, self.deadline(), request).await?;
         let stamp = replies.next_of_type()?.and_then(bytes);
         let page = replies.next_of_type()?;
         let now = replies.time()?;
@@ -240,7 +241,7 @@ impl Inner {
     ) -> Result<Page<Segment>> {
         let (cursor, limit) = (position(terms.cursor)?, terms.limit);
         let request = |count: Option<&str>| listing(region, Kind::Children, cursor, limit, count);
-        let (ids, mut replies) = self.ask(region, self.deadline(), request).await?;
+        let (ids, mut replies, _) = self.ask(region, self.deadline(), request).await?;
         let stamp = replies.next_of_type()?.and_then(bytes);
         let page = replies.next_of_type()?;
         let path = Path::parse(ids.iter().map(borrowed));
