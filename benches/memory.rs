@@ -15,7 +15,9 @@ use criterion::Criterion;
 use futures_util::FutureExt;
 use parking_lot::RwLock;
 use quick_cache::sync::Cache;
-use region_cache::{MemoryStore, Region, RegionCache, RegionHandle, RegionPath, Regioned};
+use region_cache::{
+    MemoryStore, Region, RegionCache, RegionExt, RegionHandle, RegionPath, Regioned,
+};
 
 const VALUE_BYTES: usize = 200;
 const KEYS: usize = 10_000;

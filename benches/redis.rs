@@ -18,7 +18,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, cmd};
-use region_cache::{RedisStore, Region, RegionCache, RegionHandle};
+use region_cache::{RedisStore, Region, RegionCache, RegionExt, RegionHandle};
 use servers::{Flavor, TestServer};
 
 const VALUE_BYTES: usize = 200;

@@ -443,7 +443,7 @@ impl Clock for WallClock {
 #[allow(clippy::print_stdout, dead_code)]
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    use region_cache::{Region, RegionCache};
+    use region_cache::{Region, RegionCache, RegionExt};
 
     let file = std::env::temp_dir().join("region-cache-custom-store.redb");
     let store = DbStore::new(Arc::new(Database::create(&file)?), WallClock)?;

@@ -7,7 +7,7 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use region_cache::{MemoryStore, Policy, Region, RegionCache, Regioned};
+//! use region_cache::{MemoryStore, Policy, Region, RegionCache, RegionExt, Regioned};
 //!
 //! #[derive(Regioned)]
 //! #[region(name = "org")]

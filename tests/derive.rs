@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use region_cache::{
-    ErrorKind, ManualClock, MemoryStore, Policy, Region, RegionCache, RegionHandle, Regioned,
-    SegmentId, cached,
+    ErrorKind, ManualClock, MemoryStore, Policy, Region, RegionCache, RegionExt, RegionHandle,
+    Regioned, SegmentId, cached,
 };
 
 #[derive(Regioned)]

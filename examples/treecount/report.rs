@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use futures_util::future::BoxFuture;
-use region_cache::{Error, Region, Result, Stats};
+use region_cache::{Error, Region, RegionExt, Result, Stats};
 use tokio::task::JoinHandle;
 
 use crate::format::{counted, grouped, size, time};

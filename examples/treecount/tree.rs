@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream;
-use region_cache::{BoxError, ErrorKind, MAX_KEY_BYTES, Region, Result};
+use region_cache::{BoxError, ErrorKind, MAX_KEY_BYTES, Region, RegionExt, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::files::{self, Listing};

@@ -7,7 +7,7 @@ use std::fmt;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::handle::RegionHandle;
-use crate::region::Region;
+use crate::region::{Region, RegionExt};
 use crate::regioned::{Regioned, TypedPath};
 use crate::stats::Stats;
 use crate::store::SharedStore;
@@ -21,7 +21,7 @@ pub use builder::RegionCacheBuilder;
 ///
 /// ```
 /// use std::time::Duration;
-/// use region_core::{Policy, Region, RegionCache};
+/// use region_core::{Policy, Region, RegionCache, RegionExt};
 /// use region_memory::MemoryStore;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -60,7 +60,7 @@ impl RegionCache {
     /// The region of `value`.
     ///
     /// # Errors
-    /// As [`Region::region_at`].
+    /// As [`RegionExt::region_at`].
     pub fn region_of<T: Regioned>(&self, value: &T) -> Result<RegionHandle> {
         self.root.region_of(value)
     }
@@ -68,7 +68,7 @@ impl RegionCache {
     /// The region at a typed path, built without a value.
     ///
     /// # Errors
-    /// As [`Region::region_at`].
+    /// As [`RegionExt::region_at`].
     pub fn region_at<T: Regioned>(&self, path: TypedPath<T>) -> Result<RegionHandle> {
         self.root.region_at(path)
     }

@@ -9,19 +9,19 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{BoxError, Error, ErrorKind, Result};
 use crate::path::MAX_KEY_BYTES;
-use crate::region::Region;
+use crate::region::{Region, RegionExt};
 use crate::value::readback::with_all_fields;
 use crate::value::serializer::{Postcard, Serializer, Value};
 
 /// A function whose results are kept in a region, by its serialized arguments: see
-/// [`Region::cached`].
+/// [`RegionExt::cached`].
 ///
 /// The function must be told by its arguments alone: give each function a region, or a
 /// [`named`](Self::named) of its own.
 ///
 /// ```
 /// use std::convert::Infallible;
-/// use region_core::{Region, RegionCache};
+/// use region_core::{Region, RegionExt, RegionCache};
 /// use region_memory::MemoryStore;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -72,7 +72,7 @@ impl<R: Region, F> Cached<R, F> {
     /// Forgets the result for `args`; whether there was one.
     ///
     /// # Errors
-    /// As [`Region::remove`].
+    /// As [`RegionExt::remove`].
     pub async fn forget<A: Serialize + Send + Sync>(&self, args: &A) -> Result<bool> {
         let key = args_key(self.name, args)?;
         self.region.remove(&key).await

@@ -17,7 +17,6 @@ use crate::load;
 use crate::path::{RegionPath, Segment};
 use crate::policy::Policy;
 use crate::region::{Batch, Listing, Region, SetOptions};
-use crate::regioned::{Regioned, TypedPath};
 use crate::store::{Op, RegionTtl, Verb, Write};
 use crate::value::serializer::Value;
 
@@ -46,25 +45,8 @@ impl RegionHandle {
         Ok(Self { context: Arc::new(context), shared: Arc::clone(&self.shared) })
     }
 
-    /// The handle of the child at `segment`, under `policy` where one is given by its type.
-    fn join(&self, segment: &Segment, typed: Option<&Policy>) -> Result<Self> {
-        let path = self.context.path().join(segment)?;
-        let mut policy = match typed {
-            Some(typed) => typed.within(self.context.given_policy()),
-            None => self.context.given_policy().clone(),
-        };
-        if let Some(given) = self.shared.region_policy(&path) {
-            policy = given.within(&policy);
-        }
-        self.with(path, policy)
-    }
-
     pub(crate) fn context(&self) -> &Arc<Context> {
         &self.context
-    }
-
-    async fn end(&self, verb: Verb, operation: &'static str) -> Result<()> {
-        self.context.end(verb).await.map_err(self.context.during(operation))
     }
 }
 
@@ -73,31 +55,20 @@ impl Region for RegionHandle {
         self.context.path()
     }
 
-    fn region(&self, relative: &str) -> Result<Self> {
-        let below = self.context.path().descend(relative)?;
-        let mut segments = below.segments().skip(self.context.path().depth());
-        segments.try_fold(self.clone(), |region, segment| region.join(&segment, None))
-    }
-
-    fn child(&self, name: &str) -> Result<Self> {
-        self.join(&Segment::new(name).map_err(|e| e.within(self.context.path().as_str()))?, None)
-    }
-
-    fn child_with_id(&self, name: &str, id: &str) -> Result<Self> {
-        self.join(
-            &Segment::with_id(name, id).map_err(|e| e.within(self.context.path().as_str()))?,
-            None,
-        )
-    }
-
-    fn region_at<T: Regioned>(&self, path: TypedPath<T>) -> Result<Self> {
-        let mut policies = Vec::new();
-        T::policies(&mut policies);
-        let mut policies = policies.iter();
-        let segments = path.segments()?;
-        segments
-            .iter()
-            .try_fold(self.clone(), |region, segment| region.join(segment, policies.next()))
+    fn descend(&self, segments: &[Segment], policies: &[Policy]) -> Result<Self> {
+        let mut path = self.context.path().clone();
+        let mut policy = self.context.given_policy().clone();
+        let mut of_types = policies.iter();
+        for segment in segments {
+            path = path.join(segment)?;
+            if let Some(of_type) = of_types.next() {
+                policy = of_type.within(&policy);
+            }
+            if let Some(given) = self.shared.region_policy(&path) {
+                policy = given.within(&policy);
+            }
+        }
+        self.with(path, policy)
     }
 
     fn with_policy(&self, policy: Policy) -> Result<Self> {
@@ -121,16 +92,16 @@ impl Region for RegionHandle {
         self.has_fresh(key).await.map_err(self.context.during("contains"))
     }
 
-    async fn set_with<V: Value>(&self, key: &str, value: &V, options: SetOptions) -> Result<()> {
-        self.put(&[(key, value)], options).await.map_err(self.context.during("set"))
+    async fn set_many_with<V: Value>(
+        &self,
+        values: &[(&str, &V)],
+        options: SetOptions,
+    ) -> Result<()> {
+        self.put(values, options).await.map_err(self.context.during("set"))
     }
 
     async fn set_if_absent<V: Value>(&self, key: &str, value: &V) -> Result<bool> {
         self.put_if_absent(key, value).await.map_err(self.context.during("set_if_absent"))
-    }
-
-    async fn set_many<V: Value>(&self, values: &[(&str, &V)]) -> Result<()> {
-        self.put(values, SetOptions::new()).await.map_err(self.context.during("set_many"))
     }
 
     async fn remove_many(&self, keys: &[&str]) -> Result<usize> {
@@ -190,20 +161,14 @@ impl Region for RegionHandle {
         load::many(&self.context, &self.shared.flights, keys, load)
     }
 
-    async fn invalidate(&self) -> Result<()> {
-        self.end(Verb::Invalidate, "invalidate").await
-    }
-
-    async fn touch(&self) -> Result<()> {
-        self.end(Verb::Touch, "touch").await
-    }
-
-    async fn expire(&self) -> Result<()> {
-        self.end(Verb::Expire, "expire").await
-    }
-
-    async fn invalidate_and_touch(&self) -> Result<()> {
-        self.end(Verb::InvalidateAndTouch, "invalidate_and_touch").await
+    async fn end(&self, verb: Verb) -> Result<()> {
+        let operation = match verb {
+            Verb::Invalidate => "invalidate",
+            Verb::Touch => "touch",
+            Verb::Expire => "expire",
+            Verb::InvalidateAndTouch => "invalidate_and_touch",
+        };
+        self.context.end(verb).await.map_err(self.context.during(operation))
     }
 
     async fn restart_region_ttl(&self) -> Result<bool> {

@@ -7,7 +7,7 @@
 //! | to | see |
 //! |---|---|
 //! | open a cache and get handles to regions | [`RegionCache`] |
-//! | read, write, load, invalidate | [`Region`], which [`RegionHandle`] implements |
+//! | read, write, load, invalidate | [`Region`] and [`RegionExt`], which [`RegionHandle`] implements |
 //! | say how long values live, and more | [`Policy`] |
 //! | give domain types their regions | [`Regioned`] |
 //! | choose or write a format | [`Serializer`], [`Postcard`] |
@@ -49,8 +49,8 @@ pub use path::{
 };
 pub use policy::{OnOutage, OnUpdate, Policy, PolicySetting, PolicySettingKind};
 pub use region::{
-    Batch, Listing, MAX_STEP_BYTES, MAX_STEP_KEYS, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_WRITES,
-    Region, SetOptions, Subscription, Transaction,
+    Batch, BatchValue, BatchWrite, Listing, MAX_STEP_BYTES, MAX_STEP_KEYS, MAX_TRANSACTION_BYTES,
+    MAX_TRANSACTION_WRITES, Region, RegionExt, SetOptions, Subscription, Transaction,
 };
 #[doc(hidden)]
 pub use regioned::private as __private;

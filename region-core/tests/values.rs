@@ -9,7 +9,7 @@ use std::time::Duration;
 use region_core::testing::{Faulty, Method, Recorder};
 use region_core::{
     ErrorKind, MAX_STEP_BYTES, MAX_STEP_KEYS, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_WRITES,
-    Region, RegionCache, RegionHandle,
+    Region, RegionCache, RegionExt, RegionHandle,
 };
 use region_memory::MemoryStore;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -16,7 +16,7 @@ use syn::{DeriveInput, ItemFn, parse_macro_input};
 /// Gives the values of a type a region each.
 ///
 /// ```
-/// use region_cache::{MemoryStore, Region, RegionCache, Regioned};
+/// use region_cache::{MemoryStore, Region, RegionExt, RegionCache, Regioned};
 ///
 /// #[derive(Regioned)]
 /// #[region(name = "org", ttl = "10m")]
@@ -82,7 +82,7 @@ use syn::{DeriveInput, ItemFn, parse_macro_input};
 ///
 /// An implementation of `Regioned`, and `path`: a function of exactly the ancestors' ids, the
 /// outermost first, and the own one. With `#[region(parent)]` it is a constant of a function type,
-/// which is called the same way. `Region::ids_of::<Project>()` lists the ids under a parent.
+/// which is called the same way. `RegionExt::ids_of::<Project>()` lists the ids under a parent.
 #[proc_macro_derive(Regioned, attributes(region))]
 pub fn derive_regioned(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
@@ -96,7 +96,7 @@ pub fn derive_regioned(input: TokenStream) -> TokenStream {
 ///
 /// ```
 /// use std::sync::Arc;
-/// use region_cache::{MemoryStore, Region, RegionCache, cached};
+/// use region_cache::{MemoryStore, Region, RegionExt, RegionCache, cached};
 ///
 /// struct Db;
 ///

@@ -4,7 +4,7 @@
 //! about production: leases, fences, expiry, pushes and a replica that lags are all there.
 //!
 //! ```
-//! use region_core::{Region, RegionCache};
+//! use region_core::{Region, RegionExt, RegionCache};
 //! use region_memory::MemoryStore;
 //!
 //! # #[tokio::main(flavor = "current_thread")]

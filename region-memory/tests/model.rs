@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use region_core::{
-    ManualClock, Policy, Region, RegionCache, RegionHandle, RegionPath, Result, SetOptions,
+    ManualClock, Policy, Region, RegionCache, RegionExt, RegionHandle, RegionPath, Result,
+    SetOptions,
 };
 use region_memory::{Loss, MemoryStore};
 use tokio::sync::oneshot;

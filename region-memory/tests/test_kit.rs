@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use region_core::testing::{Faulty, Method, Recorder};
-use region_core::{ErrorKind, OnOutage, Policy, Region, RegionCache};
+use region_core::{ErrorKind, OnOutage, Policy, Region, RegionCache, RegionExt};
 use region_memory::MemoryStore;
 
 type Kit = (Faulty<Recorder<MemoryStore>>, Recorder<MemoryStore>, RegionCache);

@@ -1,4 +1,4 @@
-use region_cache::{Region, Regioned};
+use region_cache::{Region, RegionExt, Regioned};
 
 #[derive(Regioned)]
 struct Doc<'a> {

@@ -5,7 +5,7 @@ use futures_core::Stream;
 use futures_util::StreamExt;
 use tokio::sync::oneshot;
 
-use super::Region;
+use super::{Region, RegionExt};
 
 /// The wait before a failed invalidation is tried again; doubled each time.
 const FIRST_RETRY: Duration = Duration::from_millis(50);
@@ -13,7 +13,7 @@ const FIRST_RETRY: Duration = Duration::from_millis(50);
 /// The longest such wait.
 const LAST_RETRY: Duration = Duration::from_secs(5);
 
-/// Keeps a region bound to a stream of events: see [`Region::invalidate_on`].
+/// Keeps a region bound to a stream of events: see [`RegionExt::invalidate_on`].
 ///
 /// Dropping it unbinds the region; an invalidation that is under way is still completed.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use crate::data::Data;
 /// replica that does not show that yet is passed over.
 ///
 /// ```
-/// use region_core::{Policy, ReadFrom, Region, RegionCache};
+/// use region_core::{Policy, ReadFrom, Region, RegionExt, RegionCache};
 /// use region_memory::MemoryStore;
 ///
 /// # #[tokio::main(flavor = "current_thread")]

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use region_core::{Error, ErrorKind, Region, RegionCache, Verb};
+use region_core::{Error, ErrorKind, Region, RegionCache, RegionExt, Verb};
 use region_redis::RedisStore;
 use servers::{Flavor, TestServer};
 use tokio::io::AsyncWriteExt;

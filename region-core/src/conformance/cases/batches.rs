@@ -9,7 +9,7 @@ use super::super::Harness;
 use super::super::gate::region;
 use crate::error::{Error, ErrorKind};
 use crate::policy::Policy;
-use crate::region::Region;
+use crate::region::{Region, RegionExt};
 
 /// Several keys are loaded together, only those that are missing, and each is stored.
 pub async fn many_keys_are_loaded_together<H: Harness>(harness: &H) {

@@ -11,7 +11,7 @@ use super::super::gate::{Gate, begun, cache, cache_with, get, joined, region, wi
 use crate::error::ErrorKind;
 use crate::path::RegionPath;
 use crate::policy::Policy;
-use crate::region::Region;
+use crate::region::{Region, RegionExt};
 use crate::store::{Lease, LeaseTerms, LeaseToken, Store};
 use crate::testing::Recorder;
 

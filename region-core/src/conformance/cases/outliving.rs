@@ -8,7 +8,7 @@ use crate::cache::RegionCache;
 use crate::error::Error;
 use crate::handle::RegionHandle;
 use crate::policy::Policy;
-use crate::region::Region;
+use crate::region::{Region, RegionExt};
 
 /// How a value's life is ended in the middle of its load.
 #[derive(Clone, Copy, Debug)]

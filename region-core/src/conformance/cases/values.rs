@@ -15,7 +15,7 @@ use super::super::fixture::{Fixture, put};
 use super::super::gate::{cache, cache_with};
 use crate::error::{BoxError, ErrorKind};
 use crate::policy::{OnUpdate, Policy};
-use crate::region::{Region, SetOptions};
+use crate::region::{Region, RegionExt, SetOptions};
 use crate::store::{Op, Put, Store};
 use crate::value::fingerprint::Readability;
 use crate::value::serializer::{Postcard, Serializer, SerializerId};
