@@ -145,7 +145,7 @@ impl RedisStore {
             reclaiming: parking_lot::Mutex::default(),
             settings,
         });
-        release_task.start(Arc::downgrade(&inner), &runtime);
+        release_task.start(&runtime);
         if inner.settings.reclaim {
             *inner.reclaiming.lock() = Some(inner.reclaimer.start(Arc::downgrade(&inner)));
         }
@@ -157,6 +157,10 @@ impl RedisStore {
     #[must_use]
     pub fn primary(&self) -> &Server {
         &self.0.settings.primary
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.0
     }
 
     pub(crate) async fn first_attempt(&self) -> Result<()> {
@@ -246,7 +250,7 @@ impl Store for RedisStore {
     }
 
     fn release(&self, region: &RegionPath, keys: &[&str], token: LeaseToken) {
-        self.0.releases.release(region, keys, token);
+        Releases::release(self, region, keys, token);
     }
 
     async fn scan(&self, region: &RegionPath, terms: PageTerms) -> Result<Page<ScanItem>> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use redis::{Pipeline, Value};
@@ -121,6 +122,7 @@ impl Link {
                 continue;
             }
             let request = request(&channel);
+            let had = deadline.saturating_duration_since(Instant::now());
             match shared.send(&channel, &request, deadline).await {
                 // The server has changed nothing, so it is harmless to send it again.
                 Ok(answers)
@@ -131,7 +133,7 @@ impl Link {
                 }
                 Ok(Answers { values, source }) => return Ok(Answered { values, channel, source }),
                 Err(failure) => {
-                    shared.note(&channel, &failure);
+                    shared.note(&channel, &failure, had);
                     // A connection that broke says nothing of the server: the next may be better.
                     let is_worth_it = failure.concerns != Concerns::Call
                         && failure.error.kind() == ErrorKind::Unavailable;
@@ -267,16 +269,20 @@ impl Shared {
         Ok(answers)
     }
 
-    /// Does what a failed call calls for.
-    fn note(&self, channel: &Arc<Channel>, failure: &Failure) {
+    /// Does what a failed call calls for, which the server had so long to answer.
+    fn note(&self, channel: &Arc<Channel>, failure: &Failure, had: Duration) {
         match failure.concerns {
             Concerns::Connection | Concerns::Server => self.lose(channel, &failure.error),
             Concerns::ExtraConnection => self.trouble.notify_one(),
             Concerns::Call if failure.error.kind() == ErrorKind::Timeout => {
                 self.stats.timeouts.fetch_add(1, Ordering::Relaxed);
+                // A call that waited long for its place in this process says little of the server.
+                let is_telling = had >= self.origin.settings.call / 2;
                 match self.origin.settings.on_timeout {
-                    OnTimeout::Ask => self.trouble.notify_one(),
-                    OnTimeout::Drop => self.give_up(channel, failure.error.clone()),
+                    OnTimeout::Drop if is_telling => {
+                        self.give_up(channel, failure.error.clone());
+                    }
+                    OnTimeout::Drop | OnTimeout::Ask => self.trouble.notify_one(),
                 }
             }
             Concerns::Call => {}

@@ -1,6 +1,5 @@
 //! Giving leases back, in the background.
 
-use std::sync::Weak;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::net::connection::{Again, Channel, Lane, Request, Tracking};
 use crate::protocol::commands;
-use crate::store::Inner;
+use crate::store::{Inner, RedisStore};
 
 /// The most releases that wait. One that finds no room is left to the end of its lease.
 const MOST_WAITING: usize = 4096;
@@ -25,8 +24,9 @@ const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(2);
 
 /// The leases of one load that are given back.
-#[derive(Debug)]
 struct Released {
+    /// Held until they are sent, or over: the last user of a store may give leases back and go.
+    store: RedisStore,
     region: RegionPath,
     keys: Vec<String>,
     token: LeaseToken,
@@ -55,45 +55,56 @@ impl Releases {
     }
 
     /// Gives the leases of `keys` back that `token` holds.
-    pub(crate) fn release(&self, region: &RegionPath, keys: &[&str], token: LeaseToken) {
+    pub(crate) fn release(
+        store: &RedisStore,
+        region: &RegionPath,
+        keys: &[&str],
+        token: LeaseToken,
+    ) {
         let keys = keys.iter().map(|&key| key.to_owned()).collect();
-        let released = Released { region: region.clone(), keys, token, at: Instant::now() };
-        if self.waiting.try_send(released).is_err() {
+        let (store, at) = (store.clone(), Instant::now());
+        let released = Released { store, region: region.clone(), keys, token, at };
+        let waiting = released.store.inner().releases.waiting.clone();
+        if waiting.try_send(released).is_err() {
             tracing::debug!(%region, "no room to give a lease back: it ends by itself");
         }
     }
+}
 
-    fn longest(&self) -> Duration {
-        Duration::from_millis(self.longest.load(Ordering::Relaxed))
+impl Released {
+    /// Whether the leases may not be over yet.
+    fn may_be_held(&self) -> bool {
+        let longest = self.store.inner().releases.longest.load(Ordering::Relaxed);
+        self.at.elapsed() < Duration::from_millis(longest)
     }
 }
 
 /// The task that sends what is given back, until the store is gone.
-#[derive(Debug)]
 pub(crate) struct ReleaseTask(mpsc::Receiver<Released>);
 
 impl ReleaseTask {
-    pub(crate) fn start(self, store: Weak<Inner>, runtime: &Handle) {
-        runtime.spawn(self.run(store));
+    pub(crate) fn start(self, runtime: &Handle) {
+        runtime.spawn(self.run());
     }
 
-    async fn run(mut self, store: Weak<Inner>) {
+    async fn run(mut self) {
         let mut batch = Vec::with_capacity(BATCH);
         let mut retry = FIRST_RETRY;
         loop {
             if batch.is_empty() && self.0.recv_many(&mut batch, BATCH).await == 0 {
                 return;
             }
-            let Some(inner) = store.upgrade() else { return };
-            batch.retain(|released| released.at.elapsed() < inner.releases.longest());
-            match inner.send_releases(&batch).await {
+            batch.retain(Released::may_be_held);
+            let Some(store) = batch.first().map(|released| released.store.clone()) else {
+                continue;
+            };
+            match store.inner().send_releases(&batch).await {
                 Ok(()) => {
                     batch.clear();
                     retry = FIRST_RETRY;
                 }
                 Err(error) => {
                     tracing::debug!(%error, ?retry, "leases are not given back yet");
-                    drop(inner);
                     tokio::time::sleep(retry).await;
                     retry = (retry * 2).min(LAST_RETRY);
                 }
@@ -104,9 +115,6 @@ impl ReleaseTask {
 
 impl Inner {
     async fn send_releases(&self, batch: &[Released]) -> Result<()> {
-        if batch.is_empty() {
-            return Ok(());
-        }
         let request = |_: &Channel| {
             let mut commands = Pipeline::with_capacity(batch.len());
             for Released { region, keys, token, .. } in batch {
