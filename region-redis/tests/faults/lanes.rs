@@ -8,7 +8,7 @@ use region_core::{ErrorKind, Verb};
 use region_redis::OnInvalidationFailure;
 use servers::{Flavor, Proxy, TestServer};
 
-use crate::kit::{builder, connect, end, get, path, set, until_ok};
+use crate::kit::{builder, connect, end, get, path, set, until, until_ok};
 
 crate::on_both! {
     a_silent_large_connection_is_replaced_alone
@@ -17,6 +17,7 @@ crate::on_both! {
     a_slow_answer_is_no_silence
     too_many_calls_are_no_outage
     all_connections_lead_to_one_server
+    a_late_large_write_does_not_undo_a_newer_one
 }
 
 /// More than goes over the main connection.
@@ -150,9 +151,34 @@ async fn all_connections_lead_to_one_server(flavor: Flavor) {
     assert_eq!(get(&store, "r", "small").await.unwrap(), None);
     let keys = second.command(&["KEYS", "rc1:d*"]);
     assert_eq!(keys.list().len(), 1, "{keys:?}");
-    crate::kit::until("the first server to be left", || {
+    until("the first server to be left", || {
         let clients = first.command(&["CLIENT", "LIST"]).text();
         !clients.contains("name=region-cache")
     })
     .await;
+}
+
+/// Bug: a large write that timed out was still on its way over its own connection.
+/// Effect: it arrived after a newer small write of the same key, and the older value won.
+/// Fix: what is sent after it goes under another number, and the late write is refused.
+async fn a_late_large_write_does_not_undo_a_newer_one(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let proxy = Proxy::start(server.port()).await;
+    let patient = builder(&proxy.url()).watch(Duration::from_millis(100), Duration::from_secs(20));
+    let store = patient.max_lag(Duration::from_secs(40)).connect().await.unwrap();
+    set(&store, "r", "other", &LARGE).await.unwrap();
+    assert_eq!(proxy.connections(), 2);
+    // It needs two seconds, four times the limit of a call.
+    proxy.limit(50_000);
+    let before = proxy.request_bytes();
+    let error = set(&store, "r", "k", &LARGE).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    until_ok(|| set(&store, "r", "k", "new")).await;
+    let arrived = || proxy.request_bytes() > before + LARGE.len() as u64;
+    assert!(!arrived(), "the newer write comes first");
+    until("the late write to arrive", arrived).await;
+    let refused = || server.command(&["INFO", "errorstats"]).text().contains("REGIONLOST");
+    until("the late write to be refused", refused).await;
+    proxy.limit(u64::MAX);
+    assert_eq!(until_ok(|| get(&store, "r", "k")).await.as_deref(), Some("new"));
 }

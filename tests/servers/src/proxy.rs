@@ -28,6 +28,8 @@ struct Faults {
     answer_bytes: AtomicU64,
     cut: Notify,
     connections: AtomicU64,
+    /// How many bytes of requests have passed.
+    request_bytes: AtomicU64,
     /// The port of the server that new connections lead to.
     target: AtomicU16,
 }
@@ -57,6 +59,7 @@ impl Proxy {
             answer_bytes: AtomicU64::new(UNLIMITED),
             cut: Notify::new(),
             connections: AtomicU64::new(0),
+            request_bytes: AtomicU64::new(0),
             target: AtomicU16::new(port),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&faults))).abort_handle();
@@ -121,6 +124,12 @@ impl Proxy {
     /// Cuts the connection whose answers pass the next `bytes` bytes, once.
     pub fn cut_after(&self, bytes: u64) {
         self.faults.answer_bytes.store(bytes, Ordering::SeqCst);
+    }
+
+    /// How many bytes of requests have passed so far, over all connections.
+    #[must_use]
+    pub fn request_bytes(&self) -> u64 {
+        self.faults.request_bytes.load(Ordering::SeqCst)
     }
 
     /// How many connections were opened so far.
@@ -197,6 +206,9 @@ async fn pass(
         }
         if to.write_all(&buffer[..passing]).await.is_err() {
             return;
+        }
+        if direction == Direction::Request {
+            faults.request_bytes.fetch_add(passing as u64, Ordering::SeqCst);
         }
         if passing < len {
             faults.answer_bytes.store(UNLIMITED, Ordering::SeqCst);
