@@ -1,8 +1,36 @@
-//! The operations of the store.
+//! The operations of the store, a file for each.
+
+use redis::Pipeline;
+use tokio::time::Instant;
+
+use crate::net::connection::{Again, Lane, Request, Tracking};
+use crate::store::Inner;
 
 pub(crate) mod acknowledge;
-pub(crate) mod change;
+pub(crate) mod ask;
+pub(crate) mod begin;
+pub(crate) mod children;
+pub(crate) mod end;
 pub(crate) mod hints;
 pub(crate) mod read;
 pub(crate) mod reclaim;
 pub(crate) mod release;
+pub(crate) mod scan;
+pub(crate) mod write;
+
+impl Inner {
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline_from(None)
+    }
+
+    /// When a call is given up that is a part of an operation begun then, or now.
+    pub(crate) fn deadline_from(&self, started: Option<Instant>) -> Instant {
+        started.unwrap_or_else(Instant::now) + self.settings.call
+    }
+}
+
+fn one(command: redis::Cmd, lane: Lane, again: Again) -> Request {
+    let mut commands = Pipeline::with_capacity(1);
+    commands.add_command(command);
+    Request { commands, lane, tracking: Tracking::No, again }
+}

@@ -245,8 +245,7 @@ impl Store for RedisStore {
     }
 
     async fn end(&self, region: &RegionPath, terms: EndTerms) -> Result<Ended> {
-        let ended = self.0.end(region, terms.verb).await;
-        ended.map(|()| Ended::new()).map_err(|error| error.on("end", region))
+        self.0.end(region, terms).await.map_err(|error| error.on("end", region))
     }
 
     fn release(&self, region: &RegionPath, keys: &[&str], token: LeaseToken) {

@@ -14,7 +14,7 @@ use crate::net::extra::ExtraConnection;
 use crate::net::identity::Identity;
 use crate::net::origin::Origin;
 use crate::net::transport::Transport;
-use crate::protocol::commands::Count;
+use crate::protocol::call::Count;
 use crate::protocol::layout;
 use crate::server::Server;
 use crate::settings::{LONGEST_BLOCK, Settings};

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use redis::{Pipeline, Value};
-use region_core::Timestamp;
+use redis::Pipeline;
 use tokio::time::Instant;
 
 use crate::error::{Concerns, Failure};
@@ -15,6 +14,7 @@ use crate::net::identity::Pulse;
 use crate::net::link::{Shared, State};
 use crate::net::origin::Origin;
 use crate::net::state::Event;
+use crate::protocol::reply::time_of;
 use crate::session::role::Upkeep;
 
 /// After connections that fail sooner than this the next attempt waits longer.
@@ -194,18 +194,6 @@ async fn within<T>(
             Err(Failure::unavailable(&shared.origin.server, &why))
         }
     }
-}
-
-/// Reads the answer to `TIME`.
-pub(crate) fn time_of(answer: &Value) -> Option<Timestamp> {
-    let Value::Array(parts) = answer else { return None };
-    let number = |part: &Value| match part {
-        Value::BulkString(text) => std::str::from_utf8(text).ok()?.parse::<u64>().ok(),
-        _ => None,
-    };
-    let [seconds, micros] = parts.as_slice() else { return None };
-    let millis = number(seconds)?.checked_mul(1000)?.checked_add(number(micros)? / 1000)?;
-    Some(Timestamp::from_millis(millis))
 }
 
 impl Shared {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::net::connection::{Again, Channel, Lane, Request, Tracking};
 use crate::net::link::Answered;
-use crate::protocol::commands::refresh;
+use crate::protocol::prepare::refresh;
 use crate::protocol::reply::{Replies, number};
 use crate::session::recovery::count_lifetime;
 use crate::settings::{LONGEST_BLOCK, LONGEST_WAIT};

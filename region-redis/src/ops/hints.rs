@@ -1,7 +1,7 @@
 //! What this process believes of entries and regions: guesses that save work when they are right, and
 //! are of no other consequence.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use region_core::RegionPath;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -36,21 +36,26 @@ impl Guesses {
     }
 }
 
-/// Entries that were large when they were last read or written: they are read over another
-/// connection, so that small ones need not wait behind them.
+/// Entries that were large when they were last read or written, or may have been: they are read over
+/// another connection, so that small ones need not wait behind them.
 #[derive(Debug)]
 pub(crate) struct LargeEntries {
     guesses: Guesses,
     at_least: usize,
+    /// Whether there has ever been one.
+    has_any: AtomicBool,
 }
 
 impl LargeEntries {
     pub(crate) fn new(at_least: usize) -> Self {
-        Self { guesses: Guesses::new(), at_least }
+        Self { guesses: Guesses::new(), at_least, has_any: AtomicBool::new(false) }
     }
 
     /// Whether one of `keys` was large.
     pub(crate) fn any(&self, region: &RegionPath, keys: &[&str]) -> bool {
+        if !self.has_any.load(Ordering::Relaxed) {
+            return false;
+        }
         let seed = hash_of(region);
         keys.iter().any(|key| self.guesses.has(xxh3_64_with_seed(key.as_bytes(), seed)))
     }
@@ -58,8 +63,17 @@ impl LargeEntries {
     /// Takes note of how large an entry is.
     pub(crate) fn note(&self, region: &RegionPath, key: &str, len: usize) {
         if self.is_large(len) {
-            self.guesses.add(xxh3_64_with_seed(key.as_bytes(), hash_of(region)));
+            self.suspect(region, &[key]);
+        } else if self.has_any.load(Ordering::Relaxed) {
+            self.guesses.remove(xxh3_64_with_seed(key.as_bytes(), hash_of(region)));
         }
+    }
+
+    /// Takes these for large until they turn out not to be.
+    pub(crate) fn suspect(&self, region: &RegionPath, keys: &[&str]) {
+        self.has_any.store(true, Ordering::Relaxed);
+        let seed = hash_of(region);
+        keys.iter().for_each(|key| self.guesses.add(xxh3_64_with_seed(key.as_bytes(), seed)));
     }
 
     pub(crate) fn is_large(&self, len: usize) -> bool {

@@ -1,19 +1,18 @@
-//! The task that frees what invalidations leave behind.
+//! The task that frees what invalidations and ended regions leave behind.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use redis::{Pipeline, Value};
-use region_core::{RegionPath, Result};
+use region_core::{RegionPath, Result, Timestamp};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use crate::net::connection::{Again, Channel, Lane, Request, Tracking};
-use crate::protocol::commands;
-use crate::protocol::layout;
-use crate::protocol::reply::{Replies, borrowed};
+use crate::net::connection::{Again, Channel, Lane};
+use crate::ops::one;
+use crate::protocol::reclaim::{Work, due, prune, reclaim, remove};
+use crate::protocol::reply::{Replies, bytes, list};
 use crate::store::Inner;
 
 /// How many regions are looked at in one step: a step takes the server well under a millisecond.
@@ -22,7 +21,7 @@ const STEP: usize = 100;
 /// The server's rest between two steps.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// How often graves are looked for that others have left.
+/// How often work is looked for that others have left, or that has become due.
 const ROUND: Duration = Duration::from_secs(10);
 
 /// The most roots that are looked after.
@@ -72,64 +71,62 @@ async fn run(store: Weak<Inner>, work: Arc<Notify>) {
 }
 
 impl Inner {
-    /// Frees what is dead below all roots in use; how many regions were looked at.
+    /// Frees what is dead below all roots in use; answers how many regions were looked at.
     pub(crate) async fn reclaim(&self) -> Result<u64> {
         let roots: Vec<_> = self.reclaimer.roots.lock().iter().cloned().collect();
         let mut looked = 0;
         for root in roots {
-            while let Some((id, region)) = self.grave(&root).await? {
-                looked += self.empty(&region, &id).await?;
+            // All that becomes due later is for the next round.
+            let now = self.now().await?;
+            loop {
+                let members = self.due(&root, now).await?;
+                if members.is_empty() {
+                    break;
+                }
+                for member in members {
+                    looked += self.work_off(&root, &member).await?;
+                }
             }
         }
         Ok(looked)
     }
 
-    /// A grave of a root: its id, and the region whose children lie in it.
-    async fn grave(&self, root: &str) -> Result<Option<(String, RegionPath)>> {
-        let name = layout::graves(root);
-        let random = || {
-            let mut command = redis::cmd("SRANDMEMBER");
-            command.arg(&name);
-            command
-        };
-        let member = self.one_reply(random).await?;
-        let Some(text) = borrowed(&member).map(String::from_utf8_lossy) else { return Ok(None) };
-        let parsed = text
-            .split_once(' ')
-            .and_then(|(id, path)| RegionPath::parse(path).ok().map(|path| (id.to_owned(), path)));
-        if parsed.is_none() {
-            // Not ours: it would be found again and again.
-            let remove = || {
-                let mut command = redis::cmd("SREM");
-                command.arg(&name).arg(borrowed(&member).unwrap_or_default());
-                command
-            };
-            self.one_reply(remove).await?;
-        }
-        Ok(parsed)
+    /// What has to be looked at below a root.
+    async fn due(&self, root: &str, now: Timestamp) -> Result<Vec<Vec<u8>>> {
+        let mut replies = self.ask_reclaim(|| due(root, now)).await?;
+        let members = replies.next_of_type()?.and_then(list).unwrap_or_default();
+        Ok(members.into_iter().filter_map(bytes).collect())
     }
 
-    /// Frees what a grave holds, step by step.
-    async fn empty(&self, region: &RegionPath, id: &str) -> Result<u64> {
+    /// Does one piece of work, step by step.
+    async fn work_off(&self, root: &str, member: &[u8]) -> Result<u64> {
+        let Some(work) = Work::parse(member) else {
+            // Not ours: it would be found again and again.
+            self.ask_reclaim(|| remove(root, member)).await?.next()?;
+            return Ok(0);
+        };
+        let step = || match &work {
+            Work::Tombstone(id, region) => reclaim(region, id, STEP),
+            Work::Region(region) => prune(region, STEP),
+        };
         let mut looked = 0;
         loop {
-            let reply = self.one_reply(|| commands::reclaim(region, id, STEP)).await?;
-            let step = crate::protocol::reply::number(&reply).unwrap_or_default();
-            if step == 0 {
+            let done = self.ask_reclaim(step).await?.number()?;
+            looked += done;
+            let is_over = match &work {
+                Work::Tombstone(..) => done == 0,
+                Work::Region(_) => done < STEP as u64,
+            };
+            if is_over {
                 return Ok(looked);
             }
-            looked += step;
             tokio::time::sleep(PAUSE).await;
         }
     }
 
-    async fn one_reply(&self, command: impl Fn() -> redis::Cmd) -> Result<Value> {
-        let request = |_: &Channel| {
-            let mut commands = Pipeline::with_capacity(1);
-            commands.add_command(command());
-            Request { commands, lane: Lane::Main, tracking: Tracking::No, again: Again::Harmless }
-        };
+    async fn ask_reclaim(&self, command: impl Fn() -> redis::Cmd) -> Result<Replies<'_>> {
+        let request = |_: &Channel| one(command(), Lane::Main, Again::Harmless);
         let answered = self.primary.call(self.deadline(), request).await?;
-        Replies::new(&self.primary.shared().server, answered.values).next()
+        Ok(Replies::new(&self.primary.shared().server, answered.values))
     }
 }

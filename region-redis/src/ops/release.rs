@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::net::connection::{Again, Channel, Lane, Request, Tracking};
-use crate::protocol::commands;
+use crate::protocol::release::release;
 use crate::store::{Inner, RedisStore};
 
 /// The most releases that wait. One that finds no room is left to the end of its lease.
@@ -94,7 +94,6 @@ impl ReleaseTask {
             if batch.is_empty() && self.0.recv_many(&mut batch, BATCH).await == 0 {
                 return;
             }
-            batch.retain(Released::may_be_held);
             let Some(store) = batch.first().map(|released| released.store.clone()) else {
                 continue;
             };
@@ -106,6 +105,8 @@ impl ReleaseTask {
                 Err(error) => {
                     tracing::debug!(%error, ?retry, "leases are not given back yet");
                     tokio::time::sleep(retry).await;
+                    // Those that have ended by themselves need not be sent again.
+                    batch.retain(Released::may_be_held);
                     retry = (retry * 2).min(LAST_RETRY);
                 }
             }
@@ -118,7 +119,7 @@ impl Inner {
         let request = |_: &Channel| {
             let mut commands = Pipeline::with_capacity(batch.len());
             for Released { region, keys, token, .. } in batch {
-                commands.add_command(commands::release(region, keys, *token));
+                commands.add_command(release(region, keys, *token));
             }
             Request { commands, lane: Lane::Main, tracking: Tracking::No, again: Again::Harmless }
         };

@@ -5,7 +5,7 @@ mod ids;
 mod names;
 mod stamp;
 
-pub(crate) use entry::{Moment, Unsure};
-pub(crate) use ids::Path;
-pub(crate) use names::{Kind, NameBuffer, count, graves, parse};
-pub(crate) use stamp::deadline_of;
+pub(crate) use entry::{Unsure, Validator};
+pub(crate) use ids::{PathIds, big_endian};
+pub(crate) use names::{Kind, NameBuffer, count, parse, work_list};
+pub(crate) use stamp::Stamp;

@@ -1,10 +1,10 @@
 //! What the server answers, taken apart.
 
 use redis::Value;
-use region_core::{Result, Timestamp};
+use region_core::{Cursor, Result, Timestamp};
 
 use crate::error::Failure;
-use crate::net::keeper::time_of;
+use crate::protocol::layout::PathIds;
 use crate::server::Server;
 
 /// Takes the answers to one request apart, in order.
@@ -53,6 +53,21 @@ impl<'s> Replies<'s> {
         number(&self.next()?).ok_or_else(|| self.odd())
     }
 
+    /// A time in microseconds.
+    pub(crate) fn micros(&mut self) -> Result<Timestamp> {
+        Ok(Timestamp::from_millis(self.number()? / 1000))
+    }
+
+    /// The ids along a path; `None` if its region does not exist.
+    pub(crate) fn path_ids(&mut self) -> Result<Option<PathIds>> {
+        Ok(PathIds::parse(self.list()?.iter().map(borrowed)))
+    }
+
+    /// The parts of an answer to the same server.
+    pub(crate) fn of(&self, parts: Vec<Value>) -> Self {
+        Self::new(self.server, parts)
+    }
+
     /// The answers within the next one.
     pub(crate) fn within(&mut self) -> Result<Self> {
         Ok(Self::new(self.server, self.list()?))
@@ -96,4 +111,18 @@ pub(crate) fn number(value: &Value) -> Option<u64> {
         Value::BulkString(text) => std::str::from_utf8(text).ok()?.parse().ok(),
         _ => None,
     }
+}
+
+/// A cursor of the server; `None` at the end.
+pub(crate) fn cursor(value: &Value) -> Option<Option<Cursor>> {
+    let next = number(value)?;
+    Some((next != 0).then(|| Cursor::from_bytes(next.to_string().into_bytes())))
+}
+
+/// Reads the answer to `TIME`.
+pub(crate) fn time_of(answer: &Value) -> Option<Timestamp> {
+    let Value::Array(parts) = answer else { return None };
+    let [seconds, micros] = parts.as_slice() else { return None };
+    let millis = number(seconds)?.checked_mul(1000)?.checked_add(number(micros)? / 1000)?;
+    Some(Timestamp::from_millis(millis))
 }

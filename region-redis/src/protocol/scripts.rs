@@ -1,4 +1,5 @@
-//! The scripts: files of their own, each with the parts that it needs before it.
+//! The scripts: each stands in a file beside its request and reply, and is sent with the parts that it
+//! needs before it.
 
 use std::sync::LazyLock;
 
@@ -21,52 +22,60 @@ pub(crate) struct Scripts {
     pub(crate) put: Script,
     pub(crate) invalidate: Script,
     pub(crate) touch: Script,
-    pub(crate) invalidate_and_touch: Script,
-    pub(crate) release: Script,
     pub(crate) expire: Script,
+    pub(crate) release: Script,
+    pub(crate) scan: Script,
     pub(crate) reclaim: Script,
-    pub(crate) len: Script,
+    pub(crate) prune: Script,
     pub(crate) prepare: Script,
 }
 
 /// Makes a server that is out of memory run a script that only frees some.
 const ALLOW_OOM: &str = "#!lua flags=allow-oom\n";
-const KEYS: &str = include_str!("scripts/keys.lua");
-const COUNT: &str = include_str!("scripts/count.lua");
-const LINEAGE: &str = include_str!("scripts/lineage.lua");
-const FRESHNESS: &str = include_str!("scripts/freshness.lua");
-const LIFETIMES: &str = include_str!("scripts/lifetimes.lua");
+
+/// The parts that scripts share; each uses those before it.
+const COUNT: &str = include_str!("shared/count.lua");
+const MARKS: &str = include_str!("shared/marks.lua");
+const STAMPS: &str = include_str!("shared/stamps.lua");
+const KEYS: &str = include_str!("shared/keys.lua");
+const LINEAGE: &str = include_str!("shared/lineage.lua");
+const FRESHNESS: &str = include_str!("shared/freshness.lua");
+const LIFETIMES: &str = include_str!("shared/lifetimes.lua");
+const CHILDREN: &str = include_str!("shared/children.lua");
+
+/// All of them.
+const ALL: [&str; 8] = [COUNT, MARKS, STAMPS, KEYS, LINEAGE, FRESHNESS, LIFETIMES, CHILDREN];
 
 pub(crate) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| Scripts {
-    begin: Script::new(
-        &[KEYS, COUNT, LINEAGE, FRESHNESS, LIFETIMES],
-        include_str!("scripts/begin.lua"),
+    begin: Script::new(&ALL, include_str!("begin/begin.lua")),
+    write: Script::new(&ALL, include_str!("write/write.lua")),
+    free: Script::new(&[&[ALLOW_OOM], &ALL[..]].concat(), include_str!("write/write.lua")),
+    put: Script::new(&[COUNT, MARKS, STAMPS], include_str!("write/put.lua")),
+    invalidate: Script::new(
+        &[COUNT, MARKS, STAMPS, KEYS, LINEAGE, CHILDREN],
+        include_str!("end/invalidate.lua"),
     ),
-    write: Script::new(
-        &[KEYS, COUNT, LINEAGE, FRESHNESS, LIFETIMES],
-        include_str!("scripts/write.lua"),
+    touch: Script::new(
+        &[COUNT, MARKS, STAMPS, KEYS, LINEAGE, CHILDREN],
+        include_str!("end/touch.lua"),
     ),
-    free: Script::new(
-        &[ALLOW_OOM, KEYS, COUNT, LINEAGE, FRESHNESS, LIFETIMES],
-        include_str!("scripts/write.lua"),
+    expire: Script::new(&[COUNT, MARKS, STAMPS, KEYS, LINEAGE], include_str!("end/expire.lua")),
+    release: Script::new(&[KEYS], include_str!("release/release.lua")),
+    scan: Script::new(&[MARKS, STAMPS, KEYS, LINEAGE, FRESHNESS], include_str!("scan/scan.lua")),
+    reclaim: Script::new(
+        &[MARKS, STAMPS, KEYS, LINEAGE, CHILDREN],
+        include_str!("reclaim/reclaim.lua"),
     ),
-    put: Script::new(&[COUNT], include_str!("scripts/put.lua")),
-    invalidate: Script::new(&[KEYS, COUNT, LINEAGE], include_str!("scripts/invalidate.lua")),
-    touch: Script::new(&[KEYS, COUNT], include_str!("scripts/touch.lua")),
-    invalidate_and_touch: Script::new(
-        &[KEYS, COUNT, LINEAGE],
-        include_str!("scripts/invalidate_and_touch.lua"),
+    prune: Script::new(
+        &[MARKS, STAMPS, KEYS, LINEAGE, LIFETIMES, CHILDREN],
+        include_str!("reclaim/prune.lua"),
     ),
-    release: Script::new(&[KEYS], include_str!("scripts/release.lua")),
-    expire: Script::new(&[KEYS, COUNT, LINEAGE], include_str!("scripts/expire.lua")),
-    reclaim: Script::new(&[KEYS, LINEAGE], include_str!("scripts/reclaim.lua")),
-    len: Script::new(&[KEYS, LINEAGE, FRESHNESS], include_str!("scripts/len.lua")),
-    prepare: Script::new(&[], include_str!("scripts/prepare.lua")),
+    prepare: Script::new(&[], include_str!("prepare/prepare.lua")),
 });
 
 impl Script {
     fn new(parts: &[&str], script: &str) -> Self {
-        // What a script says of itself to the server stands in its first line.
+        // The first line tells the server how to run the script.
         let (first, rest) = match script.split_once('\n') {
             Some((first, rest)) if first.starts_with("#!") => (first, rest),
             _ => ("", script),
@@ -92,11 +101,11 @@ impl Scripts {
             &self.put,
             &self.invalidate,
             &self.touch,
-            &self.invalidate_and_touch,
-            &self.release,
             &self.expire,
+            &self.release,
+            &self.scan,
             &self.reclaim,
-            &self.len,
+            &self.prune,
             &self.prepare,
         ]
     }

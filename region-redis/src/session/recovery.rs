@@ -11,7 +11,9 @@ use region_core::{Error, ErrorKind, Op, RegionPath, Verb, Write};
 use crate::error::Failure;
 use crate::net::connection::Channel;
 use crate::net::identity::Identity;
-use crate::protocol::{commands, layout};
+use crate::protocol::end::end;
+use crate::protocol::layout;
+use crate::protocol::write::write;
 use crate::server::Server;
 use crate::session::counts::UsedCounts;
 use crate::session::queue::{Queue, Queued};
@@ -282,9 +284,7 @@ impl Recovery {
             tracing::info!(server = %sender.server, regions = batch.len(), "invalidating what was queued");
             let ends = |Queued { region, verbs, .. }: &Queued| {
                 let verbs = verbs.needed().into_iter();
-                verbs
-                    .map(|verb| commands::end(region, verb, channel.write_count()))
-                    .collect::<Vec<_>>()
+                verbs.map(|verb| end(region, verb, channel.write_count())).collect::<Vec<_>>()
             };
             let commands: Vec<_> = batch.iter().flat_map(ends).collect();
             if let Prepared::Lost = sender.send_all(channel, &commands).await? {
@@ -303,12 +303,11 @@ fn again(change: &Change, channel: &Channel) -> Vec<Cmd> {
         verbs.add(Verb::Invalidate);
     }
     let ends = verbs.needed().into_iter();
-    let mut commands: Vec<_> =
-        ends.map(|verb| commands::end(&region, verb, channel.write_count())).collect();
+    let mut commands: Vec<_> = ends.map(|verb| end(&region, verb, channel.write_count())).collect();
     if is_small && !keys.is_empty() {
         let ops: Vec<_> = keys.iter().map(|key| Op::Remove { key }).collect();
-        let write = Write::new(&ops);
-        commands.push(commands::write(&region, &write, channel.write_count()));
+        let removal = Write::new(&ops);
+        commands.push(write(&region, &removal, channel.write_count()));
     }
     commands
 }

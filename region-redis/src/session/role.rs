@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::error::Failure;
 use crate::net::connection::Channel;
 use crate::net::identity::{Pulse, Role};
-use crate::protocol::commands;
+use crate::protocol::prepare::{forget, prepare, refresh};
 use crate::protocol::reply::number;
 use crate::server::Server;
 use crate::session::lag::{PrimaryProgress, ReplicaProgress};
@@ -75,11 +75,9 @@ impl Duty {
         let lifetime = count_lifetime(settings);
         if channel.is_read_only() {
             let none: [&str; 0] = [];
-            return Some(commands::prepare(recovery.probe(), &none, lifetime));
+            return Some(prepare(recovery.probe(), &none, lifetime));
         }
-        channel
-            .count_needs_refresh(lifetime / 4)
-            .then(|| commands::refresh(&channel.count, lifetime))
+        channel.count_needs_refresh(lifetime / 4).then(|| refresh(&channel.count, lifetime))
     }
 
     /// What the answer to the upkeep command says.
@@ -98,7 +96,7 @@ impl Duty {
     /// The command that takes back what keeping connections has left on the server.
     pub(crate) fn farewell(&self) -> Option<Cmd> {
         let Self::Primary { recovery, .. } = self else { return None };
-        commands::forget(&recovery.used_counts())
+        forget(&recovery.used_counts())
     }
 
     /// Takes note of what a server's clock shows.

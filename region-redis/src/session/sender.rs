@@ -8,7 +8,7 @@ use region_core::ErrorKind;
 
 use crate::error::Failure;
 use crate::net::connection::{Channel, first_error};
-use crate::protocol::commands;
+use crate::protocol::prepare::prepare;
 use crate::protocol::reply::number;
 use crate::protocol::scripts::{SCRIPTS, is_refused_as_lost, is_unknown_script, with_sources};
 use crate::server::Server;
@@ -103,7 +103,7 @@ impl<'r> Sender<'r> {
         retired: &[String],
     ) -> Result<Count, Failure> {
         let mut pipeline = Pipeline::with_capacity(1);
-        pipeline.add_command(commands::prepare(&channel.count, retired, self.lifetime));
+        pipeline.add_command(prepare(&channel.count, retired, self.lifetime));
         match self.ask(channel, &pipeline).await?.first() {
             Some(Value::ServerError(error)) => {
                 let failure = Failure::server_error(self.server, error);

@@ -41,7 +41,7 @@ async fn what_is_dead_is_freed_in_the_background(flavor: Flavor) {
     fill(&store, 1000).await;
     assert!(keys(&server).len() > 2000);
     store.end(&path("r"), Verb::Invalidate.into()).await.unwrap();
-    until("all to be freed", || keys(&server) == ["rc1:i{r}"]).await;
+    until("all to be freed", || keys(&server).is_empty()).await;
 }
 
 async fn what_is_alive_stays(flavor: Flavor) {
@@ -64,7 +64,7 @@ async fn what_is_alive_stays(flavor: Flavor) {
     }
     let left = keys(&server);
     assert!(!left.iter().any(|name| name.contains("dead")), "{left:?}");
-    assert!(!left.iter().any(|name| name.starts_with("rc1:x") || name.starts_with("rc1:g")));
+    assert!(!left.iter().any(|name| name.starts_with("rc1:x")), "{left:?}");
     let read =
         store.read(&path("r.a.leased"), &[], region_core::ReadTerms::default()).await.unwrap();
     assert_eq!(read.lineage, Some(begun.lineage), "a load that is under way can still be stored");
@@ -148,7 +148,7 @@ async fn a_hundred_thousand_regions_leave_nothing() {
     };
     fill(&store, 1).await;
     store.end(&path("r"), Verb::Invalidate.into()).await.unwrap();
-    until("the first to be freed", || keys(&server).len() == 1).await;
+    until("the first to be freed", || keys(&server).is_empty()).await;
     let baseline = used();
     fill(&store, 100_000).await;
     let full = used();

@@ -75,7 +75,7 @@ async fn connections_end_with_the_store_though_it_reclaims(flavor: Flavor) {
     let store = connect(&proxy.url()).await;
     // Each of the 40 steps takes a tenth of a second.
     proxy.limit(8000);
-    let left = || server.command(&["HLEN", &reclaimed(&server)]).text().parse::<u64>().unwrap();
+    let left = || server.command(&["ZCARD", &reclaimed(&server)]).text().parse::<u64>().unwrap();
     let before = left();
     set(&store, "r", "k", "1").await.unwrap();
     until("the reclaimer to begin", || left() < before).await;

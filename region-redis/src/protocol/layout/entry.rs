@@ -1,4 +1,4 @@
-//! An entry as it is stored: a stamp, then the bytes that were put.
+//! An entry as it is stored: a head, then the bytes that were put.
 
 use std::mem::discriminant;
 use std::num::NonZeroU64;
@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 use bytes::Bytes;
 use region_core::{Entry, Freshness, Lifetime, Timestamp};
 
-use super::ids::{Mark, Path, number};
+use super::ids::{Mark, PathIds, big_endian};
 use crate::session::clock::Between;
 
 /// Version 1, in the upper half of an entry's first byte.
@@ -16,9 +16,9 @@ const HAS_END: u8 = 1;
 const HAS_WINDOW: u8 = 2;
 const HAS_MARK: u8 = 4;
 
-/// What a stored entry says of itself.
+/// What stands before an entry's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+struct Head {
     /// Until when it is fresh.
     end: Option<Timestamp>,
     /// When it was put, in microseconds, and for how many milliseconds it is kept as stale.
@@ -27,8 +27,8 @@ struct Stamp {
     mark: Option<Mark>,
 }
 
-impl Stamp {
-    /// The stamp of an entry, and its length.
+impl Head {
+    /// The head of an entry, and its length.
     fn parse(entry: &[u8]) -> Option<(Self, usize)> {
         let (flags, mut rest) = entry.split_first()?;
         if flags & !(HAS_END | HAS_WINDOW | HAS_MARK) != VERSION {
@@ -42,41 +42,42 @@ impl Stamp {
         let end = field(HAS_END, 6)?;
         let window = field(HAS_WINDOW, 13)?;
         let mark = field(HAS_MARK, 8)?.first_chunk().copied();
-        let stamp = Self {
-            end: (!end.is_empty()).then(|| Timestamp::from_millis(number(end))),
-            window: (!window.is_empty()).then(|| (number(&window[..7]), number(&window[7..]))),
+        let head = Self {
+            end: (!end.is_empty()).then(|| Timestamp::from_millis(big_endian(end))),
+            window: (!window.is_empty())
+                .then(|| (big_endian(&window[..7]), big_endian(&window[7..]))),
             mark,
         };
-        Some((stamp, entry.len() - rest.len()))
+        Some((head, entry.len() - rest.len()))
     }
 }
 
-/// What decides, at one moment, which entries of a region are valid.
+/// Decides, at one time, which entries of a region are valid.
 #[derive(Debug)]
-pub(crate) struct Moment<'p> {
-    path: &'p Path,
+pub(crate) struct Validator<'p> {
+    path: &'p PathIds,
     mark: Option<Mark>,
-    /// When the region's timeout is over.
-    deadline: Option<Timestamp>,
+    /// When the region's TTL is over.
+    ttl_end: Option<Timestamp>,
     now: Between,
 }
 
-/// The moment is not known well enough to tell.
+/// The time is not known well enough to tell.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Unsure;
 
-impl<'p> Moment<'p> {
-    pub(crate) fn new(path: &'p Path, deadline: Option<Timestamp>, now: Between) -> Self {
-        Self { path, mark: path.mark(), deadline, now }
+impl<'p> Validator<'p> {
+    pub(crate) fn new(path: &'p PathIds, ttl_end: Option<Timestamp>, now: Between) -> Self {
+        Self { path, mark: path.mark(), ttl_end, now }
     }
 
     /// Whether a stored entry is fresh or stale and where its bytes begin; nothing if it is not
     /// valid.
-    pub(crate) fn judge(&self, stored: &[u8]) -> Result<Option<(Freshness, usize)>, Unsure> {
-        let Some((stamp, len)) = Stamp::parse(stored) else { return Ok(None) };
-        let freshness = self.freshness(stamp, self.now.latest);
+    pub(crate) fn validate(&self, stored: &[u8]) -> Result<Option<(Freshness, usize)>, Unsure> {
+        let Some((head, len)) = Head::parse(stored) else { return Ok(None) };
+        let freshness = self.freshness(head, self.now.latest);
         if self.now.earliest < self.now.latest {
-            let earlier = self.freshness(stamp, self.now.earliest);
+            let earlier = self.freshness(head, self.now.earliest);
             if earlier.as_ref().map(discriminant) != freshness.as_ref().map(discriminant) {
                 return Err(Unsure);
             }
@@ -84,30 +85,36 @@ impl<'p> Moment<'p> {
         Ok(freshness.map(|freshness| (freshness, len)))
     }
 
+    /// As [`entry`](Self::entry), of an entry of which at least the head is there.
+    pub(crate) fn freshness_of(&self, stored: &[u8]) -> Option<Freshness> {
+        let (head, _) = Head::parse(stored)?;
+        self.freshness(head, self.now.latest)
+    }
+
     /// The entry, if it is valid, as late as it may be.
     pub(crate) fn entry(&self, stored: Vec<u8>) -> Option<Entry> {
-        let (stamp, len) = Stamp::parse(&stored)?;
-        let freshness = self.freshness(stamp, self.now.latest)?;
+        let (head, len) = Head::parse(&stored)?;
+        let freshness = self.freshness(head, self.now.latest)?;
         Some(Entry { bytes: Bytes::from(stored).slice(len..), freshness })
     }
 
-    fn freshness(&self, stamp: Stamp, now: Timestamp) -> Option<Freshness> {
-        let ended = stamp.end.filter(|end| *end <= now);
-        let expired = (stamp.mark != self.mark).then(|| {
-            let put = stamp.window.map_or(0, |(put, _)| put);
+    fn freshness(&self, head: Head, now: Timestamp) -> Option<Freshness> {
+        let ended = head.end.filter(|end| *end <= now);
+        let expired = (head.mark != self.mark).then(|| {
+            let put = head.window.map_or(0, |(put, _)| put);
             Timestamp::from_millis(self.path.first_expiration(put) / 1000)
         });
         let Some(since) = [ended, expired].into_iter().flatten().min() else {
-            return Some(Freshness::Fresh { left: self.left(stamp.end, now)? });
+            return Some(Freshness::Fresh { left: self.left(head.end, now)? });
         };
-        let (_, window) = stamp.window?;
+        let (_, window) = head.window?;
         let gone = Timestamp::from_millis(since.as_millis().saturating_add(window));
         Some(Freshness::Stale { left: self.left(Some(gone), now)? })
     }
 
-    /// What is left until `end`, or until the region's timeout if that is sooner.
+    /// The time left until `end`, or until the region's TTL is over if that is sooner.
     fn left(&self, end: Option<Timestamp>, now: Timestamp) -> Option<Lifetime> {
-        let end = [end, self.deadline].into_iter().flatten().min();
+        let end = [end, self.ttl_end].into_iter().flatten().min();
         match end {
             None => Some(Lifetime::Unlimited),
             Some(end) => {
@@ -129,18 +136,18 @@ mod tests {
         Between { earliest: millis(earliest), latest: millis(latest) }
     }
 
-    fn path(expired_at: Option<u8>) -> Path {
-        let mut ids = vec![1; 26];
+    fn path(expired_at: Option<u8>) -> PathIds {
+        let mut ids = vec![1; 18];
         if let Some(at) = expired_at {
             ids.extend([2; 8]);
             ids.extend([0, 0, 0, 0, 0x0F, 0, at, 0, 0, 0, 0, 0x0F, 0, at]);
         }
-        Path::parse([Some(&ids[..])]).unwrap()
+        PathIds::parse([Some(&ids[..])]).unwrap()
     }
 
-    /// What is left, and whether it is of being fresh.
-    fn judge(path: &Path, stored: &[u8]) -> Option<(bool, Option<u64>)> {
-        let entry = Moment::new(path, None, NOW).entry(stored.to_vec())?;
+    /// Whether the entry is fresh, and the milliseconds left.
+    fn validated(path: &PathIds, stored: &[u8]) -> Option<(bool, Option<u64>)> {
+        let entry = Validator::new(path, None, NOW).entry(stored.to_vec())?;
         assert_eq!(&entry.bytes[..], b"x");
         let millis = |left: Lifetime| left.duration().map(|left| left.as_millis() as u64);
         Some(match entry.freshness {
@@ -152,36 +159,36 @@ mod tests {
     #[test]
     fn stored_entries_are_read_as_the_layout_says() {
         let path = path(None);
-        assert_eq!(judge(&path, b"\x10x"), Some((true, None)));
+        assert_eq!(validated(&path, b"\x10x"), Some((true, None)));
         // Fresh until 1001, until 1000, and until 990 with a window of 50.
-        assert_eq!(judge(&path, b"\x11\0\0\0\0\x03\xE9x"), Some((true, Some(1))));
-        assert_eq!(judge(&path, b"\x11\0\0\0\0\x03\xE8x"), None);
+        assert_eq!(validated(&path, b"\x11\0\0\0\0\x03\xE9x"), Some((true, Some(1))));
+        assert_eq!(validated(&path, b"\x11\0\0\0\0\x03\xE8x"), None);
         let window = b"\x13\0\0\0\0\x03\xDE\0\0\0\0\0\0\x01\0\0\0\0\0\x32x";
-        assert_eq!(judge(&path, window), Some((false, Some(40))));
+        assert_eq!(validated(&path, window), Some((false, Some(40))));
     }
 
     #[test]
     fn entries_from_before_an_expiration_are_stale() {
         // At 0x0F0010 microseconds, which is millisecond 983.
         let path = path(Some(0x10));
-        assert_eq!(judge(&path, b"\x10x"), None, "no window");
+        assert_eq!(validated(&path, b"\x10x"), None, "no window");
         let window = b"\x12\0\0\0\0\0\0\x01\0\0\0\0\0\x32x";
-        assert_eq!(judge(&path, window), Some((false, Some(33))));
+        assert_eq!(validated(&path, window), Some((false, Some(33))));
         let mut marked = vec![0x14];
         marked.extend(path.mark().unwrap());
         marked.push(b'x');
-        assert_eq!(judge(&path, &marked), Some((true, None)));
+        assert_eq!(validated(&path, &marked), Some((true, None)));
     }
 
     #[test]
-    fn near_its_end_an_entry_is_only_judged_exactly() {
+    fn near_its_end_an_entry_is_only_validated_exactly() {
         let path = path(None);
         let until_1001 = b"\x11\0\0\0\0\x03\xE9x";
-        let judge = |now| Moment::new(&path, None, now).judge(until_1001);
+        let validate = |now| Validator::new(&path, None, now).validate(until_1001);
         let fresh = |left| Freshness::Fresh { left: Lifetime::Millis(left) };
-        assert_eq!(judge(between(990, 1000)), Ok(Some((fresh(NonZeroU64::MIN), 7))));
-        assert_eq!(judge(between(990, 1001)), Err(Unsure));
-        assert_eq!(judge(between(1001, 1002)), Ok(None));
+        assert_eq!(validate(between(990, 1000)), Ok(Some((fresh(NonZeroU64::MIN), 7))));
+        assert_eq!(validate(between(990, 1001)), Err(Unsure));
+        assert_eq!(validate(between(1001, 1002)), Ok(None));
     }
 
     #[test]
@@ -190,14 +197,14 @@ mod tests {
         for odd in
             [&b""[..], b"x", b"\x20x", b"\x18x", b"\x11\0\0", b"\x12\0\0\0\0\0\0\x01", b"\x14"]
         {
-            assert!(Moment::new(&path, None, NOW).entry(odd.to_vec()).is_none(), "{odd:?}");
+            assert!(Validator::new(&path, None, NOW).entry(odd.to_vec()).is_none(), "{odd:?}");
         }
     }
 
     #[test]
-    fn the_timeout_of_the_region_ends_all() {
+    fn the_ttl_of_the_region_ends_all() {
         let path = path(None);
-        let until = |millis| Moment::new(&path, Some(Timestamp::from_millis(millis)), NOW);
+        let until = |millis| Validator::new(&path, Some(Timestamp::from_millis(millis)), NOW);
         let left = until(1010).entry(b"\x10x".to_vec()).unwrap().freshness;
         assert_eq!(left, Freshness::Fresh { left: Lifetime::Millis(NonZeroU64::new(10).unwrap()) });
     }

@@ -2,11 +2,11 @@
 
 use region_core::{Incarnation, Lineage};
 
-/// `tree`, eight bytes of no meaning, the beginning of the parent's `tree`, and when the key expires.
-const IDS: usize = 26;
+/// `tree`, the beginning of the parent's `tree`, and when the key expires.
+const IDS: usize = 18;
 
 /// And `soft`, once the region has expired.
-const SOFT_END: usize = 34;
+const SOFT_END: usize = 26;
 
 /// From and to, in microseconds.
 const INTERVAL: usize = 14;
@@ -24,17 +24,17 @@ pub(crate) type Mark = [u8; 8];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ids {
     tree: Id,
-    /// Names, as far as it goes, the parent's life in which the region was born.
+    /// The first bytes of the `tree` that the parent had when the region was created.
     parent: [u8; 4],
-    /// Zeros: never expired in this life.
+    /// Zeros: never expired since it was created.
     soft: Id,
     /// Expirations seen as one, from and to, in microseconds by the server's clock.
     expirations: Vec<(u64, u64)>,
 }
 
 impl Ids {
-    /// Reads an `i` key; `None` if it is not one: the region is not born. When the key expires is for
-    /// the scripts alone.
+    /// Reads an `i` key; `None` if it is not one: the region does not exist. The time at which the key
+    /// expires is for the scripts alone.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let extra = bytes.len().checked_sub(SOFT_END);
         let intervals = match extra {
@@ -48,10 +48,10 @@ impl Ids {
         let intervals = bytes.get(SOFT_END..).unwrap_or_default().chunks_exact(INTERVAL);
         Some(Self {
             tree: id_at(bytes, 0)?,
-            parent: *bytes.get(16..)?.first_chunk()?,
+            parent: *bytes.get(8..)?.first_chunk()?,
             soft: id_at(bytes, IDS).unwrap_or_default(),
             expirations: intervals
-                .map(|interval| (number(&interval[..7]), number(&interval[7..])))
+                .map(|interval| (big_endian(&interval[..7]), big_endian(&interval[7..])))
                 .collect(),
         })
     }
@@ -59,11 +59,11 @@ impl Ids {
 
 /// The ids along a path, from the root down to a region.
 #[derive(Clone, Debug)]
-pub(crate) struct Path(Vec<Ids>);
+pub(crate) struct PathIds(Vec<Ids>);
 
-impl Path {
-    /// The path whose `i` keys hold `values`; `None` if one of them is not born, or was in an earlier
-    /// life of its parent.
+impl PathIds {
+    /// The ids of a path whose `i` keys hold `values`; `None` if the region or an ancestor does not exist:
+    /// there are no ids, or they were drawn under another `tree` of the parent.
     pub(crate) fn parse<'v>(values: impl IntoIterator<Item = Option<&'v [u8]>>) -> Option<Self> {
         let path: Option<Vec<_>> = values.into_iter().map(|value| Ids::parse(value?)).collect();
         let path = path.filter(|path| !path.is_empty())?;
@@ -78,12 +78,7 @@ impl Path {
         Lineage::with_soft_mark(trees, mark)
     }
 
-    /// Whether a hash's stamp begins with the life of the path's last region, and what follows.
-    pub(crate) fn strip_life<'s>(&self, stamp: &'s [u8]) -> Option<&'s [u8]> {
-        self.strip_trees(stamp)
-    }
-
-    /// As [`strip_life`](Self::strip_life), of the trees alone.
+    /// What follows the `tree`s in a stamp; `None` if it begins with others.
     pub(crate) fn strip_trees<'s>(&self, stamp: &'s [u8]) -> Option<&'s [u8]> {
         self.0.iter().try_fold(stamp, |rest, ids| rest.strip_prefix(&ids.tree))
     }
@@ -114,7 +109,7 @@ fn id_at(bytes: &[u8], at: usize) -> Option<Id> {
 }
 
 /// A number of at most eight bytes, the most significant first.
-pub(super) fn number(bytes: &[u8]) -> u64 {
+pub(crate) fn big_endian(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
@@ -122,9 +117,9 @@ pub(super) fn number(bytes: &[u8]) -> u64 {
 mod tests {
     use super::*;
 
-    fn ids(tree: u8, own: u8, soft: Option<(u8, &[(u8, u8)])>) -> Vec<u8> {
-        let mut bytes = vec![0; 26];
-        (bytes[7], bytes[15]) = (tree, own);
+    fn ids(tree: u8, soft: Option<(u8, &[(u8, u8)])>) -> Vec<u8> {
+        let mut bytes = vec![0; 18];
+        bytes[7] = tree;
         if let Some((soft, expirations)) = soft {
             bytes.extend([0, 0, 0, 0, 0, 0, 0, soft]);
             for (from, to) in expirations {
@@ -136,16 +131,16 @@ mod tests {
 
     #[test]
     fn only_the_lengths_of_the_layout_are_read() {
-        assert!(Ids::parse(&ids(1, 2, None)).is_some());
-        assert!(Ids::parse(&ids(1, 2, Some((3, &[(1, 1)])))).is_some());
-        assert!(Ids::parse(&ids(1, 2, Some((3, &[(1, 1); 4])))).is_some());
+        assert!(Ids::parse(&ids(1, None)).is_some());
+        assert!(Ids::parse(&ids(1, Some((3, &[(1, 1)])))).is_some());
+        assert!(Ids::parse(&ids(1, Some((3, &[(1, 1); 4])))).is_some());
         let odd = [
-            ids(1, 2, Some((3, &[]))),
-            ids(1, 2, Some((3, &[(1, 1); 5]))),
+            ids(1, Some((3, &[]))),
+            ids(1, Some((3, &[(1, 1); 5]))),
             Vec::new(),
-            vec![0; 16],
-            vec![0; 27],
-            vec![0; 49],
+            vec![0; 17],
+            vec![0; 19],
+            vec![0; 41],
         ];
         for odd in odd {
             assert_eq!(Ids::parse(&odd), None, "{} bytes", odd.len());
@@ -153,24 +148,24 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_born_when_all_of_it_is() {
-        let born = ids(1, 2, None);
-        assert!(Path::parse([Some(&born[..]), Some(&born[..])]).is_some());
-        assert!(Path::parse([Some(&born[..]), None]).is_none());
-        assert!(Path::parse([]).is_none());
-        let mut other = ids(1, 2, None);
-        other[16] = 7;
-        assert!(Path::parse([Some(&born[..]), Some(&other[..])]).is_none(), "another life");
-        assert!(Path::parse([Some(&other[..])]).is_some(), "a root has no parent");
+    fn a_region_exists_when_all_of_its_path_does() {
+        let there = ids(1, None);
+        assert!(PathIds::parse([Some(&there[..]), Some(&there[..])]).is_some());
+        assert!(PathIds::parse([Some(&there[..]), None]).is_none());
+        assert!(PathIds::parse([]).is_none());
+        let mut other = ids(1, None);
+        other[8] = 7;
+        assert!(PathIds::parse([Some(&there[..]), Some(&other[..])]).is_none(), "another tree");
+        assert!(PathIds::parse([Some(&other[..])]).is_some(), "a root has no parent");
     }
 
     #[test]
     fn the_mark_is_there_once_something_expired() {
-        let plain = ids(1, 2, None);
-        let soft = ids(1, 2, Some((9, &[(5, 5)])));
-        assert_eq!(Path::parse([Some(&plain[..])]).unwrap().mark(), None);
-        let upper = Path::parse([Some(&soft[..]), Some(&plain[..])]).unwrap().mark();
-        let lower = Path::parse([Some(&plain[..]), Some(&soft[..])]).unwrap().mark();
+        let plain = ids(1, None);
+        let soft = ids(1, Some((9, &[(5, 5)])));
+        assert_eq!(PathIds::parse([Some(&plain[..])]).unwrap().mark(), None);
+        let upper = PathIds::parse([Some(&soft[..]), Some(&plain[..])]).unwrap().mark();
+        let lower = PathIds::parse([Some(&plain[..]), Some(&soft[..])]).unwrap().mark();
         assert_ne!(upper, lower);
         // SHA-1 of 00..09 00..00, the first eight bytes.
         let golden = sha1_smol::Sha1::from([0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0]);
@@ -179,9 +174,9 @@ mod tests {
 
     #[test]
     fn windows_begin_with_the_first_unseen_expiration() {
-        let root = ids(1, 2, Some((9, &[(10, 20), (50, 50)])));
-        let leaf = ids(1, 2, Some((9, &[(40, 40)])));
-        let path = Path::parse([Some(&root[..]), Some(&leaf[..])]).unwrap();
+        let root = ids(1, Some((9, &[(10, 20), (50, 50)])));
+        let leaf = ids(1, Some((9, &[(40, 40)])));
+        let path = PathIds::parse([Some(&root[..]), Some(&leaf[..])]).unwrap();
         assert_eq!(path.first_expiration(5), 10);
         assert_eq!(path.first_expiration(15), 15, "within an interval: not too late");
         assert_eq!(path.first_expiration(30), 40);

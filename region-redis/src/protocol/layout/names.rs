@@ -16,7 +16,7 @@ pub(crate) enum Kind {
     Entries,
     /// A hash: the leases of the region's keys.
     Leases,
-    /// A hash: the region's children.
+    /// A sorted set: the region's children, by when they end.
     Children,
 }
 
@@ -46,8 +46,8 @@ impl NameBuffer {
     }
 }
 
-/// The name of the set of graves of the root that `path` lies in.
-pub(crate) fn graves(path: &str) -> String {
+/// The name of the sorted set of what the reclaimer has to look at below the root of `path`.
+pub(crate) fn work_list(path: &str) -> String {
     format!("{VERSION}g{{{}}}", root_of(path))
 }
 
@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(name(Kind::Entries, &path), "rc1:d{shop}.org:42.pro%7Bject:7");
         assert_eq!(name(Kind::Leases, &path), "rc1:l{shop}.org:42.pro%7Bject:7");
         assert_eq!(name(Kind::Children, &RegionPath::root("shop").unwrap()), "rc1:c{shop}");
-        assert_eq!(graves(path.as_str()), "rc1:g{shop}");
+        assert_eq!(work_list(path.as_str()), "rc1:g{shop}");
         assert_eq!(count(0xab), "rc1:w{000000000000000000000000000000ab}");
     }
 

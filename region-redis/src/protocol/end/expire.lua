@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- Makes what a region and all below it hold stale.
--- KEYS: i, the count of the client's writes.
+-- KEYS: the count of the client's writes, the i keys from the root down.
 -- ARGV: the floor of the count, a new `soft`.
--- Answers the count.
+-- Answers the count, i values.
 
 -- Adds an expiration to those seen so far. The list is bounded: the two that are nearest to each
 -- other become one interval, in which an entry's window begins with its put. That is never too late.
@@ -18,9 +18,10 @@ local function add(intervals)
   table.remove(intervals, at)
 end
 
-local count = count_write(KEYS[2], ARGV[1])
-local ids = call('MGET', KEYS[1])[1]
-if is_born(ids) then
+local count = count_write(KEYS[1], ARGV[1])
+local path = call('MGET', unpack(KEYS, 2))
+local ids = path[#path]
+if is_ids(ids) then
   local intervals = {}
   for at = SOFT_END + 1, #ids, INTERVAL do
     local from, to = struct.unpack('>I7I7', ids, at)
@@ -31,6 +32,7 @@ if is_born(ids) then
   for _, interval in ipairs(intervals) do
     parts[#parts + 1] = struct.pack('>I7I7', interval[1], interval[2])
   end
-  call('SET', KEYS[1], concat(parts), 'KEEPTTL')
+  path[#path] = concat(parts)
+  call('SET', KEYS[#KEYS], path[#path], 'KEEPTTL')
 end
-return count
+return {count, path}

@@ -4,8 +4,8 @@ local call = redis.call
 -- How many values one call takes, well below what Lua's stack holds.
 local CHUNK = 1000
 
--- Whether a call failed because the key is of another type; then the key is removed, for what it
--- holds is not ours.
+-- Whether a call failed because the key is of another type; then the key is removed, for it is
+-- not ours.
 local function is_of_other_type(reply, key)
   if type(reply) ~= 'table' or not reply.err then return false end
   if string.sub(reply.err, 1, 9) ~= 'WRONGTYPE' then error(reply) end
@@ -38,23 +38,27 @@ local function slice(list, from, to)
   return part
 end
 
--- Names that follow from a region's `i` key: they lie in the same slot.
-local function children_of(i)
-  return 'rc1:c' .. string.sub(i, 6)
+-- The name of another key of the region whose ids are at `i`: it lies in the same slot.
+local function sibling(letter, i)
+  return 'rc1:' .. letter .. string.sub(i, 6)
 end
 
+-- The name of a key of the root of the region whose ids are at `i`.
 local function root_key(letter, i)
   return 'rc1:' .. letter .. string.match(i, '%b{}')
 end
 
--- Leaves the dead list of children of the region at `text`, whose ids are kept at `i`, to the
--- reclaimer.
-local function bury(i, id, text)
-  local c, graves = children_of(i), root_key('g', i)
-  if call('EXISTS', c) == 0 then return end
-  call('RENAME', c, root_key('x', i) .. id)
-  local member = id .. ' ' .. text
-  if is_of_other_type(redis.pcall('SADD', graves, member), graves) then
-    call('SADD', graves, member)
-  end
+-- The path, as text, of the region whose ids are at `i`.
+local function text_of(i)
+  return (string.gsub(string.sub(i, 6), '[{}]', ''))
+end
+
+-- Splits the name of an `i` key: that of the parent, and the last segment; nothing of a root.
+local function parent_of(i)
+  return string.match(i, '^(.+)%.([^.]+)$')
+end
+
+-- A time as an argument: whole milliseconds.
+local function time_arg(millis)
+  return string.format('%.0f', millis)
 end

@@ -1,0 +1,111 @@
+//! Asking a primary that may have lost what this process did.
+
+use std::sync::Arc;
+
+use redis::Value;
+use region_core::{Error, RegionPath, Result, Source};
+use tokio::time::Instant;
+
+use crate::error::Failure;
+use crate::net::connection::{Channel, Request};
+use crate::net::link::Answered;
+use crate::protocol::reply::{Replies, number};
+use crate::store::Inner;
+
+/// How often a call that finds the server has forgotten this process's changes is tried.
+pub(crate) const ATTEMPTS: usize = 10;
+
+/// In which form a request is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answers {
+    /// Each command by itself.
+    OfCommands,
+    /// A single script, with a list.
+    OfScript,
+}
+
+impl Inner {
+    /// Asks the primary something whose answer begins with the ids along the path, and the count of
+    /// writes where that matters; gives back the ids and the other answers. If it turns out to have lost what this process did, it is told again first.
+    pub(crate) async fn ask(
+        &self,
+        region: &RegionPath,
+        deadline: Instant,
+        answers: Answers,
+        request: impl Fn(Option<&str>) -> Request,
+    ) -> Result<(Vec<Value>, Replies<'_>, Option<Source>)> {
+        let shared = self.primary.shared();
+        for _ in 0..ATTEMPTS {
+            let (counted, needed) = self.recovery.own().needed(region);
+            let request =
+                |channel: &Channel| request((needed > 0).then_some(channel.count.as_str()));
+            let Answered { values, channel, source } = self.primary.call(deadline, request).await?;
+            let values = match answers {
+                Answers::OfCommands => values,
+                Answers::OfScript => Replies::new(&shared.server, values).list()?,
+            };
+            let (ids, shown, rest) = match ids_and_count(values, region, needed) {
+                Ok(found) => found,
+                Err(values) => {
+                    // Not the ids, then: an error, or nonsense.
+                    let mut replies = Replies::new(&shared.server, values);
+                    replies.list()?;
+                    return Err(replies.odd());
+                }
+            };
+            if self.shows_own(&channel, (counted, needed), shown) {
+                return Ok((ids, Replies::new(&shared.server, rest), source));
+            }
+        }
+        Err(self.forgets())
+    }
+
+    /// Whether the primary shows what this process had counted. If not it has lost what was written to
+    /// it, and is told again before the next call.
+    pub(crate) fn shows_own(
+        &self,
+        channel: &Arc<Channel>,
+        (counted, needed): (u128, u64),
+        shown: u64,
+    ) -> bool {
+        // What was counted over an earlier channel is covered by the first count of this one.
+        let needed = match needed {
+            0 => 0,
+            _ if counted == channel.number => needed,
+            _ => channel.first_count,
+        };
+        if shown >= needed {
+            return true;
+        }
+        let shared = self.primary.shared();
+        if let Some(left_out) = self.logs.lost_changes.pass() {
+            tracing::warn!(server = %shared.server, left_out, "changes of this process are gone from the server");
+        }
+        shared.distrust(channel);
+        false
+    }
+
+    /// The error for a server that loses things again and again.
+    pub(crate) fn forgets(&self) -> Error {
+        Failure::unavailable(&self.primary.shared().server, "loses what is written to it").error
+    }
+}
+
+/// The ids along the path, the count of writes that the server shows if it was asked, and the other
+/// answers; all answers if the first is something else.
+pub(crate) fn ids_and_count(
+    values: Vec<Value>,
+    region: &RegionPath,
+    needed: u64,
+) -> Result<(Vec<Value>, u64, Vec<Value>), Vec<Value>> {
+    let asked = usize::from(needed > 0);
+    match values.first() {
+        Some(Value::Array(found)) if found.len() == region.depth() + asked => {}
+        _ => return Err(values),
+    }
+    let mut values = values.into_iter();
+    let Some(Value::Array(mut ids)) = values.next() else { return Err(values.collect()) };
+    let shown =
+        if asked == 0 { 0 } else { ids.pop().and_then(|count| number(&count)).unwrap_or(0) };
+    Ok((ids, shown, values.collect()))
+}

@@ -1,0 +1,69 @@
+//! Beginning loads.
+
+use region_core::{Begun, BegunKey, LeaseTerms, RegionPath, Result, Trust};
+
+use crate::net::connection::{Again, Channel, Lane, Request, Tracking};
+use crate::net::link::Answered;
+use crate::ops::ask::ATTEMPTS;
+use crate::ops::one;
+use crate::ops::read::valid_entries;
+use crate::protocol::begin::{BeginReply, begin};
+use crate::protocol::reply::{Replies, borrowed};
+use crate::session::clock::Between;
+use crate::store::Inner;
+
+impl Inner {
+    pub(crate) async fn begin(
+        &self,
+        region: &RegionPath,
+        keys: &[&str],
+        terms: LeaseTerms,
+    ) -> Result<Begun> {
+        self.reclaimer.note(region);
+        self.releases.note(terms.duration);
+        let lane = if self.large.any(region, keys) { Lane::Large } else { Lane::Main };
+        let request = |channel: &Channel| {
+            let command = begin(region, keys, &terms, channel.write_count());
+            // The script reads before it answers: from then on others' changes are told.
+            Request { tracking: Tracking::Read, ..one(command, lane, Again::Harmless) }
+        };
+        let deadline = self.deadline_from(terms.started);
+        for _ in 0..ATTEMPTS {
+            let counted = self.recovery.own().needed(region);
+            let Answered { values, channel, source } = self.primary.call(deadline, request).await?;
+            let replies = Replies::new(&self.primary.shared().server, values).within()?;
+            let reply = BeginReply::parse(replies)?;
+            if let Some(count) = reply.created {
+                self.recovery.written(region, &channel, count);
+            }
+            if self.shows_own(&channel, counted, reply.shown) {
+                return Ok(self.begun(region, keys, reply, terms.trust)?.source(source));
+            }
+        }
+        Err(self.forgets())
+    }
+
+    fn begun(
+        &self,
+        region: &RegionPath,
+        keys: &[&str],
+        reply: BeginReply,
+        trust: Trust,
+    ) -> Result<Begun> {
+        let BeginReply { now, ids, fields, leases, .. } = reply;
+        let odd = || Replies::new(&self.primary.shared().server, Vec::new()).odd();
+        let lineage = ids.lineage().ok_or_else(odd)?;
+        let stamp = ids.stamp(fields.first().and_then(borrowed));
+        // At one exact time there is no doubt.
+        let now = Between::exactly(now);
+        let valid = self.validate(region, keys, Some(&ids), &fields, now).unwrap_or_default();
+        let entries = valid_entries(keys, fields, valid);
+        if leases.len() != keys.len() {
+            return Err(odd());
+        }
+        let keys = entries.into_iter().zip(leases);
+        let keys = keys.map(|(entry, lease)| BegunKey::new(entry, lease)).collect();
+        let changes = stamp.filter(|_| trust == Trust::Kept).map(|stamp| stamp.changes);
+        Ok(Begun::new(lineage, keys).changes(changes))
+    }
+}

@@ -1,0 +1,108 @@
+//! Ending what is there.
+
+use std::time::Duration;
+
+use region_core::{EndTerms, Ended, Error, ErrorKind, RegionPath, Result, Trust, Verb};
+
+use crate::net::connection::{Again, Channel, Lane};
+use crate::net::link::Answered;
+use crate::ops::one;
+use crate::protocol::end::{EndReply, end};
+use crate::protocol::layout::PathIds;
+use crate::protocol::reply::Replies;
+use crate::session::recovery::queue_is_full;
+use crate::settings::{Acknowledgement, OnInvalidationFailure};
+use crate::store::Inner;
+
+/// What became of an invalidation that did not fail.
+enum Ending {
+    /// It was done; the ids along the path after it, where they are known.
+    Done(Option<PathIds>),
+    Queued,
+}
+
+impl Inner {
+    pub(crate) async fn end(&self, region: &RegionPath, terms: EndTerms) -> Result<Ended> {
+        let ending = self.end_now(region, terms.verb).await?;
+        if let Some(Acknowledgement { replicas, within }) = self.settings.acknowledgement {
+            let reached = self.acknowledged(&ending, replicas, within).await?;
+            if reached < replicas {
+                let message = format!(
+                    "only {reached} of {replicas} replicas are known to have it after {within:?}"
+                );
+                return Err(Error::new(ErrorKind::Unavailable, message).on("end", region));
+            }
+        }
+        let ids = match ending {
+            Ending::Done(ids) => ids.filter(|_| terms.trust == Trust::Kept),
+            Ending::Queued => None,
+        };
+        Ok(Ended::new().lineage(ids.as_ref().and_then(PathIds::lineage)))
+    }
+
+    /// Ends what `verb` covers; how many replicas are known to have it after at most `within`.
+    pub(crate) async fn end_and_wait(
+        &self,
+        region: &RegionPath,
+        verb: Verb,
+        replicas: u32,
+        within: Duration,
+    ) -> Result<u32> {
+        let ending = self.end_now(region, verb).await?;
+        self.acknowledged(&ending, replicas, within).await
+    }
+
+    async fn acknowledged(&self, ending: &Ending, replicas: u32, within: Duration) -> Result<u32> {
+        match ending {
+            Ending::Done(_) => self.wait_for_replicas(replicas, within).await,
+            Ending::Queued => Ok(0),
+        }
+    }
+
+    /// Ends what `verb` covers.
+    async fn end_now(&self, region: &RegionPath, verb: Verb) -> Result<Ending> {
+        self.reclaimer.note(region);
+        // Before it is tried: a failover during the call must not undo it either.
+        self.recovery.own().intend_end(region, verb);
+        let request = |channel: &Channel| {
+            one(end(region, verb, channel.write_count()), Lane::Main, Again::Harmless)
+        };
+        let answered = self.primary.call(self.deadline(), request).await;
+        let Answered { values, channel, .. } = match answered {
+            Ok(answered) => answered,
+            Err(error) => return self.invalidation_failed(region, verb, error),
+        };
+        let mut replies = Replies::new(&self.primary.shared().server, values);
+        let EndReply { count, ids } = match EndReply::parse(&mut replies) {
+            Ok(reply) => reply,
+            Err(error) => return self.invalidation_failed(region, verb, error),
+        };
+        self.recovery.ended(region, verb, &channel, count);
+        if matches!(verb, Verb::Invalidate | Verb::InvalidateAndTouch) {
+            self.reclaimer.wake();
+        }
+        Ok(Ending::Done(ids))
+    }
+
+    /// Queues an invalidation that may not have reached the server, if that is asked for.
+    fn invalidation_failed(&self, region: &RegionPath, verb: Verb, error: Error) -> Result<Ending> {
+        let cannot_reach = match error.kind() {
+            ErrorKind::Unavailable | ErrorKind::Timeout => error.can_retry(),
+            // Not this command is refused but this client: a credential has been changed.
+            ErrorKind::Denied => !self.primary.is_up(),
+            _ => false,
+        };
+        if !cannot_reach || self.settings.on_invalidation_failure == OnInvalidationFailure::Error {
+            return Err(error);
+        }
+        if !self.recovery.queue(region, verb) {
+            return Err(queue_is_full(self.settings.queue, error));
+        }
+        if let Some(left_out) = self.logs.queued.pass() {
+            tracing::warn!(%region, %error, left_out, "invalidation queued");
+        }
+        // Nothing is read over the present connections any more: the next begin with the queue.
+        self.primary.shared().start_over(&error);
+        Ok(Ending::Queued)
+    }
+}

@@ -1,0 +1,89 @@
+//! Listing and counting entries.
+
+use region_core::{Cursor, Error, ErrorKind, Page, PageTerms, RegionPath, Result, ScanItem, Show};
+use tokio::time::Instant;
+
+use crate::net::connection::{Again, Lane};
+use crate::ops::ask::Answers;
+use crate::ops::one;
+use crate::protocol::layout::{PathIds, Validator};
+use crate::protocol::reply::{borrowed, bytes, list, number};
+use crate::protocol::scan::{Counted, ScanReply, scan};
+use crate::session::clock::Between;
+use crate::store::Inner;
+
+impl Inner {
+    pub(crate) async fn scan(
+        &self,
+        region: &RegionPath,
+        terms: PageTerms,
+    ) -> Result<Page<ScanItem>> {
+        let cursor = position(terms.cursor.as_ref())?;
+        let counted = Counted::Each(terms.show);
+        let lane = if terms.show == Show::Entries { Lane::Large } else { Lane::Main };
+        let (ids, reply) =
+            self.scan_step(region, cursor, terms.limit, counted, lane, self.deadline()).await?;
+        let stamp = ids.as_ref().and_then(|ids| ids.stamp(borrowed(&reply.stamp)));
+        let (Some(ids), Some(stamp)) = (ids, stamp) else { return Ok(Page::end()) };
+        let flat = list(reply.page).unwrap_or_default();
+        let validator = Validator::new(&ids, stamp.ttl_end, Between::exactly(reply.now));
+        let mut items = Vec::with_capacity(flat.len() / 2);
+        let mut flat = flat.into_iter();
+        while let (Some(key), Some(stored)) = (flat.next(), flat.next()) {
+            let (Some(key), Some(stored)) = (bytes(key), bytes(stored)) else { continue };
+            let Ok(key) = String::from_utf8(key) else { continue };
+            match terms.show {
+                Show::Keys => {
+                    let freshness = validator.freshness_of(&stored);
+                    items.extend(freshness.map(|freshness| ScanItem::new(key, freshness)));
+                }
+                Show::Entries => items.extend(
+                    validator
+                        .entry(stored)
+                        .map(|entry| ScanItem::new(key, entry.freshness).bytes(Some(entry.bytes))),
+                ),
+            }
+        }
+        Ok(Page::new(items, reply.next))
+    }
+
+    /// Counts page by page, all within one limit.
+    pub(crate) async fn len(&self, region: &RegionPath) -> Result<u64> {
+        let deadline = self.deadline();
+        let (mut cursor, mut len) = (0, 0);
+        loop {
+            let (_, reply) = self
+                .scan_step(region, cursor, usize::MAX, Counted::Fresh, Lane::Main, deadline)
+                .await?;
+            len += number(&reply.page).unwrap_or_default();
+            cursor = match reply.next {
+                Some(next) => position(Some(&next))?,
+                None => return Ok(len),
+            };
+        }
+    }
+
+    async fn scan_step(
+        &self,
+        region: &RegionPath,
+        cursor: u64,
+        limit: usize,
+        counted: Counted,
+        lane: Lane,
+        deadline: Instant,
+    ) -> Result<(Option<PathIds>, ScanReply)> {
+        let request = |count: Option<&str>| {
+            one(scan(region, cursor, limit, counted, count), lane, Again::Harmless)
+        };
+        let (ids, replies, _) = self.ask(region, deadline, Answers::OfScript, request).await?;
+        Ok((PathIds::parse(ids.iter().map(borrowed)), ScanReply::parse(replies)?))
+    }
+}
+
+/// The place in a listing that a cursor names.
+pub(crate) fn position(cursor: Option<&Cursor>) -> Result<u64> {
+    let Some(cursor) = cursor else { return Ok(0) };
+    let text = std::str::from_utf8(cursor.as_bytes()).ok();
+    let position = text.and_then(|text| text.parse().ok());
+    position.ok_or_else(|| Error::new(ErrorKind::Protocol, "not a cursor of this store"))
+}

@@ -1,0 +1,136 @@
+//! Writing.
+
+use redis::Value;
+use region_core::{
+    Applied, Error, ErrorKind, Lifetime, Op, OpOutcome, RegionPath, Result, Trust, Write, Written,
+};
+use tokio::time::Instant;
+
+use crate::net::connection::{Again, Channel, Lane};
+use crate::net::link::Answered;
+use crate::ops::one;
+use crate::protocol::layout::{PathIds, Stamp, Validator};
+use crate::protocol::reply::Replies;
+use crate::protocol::write::{
+    AppliedReply, PutReply, RegionReply, outcome_of, put, puts_alone, write,
+};
+use crate::session::clock::Between;
+use crate::store::Inner;
+
+/// One put in so many looks for entries that are over: as many as make up for the others.
+const PUTS_PER_SWEEP: u32 = 8;
+
+impl Inner {
+    pub(crate) async fn write(&self, region: &RegionPath, wanted: Write<'_>) -> Result<Written> {
+        let size = self.check_sizes(region, wanted.ops)?;
+        let deadline = self.deadline();
+        self.reclaimer.note(region);
+        if wanted.guard.is_none() {
+            self.recovery.own().intend_write(region, wanted.ops.iter().map(Op::key));
+        }
+        let lane = if self.large.is_large(size) { Lane::Large } else { Lane::Main };
+        if let Some(applied) = self.put(region, &wanted, lane, deadline).await? {
+            return Ok(Written::Applied(applied));
+        }
+        let request = |channel: &Channel| {
+            // A write that may have been done is not done again: others may have written since.
+            one(write(region, &wanted, channel.write_count()), lane, Again::Unsafe)
+        };
+        let Answered { values, channel, source } = self.primary.call(deadline, request).await?;
+        let replies = Replies::new(&self.primary.shared().server, values);
+        let Some(AppliedReply { count, outcomes, region: after }) = AppliedReply::parse(replies)?
+        else {
+            return Ok(Written::Fenced);
+        };
+        self.recovery.written(region, &channel, count);
+        if wanted.guard.is_none() {
+            self.living.add(region);
+        }
+        let outcomes = outcomes_of(wanted.ops, outcomes, after.as_ref())
+            .ok_or_else(|| Replies::new(&self.primary.shared().server, Vec::new()).odd())?;
+        let (ids, stamp) = after.map_or((None, None), |after| (after.ids, after.stamp));
+        Ok(Written::Applied(applied(outcomes, wanted.trust, ids.as_ref(), stamp).source(source)))
+    }
+
+    /// Does the write if it is an ordinary one.
+    async fn put(
+        &self,
+        region: &RegionPath,
+        write: &Write<'_>,
+        lane: Lane,
+        deadline: Instant,
+    ) -> Result<Option<Applied>> {
+        let puts = puts_alone(write).filter(|_| self.living.has(region));
+        let Some(puts) = puts else { return Ok(None) };
+        // Now and then the other script has to look for entries that are over.
+        let is_limited = puts.iter().any(|put| put.fresh_for != Lifetime::Unlimited);
+        if is_limited && rand::random_ratio(1, PUTS_PER_SWEEP) {
+            return Ok(None);
+        }
+        let request = |channel: &Channel| {
+            one(put(region, &puts, write.trust, channel.write_count()), lane, Again::Unsafe)
+        };
+        let Answered { values, channel, source } = self.primary.call(deadline, request).await?;
+        match PutReply::parse(Replies::new(&self.primary.shared().server, values))? {
+            PutReply::Done { count, region: after } => {
+                self.recovery.written(region, &channel, count);
+                let outcomes = vec![OpOutcome::Stored; write.ops.len()];
+                let (ids, stamp) = after.map_or((None, None), |(ids, stamp)| (Some(ids), stamp));
+                Ok(Some(applied(outcomes, write.trust, ids.as_ref(), stamp).source(source)))
+            }
+            PutReply::Left => {
+                self.living.remove(region);
+                Ok(None)
+            }
+        }
+    }
+
+    /// The bytes of all puts, if each is within the limit.
+    fn check_sizes(&self, region: &RegionPath, ops: &[Op<'_>]) -> Result<usize> {
+        let mut total = 0;
+        for op in ops {
+            let Op::Put(put) = op else { continue };
+            let (len, most) = (put.bytes.len(), self.settings.max_entry);
+            if len > most {
+                let message =
+                    format!("an entry of {len} bytes exceeds the store's limit of {most}");
+                let error = Error::new(ErrorKind::TooLarge, message);
+                return Err(error.on("write", region).at_key(put.key));
+            }
+            self.large.note(region, put.key, len);
+            total += len;
+        }
+        Ok(total)
+    }
+}
+
+fn outcomes_of(
+    ops: &[Op<'_>],
+    outcomes: Vec<Value>,
+    region: Option<&RegionReply>,
+) -> Option<Vec<OpOutcome>> {
+    if outcomes.len() != ops.len() {
+        return None;
+    }
+    let validator = region.and_then(|region| {
+        let now = Between::exactly(region.now);
+        region.ids.as_ref().map(|ids| Validator::new(ids, region.ttl_end, now))
+    });
+    let outcomes = ops.iter().zip(outcomes);
+    outcomes.map(|(op, outcome)| outcome_of(op, outcome, validator.as_ref())).collect()
+}
+
+fn applied(
+    outcomes: Vec<OpOutcome>,
+    trust: Trust,
+    ids: Option<&PathIds>,
+    stamp: Option<Stamp>,
+) -> Applied {
+    let applied = Applied::new(outcomes);
+    match trust {
+        Trust::NotKept => applied,
+        Trust::Kept => applied
+            .lineage(ids.and_then(PathIds::lineage))
+            .changes(stamp.map(|stamp| stamp.changes)),
+    }
+}

@@ -1,0 +1,91 @@
+//! The parts that requests are made of.
+
+use std::time::Duration;
+
+use redis::Cmd;
+use region_core::{ChangeId, ChangedKey, MAX_DEPTH, RegionPath};
+
+use crate::protocol::layout::{Kind, NameBuffer};
+use crate::protocol::scripts::Script;
+
+/// Bytes of a random id.
+pub(crate) const ID: usize = 8;
+
+/// About how long names are.
+const NAME_BYTES: usize = 64;
+
+/// The count of one connection's writes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Count<'k> {
+    /// The key that holds it.
+    pub(crate) key: &'k str,
+    /// The highest count that a server has answered over the connection: a write whose count is not
+    /// higher is refused. Zero refuses nothing.
+    pub(crate) floor: u64,
+}
+
+/// Writes the call of a script.
+pub(crate) struct Call {
+    command: Cmd,
+    names: NameBuffer,
+}
+
+impl Call {
+    pub(crate) fn new(script: &Script, keys: usize) -> Self {
+        let mut command = Cmd::with_capacity(keys + 16, (keys + 6) * NAME_BYTES);
+        command.arg("EVALSHA").arg(&script.digest).arg(keys);
+        Self { command, names: NameBuffer::default() }
+    }
+
+    pub(crate) fn key(&mut self, kind: Kind, path: &str) {
+        self.command.arg(self.names.of(kind, path));
+    }
+
+    /// The keys of a region and all its ancestors, from the root down.
+    pub(crate) fn path(&mut self, kind: Kind, path: &RegionPath) {
+        path.prefixes().for_each(|prefix| self.key(kind, prefix));
+    }
+
+    pub(crate) fn arg(&mut self, arg: impl redis::ToRedisArgs) {
+        self.command.arg(arg);
+    }
+
+    /// New ids for so many regions.
+    pub(crate) fn ids(&mut self, regions: usize) {
+        let mut bytes = [0_u8; MAX_DEPTH * ID];
+        let ids = &mut bytes[..regions * ID];
+        rand::fill(ids);
+        self.arg(&*ids);
+    }
+
+    /// An id for a tombstone.
+    pub(crate) fn tombstone(&mut self) {
+        let digits = |at: u32| b"0123456789abcdefghijklmnopqrstuv"[at as usize % 32];
+        let mut random: u64 = rand::random();
+        let id: [u8; 12] = std::array::from_fn(|_| {
+            let digit = digits((random & 31) as u32);
+            random >>= 5;
+            digit
+        });
+        self.arg(&id[..]);
+    }
+
+    /// A change of these keys, with a random id.
+    pub(crate) fn change<'k>(&mut self, keys: impl IntoIterator<Item = &'k str>) {
+        let key = ChangedKey::of_keys(keys).unwrap_or(ChangedKey::All);
+        let (id, key) = (ChangeId::random().to_bits(), key.to_bits());
+        let [a, b, c, d] = id.to_be_bytes();
+        let [e, f, g, h] = key.to_be_bytes();
+        self.arg(&[a, b, c, d, e, f, g, h][..]);
+    }
+
+    pub(crate) fn done(self) -> Cmd {
+        self.command
+    }
+}
+
+/// Whole milliseconds, within what the layout's six bytes hold.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    const MOST: u64 = (1 << 47) - 1;
+    u64::try_from(duration.as_millis()).unwrap_or(MOST).min(MOST)
+}

@@ -1,0 +1,7 @@
+//! Listing children.
+
+mod reply;
+mod request;
+
+pub(crate) use reply::{children, is_list_of};
+pub(crate) use request::{page, stamp};

@@ -1,0 +1,7 @@
+//! Ending what is there.
+
+mod reply;
+mod request;
+
+pub(crate) use reply::EndReply;
+pub(crate) use request::end;

@@ -1,0 +1,5 @@
+//! Reading.
+
+mod request;
+
+pub(crate) use request::{entries, ids, time};

@@ -1,0 +1,37 @@
+use redis::Cmd;
+use region_core::RegionPath;
+
+use crate::protocol::layout::{Kind, NameBuffer};
+
+/// About how long names and keys are.
+const NAME_BYTES: usize = 64;
+const KEY_BYTES: usize = 32;
+
+/// `MGET` of the ids along the path, and of the count of writes if it matters.
+pub(crate) fn ids(path: &RegionPath, count: Option<&str>) -> Cmd {
+    let mut command = Cmd::with_capacity(path.depth() + 2, (path.depth() + 1) * NAME_BYTES);
+    let mut names = NameBuffer::default();
+    command.arg("MGET");
+    for prefix in path.prefixes() {
+        command.arg(names.of(Kind::Ids, prefix));
+    }
+    if let Some(count) = count {
+        command.arg(count);
+    }
+    command
+}
+
+/// `HMGET` of the stamp and entries.
+pub(crate) fn entries(path: &RegionPath, keys: &[&str]) -> Cmd {
+    let mut command = Cmd::with_capacity(keys.len() + 3, keys.len() * KEY_BYTES + 2 * NAME_BYTES);
+    command.arg("HMGET").arg(NameBuffer::default().of(Kind::Entries, path.as_str())).arg("");
+    keys.iter().for_each(|key| {
+        command.arg(*key);
+    });
+    command
+}
+
+/// Asks for the server's time.
+pub(crate) fn time() -> Cmd {
+    redis::cmd("TIME")
+}

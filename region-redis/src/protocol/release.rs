@@ -1,0 +1,5 @@
+//! Giving leases back.
+
+mod request;
+
+pub(crate) use request::release;

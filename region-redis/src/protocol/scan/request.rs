@@ -1,0 +1,46 @@
+use redis::Cmd;
+use region_core::{RegionPath, Show};
+
+use crate::protocol::call::Call;
+use crate::protocol::layout::Kind;
+use crate::protocol::scripts::SCRIPTS;
+
+/// About how many bytes of entries the server looks at in one step: it does nothing else meanwhile.
+const PAGE_BYTES: usize = 256 * 1024;
+
+/// The most entries that it looks at in one step.
+const LARGEST_PAGE: usize = 2_000;
+
+/// What a page tells of entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// How many are fresh.
+    Fresh,
+    /// Each of them.
+    Each(Show),
+}
+
+/// Lists or counts a page of entries.
+pub(crate) fn scan(
+    path: &RegionPath,
+    cursor: u64,
+    limit: usize,
+    counted: Counted,
+    count: Option<&str>,
+) -> Cmd {
+    let keys = path.depth() + 1 + usize::from(count.is_some());
+    let mut call = Call::new(&SCRIPTS.scan, keys);
+    call.key(Kind::Entries, path.as_str());
+    call.path(Kind::Ids, path);
+    count.into_iter().for_each(|count| call.arg(count));
+    call.arg(path.depth());
+    call.arg(cursor);
+    call.arg(limit.clamp(1, LARGEST_PAGE));
+    call.arg(PAGE_BYTES);
+    call.arg(match counted {
+        Counted::Fresh => "L",
+        Counted::Each(Show::Keys) => "K",
+        Counted::Each(Show::Entries) => "E",
+    });
+    call.done()
+}

@@ -1,0 +1,7 @@
+//! Writing.
+
+mod reply;
+mod request;
+
+pub(crate) use reply::{AppliedReply, PutReply, RegionReply, outcome_of};
+pub(crate) use request::{put, puts_alone, write};
