@@ -81,6 +81,10 @@ pub(crate) struct Channel {
     /// A write may still be on its way over a further connection: what is sent over the main one could
     /// overtake it.
     has_late_write: AtomicBool,
+    /// How many writes over the main connection were given up, and how many of them the server has done
+    /// by now, if it does them at all: while they differ no write may overtake them.
+    late_on_main: AtomicU64,
+    settled_on_main: AtomicU64,
     connections: Arc<Connections>,
 }
 
@@ -128,6 +132,8 @@ impl Channel {
             replayed: 0,
             identity,
             has_late_write: AtomicBool::new(false),
+            late_on_main: AtomicU64::new(0),
+            settled_on_main: AtomicU64::new(0),
             connections,
         }
     }
@@ -195,8 +201,10 @@ impl Channel {
         request: &Request,
         deadline: Instant,
     ) -> Result<Answers, Failure> {
+        let is_write = request.again == Again::Unsafe;
         let extra = match request.lane {
             Lane::Main => None,
+            Lane::Large if is_write && self.has_late_on_main() => None,
             Lane::Large => match self.connections.large.get(half_way_to(deadline)).await {
                 Ok(transport) => Some(transport),
                 // The address leads to another server now: the main connection is of no use either.
@@ -206,10 +214,12 @@ impl Channel {
             Lane::Waiting => Some(self.connections.waiting.get(half_way_to(deadline)).await?),
         };
         let Some(extra) = extra else {
-            return send_over(&self.connections.main, origin, request, deadline).await;
+            let unanswered = is_write.then(|| Unanswered::over(self, Lane::Main));
+            let answers = send_over(&self.connections.main, origin, request, deadline).await?;
+            unanswered.into_iter().for_each(Unanswered::answered);
+            return Ok(answers);
         };
-        let is_write = request.again == Again::Unsafe;
-        let unanswered = is_write.then_some(Unanswered(Some(&self.has_late_write)));
+        let unanswered = is_write.then(|| Unanswered::over(self, request.lane));
         match send_over(&extra, origin, request, deadline).await {
             Ok(answers) => {
                 unanswered.into_iter().for_each(Unanswered::answered);
@@ -236,6 +246,21 @@ impl Channel {
     /// Whether the main connection is gone.
     pub(crate) fn is_closed(&self) -> bool {
         self.connections.main.is_closed()
+    }
+
+    /// How many writes over the main connection were given up so far.
+    pub(crate) fn late_on_main(&self) -> u64 {
+        self.late_on_main.load(Ordering::Acquire)
+    }
+
+    /// Notes that the server has answered something that was sent over the main connection after `late`
+    /// writes had been given up.
+    pub(crate) fn settle_on_main(&self, late: u64) {
+        self.settled_on_main.fetch_max(late, Ordering::AcqRel);
+    }
+
+    fn has_late_on_main(&self) -> bool {
+        self.late_on_main() > self.settled_on_main.load(Ordering::Acquire)
     }
 
     /// Whether the connections must be used under another number: see `has_late_write`.
@@ -272,20 +297,33 @@ fn half_way_to(deadline: Instant) -> Instant {
     now + deadline.saturating_duration_since(now) / 2
 }
 
-/// Dropped when a write over a further connection has not been answered: it failed, or its caller is
-/// gone.
-struct Unanswered<'c>(Option<&'c AtomicBool>);
+/// Dropped when a write has not been answered: it failed, or its caller is gone.
+struct Unanswered<'c> {
+    channel: &'c Channel,
+    lane: Lane,
+    is_answered: bool,
+}
 
-impl Unanswered<'_> {
+impl<'c> Unanswered<'c> {
+    fn over(channel: &'c Channel, lane: Lane) -> Self {
+        Self { channel, lane, is_answered: false }
+    }
+
     fn answered(mut self) {
-        self.0 = None;
+        self.is_answered = true;
     }
 }
 
 impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
-        if let Some(has_late_write) = self.0 {
-            has_late_write.store(true, Ordering::Release);
+        match self.lane {
+            _ if self.is_answered => {}
+            Lane::Main => {
+                self.channel.late_on_main.fetch_add(1, Ordering::AcqRel);
+            }
+            Lane::Large | Lane::Waiting => {
+                self.channel.has_late_write.store(true, Ordering::Release);
+            }
         }
     }
 }

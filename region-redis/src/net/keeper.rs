@@ -161,10 +161,11 @@ impl Keeper {
             commands.add_command(upkeep);
             commands
         });
-        let asked = Instant::now();
+        let (asked, late) = (Instant::now(), channel.late_on_main());
         let asking = channel.main().send_while_alive(server, &commands, settings.silence);
         let mut answers = asking.await?.into_iter();
         let mut next = || answers.next().unwrap_or_default();
+        channel.settle_on_main(late);
         let (time, role, info, upkeep) = (next(), next(), next(), next());
         if let Some(time) = time_of(&time) {
             shared.duty.note_time(time, asked);

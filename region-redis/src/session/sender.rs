@@ -131,7 +131,7 @@ impl<'r> Sender<'r> {
         let step = self.step();
         self.step.store((step / 4).max(1), Ordering::Relaxed);
         let answers = self.ask(channel, &pipeline).await?;
-        self.step.store((step * 2).min(LARGEST_STEP), Ordering::Relaxed);
+        self.step.store((step + 1).min(LARGEST_STEP), Ordering::Relaxed);
         if answers.iter().any(is_refused_as_lost) {
             return Ok(Prepared::Lost);
         }

@@ -15,6 +15,8 @@ crate::on_both! {
     a_replica_that_lags_too_far_is_left_out
     a_dead_replica_comes_back
     queued_invalidations_keep_replicas_unread
+    a_replica_that_has_the_first_of_a_replay_is_not_believed
+    a_replica_of_another_history_is_not_recent
 }
 
 async fn connect(primary: &str, replica: &str) -> RedisStore {
@@ -153,4 +155,69 @@ async fn queued_invalidations_keep_replicas_unread(flavor: Flavor) {
     address.restore();
     tokio::time::sleep(LIMIT + Duration::from_millis(500)).await;
     assert_eq!(from_replica(&store, "r", "k").await, None);
+}
+
+/// Bug: after a replay the count began at one, although the server stood higher. Effect: a replica that had
+/// only the first of the replayed invalidations was believed. Fix: it begins where the server stands when
+/// all is done.
+async fn a_replica_that_has_the_first_of_a_replay_is_not_believed(flavor: Flavor) {
+    const REGIONS: usize = 200;
+    let primary = TestServer::start(flavor);
+    let replica = TestServer::start(flavor);
+    let replication = Proxy::start(primary.port()).await;
+    tokio::task::block_in_place(|| replica.follow(replication.port()));
+    let address = Proxy::start(primary.port()).await;
+    let store = builder(&address.url())
+        .replica(&replica.url())
+        .unwrap()
+        .max_lag(Duration::from_secs(300))
+        .connect_timeout(Duration::from_secs(5))
+        .on_invalidation_failure(region_redis::OnInvalidationFailure::Queue)
+        .connect()
+        .await
+        .unwrap();
+    until("the replica to be of use", || store.stats().replicas[0].is_recent).await;
+    let name = |n: usize| format!("r.n:{n}");
+    set(&store, &name(REGIONS - 1), "k", "old").await.unwrap();
+    primary.command(&["WAIT", "1", "5000"]);
+    let counts = || replica.command(&["KEYS", "rc1:w*"]);
+    let before = counts();
+    address.silence();
+    for n in 0..REGIONS {
+        bounded(store.end(&path(&name(n)), Verb::Invalidate.into())).await.unwrap();
+    }
+    address.restore();
+    address.limit(16_000);
+    until("the replica to have the new count", || {
+        let now = counts();
+        now != before && !now.list().is_empty()
+    })
+    .await;
+    replication.silence();
+    until("the replay to end", || !store.stats().has_queued && store.stats().primary.is_up).await;
+    assert!(store.stats().replicas[0].is_recent, "as far as its lag goes it may be read");
+    assert_eq!(from_replica(&store, &name(REGIONS - 1), "k").await, None);
+}
+
+/// Bug: offsets were compared across histories. Effect: after a failover a replica that still followed the
+/// former primary was read without end. Fix: replication ids are compared too.
+async fn a_replica_of_another_history_is_not_recent(flavor: Flavor) {
+    let former = TestServer::start(flavor);
+    let present = TestServer::start(flavor);
+    let replica = former.replica();
+    let address = Proxy::start(former.port()).await;
+    let writer = crate::kit::connect(&former.url()).await;
+    for n in 0..200 {
+        set(&writer, "r", "k", &format!("old {n}")).await.unwrap();
+    }
+    let reader = connect(&address.url(), &replica.url()).await;
+    // It goes on following the former primary, and is further than the present one.
+    address.redirect(present.port());
+    let writer = crate::kit::connect(&present.url()).await;
+    set(&writer, "r", "k", "new").await.unwrap();
+    until("the replica to be left out", || {
+        reader.stats().primary.is_up && !reader.stats().replicas[0].is_recent
+    })
+    .await;
+    assert_eq!(from_replica(&reader, "r", "k").await.as_deref(), Some("new"));
 }
