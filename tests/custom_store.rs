@@ -47,6 +47,10 @@ impl Harness for InDatabase {
     async fn hold_replica(&self, _: &Shared) -> Able {
         Able::No
     }
+
+    async fn cut_pushes(&self, _: &Shared) -> Able {
+        Able::No
+    }
 }
 
 region_cache::conformance!(InDatabase(ManualClock::new()));

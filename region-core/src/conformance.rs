@@ -1,7 +1,6 @@
 //! The suite that every [`Store`] passes.
 //!
-//! One line in a backend's tests runs every case as a named test of its own, against the backend and
-//! through `&`, `Box`, `Arc` and the wrappers of the test kit:
+//! One line in a backend's tests runs every case as a named test of its own:
 //!
 //! ```
 //! use std::time::Duration;
@@ -33,6 +32,9 @@
 //!         Able::No
 //!     }
 //!     async fn hold_replica(&self, _: &SharedStore) -> Able {
+//!         Able::No
+//!     }
+//!     async fn cut_pushes(&self, _: &SharedStore) -> Able {
 //!         Able::No
 //!     }
 //! }
@@ -93,6 +95,10 @@ pub trait Harness: Send + Sync + 'static {
 
     /// Makes the store's replica lag until the store is dropped, if it has one and the harness can.
     fn hold_replica(&self, store: &Self::Store) -> impl Future<Output = Able> + Send;
+
+    /// Breaks the connection that pushes for what was read come over, if there is one and the harness
+    /// can. The store may open another.
+    fn cut_pushes(&self, store: &Self::Store) -> impl Future<Output = Able> + Send;
 }
 
 /// Whether a [`Harness`] could do what it was asked.
@@ -119,16 +125,30 @@ pub fn run(case: impl Future<Output = ()>) {
     assert!(ended.is_ok(), "the case has not ended after {CASE_LIMIT:?}");
 }
 
-/// Runs the whole suite on the stores of a [`Harness`]: see the [module](mod@crate::conformance).
+/// Runs the suite on the stores of a [`Harness`]: see the [module](mod@crate::conformance).
 #[macro_export]
 macro_rules! conformance {
     ($harness:expr) => {
-        $crate::__conformance_module!(plain, $harness);
+        $crate::__conformance_cases!($crate::__conformance_test, $harness);
+    };
+}
+
+/// The cases about this crate's own code, which need not be run on every store: the suite through
+/// `&`, `Box`, `Arc` and the wrappers of the test kit, and the cases about handles and loads.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_of_core {
+    ($harness:expr) => {
         $crate::__conformance_module!(by_reference, $crate::conformance::Referenced($harness));
         $crate::__conformance_module!(in_box, $crate::conformance::Boxed($harness));
         $crate::__conformance_module!(in_arc, $crate::conformance::Arced($harness));
         $crate::__conformance_module!(in_faulty, $crate::conformance::InFaulty($harness));
         $crate::__conformance_module!(in_recorder, $crate::conformance::InRecorder($harness));
+        mod handles {
+            #[allow(unused_imports)]
+            use super::*;
+            $crate::__conformance_cases_of_core!($crate::__conformance_test, $harness);
+        }
     };
 }
 
@@ -170,6 +190,7 @@ macro_rules! __conformance_cases {
             unborn_regions_are_empty
             reading_creates_nothing
             what_is_put_is_read
+            time_counts_from_when_the_operation_began
             keys_are_answered_in_order
             lineage_stays_while_nothing_happens
             paths_and_keys_are_distinct
@@ -208,6 +229,8 @@ macro_rules! __conformance_cases {
             invalidate_again_and_again
             touch_covers_the_path_upwards
             touch_below_what_is_born
+            invalidate_and_touch_covers_both
+            invalidate_and_touch_is_one_step
             expire_makes_the_subtree_stale
             a_region_is_filled_again);
         $crate::__conformance_cases!(@topic $callback, $argument, lifetimes:
@@ -233,6 +256,20 @@ macro_rules! __conformance_cases {
             losing_all_is_a_miss
             losing_incarnations_is_a_miss
             own_changes_are_seen_in_replicas);
+        $crate::__conformance_cases!(@topic $callback, $argument, trust:
+            one_key_is_one_change
+            many_keys_are_a_change_of_all
+            old_changes_leave_the_ring
+            entries_that_begin_anew_are_a_change_of_all
+            a_shorter_region_ttl_is_a_change_of_all
+            answers_agree_with_a_following_read
+            touch_keeps_every_lineage
+            touch_pushes_nothing_of_siblings_and_children
+            begin_is_covered_by_pushes
+            a_region_ttl_alone_is_pushed
+            pushes_come_before_replies
+            pushes_come_before_replies_under_load
+            a_lost_source_is_said);
         $crate::__conformance_cases!(@topic $callback, $argument, races:
             no_stale_fill_under_invalidation
             no_stale_fill_under_ancestor_invalidation
@@ -241,6 +278,14 @@ macro_rules! __conformance_cases {
             dropped_calls_happen_wholly_or_not);
         $crate::__conformance_cases!(@topic $callback, $argument, random:
             random_operations_agree_with_a_model);
+    };
+}
+
+/// As `__conformance_cases`, with those about handles and loads.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_cases_of_core {
+    ($callback:path, $argument:expr) => {
         $crate::__conformance_cases!(@topic $callback, $argument, values:
             values_survive_the_round_trip
             regions_are_dictionaries

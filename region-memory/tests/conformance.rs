@@ -45,6 +45,11 @@ impl Harness for InMemory {
         store.hold_replica();
         Able::Yes
     }
+
+    async fn cut_pushes(&self, store: &MemoryStore) -> Able {
+        store.cut_pushes();
+        Able::Yes
+    }
 }
 
 region_core::conformance!(InMemory::new());

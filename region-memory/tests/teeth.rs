@@ -1,19 +1,22 @@
 //! The conformance suite has teeth: a store with one mechanism taken out fails the case that is
 //! there for it.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use region_core::conformance::{Able, Harness, cases, run};
 use region_core::{
-    Applied, Begun, EndTerms, Ended, Entry, Event, Freshness, Guard, Lease, LeaseTerms, LeaseToken,
-    Lifetime, Listener, Listening, ManualClock, Op, Page, PageTerms, Put, Read, ReadFrom,
-    ReadTerms, RegionPath, RegionTtl, Result, ScanItem, Segment, Store, TakeLease, Timestamp, Verb,
-    When, Write, Written,
+    Applied, Begun, Change, ChangeRing, ChangedKey, EndTerms, Ended, Entry, Event, Freshness,
+    Guard, Lease, LeaseTerms, LeaseToken, Lifetime, Listener, Listening, ManualClock, Op, Page,
+    PageTerms, Put, Read, ReadFrom, ReadTerms, RegionPath, RegionTtl, Result, ScanItem, Segment,
+    Show, Store, TakeLease, Timestamp, Trust, Verb, When, Write, Written,
 };
 use region_memory::MemoryStore;
+use tokio::runtime::Handle;
 
 /// What is taken out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,17 +42,66 @@ enum Flaw {
     FirstPageOnly,
     ClockStands,
     ValuesComeBack,
+    ReleaseNothing,
+    ReleaseAnyones,
+    InvalidateAndTouchInTwo,
+    TouchForgotten,
+    OneKeyIsAll,
+    ManyKeysAreOne,
+    RingGoesOn,
+    TtlChangesNothing,
+    AnswersOfBefore,
+    TouchIsALineage,
+    BeginUntracked,
+    TtlUntold,
+    LatePushes,
+    LossUnsaid,
+    KeysWithBytes,
+    SlowWhenLate,
 }
 
 #[derive(Clone)]
 struct Broken {
     store: MemoryStore,
     flaw: Flaw,
+    rings: Arc<Mutex<HashMap<RegionPath, ChangeRing>>>,
 }
 
 impl Broken {
     fn is(&self, flaw: Flaw) -> bool {
         self.flaw == flaw
+    }
+
+    /// What trust is kept in, without what the flaw takes out.
+    fn distort_changes(&self, region: &RegionPath, changes: &mut Option<ChangeRing>) {
+        let Some(ring) = changes else { return };
+        let rewrite = |key: fn(ChangedKey) -> ChangedKey, ring: &ChangeRing| {
+            let changes =
+                ring.changes().iter().map(|change| Change::new(change.id, key(change.key)));
+            ChangeRing::from_changes(changes)
+        };
+        match self.flaw {
+            Flaw::OneKeyIsAll => *changes = rewrite(|_| ChangedKey::All, ring),
+            Flaw::ManyKeysAreOne => *changes = rewrite(|_| ChangedKey::of("a"), ring),
+            // As if a ring were never begun anew.
+            Flaw::RingGoesOn => {
+                let mut kept = self.rings.lock();
+                let kept = kept.entry(region.clone()).or_insert_with(|| ring.clone());
+                for change in ring.changes() {
+                    if !kept.changes().iter().any(|known| known.id == change.id) {
+                        kept.push(Change::new(change.id, ChangedKey::of("a")));
+                    }
+                }
+                *changes = Some(kept.clone());
+            }
+            Flaw::TtlChangesNothing => {
+                let of_keys = |change: &&Change| change.key != ChangedKey::All;
+                let first = ring.changes().iter().take(1);
+                let later = ring.changes().iter().skip(1).filter(of_keys);
+                *changes = ChangeRing::from_changes(first.chain(later).copied());
+            }
+            _ => {}
+        }
     }
 
     fn distort(&self, entry: &mut Entry) {
@@ -83,12 +135,27 @@ impl Broken {
 struct Muffled {
     listener: Arc<dyn Listener>,
     flaw: Flaw,
+    runtime: Handle,
 }
 
 impl Listener for Muffled {
     fn heard(&self, event: Event) {
-        let is_silent = self.flaw == Flaw::SilentVerbs && matches!(event, Event::Lineage(_));
-        if !is_silent {
+        let is_silent = match self.flaw {
+            Flaw::SilentVerbs => matches!(event, Event::Lineage(_)),
+            Flaw::BeginUntracked | Flaw::TtlUntold => matches!(event, Event::Entries(_)),
+            Flaw::LossUnsaid => matches!(event, Event::Lost(_)),
+            _ => false,
+        };
+        if is_silent {
+            return;
+        }
+        if self.flaw == Flaw::LatePushes {
+            let (listener, late) = (Arc::clone(&self.listener), Duration::from_millis(5));
+            self.runtime.spawn(async move {
+                tokio::time::sleep(late).await;
+                listener.heard(event);
+            });
+        } else {
             self.listener.heard(event);
         }
     }
@@ -104,8 +171,12 @@ impl Store for Broken {
         }
         let lagging = self.is(Flaw::ReplicaLags) && terms.from == ReadFrom::Replica;
         let store = if lagging { self.store.client() } else { self.store.clone() };
+        if self.is(Flaw::SlowWhenLate) && terms.started.is_some() {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+        }
         let mut read = store.read(region, keys, terms).await?;
         read.entries.iter_mut().flatten().for_each(|entry| self.distort(entry));
+        self.distort_changes(region, &mut read.changes);
         Ok(read)
     }
 
@@ -167,16 +238,44 @@ impl Store for Broken {
                 self.store.lose(region, region_memory::Loss::Leases);
                 Ok(Ended::new())
             }
+            // As if the page above were told by its lineage.
+            Verb::Touch if self.is(Flaw::TouchIsALineage) => {
+                if let Some(parent) = region.parent() {
+                    self.store.end(&parent, Verb::Expire.into()).await?;
+                }
+                self.store.end(region, terms).await
+            }
             Verb::Expire if self.is(Flaw::ExpireNothing) => Ok(Ended::new()),
+            Verb::InvalidateAndTouch if self.is(Flaw::TouchForgotten) => {
+                self.store.end(region, Verb::Invalidate.into()).await
+            }
+            Verb::InvalidateAndTouch if self.is(Flaw::InvalidateAndTouchInTwo) => {
+                self.store.end(region, Verb::Touch.into()).await?;
+                tokio::task::yield_now().await;
+                self.store.end(region, Verb::Invalidate.into()).await
+            }
+            _ if self.is(Flaw::AnswersOfBefore) => {
+                let before = ReadTerms::default().trust(Trust::Kept);
+                let before = self.store.read(region, &[], before).await?;
+                self.store.end(region, terms).await?;
+                Ok(Ended::new().lineage(before.lineage).changes(before.changes))
+            }
             _ => self.store.end(region, terms).await,
         }
     }
 
     fn release(&self, region: &RegionPath, keys: &[&str], token: LeaseToken) {
-        self.store.release(region, keys, token);
+        match self.flaw {
+            Flaw::ReleaseNothing => {}
+            Flaw::ReleaseAnyones => self.store.lose(region, region_memory::Loss::Leases),
+            _ => self.store.release(region, keys, token),
+        }
     }
 
-    async fn scan(&self, region: &RegionPath, terms: PageTerms) -> Result<Page<ScanItem>> {
+    async fn scan(&self, region: &RegionPath, mut terms: PageTerms) -> Result<Page<ScanItem>> {
+        if self.is(Flaw::KeysWithBytes) {
+            terms = terms.show(Show::Entries);
+        }
         let mut page = self.store.scan(region, terms).await?;
         if self.is(Flaw::FirstPageOnly) {
             page.next = None;
@@ -197,7 +296,11 @@ impl Store for Broken {
     }
 
     fn listen(&self, listener: Arc<dyn Listener>) -> Option<Listening> {
-        self.store.listen(Arc::new(Muffled { listener, flaw: self.flaw }))
+        self.store.listen(Arc::new(Muffled {
+            listener,
+            flaw: self.flaw,
+            runtime: Handle::current(),
+        }))
     }
 
     async fn now(&self) -> Result<Timestamp> {
@@ -215,11 +318,11 @@ impl Harness for Flawed {
 
     async fn store(&self) -> Broken {
         let store = MemoryStore::builder().clock(self.1.clone()).replica().build();
-        Broken { store, flaw: self.0 }
+        Broken { store, flaw: self.0, rings: Arc::default() }
     }
 
     async fn client(&self, store: &Broken) -> Broken {
-        Broken { store: store.store.client(), flaw: self.0 }
+        Broken { store: store.store.client(), ..store.clone() }
     }
 
     async fn advance(&self, _: &Broken, by: Duration) {
@@ -242,6 +345,11 @@ impl Harness for Flawed {
 
     async fn hold_replica(&self, store: &Broken) -> Able {
         store.store.hold_replica();
+        Able::Yes
+    }
+
+    async fn cut_pushes(&self, store: &Broken) -> Able {
+        store.store.cut_pushes();
         Able::Yes
     }
 }
@@ -291,5 +399,24 @@ bites! {
     CountsStale: listing::counting_counts_the_fresh;
     FirstPageOnly: listing::scanning_pages_through_all;
     ClockStands: lifetimes::the_clock_goes_forward;
+    ReleaseNothing: leases::a_released_lease_is_free, leases::a_release_needs_no_runtime,
+        random::random_operations_agree_with_a_model;
+    ReleaseAnyones: leases::a_released_lease_is_free;
+    InvalidateAndTouchInTwo: verbs::invalidate_and_touch_is_one_step;
+    TouchForgotten: verbs::invalidate_and_touch_covers_both,
+        fences::a_fill_is_fenced_by_touch, random::random_operations_agree_with_a_model;
+    OneKeyIsAll: trust::one_key_is_one_change, trust::old_changes_leave_the_ring;
+    ManyKeysAreOne: trust::many_keys_are_a_change_of_all;
+    RingGoesOn: trust::entries_that_begin_anew_are_a_change_of_all;
+    TtlChangesNothing: trust::a_shorter_region_ttl_is_a_change_of_all;
+    AnswersOfBefore: trust::answers_agree_with_a_following_read;
+    TouchIsALineage: trust::touch_keeps_every_lineage,
+        trust::touch_pushes_nothing_of_siblings_and_children;
+    BeginUntracked: trust::begin_is_covered_by_pushes, sharing::pushes_cover_every_change;
+    TtlUntold: trust::a_region_ttl_alone_is_pushed;
+    LatePushes: trust::pushes_come_before_replies;
+    LossUnsaid: trust::a_lost_source_is_said;
+    KeysWithBytes: listing::scanning_pages_through_all;
+    SlowWhenLate: reading::time_counts_from_when_the_operation_began;
     ValuesComeBack: sharing::losing_all_is_a_miss, sharing::losing_incarnations_is_a_miss;
 }

@@ -12,6 +12,7 @@ pub mod races;
 pub mod random;
 pub mod reading;
 pub mod sharing;
+pub mod trust;
 pub mod values;
 pub mod verbs;
 pub mod writing;

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::fixture::path;
 use crate::path::RegionPath;
-use crate::store::{Event, Listener, Listening, Store};
+use crate::store::{Event, Listener, Listening, Source, Store};
 
 /// How long a push may take.
 pub(super) const PUSH_LIMIT: Duration = Duration::from_secs(5);
@@ -54,6 +54,12 @@ impl Heard {
         std::mem::take(&mut self.events.heard.lock())
     }
 
+    /// Whether a push that concerns `region` has been heard and not been taken yet.
+    pub(super) fn has_heard_of(&self, region: &str) -> bool {
+        let region = path(region);
+        self.events.heard.lock().iter().any(|event| covers(event, &region))
+    }
+
     /// Whether an event for which `is_wanted` comes in time. Takes what was heard until then.
     pub(super) async fn hears(&self, limit: Duration, is_wanted: impl Fn(&Event) -> bool) -> bool {
         let heard = async {
@@ -72,5 +78,11 @@ impl Heard {
 
     pub(super) async fn assert_hears_of(&self, region: &str, what: &str) {
         assert!(self.hears_of(PUSH_LIMIT, region).await, "no push for {region} after {what}");
+    }
+
+    /// Whether it is said in time that what was read over `source` is not covered any more.
+    pub(super) async fn hears_the_loss_of(&self, source: Source) -> bool {
+        let is_loss = |event: &Event| matches!(event, Event::All) || *event == Event::Lost(source);
+        self.hears(PUSH_LIMIT, is_loss).await
     }
 }

@@ -42,6 +42,10 @@ macro_rules! wrapped {
             async fn hold_replica(&self, store: &Self::Store) -> Able {
                 self.0.hold_replica(($inner)(store)).await
             }
+
+            async fn cut_pushes(&self, store: &Self::Store) -> Able {
+                self.0.cut_pushes(($inner)(store)).await
+            }
         }
     };
 }

@@ -131,4 +131,9 @@ impl Harness for OnServers {
         *self.is_spoiled.lock().unwrap_or_else(PoisonError::into_inner) = Some(proxy);
         Able::Yes
     }
+
+    // All cases share the servers: breaking connections is for `tests/faults`, which has its own.
+    async fn cut_pushes(&self, _: &RedisStore) -> Able {
+        Able::No
+    }
 }

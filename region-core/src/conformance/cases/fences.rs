@@ -40,6 +40,8 @@ pub async fn a_fill_is_fenced_by_invalidation<H: Harness>(harness: &H) {
 pub async fn a_fill_is_fenced_by_touch<H: Harness>(harness: &H) {
     let ends = ["r.a.b", "r.a.b.c", "r.a.b.c.d"].map(|region| (region, Verb::Touch));
     fenced_by(harness, &ends).await;
+    let ends = ["r.a.b", "r.a", "r", "r.a.b.c"].map(|region| (region, Verb::InvalidateAndTouch));
+    fenced_by(harness, &ends).await;
 }
 
 /// A load that began before an `expire` is not stored: it would be fresh with an old value.

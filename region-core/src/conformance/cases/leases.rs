@@ -148,6 +148,8 @@ pub async fn ends_void_leases<H: Harness>(harness: &H) {
         ("r.a.below", Verb::Touch),
         ("r.a", Verb::Expire),
         ("r", Verb::Expire),
+        ("r", Verb::InvalidateAndTouch),
+        ("r.a.below", Verb::InvalidateAndTouch),
     ];
     for (region, verb) in ends {
         f.lease("r.a", "k").await;

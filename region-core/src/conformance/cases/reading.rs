@@ -1,11 +1,16 @@
 //! What a read returns.
 
+use std::time::Duration;
+
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::super::Harness;
-use super::super::fixture::{Fixture, path, put, text};
+use super::super::fixture::{Fixture, LONG, path, put, text};
 use crate::path::{MAX_DEPTH, MAX_KEY_BYTES, RegionPath};
-use crate::store::{Op, PageTerms, Put, ReadFrom, ReadTerms, Store};
+use crate::store::{
+    LeaseTerms, LeaseToken, Op, PageTerms, Put, ReadFrom, ReadTerms, Store, TakeLease,
+};
 
 const MEBIBYTE: usize = 1 << 20;
 
@@ -43,6 +48,27 @@ pub async fn what_is_put_is_read<H: Harness>(harness: &H) {
     assert_eq!(f.get("r.a", "k").await.as_deref(), Some("two"));
     f.apply("r.a", &[Op::Remove { key: "k" }]).await;
     assert_eq!(f.get("r.a", "k").await, None);
+}
+
+/// A call of an operation that began long ago has no time left: it is done or fails at once.
+pub async fn time_counts_from_when_the_operation_began<H: Harness>(harness: &H) {
+    const AT_ONCE: Duration = Duration::from_secs(2);
+    let f = Fixture::new(harness).await;
+    f.set("r.a", "k", "v").await;
+    let Some(started) = Instant::now().checked_sub(Duration::from_secs(3600)) else { return };
+    let begun = Instant::now();
+    match f.store.read(&path("r.a"), &["k"], ReadTerms::default().started(started)).await {
+        Ok(read) => assert!(read.entries[0].is_some()),
+        Err(error) => assert!(error.is_outage(), "{error}"),
+    }
+    let token = LeaseToken::random();
+    let terms = LeaseTerms::new(token, LONG).take(TakeLease::Always).started(started);
+    if let Err(error) = f.store.begin(&path("r.a"), &["k"], terms).await {
+        assert!(error.is_outage(), "{error}");
+    }
+    assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
+    f.released("r.a", &["k"], token).await;
+    assert_eq!(f.get("r.a", "k").await.as_deref(), Some("v"));
 }
 
 /// Entries come in the order of the keys, also for keys asked for twice.

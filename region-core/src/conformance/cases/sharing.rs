@@ -46,6 +46,8 @@ pub async fn pushes_cover_every_change<H: Harness>(harness: &H) {
         ("r", Verb::Expire),
         ("r.a", Verb::Touch),
         ("r.a.below", Verb::Touch),
+        ("r.a", Verb::InvalidateAndTouch),
+        ("r.a.below", Verb::InvalidateAndTouch),
     ] {
         f.set("r.a", "k", "x").await;
         let reader = f.client().await;

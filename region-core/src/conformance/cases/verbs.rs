@@ -4,6 +4,9 @@ use super::super::Harness;
 use super::super::fixture::{Fixture, LONG, put};
 use crate::store::{Op, Put, Verb};
 
+/// How many ends a reader watches.
+const ROUNDS: usize = 100;
+
 const REGIONS: [&str; 6] = ["r", "r.a", "r.a.b", "r.a.b.c", "r.a.sibling", "r.ab"];
 
 async fn fill_all<H: Harness>(f: &Fixture<'_, H>) {
@@ -65,6 +68,39 @@ pub async fn touch_below_what_is_born<H: Harness>(harness: &H) {
     assert_eq!(fresh(&f).await, REGIONS[2..]);
 }
 
+/// `invalidate_and_touch` ends the region and all below it, and the entries of every ancestor.
+pub async fn invalidate_and_touch_covers_both<H: Harness>(harness: &H) {
+    let f = Fixture::new(harness).await;
+    f.end("missing.region", Verb::InvalidateAndTouch).await;
+    fill_all(&f).await;
+    f.end("r.a.b", Verb::InvalidateAndTouch).await;
+    assert_eq!(fresh(&f).await, ["r.a.sibling", "r.ab"]);
+    fill_all(&f).await;
+    f.end("r.a.new", Verb::InvalidateAndTouch).await;
+    assert_eq!(fresh(&f).await, REGIONS[2..]);
+}
+
+/// Whoever sees one half of an `invalidate_and_touch` sees the other: what is above and what is
+/// below goes in one step.
+pub async fn invalidate_and_touch_is_one_step<H: Harness>(harness: &H) {
+    let f = Fixture::new(harness).await;
+    let reader = f.client().await;
+    for round in 0..ROUNDS {
+        for region in ["r", "r.a.b"] {
+            f.set(region, "k", "v").await;
+        }
+        let (first, then) = if round % 2 == 0 { ("r", "r.a.b") } else { ("r.a.b", "r") };
+        let reading = async {
+            while reader.get(first, "k").await.is_some() {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(reader.get(then, "k").await, None, "{first} is gone, and {then} is not");
+        };
+        // The reader always goes first: it looks at every gap that the end leaves.
+        futures_util::future::join(reading, f.end("r.a", Verb::InvalidateAndTouch)).await;
+    }
+}
+
 /// `expire` makes the region and all below it stale, and nothing else.
 pub async fn expire_makes_the_subtree_stale<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
@@ -85,7 +121,7 @@ pub async fn expire_makes_the_subtree_stale<H: Harness>(harness: &H) {
 /// After each verb the region takes new entries, and the old ones do not come back with them.
 pub async fn a_region_is_filled_again<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
-    for verb in [Verb::Invalidate, Verb::Touch, Verb::Expire] {
+    for verb in [Verb::Invalidate, Verb::Touch, Verb::Expire, Verb::InvalidateAndTouch] {
         f.set("r.a", "old", "x").await;
         f.end("r.a", verb).await;
         f.set("r.a", "new", "y").await;
