@@ -17,6 +17,7 @@ mod refusals;
 mod replicas;
 mod runtimes;
 mod stampede;
+mod steps;
 
 /// Runs each case on Redis and on Valkey.
 macro_rules! on_both {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use region_core::{LeaseToken, Op, Put, Store, Verb, Write};
+use region_core::{LeaseToken, Lifetime, Op, Put, Store, Verb, Write};
 use region_redis::RedisStore;
 use servers::{Flavor, TestServer};
 
@@ -15,6 +15,7 @@ crate::on_both! {
     what_is_alive_stays
     loads_under_way_are_not_fenced
     another_process_finishes
+    ended_regions_leave_nothing
     filling_and_reclaiming_do_not_disturb_each_other
 }
 
@@ -159,4 +160,43 @@ async fn a_hundred_thousand_regions_leave_nothing() {
     }
     // The table of keys itself shrinks step by step.
     until("the memory to be back", || used() < baseline + 1_000_000).await;
+}
+
+/// Bug: a region that had ended stayed in its parent's list, and ids outlived what was under them. Effect:
+/// every session ever used left some 300 bytes. Fix: lists name when each child ends, and are pruned.
+async fn ended_regions_leave_nothing(flavor: Flavor) {
+    const SESSIONS: usize = 5000;
+    let server = TestServer::start(flavor);
+    let store =
+        builder(&server.url()).call_timeout(Duration::from_secs(20)).connect().await.unwrap();
+    let used = || {
+        let info = server.command(&["INFO", "memory"]).text();
+        let line = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
+        line.and_then(|bytes| bytes.trim().parse::<u64>().ok()).unwrap()
+    };
+    let session = async |n: usize| {
+        let ttl = Lifetime::of(Duration::from_secs(2)).unwrap();
+        let ops = [Op::Put(Put::new("k", "value").fresh_for(ttl))];
+        store.write(&path(&format!("r.session:{n}")), Write::new(&ops)).await.unwrap();
+    };
+    set(&store, "r", "k", "1").await.unwrap();
+    session(0).await;
+    let baseline = used();
+    for some in (1..SESSIONS).collect::<Vec<_>>().chunks(100) {
+        futures_util::future::join_all(some.iter().map(|n| session(*n))).await;
+    }
+    let full = used();
+    assert!(full > baseline + 500_000, "{baseline} {full}");
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    loop {
+        let left = keys(&server);
+        let is_over = left == ["rc1:d{r}", "rc1:i{r}"];
+        if is_over && used() < baseline + baseline / 20 {
+            break;
+        }
+        let few: Vec<_> = left.iter().take(5).collect();
+        assert!(std::time::Instant::now() < deadline, "{} keys left: {few:?}", left.len());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(get(&store, "r", "k").await.unwrap().as_deref(), Some("1"));
 }

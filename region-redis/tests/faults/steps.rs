@@ -1,0 +1,116 @@
+//! How long the server is busy with one step.
+
+use std::time::Duration;
+
+use region_core::{Lifetime, Op, PageTerms, Put, RegionTtl, Show, Store, Write};
+use region_redis::RedisStore;
+use servers::{Flavor, TestServer};
+
+use crate::kit::{builder, path, until};
+
+crate::on_both! {
+    no_step_of_a_listing_keeps_the_server_busy
+    a_call_of_many_steps_has_one_limit
+    a_put_looks_at_few_bytes_of_what_is_over
+}
+
+/// The most that a step may take on the average; a single one may be held up by the machine.
+const MOST_MICROS: f64 = 20_000.0;
+
+async fn patient(server: &TestServer) -> RedisStore {
+    let patience = Duration::from_secs(30);
+    let builder = builder(&server.url()).call_timeout(patience);
+    builder.watch(Duration::from_millis(100), patience).connect().await.unwrap()
+}
+
+async fn fill(store: &RedisStore, entries: usize, bytes: usize, ttl: Lifetime) {
+    let value = bytes::Bytes::from(vec![b'x'; bytes]);
+    let keys: Vec<_> = (0..entries).map(|n| n.to_string()).collect();
+    for some in keys.chunks((1_000_000 / (bytes + 100)).clamp(1, 1000)) {
+        let put = |key| Op::Put(Put::new(key, value.clone()).fresh_for(ttl));
+        let ops: Vec<_> = some.iter().map(|key| put(key.as_str())).collect();
+        store.write(&path("r"), Write::new(&ops)).await.unwrap();
+    }
+}
+
+/// The mean time that the server takes for a script, in microseconds.
+fn script_micros(server: &TestServer) -> f64 {
+    let info = server.command(&["INFO", "commandstats"]).text();
+    let line = info.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:")).unwrap();
+    let mean = line.split(',').find_map(|part| part.strip_prefix("usec_per_call=")).unwrap();
+    mean.parse().unwrap()
+}
+
+/// Bug: pages were bounded by entries, not by bytes. Effect: a page of large entries kept the server busy
+/// for hundreds of milliseconds, and was one reply of 100 MB. Fix: a page has a bound in bytes, and keys
+/// are listed and counted without sending what they hold.
+async fn no_step_of_a_listing_keeps_the_server_busy(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let store = patient(&server).await;
+    let hour = Lifetime::of(Duration::from_secs(3600)).unwrap();
+    for (entries, bytes, ttl) in
+        [(50_000, 10, hour), (2_000, 50_000, hour), (50_000, 10, Lifetime::Unlimited)]
+    {
+        server.command(&["FLUSHALL"]);
+        fill(&store, entries, bytes, ttl).await;
+        server.command(&["CONFIG", "RESETSTAT"]);
+        assert_eq!(store.len(&path("r")).await.unwrap(), entries as u64);
+        let micros = script_micros(&server);
+        assert!(micros < MOST_MICROS, "counting {entries} of {bytes}: {micros} us a step");
+        for show in [Show::Keys, Show::Entries] {
+            server.command(&["CONFIG", "RESETSTAT"]);
+            let (mut cursor, mut seen) = (None, 0);
+            loop {
+                let terms = PageTerms::new(10_000).show(show).cursor(cursor);
+                let page = store.scan(&path("r"), terms).await.unwrap();
+                let shown: usize =
+                    page.items.iter().filter_map(|item| Some(item.bytes.as_ref()?.len())).sum();
+                assert!(shown < 4_000_000, "{shown} bytes in a page");
+                seen += page.items.len();
+                cursor = page.next;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            assert!(seen >= entries);
+            let micros = script_micros(&server);
+            assert!(micros < MOST_MICROS, "{show:?} of {entries} of {bytes}: {micros} us a step");
+        }
+    }
+}
+
+/// Bug: each page of a count had a limit of its own, and a put of two trips two of them. Effect: calls took
+/// many times their limit. Fix: a call has one.
+async fn a_call_of_many_steps_has_one_limit(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let hour = Lifetime::of(Duration::from_secs(3600)).unwrap();
+    fill(&patient(&server).await, 20_000, 10, hour).await;
+    let proxy = servers::Proxy::start(server.port()).await;
+    let limit = Duration::from_millis(500);
+    let store = builder(&proxy.url()).call_timeout(limit).connect().await.unwrap();
+    store.len(&path("r")).await.unwrap();
+    proxy.limit(1000);
+    let start = std::time::Instant::now();
+    store.len(&path("r")).await.unwrap_err();
+    assert!(start.elapsed() < limit + crate::kit::SLACK, "{:?}", start.elapsed());
+}
+
+/// Large entries that are over are removed, but not all in one step.
+async fn a_put_looks_at_few_bytes_of_what_is_over(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let store = patient(&server).await;
+    let brief = Lifetime::of(Duration::from_millis(1)).unwrap();
+    let kept = [Op::Put(Put::new("kept", "1"))];
+    store.write(&path("r"), Write::new(&kept)).await.unwrap();
+    fill(&store, 50, 1_000_000, brief).await;
+    server.command(&["CONFIG", "RESETSTAT"]);
+    let len = || server.command(&["HLEN", "rc1:d{r}"]).text().parse::<u64>().unwrap();
+    for n in 0..400 {
+        let key = n.to_string();
+        let ops = [Op::Put(Put::new(&key, "1").fresh_for(brief))];
+        store.write(&path("r"), Write::new(&ops).region_ttl(RegionTtl::Leave)).await.unwrap();
+    }
+    let micros = script_micros(&server);
+    assert!(micros < MOST_MICROS, "{micros} us a put");
+    until("dead entries to go", || len() < 400).await;
+}
