@@ -56,7 +56,7 @@ impl StoreStats {
             let shared = link.shared();
             ServerStats {
                 is_up: link.is_up(),
-                is_recent: shared.duty.is_recent(&inner.settings),
+                is_recent: shared.role.is_recent(&inner.settings),
                 connects: shared.stats.connects.load(Ordering::Relaxed),
                 timeouts: shared.stats.timeouts.load(Ordering::Relaxed),
                 last_error: shared.stats.last_error.lock().clone(),

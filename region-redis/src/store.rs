@@ -23,7 +23,7 @@ use crate::ops::release::Releases;
 use crate::server::Server;
 use crate::session::lag::{PrimaryProgress, ReplicaProgress};
 use crate::session::recovery::Recovery;
-use crate::session::role::Duty;
+use crate::session::role::Role;
 use crate::settings::Settings;
 use crate::stats::StoreStats;
 
@@ -108,7 +108,7 @@ impl RedisStore {
         let pushes = Arc::new(Pushes::default());
         let recovery = Arc::new(Recovery::new(settings.queue, settings.max_lag));
         let primary_progress = Arc::new(PrimaryProgress::default());
-        let link = |server: &Server, duty| {
+        let link = |server: &Server, role| {
             let origin = Origin {
                 server: server.clone(),
                 settings: Arc::clone(&settings),
@@ -116,16 +116,16 @@ impl RedisStore {
                 runtime: runtime.clone(),
                 refused_extra: LogLimit::default(),
             };
-            Link::open(origin, duty)
+            Link::open(origin, role)
         };
-        let duty = Duty::Primary {
+        let role = Role::Primary {
             recovery: Arc::clone(&recovery),
             primary: Arc::clone(&primary_progress),
         };
-        let primary = link(&settings.primary, duty);
+        let primary = link(&settings.primary, role);
         let replica = |server: &Server| {
             let primary = Arc::clone(&primary_progress);
-            link(server, Duty::Replica { primary, progress: ReplicaProgress::default() })
+            link(server, Role::Replica { primary, progress: ReplicaProgress::default() })
         };
         let replicas = settings.replicas.iter().map(replica).collect();
         let (releases, release_task) = Releases::new();

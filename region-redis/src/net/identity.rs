@@ -12,12 +12,12 @@ use crate::settings::Settings;
 pub(crate) struct Identity {
     /// Changes when the process is restarted, and when it takes over from another.
     history: Option<(String, String)>,
-    pub(crate) role: Option<Role>,
+    pub(crate) role: Option<ReportedRole>,
 }
 
 /// What a server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
+pub(crate) enum ReportedRole {
     Primary,
     Replica,
 }
@@ -33,7 +33,7 @@ pub(crate) struct Position {
 /// What a server answers when it is asked for a sign of life.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pulse {
-    pub(crate) role: Role,
+    pub(crate) role: ReportedRole,
     /// `None` if the server does not say.
     pub(crate) position: Option<Position>,
     /// Whether it follows a primary, or is one.
@@ -78,7 +78,7 @@ impl Identity {
 
     fn parse(info: &str) -> Self {
         let field = |name: &str| field_of(info, name);
-        let role = field("role").and_then(|role| Role::parse(&role));
+        let role = field("role").and_then(|role| ReportedRole::parse(&role));
         Self { history: field("run_id").zip(field("master_replid")), role }
     }
 
@@ -102,13 +102,15 @@ impl Identity {
     /// Refuses a server that is not a primary.
     pub(crate) fn check_primary(&self, server: &Server) -> Result<(), Failure> {
         match self.role {
-            Some(Role::Replica) => Err(Failure::unavailable(server, "is a replica, not a primary")),
+            Some(ReportedRole::Replica) => {
+                Err(Failure::unavailable(server, "is a replica, not a primary"))
+            }
             _ => Ok(()),
         }
     }
 }
 
-impl Role {
+impl ReportedRole {
     fn parse(name: &str) -> Option<Self> {
         match name {
             "master" | "primary" => Some(Self::Primary),
@@ -120,11 +122,11 @@ impl Role {
 
 impl Position {
     /// Reads what `INFO replication` says of a server with this role.
-    fn parse(info: &str, role: Role) -> Option<Self> {
-        let said = field_of(info, "role").and_then(|role| Role::parse(&role))?;
+    fn parse(info: &str, role: ReportedRole) -> Option<Self> {
+        let said = field_of(info, "role").and_then(|role| ReportedRole::parse(&role))?;
         let offset = match role {
-            Role::Primary => field_of(info, "master_repl_offset")?,
-            Role::Replica => field_of(info, "slave_repl_offset")?,
+            ReportedRole::Primary => field_of(info, "master_repl_offset")?,
+            ReportedRole::Replica => field_of(info, "slave_repl_offset")?,
         };
         let history = field_of(info, "master_replid")?;
         // The role may have changed between two answers.
@@ -152,13 +154,13 @@ impl Pulse {
             Some(Value::SimpleString(text)) => Some(text.clone()),
             _ => None,
         };
-        let role = text(0).and_then(|role| Role::parse(&role)).ok_or_else(odd)?;
+        let role = text(0).and_then(|role| ReportedRole::parse(&role)).ok_or_else(odd)?;
         let position = match info {
             Value::BulkString(info) => Position::parse(&String::from_utf8_lossy(info), role),
             Value::VerbatimString { text, .. } => Position::parse(text, role),
             _ => None,
         };
-        let is_following = role == Role::Primary || text(3).as_deref() == Some("connected");
+        let is_following = role == ReportedRole::Primary || text(3).as_deref() == Some("connected");
         Ok(Self { role, position, is_following })
     }
 }
@@ -177,7 +179,7 @@ mod tests {
     #[test]
     fn a_restart_and_a_promotion_are_other_identities() {
         let first = info("a", "h", "master");
-        assert_eq!(first.role, Some(Role::Primary));
+        assert_eq!(first.role, Some(ReportedRole::Primary));
         assert!(first.continues(&info("a", "h", "master")));
         assert!(!first.continues(&info("b", "h", "master")));
         assert!(!first.continues(&info("a", "i", "master")));
@@ -200,13 +202,13 @@ mod tests {
         let info = text("role:master\r\nmaster_replid:h\r\nmaster_repl_offset:7\r\n");
         let pulse = Pulse::parse(&server, primary.clone(), &info).unwrap();
         let position = Some(Position { history: "h".to_owned(), offset: 7 });
-        assert_eq!(pulse, Pulse { role: Role::Primary, position, is_following: true });
+        assert_eq!(pulse, Pulse { role: ReportedRole::Primary, position, is_following: true });
         let fields = [text("slave"), text("h"), Value::Int(1), text("sync"), Value::Int(-1)];
         let replica = Value::Array(fields.to_vec());
         let info = text("role:slave\r\nslave_repl_offset:5\r\nmaster_replid:h\r\n");
         let pulse = Pulse::parse(&server, replica, &info).unwrap();
         let position = Some(Position { history: "h".to_owned(), offset: 5 });
-        assert_eq!(pulse, Pulse { role: Role::Replica, position, is_following: false });
+        assert_eq!(pulse, Pulse { role: ReportedRole::Replica, position, is_following: false });
         assert_eq!(Pulse::parse(&server, primary.clone(), &info).unwrap().position, None);
         assert_eq!(Pulse::parse(&server, primary, &Value::Nil).unwrap().position, None);
         assert!(Pulse::parse(&server, Value::Nil, &Value::Nil).is_err());

@@ -39,7 +39,7 @@ impl Keeper {
                     self.shared.change(Event::Opened(Arc::clone(&channel)));
                     self.shared.outage.end(&self.shared.origin.server);
                     self.watch_over(&channel).await;
-                    self.shared.duty.lost();
+                    self.shared.role.lost();
                 }
                 Err(failure) => {
                     self.shared.stats.note_error(&failure.error);
@@ -95,7 +95,7 @@ impl Keeper {
     async fn prepare(&self, channel: &mut Channel) -> Result<(), Failure> {
         let shared = &self.shared;
         let Origin { server, settings, .. } = &*shared.origin;
-        let mut preparing = pin!(shared.duty.prepare(server, settings, channel));
+        let mut preparing = pin!(shared.role.prepare(server, settings, channel));
         tokio::select! {
             prepared = &mut preparing => return prepared,
             () = tokio::time::sleep(settings.connect) => {}
@@ -156,7 +156,7 @@ impl Keeper {
         commands.cmd("TIME");
         commands.cmd("ROLE");
         commands.cmd("INFO").arg("replication");
-        let upkeep = shared.duty.upkeep(channel, settings);
+        let upkeep = shared.role.upkeep(channel, settings);
         let commands = upkeep.into_iter().fold(commands, |mut commands, upkeep| {
             commands.add_command(upkeep);
             commands
@@ -168,11 +168,11 @@ impl Keeper {
         channel.settle_on_main(late);
         let (time, role, info, upkeep) = (next(), next(), next(), next());
         if let Some(time) = time_of(&time) {
-            shared.duty.note_time(time, asked);
+            shared.role.note_time(time, asked);
         }
         let pulse = Pulse::parse(server, role, &info)?;
-        shared.duty.note(server, &pulse, asked)?;
-        Ok(shared.duty.upkept(channel, &upkeep))
+        shared.role.note(server, &pulse, asked)?;
+        Ok(shared.role.upkept(channel, &upkeep))
     }
 }
 

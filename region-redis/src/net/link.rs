@@ -20,7 +20,7 @@ use crate::net::outage::Outage;
 use crate::net::state::Event;
 use crate::protocol::scripts::{is_refused_as_lost, is_unknown_script, with_sources};
 use crate::server::Server;
-use crate::session::role::Duty;
+use crate::session::role::Role;
 use crate::settings::OnTimeout;
 use crate::stats::LastError;
 
@@ -41,7 +41,7 @@ pub(crate) struct Link {
 pub(crate) struct Shared {
     pub(crate) origin: Arc<Origin>,
     pub(crate) server: Server,
-    pub(crate) duty: Duty,
+    pub(crate) role: Role,
     pub(crate) state: watch::Sender<State>,
     /// Wakes the keeper.
     pub(crate) trouble: Notify,
@@ -70,12 +70,12 @@ pub(crate) struct Answered {
 
 impl Link {
     /// Begins to connect.
-    pub(crate) fn open(origin: Origin, duty: Duty) -> Self {
+    pub(crate) fn open(origin: Origin, role: Role) -> Self {
         let origin = Arc::new(origin);
         let shared = Arc::new(Shared {
             calls: Semaphore::new(origin.settings.in_flight),
             server: origin.server.clone(),
-            duty,
+            role,
             state: watch::Sender::new(State::Connecting),
             trouble: Notify::new(),
             to_renumber: Mutex::new(None),
@@ -111,7 +111,7 @@ impl Link {
         }
         let _place = shared.place(deadline).await?;
         // What had been queued when the call began has to be done before it.
-        let to_replay = shared.duty.to_replay();
+        let to_replay = shared.role.to_replay();
         let (mut is_first, mut losses) = (true, 0);
         loop {
             let channel =
@@ -164,7 +164,7 @@ impl Link {
 impl Link {
     /// Takes back what keeping the connections has left on the server, and ends them.
     fn say_farewell(&self, channel: Arc<Channel>) {
-        let Some(farewell) = self.shared.duty.farewell() else { return channel.close() };
+        let Some(farewell) = self.shared.role.farewell() else { return channel.close() };
         let limit = self.shared.origin.settings.call;
         // Where the runtime has ended this is dropped at once, and the connections with it.
         self.shared.origin.runtime.spawn(async move {
@@ -340,7 +340,7 @@ impl Shared {
     /// is told again first. A channel that is not in use any more says nothing of the server.
     pub(crate) fn distrust(&self, channel: &Arc<Channel>) {
         self.change_with(Event::Lost(Arc::clone(channel)), || {
-            self.duty.distrust();
+            self.role.distrust();
             *self.to_renumber.lock() = Some(Arc::clone(channel));
         });
     }

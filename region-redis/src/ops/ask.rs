@@ -36,7 +36,7 @@ impl Inner {
     ) -> Result<(Vec<Value>, Replies<'_>, Option<Source>)> {
         let shared = self.primary.shared();
         for _ in 0..ATTEMPTS {
-            let (counted, needed) = self.recovery.own().needed(region);
+            let (counted, needed) = self.recovery.recent_writes().needed(region);
             let request =
                 |channel: &Channel| request((needed > 0).then_some(channel.count.as_str()));
             let Answered { values, channel, source } = self.primary.call(deadline, request).await?;

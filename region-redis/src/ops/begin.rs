@@ -9,7 +9,7 @@ use crate::ops::one;
 use crate::ops::read::valid_entries;
 use crate::protocol::begin::{BeginReply, begin};
 use crate::protocol::reply::{Replies, borrowed};
-use crate::session::clock::Between;
+use crate::session::clock::TimeRange;
 use crate::store::Inner;
 
 impl Inner {
@@ -29,7 +29,7 @@ impl Inner {
         };
         let deadline = self.deadline_from(terms.started);
         for _ in 0..ATTEMPTS {
-            let counted = self.recovery.own().needed(region);
+            let counted = self.recovery.recent_writes().needed(region);
             let Answered { values, channel, source } = self.primary.call(deadline, request).await?;
             let replies = Replies::new(&self.primary.shared().server, values).within()?;
             let reply = BeginReply::parse(replies)?;
@@ -55,7 +55,7 @@ impl Inner {
         let lineage = ids.lineage().ok_or_else(odd)?;
         let stamp = ids.stamp(fields.first().and_then(borrowed));
         // At one exact time there is no doubt.
-        let now = Between::exactly(now);
+        let now = TimeRange::exactly(now);
         let valid = self.validate(region, keys, Some(&ids), &fields, now).unwrap_or_default();
         let entries = valid_entries(keys, fields, valid);
         if leases.len() != keys.len() {

@@ -63,7 +63,7 @@ impl Inner {
     async fn end_now(&self, region: &RegionPath, verb: Verb) -> Result<Ending> {
         self.reclaimer.note(region);
         // Before it is tried: a failover during the call must not undo it either.
-        self.recovery.own().intend_end(region, verb);
+        self.recovery.recent_writes().intend_end(region, verb);
         let request = |channel: &Channel| {
             one(end(region, verb, channel.write_count()), Lane::Main, Again::Harmless)
         };

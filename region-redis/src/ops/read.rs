@@ -14,7 +14,7 @@ use crate::ops::one;
 use crate::protocol::layout::{self, PathIds, Unsure, Validator};
 use crate::protocol::read::{entries, ids, time};
 use crate::protocol::reply::{Replies, borrowed, bytes, list};
-use crate::session::clock::Between;
+use crate::session::clock::TimeRange;
 use crate::store::Inner;
 
 /// For each key that was asked for, the freshness of its entry if it is valid, and where its bytes
@@ -45,7 +45,7 @@ impl Inner {
         let fields = replies.next_of_type()?.and_then(list).unwrap_or_default();
         let now = match clock {
             Some(now) => now,
-            None => Between::exactly(replies.time()?),
+            None => TimeRange::exactly(replies.time()?),
         };
         let ids = PathIds::parse(ids.iter().map(borrowed));
         match self.validate(region, keys, ids.as_ref(), &fields, now) {
@@ -54,7 +54,7 @@ impl Inner {
             }
             // So near to the end of an entry only the server's own clock decides.
             Err(Unsure) => {
-                let now = Between::exactly(self.time(deadline).await?);
+                let now = TimeRange::exactly(self.time(deadline).await?);
                 let valid = self.validate(region, keys, ids.as_ref(), &fields, now);
                 let valid = valid.unwrap_or_default();
                 Ok(found(keys, ids.as_ref(), fields, valid, now, terms.trust).source(source))
@@ -74,7 +74,7 @@ impl Inner {
         let replica = self.replica()?;
         // A replica's own clock is not the one that decides.
         let clock = self.primary_progress.clock.now()?;
-        let (number, needed) = self.recovery.own().needed_of_replica(region);
+        let (number, needed) = self.recovery.recent_writes().needed_of_replica(region);
         // Time is left to ask the primary.
         let half = Instant::now() + deadline.duration_since(Instant::now()) / 2;
         let count = (needed > 0).then(|| layout::count(number));
@@ -101,7 +101,7 @@ impl Inner {
         region: &RegionPath,
         keys: &[&str],
         count: Option<&str>,
-        clock: Option<Between>,
+        clock: Option<TimeRange>,
     ) -> Request {
         let mut commands = Pipeline::with_capacity(3);
         commands.add_command(ids(region, count));
@@ -120,7 +120,7 @@ impl Inner {
         keys: &[&str],
         ids: Option<&PathIds>,
         fields: &[Value],
-        now: Between,
+        now: TimeRange,
     ) -> Result<Valid, Unsure> {
         let (Some(ids), Some((stamp, fields))) = (ids, fields.split_first()) else {
             return Ok(Vec::new());
@@ -143,7 +143,7 @@ impl Inner {
         let first = self.next_replica();
         let all = self.replicas.iter().cycle().skip(first).take(self.replicas.len());
         let mut usable =
-            all.filter(|link| link.is_up() && link.shared().duty.is_recent(&self.settings));
+            all.filter(|link| link.is_up() && link.shared().role.is_recent(&self.settings));
         usable.next()
     }
 
@@ -163,7 +163,7 @@ fn found(
     ids: Option<&PathIds>,
     fields: Vec<Value>,
     valid: Valid,
-    now: Between,
+    now: TimeRange,
     trust: Trust,
 ) -> Read {
     let stamp = ids.filter(|_| trust == Trust::Kept).and_then(|ids| {

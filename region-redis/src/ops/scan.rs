@@ -9,7 +9,7 @@ use crate::ops::one;
 use crate::protocol::layout::{PathIds, Validator};
 use crate::protocol::reply::{borrowed, bytes, list, number};
 use crate::protocol::scan::{Counted, ScanReply, scan};
-use crate::session::clock::Between;
+use crate::session::clock::TimeRange;
 use crate::store::Inner;
 
 impl Inner {
@@ -26,7 +26,7 @@ impl Inner {
         let stamp = ids.as_ref().and_then(|ids| ids.stamp(borrowed(&reply.stamp)));
         let (Some(ids), Some(stamp)) = (ids, stamp) else { return Ok(Page::end()) };
         let flat = list(reply.page).unwrap_or_default();
-        let validator = Validator::new(&ids, stamp.ttl_end, Between::exactly(reply.now));
+        let validator = Validator::new(&ids, stamp.ttl_end, TimeRange::exactly(reply.now));
         let mut items = Vec::with_capacity(flat.len() / 2);
         let mut flat = flat.into_iter();
         while let (Some(key), Some(stored)) = (flat.next(), flat.next()) {

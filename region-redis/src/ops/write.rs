@@ -14,7 +14,7 @@ use crate::protocol::reply::Replies;
 use crate::protocol::write::{
     AppliedReply, PutReply, RegionReply, outcome_of, put, puts_alone, write,
 };
-use crate::session::clock::Between;
+use crate::session::clock::TimeRange;
 use crate::store::Inner;
 
 /// One put in so many looks for entries that are over: as many as make up for the others.
@@ -26,7 +26,7 @@ impl Inner {
         let deadline = self.deadline();
         self.reclaimer.note(region);
         if wanted.guard.is_none() {
-            self.recovery.own().intend_write(region, wanted.ops.iter().map(Op::key));
+            self.recovery.recent_writes().intend_write(region, wanted.ops.iter().map(Op::key));
         }
         let lane = if self.large.is_large(size) { Lane::Large } else { Lane::Main };
         if let Some(applied) = self.put(region, &wanted, lane, deadline).await? {
@@ -113,7 +113,7 @@ fn outcomes_of(
         return None;
     }
     let validator = region.and_then(|region| {
-        let now = Between::exactly(region.now);
+        let now = TimeRange::exactly(region.now);
         region.ids.as_ref().map(|ids| Validator::new(ids, region.ttl_end, now))
     });
     let outcomes = ops.iter().zip(outcomes);

@@ -1,4 +1,4 @@
-//! What the primary's clock shows, without asking it for every read.
+//! The time of the primary's clock, without asking it for every read.
 
 use std::time::Duration;
 
@@ -15,21 +15,21 @@ pub(crate) struct PrimaryClock(Mutex<Option<Sample>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Sample {
-    /// What it showed at some moment after `asked` and before `answered`.
+    /// The time that it showed at some moment after `asked` and before `answered`.
     time: Timestamp,
     asked: Instant,
     answered: Instant,
 }
 
-/// Two moments, one not later than what a clock shows, the other not earlier.
+/// A range of times that contains the time of a clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Between {
+pub(crate) struct TimeRange {
     pub(crate) earliest: Timestamp,
     pub(crate) latest: Timestamp,
 }
 
-impl Between {
-    /// Exactly then.
+impl TimeRange {
+    /// Contains one time.
     pub(crate) fn exactly(time: Timestamp) -> Self {
         Self { earliest: time, latest: time }
     }
@@ -47,17 +47,17 @@ impl PrimaryClock {
         }
     }
 
-    /// What the clock shows now; `None` if it has not been asked lately.
-    pub(crate) fn now(&self) -> Option<Between> {
+    /// The time now; `None` if the clock has not been asked lately.
+    pub(crate) fn now(&self) -> Option<TimeRange> {
         const TRUNCATED: Duration = Duration::from_millis(1);
         let sample = (*self.0.lock()).filter(|sample| !sample.is_old())?;
-        Some(Between {
+        Some(TimeRange {
             earliest: sample.time.saturating_add(sample.answered.elapsed()),
             latest: sample.time.saturating_add(sample.asked.elapsed() + TRUNCATED),
         })
     }
 
-    /// Forgets what another server said.
+    /// Forgets the time of another server.
     pub(crate) fn forget(&self) {
         *self.0.lock() = None;
     }

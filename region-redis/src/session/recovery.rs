@@ -82,7 +82,7 @@ impl Recovery {
     }
 
     /// The changes of this process.
-    pub(crate) fn own(&self) -> parking_lot::MutexGuard<'_, RecentWrites> {
+    pub(crate) fn recent_writes(&self) -> parking_lot::MutexGuard<'_, RecentWrites> {
         self.recent.lock()
     }
 

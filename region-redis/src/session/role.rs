@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::error::Failure;
 use crate::net::connection::Channel;
-use crate::net::identity::{Pulse, Role};
+use crate::net::identity::{Pulse, ReportedRole};
 use crate::protocol::prepare::{forget, prepare, refresh};
 use crate::protocol::reply::number;
 use crate::server::Server;
@@ -17,14 +17,14 @@ use crate::session::recovery::{Recovery, count_lifetime};
 use crate::settings::Settings;
 
 /// The part that a server plays.
-pub(crate) enum Duty {
+pub(crate) enum Role {
     /// All writes, and reads that have to see everything.
     Primary { recovery: Arc<Recovery>, primary: Arc<PrimaryProgress> },
     /// Reads that may be a little behind.
     Replica { primary: Arc<PrimaryProgress>, progress: ReplicaProgress },
 }
 
-/// What the answer to an [upkeep](Duty::upkeep) command says.
+/// What the answer to an [upkeep](Role::upkeep) command says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Upkeep {
     /// The channel can be used as it is.
@@ -35,7 +35,7 @@ pub(crate) enum Upkeep {
     Lost,
 }
 
-impl Duty {
+impl Role {
     /// Makes a new channel fit for use, in steps of bounded time each.
     pub(crate) async fn prepare(
         &self,
@@ -114,18 +114,18 @@ impl Duty {
         asked: Instant,
     ) -> Result<(), Failure> {
         match (self, pulse.role) {
-            (Self::Primary { .. }, Role::Replica) => {
+            (Self::Primary { .. }, ReportedRole::Replica) => {
                 Err(Failure::unavailable(server, "has become a replica"))
             }
-            (Self::Primary { primary, .. }, Role::Primary) => {
+            (Self::Primary { primary, .. }, ReportedRole::Primary) => {
                 pulse.position.iter().for_each(|position| primary.note(asked, position));
                 Ok(())
             }
-            (Self::Replica { progress, .. }, Role::Primary) => {
+            (Self::Replica { progress, .. }, ReportedRole::Primary) => {
                 progress.forget();
                 Ok(())
             }
-            (Self::Replica { primary, progress }, Role::Replica) => {
+            (Self::Replica { primary, progress }, ReportedRole::Replica) => {
                 let position = pulse.position.iter().filter(|_| pulse.is_following);
                 position.for_each(|position| progress.note(primary, position));
                 Ok(())

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use region_core::{Entry, Freshness, Lifetime, Timestamp};
 
 use super::ids::{Mark, PathIds, big_endian};
-use crate::session::clock::Between;
+use crate::session::clock::TimeRange;
 
 /// Version 1, in the upper half of an entry's first byte.
 const VERSION: u8 = 0x10;
@@ -59,7 +59,7 @@ pub(crate) struct Validator<'p> {
     mark: Option<Mark>,
     /// When the region's TTL is over.
     ttl_end: Option<Timestamp>,
-    now: Between,
+    now: TimeRange,
 }
 
 /// The time is not known well enough to tell.
@@ -67,7 +67,7 @@ pub(crate) struct Validator<'p> {
 pub(crate) struct Unsure;
 
 impl<'p> Validator<'p> {
-    pub(crate) fn new(path: &'p PathIds, ttl_end: Option<Timestamp>, now: Between) -> Self {
+    pub(crate) fn new(path: &'p PathIds, ttl_end: Option<Timestamp>, now: TimeRange) -> Self {
         Self { path, mark: path.mark(), ttl_end, now }
     }
 
@@ -129,11 +129,11 @@ impl<'p> Validator<'p> {
 mod tests {
     use super::*;
 
-    const NOW: Between = between(1000, 1000);
+    const NOW: TimeRange = between(1000, 1000);
 
-    const fn between(earliest: u64, latest: u64) -> Between {
+    const fn between(earliest: u64, latest: u64) -> TimeRange {
         let millis = Timestamp::from_millis;
-        Between { earliest: millis(earliest), latest: millis(latest) }
+        TimeRange { earliest: millis(earliest), latest: millis(latest) }
     }
 
     fn path(expired_at: Option<u8>) -> PathIds {
