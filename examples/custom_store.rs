@@ -57,8 +57,8 @@ struct Held {
     under: (Vec<u8>, u64),
 }
 
-/// What a region's validity hangs on, at one moment.
-struct Moment {
+/// What a region's validity depends on, at one moment.
+struct View {
     lineage: Lineage,
     now: Timestamp,
     softs: Vec<u64>,
@@ -80,28 +80,28 @@ impl DbStore {
         Ok(Self { db, clock: Arc::new(clock) })
     }
 
-    /// Looks at a region; `None` if it, or one around it, is not born.
-    fn view<T>(
+    /// Looks at a region; `None` if it, or one around it, is missing.
+    fn look_at<T>(
         &self,
         path: &RegionPath,
-        look: impl FnOnce(&Row, &Moment) -> Result<T>,
+        look: impl FnOnce(&Row, &View) -> Result<T>,
     ) -> Result<Option<T>> {
         let read = self.db.begin_read().map_err(failed)?;
         let table = read.open_table(REGIONS).map_err(failed)?;
         let rows: Result<Option<Vec<Row>>> =
             path.prefixes().map(|name| row(&table, name)).collect();
         let Some(rows) = rows? else { return Ok(None) };
-        let moment = Moment::new(&rows, self.clock.now())?;
-        rows.last().map(|row| look(row, &moment)).transpose()
+        let view = View::new(&rows, self.clock.now())?;
+        rows.last().map(|row| look(row, &view)).transpose()
     }
 
-    /// Changes a region and those around it, the outermost first, in one step. Those that are not
-    /// born are, with `create`.
+    /// Changes a region and those around it, the outermost first, in one step. Those that do not
+    /// exist are created, with `create`.
     fn change<T>(
         &self,
         path: &RegionPath,
         create: bool,
-        change: impl FnOnce(&mut [Row], &Moment) -> Result<T>,
+        change: impl FnOnce(&mut [Row], &View) -> Result<T>,
     ) -> Result<Option<T>> {
         let write = self.db.begin_write().map_err(failed)?;
         let mut table = write.open_table(REGIONS).map_err(failed)?;
@@ -109,12 +109,12 @@ impl DbStore {
         for name in path.prefixes() {
             match row(&table, name)? {
                 Some(row) => rows.push(row),
-                None if create => rows.push(Row::born()),
+                None if create => rows.push(Row::new()),
                 None => return Ok(None),
             }
         }
-        let moment = Moment::new(&rows, self.clock.now())?;
-        let changed = change(&mut rows, &moment)?;
+        let view = View::new(&rows, self.clock.now())?;
+        let changed = change(&mut rows, &view)?;
         for (name, row) in path.prefixes().zip(&rows) {
             save(&mut table, name, row)?;
         }
@@ -125,7 +125,7 @@ impl DbStore {
 }
 
 impl Row {
-    fn born() -> Self {
+    fn new() -> Self {
         let [tree, soft] = [(); 2].map(|()| Incarnation::random().to_bits());
         let (entries, leases, children) = Default::default();
         Self {
@@ -147,23 +147,23 @@ impl Row {
         self.leases.clear();
     }
 
-    fn is_alive(&self, moment: &Moment) -> bool {
-        self.stamp == moment.lineage.life_bytes()
-            && self.deadline.is_none_or(|deadline| moment.now.as_millis() < deadline)
+    fn is_alive(&self, view: &View) -> bool {
+        self.stamp == view.lineage.life_bytes()
+            && self.deadline.is_none_or(|deadline| view.now.as_millis() < deadline)
     }
 
     /// The entry at `key`, if it is valid.
-    fn entry(&self, key: &str, moment: &Moment) -> Option<Entry> {
-        let slot = self.entries.get(key).filter(|_| self.is_alive(moment))?;
+    fn entry(&self, key: &str, view: &View) -> Option<Entry> {
+        let slot = self.entries.get(key).filter(|_| self.is_alive(view))?;
         let left = |end: Option<u64>| {
             let end = end.into_iter().chain(self.deadline).min().map(Timestamp::from_millis);
-            Lifetime::left(end, moment.now)
+            Lifetime::left(end, view.now)
         };
-        let unexpired = slot.softs == moment.softs;
+        let unexpired = slot.softs == view.softs;
         let freshness = match left(slot.fresh_until).filter(|_| unexpired) {
             Some(left) => Freshness::Fresh { left },
             None => {
-                let path = slot.softs.iter().zip(&moment.expired);
+                let path = slot.softs.iter().zip(&view.expired);
                 let ended = path.flat_map(|(soft, expired)| {
                     expired.iter().filter(move |(_, ended)| ended == soft)
                 });
@@ -174,35 +174,34 @@ impl Row {
         Some(Entry::new(slot.bytes.clone().into(), freshness))
     }
 
-    fn held(&self, key: &str, moment: &Moment) -> Option<&Held> {
-        let is_live =
-            |held: &&Held| held.until > moment.now.as_millis() && held.under == moment.mark();
+    fn held(&self, key: &str, view: &View) -> Option<&Held> {
+        let is_live = |held: &&Held| held.until > view.now.as_millis() && held.under == view.mark();
         self.leases.get(key).filter(is_live)
     }
 
-    fn begin(&mut self, key: &str, terms: LeaseTerms, moment: &Moment) -> BegunKey {
-        let entry = self.entry(key, moment);
+    fn begin(&mut self, key: &str, terms: LeaseTerms, view: &View) -> BegunKey {
+        let entry = self.entry(key, view);
         let is_wanted =
             terms.take != TakeLease::UnlessFresh || !entry.as_ref().is_some_and(Entry::is_fresh);
         let token = terms.token.to_bits();
-        let lease = match self.held(key, moment) {
+        let lease = match self.held(key, view) {
             Some(held) if held.token != token && is_wanted => {
-                let left = Timestamp::from_millis(held.until).since(moment.now);
+                let left = Timestamp::from_millis(held.until).since(view.now);
                 Lease::Held { by: LeaseToken::from_bits(held.token), left }
             }
             None if !is_wanted || terms.take == TakeLease::Extend => Lease::NotTaken,
             Some(held) if held.token != token => Lease::NotTaken,
             _ => {
-                let until = moment.now.saturating_add(terms.duration).as_millis();
-                self.leases.insert(key.to_owned(), Held { token, until, under: moment.mark() });
+                let until = view.now.saturating_add(terms.duration).as_millis();
+                self.leases.insert(key.to_owned(), Held { token, until, under: view.mark() });
                 Lease::Granted
             }
         };
         BegunKey::new(entry, lease)
     }
 
-    fn apply(&mut self, op: &Op<'_>, moment: &Moment) -> OpOutcome {
-        let there = self.entry(op.key(), moment);
+    fn apply(&mut self, op: &Op<'_>, view: &View) -> OpOutcome {
+        let there = self.entry(op.key(), view);
         let is_fresh = there.as_ref().is_some_and(Entry::is_fresh);
         let outcome = match (op, there) {
             (Op::Put(Put { when, .. }), Some(there)) if is_fresh && in_the_way(when, &there) => {
@@ -211,9 +210,9 @@ impl Row {
             (Op::Put(put), _) => {
                 let slot = Slot {
                     bytes: put.bytes.to_vec(),
-                    fresh_until: put.fresh_for.end(moment.now).map(Timestamp::as_millis),
+                    fresh_until: put.fresh_for.end(view.now).map(Timestamp::as_millis),
                     stale_for: put.stale_for.as_millis() as u64,
-                    softs: moment.softs.clone(),
+                    softs: view.softs.clone(),
                 };
                 self.entries.insert(put.key.to_owned(), slot);
                 OpOutcome::Stored
@@ -232,7 +231,7 @@ impl Row {
     }
 }
 
-impl Moment {
+impl View {
     fn new(path: &[Row], now: Timestamp) -> Result<Self> {
         let id = Incarnation::from_bits;
         let ids = |row: &Row| Incarnations { tree: id(row.tree), soft: id(row.soft) };
@@ -255,40 +254,40 @@ impl Moment {
 #[async_trait]
 impl Store for DbStore {
     async fn read(&self, region: &RegionPath, keys: &[&str], _: ReadTerms) -> Result<Read> {
-        let read = self.view(region, |row, moment| {
-            let entries = keys.iter().map(|key| row.entry(key, moment)).collect();
-            Ok(Read::new(entries).lineage(Some(moment.lineage.clone())))
+        let read = self.look_at(region, |row, view| {
+            let entries = keys.iter().map(|key| row.entry(key, view)).collect();
+            Ok(Read::new(entries).lineage(Some(view.lineage.clone())))
         })?;
         Ok(read.unwrap_or_else(|| Read::nothing(keys.len())))
     }
 
     async fn begin(&self, region: &RegionPath, keys: &[&str], terms: LeaseTerms) -> Result<Begun> {
-        let begun = self.change(region, true, |path, moment| {
+        let begun = self.change(region, true, |path, view| {
             let row = own(path)?;
-            let keys = keys.iter().map(|key| row.begin(key, terms, moment)).collect();
-            Ok(Begun::new(moment.lineage.clone(), keys))
+            let keys = keys.iter().map(|key| row.begin(key, terms, view)).collect();
+            Ok(Begun::new(view.lineage.clone(), keys))
         })?;
-        begun.ok_or_else(|| corrupt("a region that was not born"))
+        begun.ok_or_else(|| corrupt("a region that was not created"))
     }
 
     async fn write(&self, region: &RegionPath, write: Write<'_>) -> Result<Written> {
         let segments: Vec<Segment> = region.segments().skip(1).collect();
-        let written = self.change(region, write.guard.is_none(), |path, moment| {
+        let written = self.change(region, write.guard.is_none(), |path, view| {
             let row = own(path)?;
             if let Some(guard) = write.guard {
                 let token = guard.token.to_bits();
                 let is_held =
-                    |key: &&str| row.held(key, moment).is_some_and(|held| held.token == token);
-                if moment.lineage != *guard.lineage || !guard.keys.iter().all(is_held) {
+                    |key: &&str| row.held(key, view).is_some_and(|held| held.token == token);
+                if view.lineage != *guard.lineage || !guard.keys.iter().all(is_held) {
                     return Ok(Written::Fenced);
                 }
             }
-            if !row.is_alive(moment) {
-                (row.stamp, row.deadline) = (moment.lineage.life_bytes(), None);
+            if !row.is_alive(view) {
+                (row.stamp, row.deadline) = (view.lineage.life_bytes(), None);
                 row.entries.clear();
             }
-            let outcomes: Vec<_> = write.ops.iter().map(|op| row.apply(op, moment)).collect();
-            let after = |ttl| Some(moment.now.saturating_add(ttl).as_millis());
+            let outcomes: Vec<_> = write.ops.iter().map(|op| row.apply(op, view)).collect();
+            let after = |ttl| Some(view.now.saturating_add(ttl).as_millis());
             row.deadline = match write.region_ttl {
                 _ if row.entries.is_empty() => None,
                 RegionTtl::Leave => row.deadline,
@@ -309,7 +308,7 @@ impl Store for DbStore {
 
     async fn end(&self, region: &RegionPath, terms: EndTerms) -> Result<Ended> {
         let create = matches!(terms.verb, Verb::Touch | Verb::InvalidateAndTouch);
-        let ended = self.change(region, create, |path, moment| {
+        let ended = self.change(region, create, |path, view| {
             let fresh = || Incarnation::random().to_bits();
             if create {
                 path.iter_mut().for_each(Row::drop_entries);
@@ -319,7 +318,7 @@ impl Store for DbStore {
                 Verb::Invalidate | Verb::InvalidateAndTouch => own(path)?.tree = fresh(),
                 Verb::Expire => {
                     let row = own(path)?;
-                    row.expired.push((moment.now.as_millis(), row.soft));
+                    row.expired.push((view.now.as_millis(), row.soft));
                     row.soft = fresh();
                     // What was put before those that are forgotten is gone rather than stale.
                     let surplus = row.expired.len().saturating_sub(REMEMBERED);
@@ -342,9 +341,9 @@ impl Store for DbStore {
     }
 
     async fn scan(&self, region: &RegionPath, terms: PageTerms) -> Result<Page<ScanItem>> {
-        let page = self.view(region, |row, moment| {
+        let page = self.look_at(region, |row, view| {
             page(&row.entries, &terms, |key, _| {
-                let Entry { bytes, freshness } = row.entry(key, moment)?;
+                let Entry { bytes, freshness } = row.entry(key, view)?;
                 let item = ScanItem::new(key.to_owned(), freshness);
                 Some(item.bytes((terms.show == Show::Entries).then_some(bytes)))
             })
@@ -353,8 +352,8 @@ impl Store for DbStore {
     }
 
     async fn children(&self, region: &RegionPath, terms: PageTerms) -> Result<Page<Segment>> {
-        let page = self.view(region, |row, moment| {
-            let trees = moment.lineage.life_bytes();
+        let page = self.look_at(region, |row, view| {
+            let trees = view.lineage.life_bytes();
             page(&row.children, &terms, |child, under| {
                 Segment::parse(child).ok().filter(|_| *under == trees)
             })
@@ -363,11 +362,11 @@ impl Store for DbStore {
     }
 
     async fn len(&self, region: &RegionPath) -> Result<u64> {
-        let fresh = |row: &Row, moment: &Moment| {
-            let entries = row.entries.keys().filter_map(|key| row.entry(key, moment));
+        let fresh = |row: &Row, view: &View| {
+            let entries = row.entries.keys().filter_map(|key| row.entry(key, view));
             Ok(entries.filter(Entry::is_fresh).count() as u64)
         };
-        Ok(self.view(region, fresh)?.unwrap_or_default())
+        Ok(self.look_at(region, fresh)?.unwrap_or_default())
     }
 
     fn listen(&self, _: Arc<dyn Listener>) -> Option<Listening> {

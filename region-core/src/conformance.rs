@@ -187,7 +187,7 @@ macro_rules! __conformance_cases {
     };
     ($callback:path, $argument:expr) => {
         $crate::__conformance_cases!(@topic $callback, $argument, reading:
-            unborn_regions_are_empty
+            missing_regions_are_empty
             reading_creates_nothing
             what_is_put_is_read
             time_counts_from_when_the_operation_began
@@ -196,7 +196,7 @@ macro_rules! __conformance_cases {
             paths_and_keys_are_distinct
             any_bytes_are_kept);
         $crate::__conformance_cases!(@topic $callback, $argument, leases:
-            begin_gives_birth_once
+            begin_creates_once
             one_holder_at_a_time
             fresh_entries_need_no_lease
             a_lease_ends_in_time
@@ -216,7 +216,7 @@ macro_rules! __conformance_cases {
             a_fill_is_fenced_by_a_removal
             a_fill_needs_its_own_live_lease
             a_fenced_write_changes_nothing
-            a_guard_on_an_unborn_region_is_fenced);
+            a_guard_on_a_missing_region_is_fenced);
         $crate::__conformance_cases!(@topic $callback, $argument, writing:
             operations_see_those_before
             removing_tells_what_was_there
@@ -228,7 +228,7 @@ macro_rules! __conformance_cases {
             invalidate_covers_the_subtree
             invalidate_again_and_again
             touch_covers_the_path_upwards
-            touch_below_what_is_born
+            touch_below_what_exists
             invalidate_and_touch_covers_both
             invalidate_and_touch_is_one_step
             expire_makes_the_subtree_stale

@@ -74,7 +74,7 @@ async fn what_is_over_is_given_back() {
 }
 
 /// Bug it guards against: a region's node is removed while a child still points to it. Effect: the
-/// child keeps the old parent's incarnations, and an invalidation of the parent, born again, misses
+/// child keeps the old parent's incarnations, and an invalidation of the parent, created again, misses
 /// it. Fix: only nodes that nothing points to are removed.
 #[tokio::test]
 async fn a_parent_outlives_its_children() {

@@ -34,7 +34,7 @@ enum Flaw {
     LeasesForAll,
     AbsentIsAlways,
     OperationsOneByOne,
-    BirthOnRead,
+    CreatesOnRead,
     NoTimeouts,
     ReplicaLags,
     SilentVerbs,
@@ -164,7 +164,7 @@ impl Listener for Muffled {
 #[async_trait]
 impl Store for Broken {
     async fn read(&self, region: &RegionPath, keys: &[&str], terms: ReadTerms) -> Result<Read> {
-        if self.is(Flaw::BirthOnRead) {
+        if self.is(Flaw::CreatesOnRead) {
             let terms = LeaseTerms::new(LeaseToken::random(), Duration::from_millis(1))
                 .take(TakeLease::Extend);
             self.store.begin(region, &[], terms).await?;
@@ -392,7 +392,7 @@ bites! {
     AbsentIsAlways: writing::absent_means_no_fresh_entry, writing::one_of_many_absent_puts_stores;
     OperationsOneByOne: writing::batches_are_seen_whole,
         races::dropped_calls_happen_wholly_or_not;
-    BirthOnRead: reading::reading_creates_nothing;
+    CreatesOnRead: reading::reading_creates_nothing;
     NoTimeouts: lifetimes::a_timeout_ends_the_whole_region, values::policies_set_lifetimes;
     ReplicaLags: sharing::own_changes_are_seen_in_replicas;
     SilentVerbs: sharing::pushes_cover_every_change;

@@ -1,4 +1,4 @@
-mod gate;
+mod pause;
 mod pushes;
 mod script;
 
@@ -17,7 +17,7 @@ use crate::store::{
     Read, ReadTerms, ScanItem, Store, Write, Written,
 };
 
-pub use gate::Pause;
+pub use pause::Pause;
 pub use pushes::OnPush;
 pub use script::{Fault, On};
 

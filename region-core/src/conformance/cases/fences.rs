@@ -107,8 +107,8 @@ pub async fn a_fenced_write_changes_nothing<H: Harness>(harness: &H) {
     assert!(f.fill("r", "b", "v", &other).await, "and so is the other");
 }
 
-/// A guard never gives birth, and an unborn region has no lineage that could fit.
-pub async fn a_guard_on_an_unborn_region_is_fenced<H: Harness>(harness: &H) {
+/// A guard never creates a region, and a missing one has no lineage that could fit.
+pub async fn a_guard_on_a_missing_region_is_fenced<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
     let ids = [Incarnations::random(), Incarnations::random()];
     let lineage = Lineage::new(ids).unwrap_or_else(|| panic!("two regions"));

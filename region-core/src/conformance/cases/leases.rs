@@ -9,8 +9,8 @@ use crate::store::{Lease, LeaseTerms, LeaseToken, Op, Put, Store, TakeLease, Ver
 
 const TAKERS: usize = 32;
 
-/// `begin` gives birth to a region and its ancestors; after that it finds them.
-pub async fn begin_gives_birth_once<H: Harness>(harness: &H) {
+/// `begin` creates a region and its ancestors; after that it finds them.
+pub async fn begin_creates_once<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
     let first = f.lease("r.a.b", "k").await;
     let (lineage, _) =

@@ -151,7 +151,7 @@ pub async fn odd_cursors_do_no_harm<H: Harness>(harness: &H) {
     let odd =
         [&b""[..], b"x", b"\xff\xff\xff\xff\xff\xff\xff\xff", b"9999999999999999999999", &[0; 300]];
     for bytes in odd {
-        for region in ["r", "r.a", "unborn"] {
+        for region in ["r", "r.a", "missing"] {
             let region = path(region);
             let cursor = Some(Cursor::from_bytes(bytes));
             let _ = f.store.scan(&region, PageTerms::new(10).cursor(cursor.clone())).await;

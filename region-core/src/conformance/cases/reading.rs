@@ -14,8 +14,8 @@ use crate::store::{
 
 const MEBIBYTE: usize = 1 << 20;
 
-/// A region that is not born has no lineage and no entries, whatever is asked of it.
-pub async fn unborn_regions_are_empty<H: Harness>(harness: &H) {
+/// A region that is missing has no lineage and no entries, whatever is asked of it.
+pub async fn missing_regions_are_empty<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
     let read = f.read("r.a.b", &["x", "y"]).await;
     assert!(read.lineage.is_none());
@@ -26,7 +26,7 @@ pub async fn unborn_regions_are_empty<H: Harness>(harness: &H) {
     assert!(f.store.children(&path("r"), PageTerms::new(10)).await.unwrap().items.is_empty());
 }
 
-/// Reading, from wherever, gives birth to nothing.
+/// Reading, from wherever, creates nothing.
 pub async fn reading_creates_nothing<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
     for from in [ReadFrom::Primary, ReadFrom::Replica] {
@@ -86,7 +86,7 @@ pub async fn lineage_stays_while_nothing_happens<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
     f.set("r.a", "k", "1").await;
     let lineage = f.read("r.a", &[]).await.lineage;
-    assert!(lineage.is_some(), "a region that was put to is born");
+    assert!(lineage.is_some(), "a region that was put to exists");
     f.set("r.a", "other", "2").await;
     assert_eq!(f.read("r.a", &["k"]).await.lineage, lineage);
     assert_eq!(f.client().await.read("r.a", &[]).await.lineage, lineage);

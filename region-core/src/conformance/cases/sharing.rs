@@ -91,7 +91,7 @@ pub async fn losing_all_is_a_miss<H: Harness>(harness: &H) {
     assert_ne!(f.read("r.a", &[]).await.lineage, before, "created anew");
 }
 
-/// A region that lost its ids alone is born with others: its entries, and those below, stay dead.
+/// A region that lost its ids alone is created with others: its entries, and those below, stay dead.
 pub async fn losing_incarnations_is_a_miss<H: Harness>(harness: &H) {
     for lost in ["r", "r.a", "r.a.b"] {
         let f = Fixture::new(harness).await;
@@ -102,7 +102,7 @@ pub async fn losing_incarnations_is_a_miss<H: Harness>(harness: &H) {
         }
         assert_eq!(f.get("r.a.b", "k").await, None, "{lost}");
         f.set("r.a.b.c", "k", "x").await;
-        assert_eq!(f.get("r.a.b", "k").await, None, "{lost}, after it was born again");
+        assert_eq!(f.get("r.a.b", "k").await, None, "{lost}, after it was created again");
         assert!(!f.fill("r.a.b", "loading", "old", &fence).await, "{lost}");
     }
 }

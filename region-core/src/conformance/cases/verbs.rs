@@ -36,10 +36,10 @@ pub async fn invalidate_covers_the_subtree<H: Harness>(harness: &H) {
     assert_eq!(fresh(&f).await, [""; 0]);
 }
 
-/// Invalidating what is empty, unborn or invalidated already is no error, and changes nothing else.
+/// Invalidating what is empty, missing or invalidated already is no error, and changes nothing else.
 pub async fn invalidate_again_and_again<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
-    f.end("unborn.region", Verb::Invalidate).await;
+    f.end("missing.region", Verb::Invalidate).await;
     fill_all(&f).await;
     for _ in 0..3 {
         f.end("r.a.b", Verb::Invalidate).await;
@@ -59,8 +59,8 @@ pub async fn touch_covers_the_path_upwards<H: Harness>(harness: &H) {
     assert_eq!(fresh(&f).await, REGIONS[1..]);
 }
 
-/// Something new inside, not born yet, still changes the pages that embed it.
-pub async fn touch_below_what_is_born<H: Harness>(harness: &H) {
+/// Something new inside, not created yet, still changes the pages that embed it.
+pub async fn touch_below_what_exists<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
     f.end("r.x.y", Verb::Touch).await;
     fill_all(&f).await;
@@ -104,7 +104,7 @@ pub async fn invalidate_and_touch_is_one_step<H: Harness>(harness: &H) {
 /// `expire` makes the region and all below it stale, and nothing else.
 pub async fn expire_makes_the_subtree_stale<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
-    f.end("unborn.region", Verb::Expire).await;
+    f.end("missing.region", Verb::Expire).await;
     fill_all(&f).await;
     f.apply("r.a.b", &[Op::Put(put("no window", "v"))]).await;
     f.end("r.a", Verb::Expire).await;

@@ -37,7 +37,7 @@ pub async fn removing_tells_what_was_there<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
     let ops = [Op::Remove { key: "k" }, Op::Take { key: "k" }];
     let nothing = [OpOutcome::Removed(false), OpOutcome::Taken(None)];
-    assert_eq!(f.apply("unborn", &ops).await, nothing);
+    assert_eq!(f.apply("missing", &ops).await, nothing);
     f.set("r", "other", "x").await;
     assert_eq!(f.apply("r", &ops).await, nothing);
     let stale = Put { stale_for: LONG, ..put("k", "v") };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::gate::{Gate, Pause};
+use super::pause::{Pause, PausePoint};
 use crate::error::{Error, ErrorKind};
 use crate::path::RegionPath;
 use crate::testing::Method;
@@ -16,8 +16,8 @@ pub(super) enum Effect {
     LoseReply,
     DelayBefore(Duration),
     DelayAfter(Duration),
-    PauseBefore(Arc<Gate>),
-    PauseAfter(Arc<Gate>),
+    PauseBefore(Arc<PausePoint>),
+    PauseAfter(Arc<PausePoint>),
 }
 
 /// Which of the calls, or pushes, that a rule is about.
@@ -171,14 +171,14 @@ impl<'a> On<'a> {
 
     /// The calls wait, before they reach the store, until the pause is released.
     pub fn pause(self) -> Pause {
-        let gate = Arc::new(Gate::default());
+        let gate = Arc::new(PausePoint::default());
         let fault = self.add(Effect::PauseBefore(Arc::clone(&gate)));
         Pause::new(gate, fault)
     }
 
     /// The calls do their work, then their callers wait for the reply until the pause is released.
     pub fn pause_after(self) -> Pause {
-        let gate = Arc::new(Gate::default());
+        let gate = Arc::new(PausePoint::default());
         let fault = self.add(Effect::PauseAfter(Arc::clone(&gate)));
         Pause::new(gate, fault)
     }

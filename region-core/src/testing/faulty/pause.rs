@@ -6,7 +6,7 @@ use super::Fault;
 
 /// Where calls wait until they are let go.
 #[derive(Debug, Default)]
-pub(super) struct Gate(watch::Sender<State>);
+pub(super) struct PausePoint(watch::Sender<State>);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct State {
@@ -15,7 +15,7 @@ struct State {
     open: bool,
 }
 
-impl Gate {
+impl PausePoint {
     /// Waits until the gate is open. Dropping the future leaves the gate as if the call had never
     /// waited.
     pub(super) async fn pass(&self) {
@@ -77,12 +77,12 @@ impl Drop for Waiting<'_> {
 #[derive(Debug)]
 #[must_use = "dropping a pause lets the calls go"]
 pub struct Pause {
-    gate: Arc<Gate>,
+    gate: Arc<PausePoint>,
     fault: Fault,
 }
 
 impl Pause {
-    pub(super) fn new(gate: Arc<Gate>, fault: Fault) -> Self {
+    pub(super) fn new(gate: Arc<PausePoint>, fault: Fault) -> Self {
         Self { gate, fault }
     }
 
