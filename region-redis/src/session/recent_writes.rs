@@ -10,6 +10,11 @@ use region_core::{RegionPath, Verb};
 use tokio::time::Instant;
 
 use crate::net::identity::Identity;
+use crate::session::recent_writes::verbs::Ended;
+
+pub(crate) use crate::session::recent_writes::verbs::Verbs;
+
+mod verbs;
 
 /// How long a change is remembered at least: longer than any replica that is read from may lag.
 const MEMORY: Duration = Duration::from_secs(60);
@@ -69,14 +74,6 @@ struct Record {
     at: Instant,
 }
 
-/// When a region was last ended by each verb.
-#[derive(Clone, Copy, Debug, Default)]
-struct Ended {
-    invalidated: Option<Instant>,
-    touched: Option<Instant>,
-    expired: Option<Instant>,
-}
-
 /// Keys of one region that were put or removed.
 #[derive(Debug)]
 struct ChangedKeys {
@@ -94,60 +91,6 @@ pub(crate) struct Change {
     pub(crate) verbs: Verbs,
     /// Keys that were put or removed.
     pub(crate) keys: Vec<Box<str>>,
-}
-
-/// Verbs that ended a region, once or more often.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Verbs {
-    invalidate: bool,
-    touch: bool,
-    expire: bool,
-}
-
-impl Verbs {
-    pub(crate) fn add(&mut self, verb: Verb) {
-        match verb {
-            Verb::Invalidate => self.invalidate = true,
-            Verb::Touch => self.touch = true,
-            Verb::Expire => self.expire = true,
-            Verb::InvalidateAndTouch => (self.invalidate, self.touch) = (true, true),
-        }
-    }
-
-    /// The verbs that have the effect of all: entries that are gone need not become stale.
-    pub(crate) fn needed(self) -> Vec<Verb> {
-        match self {
-            Self { invalidate: true, touch: true, .. } => vec![Verb::InvalidateAndTouch],
-            Self { invalidate: true, .. } => vec![Verb::Invalidate],
-            Self { touch, expire, .. } => {
-                let verbs = [(Verb::Touch, touch), (Verb::Expire, expire)];
-                verbs.into_iter().filter_map(|(verb, is_set)| is_set.then_some(verb)).collect()
-            }
-        }
-    }
-}
-
-impl Ended {
-    fn note(&mut self, verb: Verb, at: Instant) {
-        match verb {
-            Verb::Invalidate => self.invalidated = Some(at),
-            Verb::Touch => self.touched = Some(at),
-            Verb::Expire => self.expired = Some(at),
-            Verb::InvalidateAndTouch => {
-                (self.invalidated, self.touched) = (Some(at), Some(at));
-            }
-        }
-    }
-
-    /// The verbs of the changes that were made at `oldest` or later.
-    fn verbs_since(&self, oldest: Option<Instant>) -> Verbs {
-        let is_recent = |at: Option<Instant>| at.is_some() && at >= oldest;
-        Verbs {
-            invalidate: is_recent(self.invalidated),
-            touch: is_recent(self.touched),
-            expire: is_recent(self.expired),
-        }
-    }
 }
 
 impl ChangedKeys {
