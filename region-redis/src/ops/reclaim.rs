@@ -100,7 +100,7 @@ impl Inner {
 
     /// Does one piece of work, step by step.
     async fn work_off(&self, root: &str, member: &[u8]) -> Result<u64> {
-        let Some(work) = Work::parse(member) else {
+        let Some(work) = Work::parse(root, member) else {
             // Not ours: it would be found again and again.
             self.ask_reclaim(|| remove(root, member)).await?.next()?;
             return Ok(0);

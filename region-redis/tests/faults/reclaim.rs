@@ -11,6 +11,7 @@ use servers::{Flavor, TestServer};
 use crate::kit::{builder, connect, get, path, set, until};
 
 crate::on_both! {
+    what_others_left_in_the_work_list_is_taken_off
     what_is_dead_is_freed_in_the_background
     what_is_alive_stays
     loads_under_way_are_not_fenced
@@ -199,4 +200,19 @@ async fn ended_regions_leave_nothing(flavor: Flavor) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(get(&store, "r", "k").await.unwrap().as_deref(), Some("1"));
+}
+
+/// Bug: a member of the work list that names a region of another root was never taken off it.
+/// Effect: the task that reclaims memory found it again and again, without an end.
+/// Fix: what this store cannot have put there is removed.
+async fn what_others_left_in_the_work_list_is_taken_off(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let store = builder(&server.url()).without_reclaimer().connect().await.unwrap();
+    set(&store, "r.a", "k", "1").await.unwrap();
+    let list = "rc1:g{r}";
+    server.command(&["ZADD", list, "1", "id other.a", "1", " other.a", "1", "nonsense"]);
+    tokio::time::timeout(Duration::from_secs(20), store.reclaim()).await.unwrap().unwrap();
+    for member in ["id other.a", " other.a", "nonsense"] {
+        assert_eq!(server.command(&["ZSCORE", list, member]), servers::Reply::Nil, "{member}");
+    }
 }

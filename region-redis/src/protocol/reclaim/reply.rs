@@ -10,10 +10,14 @@ pub(crate) enum Work {
 }
 
 impl Work {
-    /// Reads a member of the work list: an id, which a region has not, a space, and a path.
-    pub(crate) fn parse(member: &[u8]) -> Option<Self> {
-        let (id, path) = std::str::from_utf8(member).ok()?.split_once(' ')?;
-        let path = RegionPath::parse(path).ok()?;
+    /// Reads a member of the work list of `root`: an id, which a region has not, a space, and a path.
+    /// `None` for what this store cannot have put there: nothing would ever take it off the list.
+    pub(crate) fn parse(root: &str, member: &[u8]) -> Option<Self> {
+        let (id, text) = std::str::from_utf8(member).ok()?.split_once(' ')?;
+        let path = RegionPath::parse(text).ok()?;
+        if path.prefixes().next() != Some(root) || path.as_str() != text {
+            return None;
+        }
         Some(match id {
             "" => Self::Region(path),
             id => Self::Tombstone(id.to_owned(), path),
@@ -28,10 +32,10 @@ mod tests {
     #[test]
     fn work_is_told_from_what_others_have_left() {
         let path = RegionPath::parse("r.a").unwrap();
-        assert_eq!(Work::parse(b" r.a"), Some(Work::Region(path.clone())));
-        assert_eq!(Work::parse(b"id r.a"), Some(Work::Tombstone("id".to_owned(), path)));
-        for other in [&b""[..], b"r.a", b" ", b"\xff r.a", b"id ..", b"x"] {
-            assert_eq!(Work::parse(other), None, "{other:?}");
+        assert_eq!(Work::parse("r", b" r.a"), Some(Work::Region(path.clone())));
+        assert_eq!(Work::parse("r", b"id r.a"), Some(Work::Tombstone("id".to_owned(), path)));
+        for other in [&b""[..], b"r.a", b" ", b"\xff r.a", b"id ..", b"x", b"id s.a", b" s"] {
+            assert_eq!(Work::parse("r", other), None, "{other:?}");
         }
     }
 }
