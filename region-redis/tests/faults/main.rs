@@ -18,6 +18,7 @@ mod replicas;
 mod runtimes;
 mod stampede;
 mod steps;
+mod tracking;
 
 /// Runs each case on Redis and on Valkey.
 macro_rules! on_both {
