@@ -5,7 +5,6 @@ mod calls;
 mod chain;
 mod lookup;
 mod observe;
-mod random;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::lifetime::Lifetime;
 use crate::path::RegionPath;
 use crate::policy::{OnOutage, Policy, ResolvedPolicy};
+use crate::random::Random;
 use crate::stats::Counters;
 use crate::store::{Put, SharedStore};
 use crate::value::codec::Codec;
@@ -24,7 +24,6 @@ pub(crate) use chain::{Chain, LoadId, Outages};
 pub(crate) use lookup::{Accept, Fetched, Found};
 
 use observe::{FailureLog, LogLimiter};
-pub(crate) use random::Random;
 
 /// What all regions of one cache share.
 pub(crate) struct Engine {

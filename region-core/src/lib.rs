@@ -25,6 +25,7 @@ mod lineage;
 mod load;
 mod path;
 mod policy;
+mod random;
 mod region;
 mod regioned;
 mod stats;

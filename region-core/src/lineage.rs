@@ -16,7 +16,7 @@ impl Incarnation {
     /// A new incarnation, different from all others for all that chance can do.
     #[must_use]
     pub fn random() -> Self {
-        Self(rand::random())
+        Self(crate::random::process_random().bits())
     }
 
     /// The incarnation with these bits.

@@ -32,6 +32,7 @@ use tokio::time::Instant;
 
 use crate::engine::{Accept, Chain, Context, Found, LoadId};
 use crate::error::{BoxError, Error, ErrorKind, Result};
+use crate::store::LeaseToken;
 use crate::value::serializer::Value;
 
 use flight::{Group, Tick, Waiter};
@@ -161,7 +162,7 @@ impl<'a> Call<'a> {
         if let (Start::Loading, Some(chain)) = (start, &chain) {
             self.refuse_cycles(chain, &missing)?;
         }
-        let token = self.context.engine().random.lease_token();
+        let token = LeaseToken::from_bits(self.context.engine().random.bits());
         let mut joining = Joining::new(self.flights, self.started, start, Group::new(token));
         let mut places = Vec::with_capacity(missing.len());
         for Missing { key, stale } in missing {

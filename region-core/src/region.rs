@@ -200,6 +200,10 @@ pub trait Region: Clone + Send + Sync + 'static {
     /// [`LoadTimeout`](crate::ErrorKind::LoadTimeout): every caller that waited gets it, and the next
     /// call tries again. [`Encode`](crate::ErrorKind::Encode) when the result cannot be stored, or
     /// not be read back from what the serializer writes: every call would load again.
+    /// [`LoadCycle`](crate::ErrorKind::LoadCycle) when `load` asks, directly or through the loads of
+    /// others in this process, for a key whose load it is part of. A task that `load` spawns is not
+    /// known to be part of it: such a cycle waits until
+    /// [`Policy::load_timeout`](crate::Policy::load_timeout).
     fn get_or_compute<V, F, Fut, E>(
         &self,
         key: &str,

@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
 use super::RegionCache;
-use crate::engine::{Engine, Random};
+use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{RegionHandle, Shared};
 use crate::path::{PathError, RegionPath, Segment};
 use crate::policy::Policy;
+use crate::random::Random;
 use crate::store::{SharedStore, Store};
 use crate::value::serializer::Serializer;
 

@@ -58,6 +58,9 @@ impl<V: Value> GroupTask<V> {
 
     /// Runs the loader within the limit of time; `None` once nobody waits any more.
     async fn load(&mut self, keys: &[&str]) -> Option<Result<Vec<Loaded<V>>>> {
+        if self.group.is_abandoned() {
+            return None;
+        }
         let counters = self.context.counters();
         counters.loads.add(1);
         let chain =

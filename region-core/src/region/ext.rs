@@ -194,7 +194,8 @@ pub trait RegionExt: Region {
     }
 
     /// Invalidates the region at each item of `events`, until the [`Subscription`] is dropped or the
-    /// stream ends. An invalidation that fails is tried again until it succeeds.
+    /// stream ends. An invalidation that fails is tried again until it succeeds, whatever the error, at
+    /// growing intervals of at most five seconds; the subscription tells of it.
     ///
     /// Must be called within a tokio runtime.
     fn invalidate_on<S>(&self, events: S) -> Subscription

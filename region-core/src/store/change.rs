@@ -29,7 +29,8 @@ impl ChangeId {
     /// A new random id.
     #[must_use]
     pub fn random() -> Self {
-        Self(rand::random())
+        // The upper half is as random as the whole.
+        Self((crate::random::process_random().bits() >> 32) as u32)
     }
 }
 

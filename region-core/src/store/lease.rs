@@ -14,7 +14,7 @@ impl LeaseToken {
     /// A new token, different from all others for all that chance can do.
     #[must_use]
     pub fn random() -> Self {
-        Self(rand::random())
+        Self(crate::random::process_random().bits())
     }
 
     /// The token with these bits.

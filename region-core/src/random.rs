@@ -1,16 +1,21 @@
-//! The source of a cache's random numbers.
+//! The sources of random numbers.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::store::LeaseToken;
-
 /// Every random number that a cache draws: lease tokens and jitter. Two caches with the same seed
 /// draw the same numbers.
 pub(crate) struct Random(Mutex<StdRng>);
+
+/// The source for what belongs to no cache.
+pub(crate) fn process_random() -> &'static Random {
+    static PROCESS: LazyLock<Random> = LazyLock::new(Random::from_system);
+    &PROCESS
+}
 
 impl Random {
     /// A source that nobody can predict.
@@ -22,8 +27,8 @@ impl Random {
         Self(Mutex::new(StdRng::seed_from_u64(seed)))
     }
 
-    pub(crate) fn lease_token(&self) -> LeaseToken {
-        LeaseToken::from_bits(self.0.lock().random())
+    pub(crate) fn bits(&self) -> u64 {
+        self.0.lock().random()
     }
 
     /// A duration from half of `full` to `full`.
@@ -39,11 +44,11 @@ mod tests {
     #[test]
     fn equal_seeds_draw_equal_numbers() {
         let (one, other) = (Random::from_seed(7), Random::from_seed(7));
-        assert_eq!(one.lease_token(), other.lease_token());
+        assert_eq!(one.bits(), other.bits());
         let full = Duration::from_secs(1);
         let jittered = one.jittered(full);
         assert_eq!(jittered, other.jittered(full));
         assert!(jittered >= full / 2 && jittered < full, "{jittered:?}");
-        assert_ne!(one.lease_token(), Random::from_seed(8).lease_token());
+        assert_ne!(one.bits(), Random::from_seed(8).bits());
     }
 }

@@ -1,0 +1,12 @@
+//! Loads: who keeps them alive, what they leave behind, and what waits for what.
+
+#![cfg(feature = "testing")]
+
+mod loads {
+    mod alive;
+    mod cycles;
+    mod kit;
+    mod leases;
+    mod outages;
+    mod subscriptions;
+}
