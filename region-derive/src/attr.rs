@@ -5,9 +5,9 @@ use syn::meta::ParseNestedMeta;
 use syn::{Attribute, Error, Expr, Ident, LitInt, LitStr, Path, Result, Token, Type};
 
 use crate::duration::Millis;
-use crate::policy::PolicyAttrs;
+use crate::policy::{self, PolicyAttrs};
 
-/// What stands on the type.
+/// The attributes of the type.
 #[derive(Default)]
 pub(crate) struct ContainerAttrs {
     pub(crate) name: Option<LitStr>,
@@ -18,7 +18,7 @@ pub(crate) struct ContainerAttrs {
     pub(crate) policy: PolicyAttrs,
 }
 
-/// What a field is.
+/// The part that a field has in the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Id,
@@ -26,27 +26,7 @@ pub(crate) enum Role {
     Parent,
 }
 
-const CONTAINER: &[&str] = &[
-    "name",
-    "parent",
-    "no_id",
-    "constructor",
-    "crate",
-    "ttl",
-    "no_ttl",
-    "region_ttl",
-    "no_region_ttl",
-    "stale_for",
-    "load_timeout",
-    "no_load_timeout",
-    "lease",
-    "on_update",
-    "read_from",
-    "on_outage",
-    "serializer",
-    "version",
-    "policy",
-];
+const CONTAINER: &[&str] = &["name", "parent", "no_id", "constructor", "crate"];
 const FIELD: &[&str] = &["id", "parent_id", "parent"];
 const VARIANT: &[&str] = &["name"];
 
@@ -54,8 +34,9 @@ impl ContainerAttrs {
     pub(crate) fn parse(attributes: &[Attribute], errors: &mut Vec<Error>) -> Self {
         let mut attrs = Self::default();
         let mut seen = Vec::new();
+        let known: Vec<_> = CONTAINER.iter().copied().chain(policy::names()).collect();
         each(attributes, errors, |meta| {
-            let key = key_of(meta, CONTAINER, &mut seen)?;
+            let key = key_of(meta, &known, &mut seen)?;
             match key.as_str() {
                 "name" => attrs.name = Some(non_empty(meta.value()?.parse()?)?),
                 "parent" => attrs.parent = Some(meta.value()?.parse()?),
@@ -68,12 +49,11 @@ impl ContainerAttrs {
             }
             Ok(())
         });
-        attrs.policy.check(errors);
         attrs
     }
 }
 
-/// What a field is, if it is anything.
+/// The role of a field, if it has one.
 pub(crate) fn role(attributes: &[Attribute], errors: &mut Vec<Error>) -> Option<(Role, Span)> {
     let mut role: Option<(Role, Span)> = None;
     let mut seen = Vec::new();

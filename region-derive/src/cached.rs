@@ -11,7 +11,7 @@ use syn::{
 };
 
 use crate::attr::{crate_path, key_of};
-use crate::model::default_crate;
+use crate::names::default_crate;
 
 const KEYS: &[&str] = &["region", "name", "skip", "crate"];
 

@@ -1,11 +1,12 @@
-//! From the model to code.
+//! The implementation of `Regioned` for a valid type.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Ident, Type, parse_quote};
 
-use crate::model::{Field, Model, Parents, Shape, Step, Variant, snake_case};
+use crate::names::snake_case;
+use crate::valid::{Field, Model, Parents, Shape, Step, Variant};
 
 pub(crate) fn expand(model: &Model) -> TokenStream {
     match &model.shape {
@@ -14,7 +15,7 @@ pub(crate) fn expand(model: &Model) -> TokenStream {
     }
 }
 
-/// What both kinds of implementation begin with.
+/// The parts that the implementations for structs and enums share.
 struct Parts<'a> {
     model: &'a Model,
     parent: Type,

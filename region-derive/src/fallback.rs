@@ -1,16 +1,19 @@
-//! What is emitted when the input is wrong.
+//! The output for a type that breaks a rule.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{DeriveInput, Error};
 
-use crate::model::{default_crate, snake_case};
+use crate::attr::ContainerAttrs;
+use crate::names::{default_crate, snake_case};
 
-/// The errors, and an implementation all the same: without one, every use of the type would be an
-/// error too and bury the one that matters.
+/// The errors, and an implementation nevertheless: without one every use of the type would be an error
+/// too, and hide the one that matters.
 pub(crate) fn fallback(input: &DeriveInput, error: &Error) -> TokenStream {
     let errors = error.to_compile_error();
-    let (krate, ident) = (default_crate(), &input.ident);
+    // Its errors are among those that led here.
+    let attrs = ContainerAttrs::parse(&input.attrs, &mut Vec::new());
+    let (krate, ident) = (attrs.krate.unwrap_or_else(default_crate), &input.ident);
     let name = snake_case(ident);
     let (impl_generics, ty_generics, where_clause) = input.generics.split_for_impl();
     quote! {

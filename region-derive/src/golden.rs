@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use syn::DeriveInput;
 
 use crate::expand::expand;
-use crate::model::Model;
+use crate::valid::Model;
 
 /// Where the files are. With `GOLDEN=overwrite` they are written anew.
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");

@@ -1,5 +1,6 @@
 //! The macros of region-cache. Use them through the facade, which re-exports them.
 
+mod ast;
 mod attr;
 mod cached;
 mod duration;
@@ -7,8 +8,9 @@ mod expand;
 mod fallback;
 #[cfg(test)]
 mod golden;
-mod model;
+mod names;
 mod policy;
+mod valid;
 
 use proc_macro::TokenStream;
 use syn::{DeriveInput, ItemFn, parse_macro_input};
@@ -86,7 +88,7 @@ use syn::{DeriveInput, ItemFn, parse_macro_input};
 #[proc_macro_derive(Regioned, attributes(region))]
 pub fn derive_regioned(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
-    match model::Model::of(&input) {
+    match valid::Model::of(&input) {
         Ok(model) => expand::expand(&model).into(),
         Err(error) => fallback::fallback(&input, &error).into(),
     }

@@ -1,12 +1,45 @@
-//! The attributes that say something of the policy.
+//! The attributes that set a type's policy.
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::meta::ParseNestedMeta;
-use syn::{Error, Expr, Path, Result};
+use syn::{Error, Expr, Ident, Path, Result};
 
 use crate::attr;
 use crate::duration::Millis;
+
+/// The attributes, each with the kind of its value. The library declares the same settings
+/// (`Policy::SETTINGS`); a test compares the two.
+const SETTINGS: &[(&str, Kind)] = &[
+    ("ttl", Kind::Duration),
+    ("no_ttl", Kind::Nothing),
+    ("region_ttl", Kind::Duration),
+    ("no_region_ttl", Kind::Nothing),
+    ("on_update", Kind::Word("OnUpdate", &["restart", "keep"])),
+    ("stale_for", Kind::Duration),
+    ("load_timeout", Kind::Duration),
+    ("no_load_timeout", Kind::Nothing),
+    ("lease", Kind::Duration),
+    ("read_from", Kind::Word("ReadFrom", &["primary", "replica"])),
+    ("on_outage", Kind::Word("OnOutage", &["miss", "error"])),
+    ("serializer", Kind::Expression),
+    ("version", Kind::Number),
+    (WHOLE, Kind::Expression),
+];
+
+/// The attribute that stands for all settings.
+const WHOLE: &str = "policy";
+
+/// The kind of an attribute's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Duration,
+    Nothing,
+    Number,
+    Expression,
+    /// A variant of this enum of the library, spelt as one of these words.
+    Word(&'static str, &'static [&'static str]),
+}
 
 /// The policy settings of a type, in the order they were given.
 #[derive(Default)]
@@ -19,38 +52,31 @@ enum Setting {
     Nothing,
     Number(u32),
     Expression(Expr),
-    /// A variant of one of the facade's enums.
-    Variant(&'static str, &'static str),
+    Variant(&'static str, String),
+}
+
+/// The names of the attributes.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    SETTINGS.iter().map(|(name, _)| *name)
 }
 
 impl PolicyAttrs {
-    /// Parses the setting `key`, which is known to be one.
+    /// Parses the value of the setting `key`.
     pub(crate) fn parse(&mut self, key: &str, meta: &ParseNestedMeta<'_>) -> Result<()> {
-        let span = meta.path.segments[0].ident.span();
-        let setting = match key {
-            "no_ttl" | "no_region_ttl" | "no_load_timeout" => Setting::Nothing,
-            "version" => Setting::Number(attr::number(meta)?),
-            "serializer" | "policy" => Setting::Expression(attr::expression(meta)?),
-            "on_update" => match attr::word(meta, &["restart", "keep"])?.as_str() {
-                "restart" => Setting::Variant("OnUpdate", "Restart"),
-                _ => Setting::Variant("OnUpdate", "Keep"),
-            },
-            "read_from" => match attr::word(meta, &["primary", "replica"])?.as_str() {
-                "primary" => Setting::Variant("ReadFrom", "Primary"),
-                _ => Setting::Variant("ReadFrom", "Replica"),
-            },
-            "on_outage" => match attr::word(meta, &["miss", "error"])?.as_str() {
-                "miss" => Setting::Variant("OnOutage", "Miss"),
-                _ => Setting::Variant("OnOutage", "Error"),
-            },
-            _ => Setting::Duration(attr::duration(meta)?),
+        let kind = SETTINGS.iter().find(|(name, _)| *name == key).map(|(_, kind)| *kind);
+        let setting = match kind.ok_or_else(|| meta.error("this is no setting of a policy"))? {
+            Kind::Duration => Setting::Duration(attr::duration(meta)?),
+            Kind::Nothing => Setting::Nothing,
+            Kind::Number => Setting::Number(attr::number(meta)?),
+            Kind::Expression => Setting::Expression(attr::expression(meta)?),
+            Kind::Word(of, words) => Setting::Variant(of, attr::word(meta, words)?),
         };
-        self.settings.push((key.to_owned(), span, setting));
+        self.settings.push((key.to_owned(), meta.path.segments[0].ident.span(), setting));
         Ok(())
     }
 
     /// Looks for settings that contradict each other.
-    pub(crate) fn check(&self, errors: &mut Vec<Error>) {
+    pub(crate) fn validate(&self, errors: &mut Vec<Error>) {
         for limit in ["ttl", "region_ttl", "load_timeout"] {
             let none = self.settings.iter().find(|(key, ..)| *key == format!("no_{limit}"));
             if let (Some(_), Some((_, span, _))) = (self.duration(limit), none) {
@@ -58,16 +84,15 @@ impl PolicyAttrs {
                 errors.push(Error::new(*span, text));
             }
         }
-        if let Some((_, span, _)) = self.settings.iter().find(|(key, ..)| key == "policy")
+        if let Some((_, span, _)) = self.settings.iter().find(|(key, ..)| key == WHOLE)
             && self.settings.len() > 1
         {
             let text = "`policy` stands for all settings: move the others into the function";
             errors.push(Error::new(*span, text));
         }
-        let keeps = self
-            .settings
-            .iter()
-            .any(|(_, _, setting)| matches!(setting, Setting::Variant(_, "Keep")));
+        let keeps = self.settings.iter().any(|(key, _, setting)| {
+            key == "on_update" && matches!(setting, Setting::Variant(_, word) if word == "keep")
+        });
         if let (Some((ttl, span)), Some((region_ttl, _)), true) =
             (self.duration("ttl"), self.duration("region_ttl"), keeps)
             && ttl > region_ttl
@@ -85,23 +110,23 @@ impl PolicyAttrs {
         })
     }
 
-    /// The method `policy` of the implementation, if anything was said.
+    /// The method `policy` of the implementation, if there is any setting.
     pub(crate) fn method(&self, krate: &Path) -> Option<TokenStream> {
         if self.settings.is_empty() {
             return None;
         }
         let mut policy = quote!(#krate::Policy::new());
         for (key, span, setting) in &self.settings {
-            let method = syn::Ident::new(key, *span);
+            let method = Ident::new(key, *span);
             policy = match setting {
-                Setting::Expression(function) if key == "policy" => quote!((#function)()),
+                Setting::Expression(function) if key == WHOLE => quote!((#function)()),
                 Setting::Expression(value) => quote!(#policy.#method(#value)),
                 Setting::Duration(millis) => quote!(#policy.#method(#millis)),
                 Setting::Number(number) => quote!(#policy.#method(#number)),
                 Setting::Nothing => quote!(#policy.#method()),
-                Setting::Variant(of, variant) => {
-                    let of = syn::Ident::new(of, *span);
-                    let variant = syn::Ident::new(variant, *span);
+                Setting::Variant(of, word) => {
+                    let of = Ident::new(of, *span);
+                    let variant = Ident::new(&capitalized(word), *span);
                     quote!(#policy.#method(#krate::#of::#variant))
                 }
             };
@@ -111,5 +136,41 @@ impl PolicyAttrs {
                 #policy
             }
         })
+    }
+}
+
+/// The name of the variant that `word` spells.
+fn capitalized(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use region_cache::{Policy, PolicySettingKind};
+
+    use super::*;
+
+    /// A setting that the library gains must become an attribute, with the same name and words.
+    #[test]
+    fn attributes_are_the_settings_of_the_library() {
+        let mut expected = Vec::new();
+        for setting in Policy::SETTINGS {
+            let kind = match setting.kind {
+                PolicySettingKind::Duration => Kind::Duration,
+                PolicySettingKind::Number => Kind::Number,
+                PolicySettingKind::Serializer => Kind::Expression,
+                PolicySettingKind::Word(words) => {
+                    let own = SETTINGS.iter().find(|(name, _)| *name == setting.name);
+                    let Some((_, Kind::Word(of, _))) = own else { panic!("{}", setting.name) };
+                    Kind::Word(of, words)
+                }
+                other => panic!("an unknown kind: {other:?}"),
+            };
+            expected.push((setting.name, kind));
+            expected.extend(setting.unlimited.map(|name| (name, Kind::Nothing)));
+        }
+        expected.push((WHOLE, Kind::Expression));
+        assert_eq!(SETTINGS, expected);
     }
 }

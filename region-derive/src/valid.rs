@@ -1,22 +1,25 @@
-//! A type to derive for, checked.
+//! The rules that a type keeps, and what a type that keeps them is.
 
 use proc_macro2::Span;
 use syn::spanned::Spanned;
 use syn::{
-    Data, DeriveInput, Error, Fields, GenericArgument, Generics, Ident, LitStr, Member, Path,
-    PathArguments, Result, Type, Visibility, parse_quote,
+    DeriveInput, Error, GenericArgument, Generics, Ident, LitStr, Member, Path, PathArguments,
+    Result, Type, Visibility,
 };
 
-use crate::attr::{self, ContainerAttrs, Role};
+use crate::ast::{Ast, Body, MarkedField, Segment, SegmentKind};
+use crate::attr::{ContainerAttrs, Role};
+use crate::names::default_crate;
+use crate::policy::PolicyAttrs;
 
-/// The type.
+/// A type that keeps every rule.
 pub(crate) struct Model {
     pub(crate) ident: Ident,
     pub(crate) vis: Visibility,
     pub(crate) generics: Generics,
     pub(crate) krate: Path,
     pub(crate) parent: Option<Type>,
-    pub(crate) policy: crate::policy::PolicyAttrs,
+    pub(crate) policy: PolicyAttrs,
     pub(crate) constructor: Ident,
     pub(crate) shape: Shape,
 }
@@ -38,10 +41,11 @@ pub(crate) struct Step {
     pub(crate) parents: Parents,
 }
 
+/// How a type names its parent.
 pub(crate) enum Parents {
-    /// Told by their ids, outermost first.
+    /// By the ancestors' ids, outermost first.
     Ids(Vec<Field>),
-    /// Told by a field that is the parent.
+    /// By a field that is the parent.
     Embedded(Box<Field>),
 }
 
@@ -51,42 +55,46 @@ pub(crate) struct Field {
 }
 
 impl Model {
+    /// Parses and validates a type.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, in one error.
     pub(crate) fn of(input: &DeriveInput) -> Result<Self> {
         let mut errors = Vec::new();
-        let attrs = ContainerAttrs::parse(&input.attrs, &mut errors);
-        let name = attrs.name.clone().unwrap_or_else(|| snake_case(&input.ident));
-        let shape = match &input.data {
-            Data::Struct(data) => {
-                let step = step(name, &data.fields, &input.ident, &mut errors);
-                check_id(&step, &data.fields, attrs.no_id, &input.ident, &mut errors);
-                Shape::Struct(Box::new(step))
-            }
-            Data::Enum(data) => {
-                if let Some(span) = attrs.no_id {
-                    let text = "a variant without a marked field has no id: leave `no_id` out";
-                    errors.push(Error::new(span, text));
-                }
-                if let Some(name) = &attrs.name {
-                    let text = "each variant is a segment: put the name on the variants";
-                    errors.push(Error::new(name.span(), text));
-                }
-                Shape::Enum(data.variants.iter().map(|v| variant(v, &mut errors)).collect())
-            }
-            Data::Union(data) => {
-                let text = "a union cannot have a region: derive for a struct or an enum";
-                return Err(Error::new(data.union_token.span(), text));
-            }
-        };
-        let parent = parent_type(&attrs, &shape);
-        check_parent(parent.as_ref(), &attrs, &shape, &input.ident, &mut errors);
-        if let Some(error) = errors.into_iter().reduce(|mut all, error| {
+        let ast = Ast::parse(input, &mut errors)?;
+        let model = Self::validate(input, ast, &mut errors);
+        match errors.into_iter().reduce(|mut all, error| {
             all.combine(error);
             all
         }) {
-            return Err(error);
+            None => Ok(model),
+            Some(error) => Err(error),
         }
-        Ok(Self {
-            ident: input.ident.clone(),
+    }
+
+    fn validate(input: &DeriveInput, Ast { attrs, body }: Ast, errors: &mut Vec<Error>) -> Self {
+        let owner = &input.ident;
+        attrs.policy.validate(errors);
+        let shape = match body {
+            Body::Struct(segment) => {
+                let kind = segment.kind;
+                let step = step(segment, owner, errors);
+                check_id(&step, kind, attrs.no_id, owner, errors);
+                Shape::Struct(Box::new(step))
+            }
+            Body::Enum(variants) => {
+                check_enum(&attrs, errors);
+                let variant = |(ident, segment): (Ident, Segment)| {
+                    let step = step(segment, &ident, errors);
+                    Variant { ident, step }
+                };
+                Shape::Enum(variants.into_iter().map(variant).collect())
+            }
+        };
+        let parent = parent_type(&attrs, &shape);
+        check_parent(parent.as_ref(), &attrs, &shape, owner, errors);
+        Self {
+            ident: owner.clone(),
             vis: input.vis.clone(),
             generics: input.generics.clone(),
             krate: attrs.krate.unwrap_or_else(default_crate),
@@ -94,12 +102,8 @@ impl Model {
             policy: attrs.policy,
             constructor: attrs.constructor.unwrap_or_else(|| Ident::new("path", Span::call_site())),
             shape,
-        })
+        }
     }
-}
-
-pub(crate) fn default_crate() -> Path {
-    parse_quote!(::region_cache)
 }
 
 impl Step {
@@ -111,24 +115,23 @@ impl Step {
     }
 }
 
-fn variant(variant: &syn::Variant, errors: &mut Vec<Error>) -> Variant {
-    let name = attr::variant_name(&variant.attrs, errors);
-    let name = name.unwrap_or_else(|| snake_case(&variant.ident));
-    let step = step(name, &variant.fields, &variant.ident, errors);
-    Variant { ident: variant.ident.clone(), step }
+fn check_enum(attrs: &ContainerAttrs, errors: &mut Vec<Error>) {
+    if let Some(span) = attrs.no_id {
+        let text = "a variant without a marked field has no id: leave `no_id` out";
+        errors.push(Error::new(span, text));
+    }
+    if let Some(name) = &attrs.name {
+        let text = "each variant is a segment: put the name on the variants";
+        errors.push(Error::new(name.span(), text));
+    }
 }
 
-fn step(name: LitStr, fields: &Fields, owner: &Ident, errors: &mut Vec<Error>) -> Step {
+fn step(Segment { name, fields, .. }: Segment, owner: &Ident, errors: &mut Vec<Error>) -> Step {
     let mut id = None;
     let mut ids = Vec::new();
     let mut embedded: Option<Field> = None;
-    for (at, field) in fields.iter().enumerate() {
-        let Some((role, span)) = attr::role(&field.attrs, errors) else { continue };
-        let member = match &field.ident {
-            Some(ident) => Member::Named(ident.clone()),
-            None => Member::Unnamed(at.into()),
-        };
-        let field = Field { member, ty: field.ty.clone() };
+    for MarkedField { role, span, member, ty } in fields {
+        let field = Field { member, ty };
         match role {
             Role::Id if id.is_some() => {
                 let text = format!("`{owner}` has two ids: mark one field with #[region(id)]");
@@ -161,12 +164,11 @@ fn mixed(span: Span) -> Error {
 /// A struct either has an id or says that it has none.
 fn check_id(
     step: &Step,
-    fields: &Fields,
+    kind: SegmentKind,
     no_id: Option<Span>,
     owner: &Ident,
     errors: &mut Vec<Error>,
 ) {
-    let is_unit = matches!(fields, Fields::Unit);
     match (&step.id, no_id) {
         (Some(id), Some(span)) => {
             let field = match &id.member {
@@ -176,7 +178,7 @@ fn check_id(
             let text = format!("`no_id` contradicts #[region(id)] on field `{field}`");
             errors.push(Error::new(span, text));
         }
-        (None, None) if !is_unit => {
+        (None, None) if kind == SegmentKind::WithFields => {
             let text = format!(
                 "which region is a `{owner}`'s? mark the field that tells with #[region(id)], or write \
                  #[region(no_id)] on the type if there is just one in its parent"
@@ -251,41 +253,5 @@ fn behind_pointers(ty: &Type) -> &Type {
             }
         }
         _ => ty,
-    }
-}
-
-pub(crate) fn snake_case(ident: &Ident) -> LitStr {
-    let text = ident.to_string();
-    let text = text.strip_prefix("r#").unwrap_or(&text);
-    let mut snake = String::with_capacity(text.len() + 4);
-    let mut before: Option<char> = None;
-    let mut letters = text.chars().peekable();
-    while let Some(letter) = letters.next() {
-        let starts_word = letter.is_uppercase()
-            && before.is_some_and(|before| {
-                before.is_lowercase()
-                    || before.is_ascii_digit()
-                    || (before.is_uppercase() && letters.peek().is_some_and(|l| l.is_lowercase()))
-            });
-        if starts_word {
-            snake.push('_');
-        }
-        snake.extend(letter.to_lowercase());
-        before = Some(letter);
-    }
-    LitStr::new(&snake, ident.span())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_become_snake_case() {
-        let snake = |name: &str| snake_case(&Ident::new(name, Span::call_site())).value();
-        assert_eq!(snake("Project"), "project");
-        assert_eq!(snake("ProjectTask"), "project_task");
-        assert_eq!(snake("HTTPPage"), "http_page");
-        assert_eq!(snake("V2Api"), "v2_api");
     }
 }
