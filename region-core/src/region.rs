@@ -13,6 +13,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use futures_core::stream::BoxStream;
+use futures_util::StreamExt;
 
 use crate::error::{BoxError, Result};
 use crate::path::{RegionPath, Segment};
@@ -160,6 +161,11 @@ pub trait Region: Clone + Send + Sync + 'static {
 
     /// Returns the number of fresh entries in the region, without those of its children.
     fn len(&self) -> impl Future<Output = Result<u64>> + Send;
+
+    /// Returns true if the region has no fresh entry of its own.
+    fn is_empty(&self) -> impl Future<Output = Result<bool>> + Send {
+        async move { Ok(self.keys().next().await.transpose()?.is_none()) }
+    }
 
     /// Lists the keys of the region's fresh entries, in no order, page by page. No values are read, so
     /// entries of every type and version are listed. An entry that appears or disappears meanwhile may be

@@ -101,11 +101,6 @@ pub trait RegionExt: Region {
         async move { Ok(self.remove_many(&[key]).await? > 0) }
     }
 
-    /// Returns true if the region has no fresh entry of its own.
-    fn is_empty(&self) -> impl Future<Output = Result<bool>> + Send {
-        async move { Ok(self.keys().next().await.transpose()?.is_none()) }
-    }
-
     /// Lists the ids of the child regions named `name`, as [`children`](Region::children) lists
     /// regions. Ids that are not an `Id` are left out.
     fn child_ids<Id: ParseSegmentId + Send + 'static>(&self, name: &str) -> Listing<Id> {
