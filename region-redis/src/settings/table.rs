@@ -149,7 +149,7 @@ fn entry_bytes(name: &str, bytes: &usize) -> Result<()> {
     Err(refuse(name, "must be from 1 byte to 512 MiB"))
 }
 
-fn visible(name: &str, text: &String) -> Result<()> {
+fn visible(name: &str, text: &str) -> Result<()> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(());
     }
