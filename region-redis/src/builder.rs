@@ -2,8 +2,9 @@ use std::time::Duration;
 
 use region_core::{Error, ErrorKind, Result};
 
+use crate::backoff::Backoff;
 use crate::server::Server;
-use crate::settings::{Acknowledgement, Settings};
+use crate::settings::{Acknowledgement, OnInvalidationFailure, OnTimeout, Settings, each_setting};
 use crate::store::RedisStore;
 
 /// Settings of a [`RedisStore`], each with a default that suits a server nearby.
@@ -28,8 +29,30 @@ pub struct RedisStoreBuilder {
     pub(crate) settings: Settings,
 }
 
+/// Declares a method for each plain setting.
+macro_rules! declare_methods {
+    (
+        plain { $($(#[doc = $doc:literal])+ $field:ident by $method:ident($value:ident: $taken:ty): $type:ty = $default:expr, $words:literal, $check:path;)* }
+        own { $($own:tt)* }
+    ) => {
+        impl RedisStoreBuilder {
+            $(
+                $(#[doc = $doc])+
+                #[doc = ""]
+                #[doc = concat!("Default: ", $words, ".")]
+                pub fn $method(mut self, $value: $taken) -> Self {
+                    self.settings.$field = $value.into();
+                    self
+                }
+            )*
+        }
+    };
+}
+
+each_setting!(declare_methods);
+
 impl RedisStoreBuilder {
-    pub(crate) fn new(primary: Server) -> Self {
+    fn new(primary: Server) -> Self {
         Self { settings: Settings::new(primary) }
     }
 
@@ -88,6 +111,25 @@ impl RedisStoreBuilder {
         let store = self.build()?;
         store.first_attempt().await?;
         Ok(store)
+    }
+}
+
+impl RedisStore {
+    /// Connects to the primary at `url` (see [`Server`]) with the settings of the
+    /// [builder](Self::builder), none changed.
+    ///
+    /// # Errors
+    /// When the URL is wrong, or the server cannot be reached or refuses.
+    pub async fn connect(url: &str) -> Result<Self> {
+        Self::builder(url)?.connect().await
+    }
+
+    /// Begins a store on the primary at `url` (see [`Server`]).
+    ///
+    /// # Errors
+    /// When the URL is wrong.
+    pub fn builder(url: &str) -> Result<RedisStoreBuilder> {
+        Server::parse(url).map(RedisStoreBuilder::new)
     }
 }
 

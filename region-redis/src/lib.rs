@@ -6,6 +6,7 @@
 //!
 //! It needs Redis 7.0 or Valkey 8.0, or newer, and no modules.
 
+mod backoff;
 mod builder;
 mod error;
 mod net;
@@ -18,8 +19,8 @@ mod stats;
 mod store;
 mod url;
 
+pub use backoff::Backoff;
 pub use builder::RedisStoreBuilder;
-pub use net::backoff::Backoff;
 pub use server::Server;
 pub use settings::{OnInvalidationFailure, OnTimeout};
 pub use stats::{LastError, ServerStats, StoreStats};

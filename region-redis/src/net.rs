@@ -1,6 +1,5 @@
 //! Connections to one server: opened, watched, replaced.
 
-pub(crate) mod backoff;
 pub(crate) mod connection;
 pub(crate) mod extra;
 pub(crate) mod identity;

@@ -4,7 +4,7 @@ mod table;
 
 use std::time::Duration;
 
-pub(crate) use table::Settings;
+pub(crate) use table::{Settings, each_setting};
 
 /// The longest that any limit on a wait may be set to.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);

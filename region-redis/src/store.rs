@@ -11,7 +11,6 @@ use region_core::{
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use crate::builder::RedisStoreBuilder;
 use crate::net::link::Link;
 use crate::net::origin::Origin;
 use crate::net::outage::LogLimit;
@@ -34,7 +33,7 @@ use crate::stats::StoreStats;
 /// them in background tasks of the runtime it was made on, which end with its last clone.
 ///
 /// No call takes longer than the limit that the builder sets, whatever the server does: see
-/// [`RedisStoreBuilder`]. A dropped future may leave its command on the way: the server does it
+/// [`RedisStoreBuilder`](crate::RedisStoreBuilder). A dropped future may leave its command on the way: the server does it
 /// wholly or not at all.
 ///
 /// ```no_run
@@ -86,23 +85,6 @@ pub(crate) struct Logs {
 }
 
 impl RedisStore {
-    /// Connects to the primary at `url` (see [`Server`]) with the settings of the
-    /// [builder](Self::builder), none changed.
-    ///
-    /// # Errors
-    /// When the URL is wrong, or the server cannot be reached or refuses.
-    pub async fn connect(url: &str) -> Result<Self> {
-        Self::builder(url)?.connect().await
-    }
-
-    /// Begins a store on the primary at `url` (see [`Server`]).
-    ///
-    /// # Errors
-    /// When the URL is wrong.
-    pub fn builder(url: &str) -> Result<RedisStoreBuilder> {
-        Server::parse(url).map(RedisStoreBuilder::new)
-    }
-
     pub(crate) fn over(settings: Settings, runtime: Handle) -> Self {
         let settings = Arc::new(settings);
         let pushes = Arc::new(Pushes::default());

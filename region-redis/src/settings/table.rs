@@ -1,22 +1,19 @@
 //! Every setting, declared once: its field, its default, its check, its documentation and the builder's
-//! method follow from here.
+//! method follow from [`each_setting`].
 
 use std::time::Duration;
 
 use region_core::{Error, ErrorKind, Result};
 
 use super::{Acknowledgement, LONGEST_WAIT, OnInvalidationFailure, OnTimeout};
-use crate::builder::RedisStoreBuilder;
-use crate::net::backoff::Backoff;
+use crate::backoff::Backoff;
 use crate::server::Server;
 
 /// The most bytes that Redis takes as one value.
 pub(crate) const LARGEST_ENTRY: usize = 512 * 1024 * 1024;
 
-/// Declares the settings. Each has a line of documentation, a field, the name by which the builder
-/// knows it, its type, its default, in words too, and a check. Those in `own` have builder methods of
-/// another form, which are written by hand.
-macro_rules! settings {
+/// Declares [`Settings`] from the table of [`each_setting`].
+macro_rules! declare_settings {
     (
         plain { $($(#[doc = $doc:literal])+ $field:ident by $method:ident($value:ident: $taken:ty): $type:ty = $default:expr, $words:literal, $check:path;)* }
         own { $($(#[doc = $own_doc:literal])+ $own:ident ($own_name:literal): $own_type:ty = $own_default:expr, $own_words:literal, $own_check:path;)* }
@@ -51,18 +48,6 @@ macro_rules! settings {
             }
         }
 
-        impl RedisStoreBuilder {
-            $(
-                $(#[doc = $doc])+
-                #[doc = ""]
-                #[doc = concat!("Default: ", $words, ".")]
-                pub fn $method(mut self, $value: $taken) -> Self {
-                    self.settings.$field = $value.into();
-                    self
-                }
-            )*
-        }
-
         /// The rows of the table of settings: name, default, meaning.
         #[cfg(test)]
         pub(crate) const ROWS: &[(&str, &str, &str)] = &[
@@ -72,45 +57,56 @@ macro_rules! settings {
     };
 }
 
-settings! {
-    plain {
-        /// The longest that a call takes, waiting for a connection included.
-        call by call_timeout(limit: Duration): Duration = Duration::from_millis(500), "500 ms", wait;
-        /// The longest that opening a connection takes.
-        connect by connect_timeout(limit: Duration): Duration = Duration::from_secs(1), "1 s", wait;
-        /// What happens to the connections when a call times out.
-        on_timeout by on_timeout(on_timeout: OnTimeout): OnTimeout = OnTimeout::Ask, "`Ask`", any;
-        /// The delays between attempts to connect.
-        backoff by backoff(backoff: Backoff): Backoff = Backoff::default(), "100 ms, doubled up to 10 s", any;
-        /// The most calls that wait for one server's answers. More wait for these, within their own limit;
-        /// then they fail as [`Overloaded`](region_core::ErrorKind::Overloaded).
-        in_flight by max_in_flight(calls: usize): usize = 8192, "8192", permits;
-        /// The size in bytes from which on an entry goes over a connection of its own, so that small ones
-        /// need not wait behind it.
-        large by large_entries(bytes: usize): usize = 64 * 1024, "64 KiB", some_bytes;
-        /// The most bytes an entry may have; the server takes up to 512 MiB.
-        max_entry by max_entry_bytes(bytes: usize): usize = 64 * 1024 * 1024, "64 MiB", entry_bytes;
-        /// The longest that a replica may be behind; one that is further behind is passed over.
-        max_lag by max_lag(lag: Duration): Duration = Duration::from_secs(5), "5 s", wait;
-        /// What becomes of an invalidation that cannot reach the server.
-        on_invalidation_failure by on_invalidation_failure(on_failure: OnInvalidationFailure): OnInvalidationFailure = OnInvalidationFailure::Error, "`Error`", any;
-        /// The most regions whose invalidations are queued; when the queue is full, further ones are
-        /// errors.
-        queue by max_queued(regions: usize): usize = 10_000, "10,000", any;
-        /// The name that the connections show in the server's `CLIENT LIST`.
-        client_name by client_name(name: impl Into<String>): String = "region-cache".to_owned(), "`region-cache`", visible;
-    }
-    own {
-        /// The time between two requests for a sign of life from each connection.
-        watch ("watch: every"): Duration = Duration::from_millis(500), "500 ms", wait;
-        /// The longest that a connection may show no sign of life when it is asked for one.
-        silence ("watch: silence"): Duration = Duration::from_millis(500), "500 ms", wait;
-        /// The number of replicas that each invalidation waits for, and the longest that it waits.
-        acknowledgement ("wait_for_replicas"): Option<Acknowledgement> = None, "none", acknowledged;
-        /// Whether this store frees what invalidations leave behind.
-        reclaim ("without_reclaimer"): bool = true, "it does", any;
-    }
+/// The table of settings, given to the macro `$receiver`. Each has a line of documentation, a field, the
+/// name by which the builder knows it, its type, its default, in words too, and a check. Those in `own`
+/// have builder methods of another form, which are written by hand.
+macro_rules! each_setting {
+    ($receiver:ident) => {
+        $receiver! {
+            plain {
+                /// The longest that a call takes, waiting for a connection included.
+                call by call_timeout(limit: Duration): Duration = Duration::from_millis(500), "500 ms", wait;
+                /// The longest that opening a connection takes.
+                connect by connect_timeout(limit: Duration): Duration = Duration::from_secs(1), "1 s", wait;
+                /// What happens to the connections when a call times out.
+                on_timeout by on_timeout(on_timeout: OnTimeout): OnTimeout = OnTimeout::Ask, "`Ask`", any;
+                /// The delays between attempts to connect.
+                backoff by backoff(backoff: Backoff): Backoff = Backoff::default(), "100 ms, doubled up to 10 s", any;
+                /// The most calls that wait for one server's answers. More wait for these, within their own limit;
+                /// then they fail as [`Overloaded`](region_core::ErrorKind::Overloaded).
+                in_flight by max_in_flight(calls: usize): usize = 8192, "8192", permits;
+                /// The size in bytes from which on an entry goes over a connection of its own, so that small ones
+                /// need not wait behind it.
+                large by large_entries(bytes: usize): usize = 64 * 1024, "64 KiB", some_bytes;
+                /// The most bytes an entry may have; the server takes up to 512 MiB.
+                max_entry by max_entry_bytes(bytes: usize): usize = 64 * 1024 * 1024, "64 MiB", entry_bytes;
+                /// The longest that a replica may be behind; one that is further behind is passed over.
+                max_lag by max_lag(lag: Duration): Duration = Duration::from_secs(5), "5 s", wait;
+                /// What becomes of an invalidation that cannot reach the server.
+                on_invalidation_failure by on_invalidation_failure(on_failure: OnInvalidationFailure): OnInvalidationFailure = OnInvalidationFailure::Error, "`Error`", any;
+                /// The most regions whose invalidations are queued; when the queue is full, further ones are
+                /// errors.
+                queue by max_queued(regions: usize): usize = 10_000, "10,000", any;
+                /// The name that the connections show in the server's `CLIENT LIST`.
+                client_name by client_name(name: impl Into<String>): String = "region-cache".to_owned(), "`region-cache`", visible;
+            }
+            own {
+                /// The time between two requests for a sign of life from each connection.
+                watch ("watch: every"): Duration = Duration::from_millis(500), "500 ms", wait;
+                /// The longest that a connection may show no sign of life when it is asked for one.
+                silence ("watch: silence"): Duration = Duration::from_millis(500), "500 ms", wait;
+                /// The number of replicas that each invalidation waits for, and the longest that it waits.
+                acknowledgement ("wait_for_replicas"): Option<Acknowledgement> = None, "none", acknowledged;
+                /// Whether this store frees what invalidations leave behind.
+                reclaim ("without_reclaimer"): bool = true, "it does", any;
+            }
+        }
+    };
 }
+
+pub(crate) use each_setting;
+
+each_setting!(declare_settings);
 
 fn refuse(name: &str, why: &str) -> Error {
     Error::new(ErrorKind::InvalidConfig, format!("the setting {name} {why}"))
