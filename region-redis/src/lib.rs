@@ -17,6 +17,7 @@ mod session;
 mod settings;
 mod stats;
 mod store;
+mod time_range;
 mod url;
 
 pub use backoff::Backoff;

@@ -9,8 +9,8 @@ use crate::ops::one;
 use crate::ops::read::valid_entries;
 use crate::protocol::begin::{BeginReply, begin};
 use crate::protocol::reply::{Replies, borrowed};
-use crate::session::clock::TimeRange;
 use crate::store::Inner;
+use crate::time_range::TimeRange;
 
 impl Inner {
     pub(crate) async fn begin(

@@ -14,8 +14,8 @@ use crate::ops::one;
 use crate::protocol::layout::{self, PathIds, Unsure, Validator};
 use crate::protocol::read::{entries, ids, time};
 use crate::protocol::reply::{Replies, borrowed, bytes, list};
-use crate::session::clock::TimeRange;
 use crate::store::Inner;
+use crate::time_range::TimeRange;
 
 /// For each key that was asked for, the freshness of its entry if it is valid, and where its bytes
 /// begin.

@@ -9,8 +9,8 @@ use crate::ops::one;
 use crate::protocol::layout::{PathIds, Validator};
 use crate::protocol::reply::{borrowed, bytes, list, number};
 use crate::protocol::scan::{Counted, ScanReply, scan};
-use crate::session::clock::TimeRange;
 use crate::store::Inner;
+use crate::time_range::TimeRange;
 
 impl Inner {
     pub(crate) async fn scan(

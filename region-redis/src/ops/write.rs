@@ -14,8 +14,8 @@ use crate::protocol::reply::Replies;
 use crate::protocol::write::{
     AppliedReply, PutReply, RegionReply, outcome_of, put, puts_alone, write,
 };
-use crate::session::clock::TimeRange;
 use crate::store::Inner;
+use crate::time_range::TimeRange;
 
 /// One put in so many looks for entries that are over: as many as make up for the others.
 const PUTS_PER_SWEEP: u32 = 8;

@@ -6,6 +6,8 @@ use parking_lot::Mutex;
 use region_core::Timestamp;
 use tokio::time::Instant;
 
+use crate::time_range::TimeRange;
+
 /// A sample this old is not used any more: the server's clock may have been set since.
 const OLD: Duration = Duration::from_secs(2);
 
@@ -19,20 +21,6 @@ struct Sample {
     time: Timestamp,
     asked: Instant,
     answered: Instant,
-}
-
-/// A range of times that contains the time of a clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TimeRange {
-    pub(crate) earliest: Timestamp,
-    pub(crate) latest: Timestamp,
-}
-
-impl TimeRange {
-    /// Contains one time.
-    pub(crate) fn exactly(time: Timestamp) -> Self {
-        Self { earliest: time, latest: time }
-    }
 }
 
 impl PrimaryClock {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use region_core::{Entry, Freshness, Lifetime, Timestamp};
 
 use super::ids::{Mark, PathIds, big_endian};
-use crate::session::clock::TimeRange;
+use crate::time_range::TimeRange;
 
 /// Version 1, in the upper half of an entry's first byte.
 const VERSION: u8 = 0x10;
