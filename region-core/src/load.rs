@@ -50,7 +50,7 @@ struct Call<'a> {
     started: Tick,
     started_at: Instant,
     /// Keeps the loads that were under way when the call started alive while it reads.
-    _holds: Vec<Waiter>,
+    holds: HashMap<String, Waiter>,
 }
 
 /// A key that the store has no fresh value for.
@@ -139,10 +139,10 @@ impl<'a> Call<'a> {
         flights: &'a Arc<Flights>,
         keys: &[&str],
     ) -> Self {
-        let hold = |key: &&str| flights.hold::<V>(context.path(), key);
+        let hold = |key: &&str| Some(((*key).to_owned(), flights.hold::<V>(context.path(), key)?));
         let holds = keys.iter().filter_map(hold).collect();
         let (started, started_at) = (flights.tick(), Instant::now());
-        Self { context, flights, started, started_at, _holds: holds }
+        Self { context, flights, started, started_at, holds }
     }
 
     /// Joins the loads under way for the missing keys and starts one for the others; their values in
@@ -151,7 +151,7 @@ impl<'a> Call<'a> {
     /// # Cancel safety
     /// Dropping it ends this call's waiting. A load that nobody else waits for is dropped.
     async fn load<V: Value>(
-        self,
+        mut self,
         missing: Vec<Missing<'_, V>>,
         outage: Option<Error>,
         loader: impl FnOnce() -> Loader<V>,
@@ -191,18 +191,22 @@ impl<'a> Call<'a> {
     }
 
     fn place<V: Value>(
-        &self,
+        &mut self,
         joining: &mut Joining<'_>,
         key: &str,
         stale: Option<Arc<V>>,
     ) -> Place<V> {
         let path = self.context.path();
+        // A flight that is started needs it until it loads; one that is joined needs nothing.
+        let hold = self.holds.remove(key);
         match stale {
-            Some(stale) => match joining.start_if_none::<V>(path, key) {
+            Some(stale) => match joining.start_if_none::<V>(path, key, hold) {
                 Some(waiter) => Place::Waits(waiter),
                 None => Place::HasStale(stale),
             },
-            None => Place::Waits(joining.join_or_start::<V>(path, key, self.context.counters())),
+            None => {
+                Place::Waits(joining.join_or_start::<V>(path, key, hold, self.context.counters()))
+            }
         }
     }
 

@@ -42,6 +42,8 @@ pub(super) struct NewFlight {
     pub(super) flight: Arc<Flight>,
     /// The flight before it for the same key, which the caller may not take as it is.
     pub(super) previous: Option<Waiter>,
+    /// The flight that was under way when the call began. It is kept alive until this one loads.
+    pub(super) hold: Option<Waiter>,
 }
 
 /// How a caller that finds no flight for it starts one.
@@ -169,6 +171,7 @@ impl<'a> Joining<'a> {
         &mut self,
         region: &RegionPath,
         key: &str,
+        hold: Option<Waiter>,
         counters: &Counters,
     ) -> Waiter {
         let key = FlightKey::new::<V>(region, key);
@@ -179,7 +182,7 @@ impl<'a> Joining<'a> {
                 counters.joined_loads.add(1);
                 waiter
             }
-            previous => self.start(&mut shard, key, previous),
+            previous => self.start(&mut shard, key, previous, hold),
         }
     }
 
@@ -193,13 +196,14 @@ impl<'a> Joining<'a> {
         &mut self,
         region: &RegionPath,
         key: &str,
+        hold: Option<Waiter>,
     ) -> Option<Waiter> {
         let key = FlightKey::new::<V>(region, key);
         let mut shard = self.flights.shard(&key).lock();
         if shard.get(&key).and_then(Waiter::join).is_some() {
             return None;
         }
-        Some(self.start(&mut shard, key, None))
+        Some(self.start(&mut shard, key, None, hold))
     }
 
     fn may_take(&self, flight: &Flight) -> bool {
@@ -217,6 +221,7 @@ impl<'a> Joining<'a> {
         shard: &mut HashMap<FlightKey, Arc<Flight>>,
         key: FlightKey,
         previous: Option<Waiter>,
+        hold: Option<Waiter>,
     ) -> Waiter {
         let stage = match self.start {
             Start::Asking => Stage::Open,
@@ -226,8 +231,9 @@ impl<'a> Joining<'a> {
         if shard.insert(key.clone(), Arc::clone(&flight)).is_none() {
             self.flights.count.fetch_add(1, Ordering::SeqCst);
         }
-        let previous = previous.filter(|_| self.start == Start::Asking);
-        self.new.push(NewFlight { key, flight, previous });
+        let is_asking = self.start == Start::Asking;
+        let (previous, hold) = (previous.filter(|_| is_asking), hold.filter(|_| is_asking));
+        self.new.push(NewFlight { key, flight, previous, hold });
         waiter
     }
 

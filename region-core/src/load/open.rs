@@ -89,6 +89,7 @@ impl<V> OpenFlight<V> {
             self.new.flight.set_stage(Stage::Loading { known, fence: fence.clone() });
         }
         self.new.previous = None;
+        self.new.hold = None;
         self.fence = fence;
         self.stale = stale;
     }
