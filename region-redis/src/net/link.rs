@@ -168,9 +168,11 @@ impl Link {
         let limit = self.shared.origin.settings.call;
         // Where the runtime has ended this is dropped at once, and the connections with it.
         self.shared.origin.runtime.spawn(async move {
-            let mut commands = Pipeline::with_capacity(1);
-            commands.add_command(farewell);
-            // Without an answer the counts end with their lifetimes.
+            let mut commands = Pipeline::with_capacity(farewell.len());
+            for command in farewell {
+                commands.add_command(command);
+            }
+            // Without an answer others retire the counts when they are overdue.
             let _ = tokio::time::timeout(limit, channel.main().send(&commands)).await;
             channel.close();
         });

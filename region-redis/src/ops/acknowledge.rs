@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::net::connection::{Again, Channel, Lane, Request, Tracking};
 use crate::net::link::Answered;
-use crate::protocol::prepare::refresh;
+use crate::protocol::prepare::{Refreshed, refresh};
 use crate::protocol::reply::{Replies, number};
 use crate::session::recovery::count_lifetime;
 use crate::settings::{LONGEST_BLOCK, LONGEST_WAIT};
@@ -169,7 +169,7 @@ impl Inner {
             // WAIT makes the replicas say how far they are if they lack what was written over its own
             // connection, so something is. ROLE shows where that stands, and then what they said.
             let lifetime = count_lifetime(&self.settings);
-            commands.add_command(refresh(&channel.count, lifetime));
+            commands.add_command(refresh::<&str>(&channel.count, &[], lifetime));
             commands.cmd("ROLE");
             commands.cmd("WAIT").arg(replicas).arg(&limit);
             commands.cmd("ROLE");
@@ -182,7 +182,8 @@ impl Inner {
         };
         let Answered { values, channel, .. } = self.primary.call(self.deadline(), request).await?;
         let mut replies = Replies::new(&self.primary.shared().server, values);
-        if replies.number()? == 0 {
+        let refreshed = Refreshed::parse(&replies.next()?).ok_or_else(|| replies.odd())?;
+        if refreshed == Refreshed::Lost {
             // Nothing was written: the server has lost the count, and who knows what else.
             self.shows_own(&channel, (channel.number, 1), 0);
             return Err(self.forgets());

@@ -28,6 +28,7 @@ pub(crate) struct Scripts {
     pub(crate) reclaim: Script,
     pub(crate) prune: Script,
     pub(crate) prepare: Script,
+    pub(crate) refresh: Script,
 }
 
 /// Makes a server that is out of memory run a script that only frees some.
@@ -42,8 +43,9 @@ const LINEAGE: &str = include_str!("shared/lineage.lua");
 const FRESHNESS: &str = include_str!("shared/freshness.lua");
 const LIFETIMES: &str = include_str!("shared/lifetimes.lua");
 const CHILDREN: &str = include_str!("shared/children.lua");
+const COUNTS: &str = include_str!("prepare/counts.lua");
 
-/// All of them.
+/// All that those who write entries need.
 const ALL: [&str; 8] = [COUNT, MARKS, STAMPS, KEYS, LINEAGE, FRESHNESS, LIFETIMES, CHILDREN];
 
 pub(crate) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| Scripts {
@@ -70,7 +72,8 @@ pub(crate) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| Scripts {
         &[MARKS, STAMPS, KEYS, LINEAGE, LIFETIMES, CHILDREN],
         include_str!("reclaim/prune.lua"),
     ),
-    prepare: Script::new(&[], include_str!("prepare/prepare.lua")),
+    prepare: Script::new(&[COUNTS], include_str!("prepare/prepare.lua")),
+    refresh: Script::new(&[COUNTS], include_str!("prepare/refresh.lua")),
 });
 
 impl Script {
@@ -93,7 +96,7 @@ impl Script {
 }
 
 impl Scripts {
-    pub(crate) fn all(&self) -> [&Script; 12] {
+    pub(crate) fn all(&self) -> [&Script; 13] {
         [
             &self.begin,
             &self.write,
@@ -107,6 +110,7 @@ impl Scripts {
             &self.reclaim,
             &self.prune,
             &self.prepare,
+            &self.refresh,
         ]
     }
 

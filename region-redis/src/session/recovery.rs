@@ -21,7 +21,7 @@ use crate::session::recent_writes::{Change, RecentWrites};
 use crate::session::sender::{Count, LARGEST_STEP, Prepared, Sender};
 use crate::settings::Settings;
 
-/// For how long a count lives on the server at least without being refreshed.
+/// For how long a count is kept on the server at least without being refreshed.
 const SHORTEST_COUNT_LIFETIME: Duration = Duration::from_secs(600);
 
 /// The most bytes of keys that are removed from one region again. A region with more is invalidated, so
@@ -31,7 +31,7 @@ const REMOVED_BYTES: usize = 8192;
 /// How often a preparation begins again because the server lost data meanwhile.
 const MOST_LOSSES: usize = 5;
 
-/// For how long a connection's count of writes lives on the server without being refreshed: signs of life
+/// For how long a connection's count of writes is kept on the server without being refreshed: signs of life
 /// come more often.
 pub(crate) fn count_lifetime(settings: &Settings) -> Duration {
     SHORTEST_COUNT_LIFETIME.max((settings.watch + settings.silence) * 8)
@@ -44,6 +44,8 @@ pub(crate) struct Recovery {
     queue: Mutex<Queue>,
     repetition: Mutex<Repetition>,
     counts: Mutex<UsedCounts>,
+    /// Counts on the server that nobody keeps any more, as it last said.
+    overdue: Mutex<Vec<String>>,
     probe: String,
     /// How many commands the next step sends: fewer after a step that was not answered in time, so that a
     /// slow connection answers some.
@@ -76,6 +78,7 @@ impl Recovery {
             queue: Mutex::new(Queue::new(capacity)),
             repetition: Mutex::default(),
             counts: Mutex::default(),
+            overdue: Mutex::default(),
             probe: layout::count(rand::random()),
             step: AtomicUsize::new(LARGEST_STEP),
         }
@@ -111,6 +114,16 @@ impl Recovery {
         let mut names = self.counts.lock().names();
         names.push(self.probe.clone());
         names
+    }
+
+    /// Takes note of counts that nobody keeps any more: they are retired with the next sign of life.
+    pub(crate) fn note_overdue(&self, counts: Vec<String>) {
+        *self.overdue.lock() = counts;
+    }
+
+    /// The counts on the server that nobody keeps any more, as it last said.
+    pub(crate) fn overdue(&self) -> Vec<String> {
+        self.overdue.lock().clone()
     }
 
     /// Counts a change of a region's own entries that was answered over a channel.
@@ -156,10 +169,13 @@ impl Recovery {
         settings: &Settings,
         channel: &mut Channel,
     ) -> Result<Prepared, Failure> {
-        let mut earlier = self.counts.lock().begin(&channel.count, count_lifetime(settings));
+        let mut earlier = self.counts.lock().begin(&channel.count);
         earlier.push(self.probe.clone());
         match sender.begin_count(channel, &earlier).await? {
-            Count::At(count) => channel.note_count(count),
+            Count::At(counts) => {
+                channel.note_count(counts.count);
+                self.note_overdue(counts.overdue);
+            }
             Count::Refused(refusal) => return self.prepare_for_reads(channel, refusal),
         }
         // Only now: data that is lost from here on takes the count with it.
@@ -171,7 +187,7 @@ impl Recovery {
         }
         let Some(replayed) = self.replay(sender, channel).await? else { return Ok(Prepared::Lost) };
         let count = match sender.begin_count(channel, &[]).await? {
-            Count::At(count) if count > channel.counted() => count,
+            Count::At(counts) if counts.count > channel.counted() => counts.count,
             Count::At(_) => return Ok(Prepared::Lost),
             Count::Refused(refusal) => return Err(refusal),
         };

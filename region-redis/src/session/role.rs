@@ -9,8 +9,7 @@ use tokio::time::Instant;
 use crate::error::Failure;
 use crate::net::connection::Channel;
 use crate::net::identity::{Pulse, ReportedRole};
-use crate::protocol::prepare::{forget, prepare, refresh};
-use crate::protocol::reply::number;
+use crate::protocol::prepare::{Counts, Refreshed, forget, prepare, refresh};
 use crate::server::Server;
 use crate::session::lag::{PrimaryProgress, ReplicaProgress};
 use crate::session::recovery::{Recovery, count_lifetime};
@@ -77,26 +76,32 @@ impl Role {
             let none: [&str; 0] = [];
             return Some(prepare(recovery.probe(), &none, lifetime));
         }
-        channel.count_needs_refresh(lifetime / 4).then(|| refresh(&channel.count, lifetime))
+        let overdue = recovery.overdue();
+        let is_due = channel.count_needs_refresh(lifetime / 4) || !overdue.is_empty();
+        is_due.then(|| refresh(&channel.count, &overdue, lifetime))
     }
 
     /// What the answer to the upkeep command says.
     pub(crate) fn upkept(&self, channel: &Channel, answer: &Value) -> Upkeep {
-        match (channel.is_read_only(), number(answer)) {
-            (true, Some(_)) => Upkeep::Writable,
-            (false, Some(1)) => {
+        let Self::Primary { recovery, .. } = self else { return Upkeep::Done };
+        if channel.is_read_only() {
+            return Counts::parse(answer).map_or(Upkeep::Done, |_| Upkeep::Writable);
+        }
+        match Refreshed::parse(answer) {
+            Some(Refreshed::Kept { overdue }) => {
+                recovery.note_overdue(overdue);
                 channel.count_refreshed();
                 Upkeep::Done
             }
-            (false, Some(0)) => Upkeep::Lost,
-            _ => Upkeep::Done,
+            Some(Refreshed::Lost) => Upkeep::Lost,
+            None => Upkeep::Done,
         }
     }
 
-    /// The command that takes back what keeping connections has left on the server.
-    pub(crate) fn farewell(&self) -> Option<Cmd> {
+    /// The commands that take back what keeping connections has left on the server.
+    pub(crate) fn farewell(&self) -> Option<[Cmd; 2]> {
         let Self::Primary { recovery, .. } = self else { return None };
-        forget(&recovery.used_counts())
+        Some(forget(&recovery.used_counts()))
     }
 
     /// Takes note of what a server's clock shows.

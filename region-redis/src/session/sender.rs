@@ -8,7 +8,7 @@ use region_core::ErrorKind;
 
 use crate::error::Failure;
 use crate::net::connection::{Channel, first_error};
-use crate::protocol::prepare::prepare;
+use crate::protocol::prepare::{Counts, prepare};
 use crate::protocol::reply::number;
 use crate::protocol::scripts::{SCRIPTS, is_refused_as_lost, is_unknown_script, with_sources};
 use crate::server::Server;
@@ -39,7 +39,7 @@ pub(crate) enum Prepared {
 
 /// A channel's count of writes.
 pub(crate) enum Count {
-    At(u64),
+    At(Counts),
     /// The server refuses all writes at present.
     Refused(Failure),
 }
@@ -111,7 +111,7 @@ impl<'r> Sender<'r> {
                 if is_refusal { Ok(Count::Refused(failure)) } else { Err(failure) }
             }
             answer => {
-                let count = answer.and_then(number).map(Count::At);
+                let count = answer.and_then(Counts::parse).map(Count::At);
                 count.ok_or_else(|| Failure::garbled(self.server, "a count in another form"))
             }
         }

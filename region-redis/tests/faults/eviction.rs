@@ -10,6 +10,7 @@ use crate::kit::{Load, connect, get, path, remove, set, until};
 
 crate::on_both! {
     evictions_are_misses_under_every_policy
+    what_is_done_on_a_full_server_is_seen
     any_lost_key_is_a_miss
     a_full_server_refuses_every_put_and_does_not_grow
 }
@@ -40,7 +41,8 @@ async fn evictions_are_misses_under_every_policy(flavor: Flavor) {
             let region = format!("fill.part:{}", n % 50);
             let _ = set(&store, &region, &n.to_string(), &value).await;
             if n % 10 == 0 {
-                store.end(&path(&region), Verb::Invalidate.into()).await.unwrap();
+                let ended = store.end(&path(&region), Verb::Invalidate.into()).await;
+                assert!(ended.is_ok(), "{policy}: {ended:?}");
                 for earlier in (n % 50..=n).step_by(50) {
                     let found = get(&store, &region, &earlier.to_string()).await.unwrap();
                     assert_eq!(found, None, "{policy}");
@@ -53,6 +55,34 @@ async fn evictions_are_misses_under_every_policy(flavor: Flavor) {
     }
     tokio::time::sleep(Duration::from_millis(100)).await;
     set(&store, "r", "k", "1").await.unwrap();
+}
+
+/// Bug: the counts of writes had an expiry, and entries without a TTL have none. Effect: under the policies
+/// that evict keys with an expiry alone, a full server lost the counts before each command, so every call
+/// failed. Fix: the counts are listed with the time when they are given up for dead.
+async fn what_is_done_on_a_full_server_is_seen(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let store = connect(&server.url()).await;
+    for policy in ["noeviction", "volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl"]
+    {
+        server.command(&["CONFIG", "SET", "maxmemory-policy", policy]);
+        for n in 0..20 {
+            set(&store, "r.a", &n.to_string(), &"x".repeat(1000)).await.unwrap();
+            set(&store, &format!("r.b:{n}"), "k", "old").await.unwrap();
+        }
+        server.command(&["CONFIG", "SET", "maxmemory", "1mb"]);
+        for n in 0..20 {
+            let (part, key) = (format!("r.b:{n}"), n.to_string());
+            remove(&store, "r.a", &key).await.unwrap();
+            assert_eq!(get(&store, "r.a", &key).await.unwrap(), None, "{policy}");
+            assert_eq!(get(&store, &part, "k").await.unwrap().as_deref(), Some("old"), "{policy}");
+            store.end(&path(&part), Verb::Invalidate.into()).await.unwrap();
+            assert_eq!(get(&store, &part, "k").await.unwrap(), None, "{policy}");
+        }
+        assert!(set(&store, "r.a", "k", "x").await.is_err(), "{policy}: there is no room");
+        server.command(&["CONFIG", "SET", "maxmemory", "0"]);
+        assert_eq!(store.stats().primary.connects, 1, "{policy}");
+    }
 }
 
 /// Whichever keys are lost, alone or together, what was invalidated does not come back.

@@ -56,6 +56,11 @@ pub(crate) fn count(connection: u128) -> String {
     format!("{VERSION}w{{{connection:032x}}}")
 }
 
+/// The name of the sorted set of all counts, by when they are given up for dead.
+pub(crate) fn count_list() -> String {
+    format!("{VERSION}w")
+}
+
 /// Which region a pushed key belongs to, and what it holds.
 pub(crate) fn parse(name: &[u8]) -> Option<(Kind, RegionPath)> {
     let rest = name.strip_prefix(VERSION.as_bytes())?;
@@ -90,6 +95,7 @@ mod tests {
         assert_eq!(name(Kind::Leases, &path), "rc1:l{shop}.org:42.pro%7Bject:7");
         assert_eq!(name(Kind::Children, &RegionPath::root("shop").unwrap()), "rc1:c{shop}");
         assert_eq!(work_list(path.as_str()), "rc1:g{shop}");
+        assert_eq!(count_list(), "rc1:w");
         assert_eq!(count(0xab), "rc1:w{000000000000000000000000000000ab}");
     }
 

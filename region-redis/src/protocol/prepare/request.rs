@@ -3,31 +3,37 @@ use std::time::Duration;
 use redis::Cmd;
 
 use crate::protocol::call::{Call, millis};
-use crate::protocol::scripts::SCRIPTS;
+use crate::protocol::layout::count_list;
+use crate::protocol::scripts::{SCRIPTS, Script};
 
-/// Makes a connection's count ready, and retires those of connections that were given up. Answers the
-/// count. It may be sent again at any time; the count rises by one each time. Without being refreshed it
-/// lives for `lifetime`.
+/// Makes a connection's count ready, and retires those of connections that were given up. Answers
+/// [`Counts`](super::Counts). It may be sent again at any time; the count rises by one each time. Without
+/// being refreshed it is kept for `lifetime`.
 pub(crate) fn prepare<N: AsRef<str>>(count: &str, retired: &[N], lifetime: Duration) -> Cmd {
-    let mut call = Call::new(&SCRIPTS.prepare, 1 + retired.len());
+    call(&SCRIPTS.prepare, count, retired, lifetime)
+}
+
+/// Keeps a connection's count for `lifetime` from now on, and retires others if they are overdue. It
+/// always writes something, unless the count is lost. Answers [`Refreshed`](super::Refreshed).
+pub(crate) fn refresh<N: AsRef<str>>(count: &str, overdue: &[N], lifetime: Duration) -> Cmd {
+    call(&SCRIPTS.refresh, count, overdue, lifetime)
+}
+
+fn call<N: AsRef<str>>(script: &Script, count: &str, others: &[N], lifetime: Duration) -> Cmd {
+    let mut call = Call::new(script, 2 + others.len());
+    call.arg(count_list());
     call.arg(count);
-    retired.iter().for_each(|retired| call.arg(retired.as_ref()));
+    others.iter().for_each(|other| call.arg(other.as_ref()));
     call.arg(millis(lifetime));
     call.done()
 }
 
-/// Makes a connection's count live for `lifetime` from now on. Answers 0 if there is none.
-pub(crate) fn refresh(count: &str, lifetime: Duration) -> Cmd {
-    let mut command = Cmd::new();
-    command.arg("PEXPIRE").arg(count).arg(millis(lifetime));
-    command
-}
-
-/// Deletes counts; `None` if there are none.
-pub(crate) fn forget(counts: &[String]) -> Option<Cmd> {
-    let mut command = Cmd::new();
-    command.arg("DEL").arg(counts);
-    (!counts.is_empty()).then_some(command)
+/// Deletes counts.
+pub(crate) fn forget(counts: &[String]) -> [Cmd; 2] {
+    let (mut delete, mut remove) = (redis::cmd("DEL"), redis::cmd("ZREM"));
+    delete.arg(counts);
+    remove.arg(count_list()).arg(counts);
+    [delete, remove]
 }
 
 #[cfg(test)]
@@ -41,6 +47,7 @@ mod tests {
     use crate::protocol::begin::begin;
     use crate::protocol::call::Count;
     use crate::protocol::end::end;
+    use crate::protocol::prepare::{Counts, Refreshed};
     use crate::protocol::scripts::with_sources;
     use crate::protocol::write::{put, write};
 
@@ -72,6 +79,33 @@ mod tests {
         let pipeline = with_sources(&pipeline);
         let answers = connection.send_packed_commands(&pipeline, 0, 1).await.unwrap();
         answers.into_iter().next().unwrap()
+    }
+
+    /// A process that died cannot take its count back, so others do, but none that is kept.
+    #[tokio::test]
+    async fn counts_that_nobody_keeps_are_retired() {
+        let overdue = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        for flavor in [Flavor::Redis, Flavor::Valkey] {
+            let server = TestServer::start(flavor);
+            let client = redis::Client::open(server.url()).unwrap();
+            let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+            for dead in ["a", "b"] {
+                run(&mut connection, &prepare::<&str>(dead, &[], Duration::ZERO)).await;
+            }
+            let answer = run(&mut connection, &prepare::<&str>(COUNT, &[], LIFETIME)).await;
+            let counts = Counts { count: 1, overdue: overdue(&["a", "b"]) };
+            assert_eq!(Counts::parse(&answer), Some(counts));
+            // It was only slow.
+            run(&mut connection, &refresh::<&str>("b", &[], LIFETIME)).await;
+            let answer = run(&mut connection, &refresh(COUNT, &["a", "b", "c"], LIFETIME)).await;
+            assert_eq!(Refreshed::parse(&answer), Some(Refreshed::Kept { overdue: vec![] }));
+            let left = |names: &[&str]| server.command(&[&["EXISTS"], names].concat()).text();
+            assert_eq!((left(&["a"]), left(&["b", COUNT])), ("0".to_owned(), "2".to_owned()));
+            server.command(&["FLUSHALL"]);
+            let answer = run(&mut connection, &refresh::<&str>(COUNT, &[], LIFETIME)).await;
+            assert_eq!(Refreshed::parse(&answer), Some(Refreshed::Lost));
+            assert_eq!(left(&["rc1:w"]), "0", "nothing is left of a count that is lost");
+        }
     }
 
     /// Bug: a write that reached a server late, or one that had lost earlier writes of its connection, was

@@ -1,0 +1,44 @@
+use redis::Value;
+
+use crate::protocol::reply::{borrowed, number};
+
+/// What [`prepare`](super::prepare) answers.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// The connection's count.
+    pub(crate) count: u64,
+    /// The names of counts that nobody keeps any more.
+    pub(crate) overdue: Vec<String>,
+}
+
+/// What [`refresh`](super::refresh) answers.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refreshed {
+    /// The count is kept; these counts are not kept by anybody.
+    Kept { overdue: Vec<String> },
+    /// The server has lost the count.
+    Lost,
+}
+
+impl Counts {
+    pub(crate) fn parse(answer: &Value) -> Option<Self> {
+        let Value::Array(parts) = answer else { return None };
+        let [count, overdue] = parts.as_slice() else { return None };
+        Some(Self { count: number(count)?, overdue: names(overdue)? })
+    }
+}
+
+impl Refreshed {
+    pub(crate) fn parse(answer: &Value) -> Option<Self> {
+        match answer {
+            Value::Int(0) => Some(Self::Lost),
+            overdue => Some(Self::Kept { overdue: names(overdue)? }),
+        }
+    }
+}
+
+fn names(answer: &Value) -> Option<Vec<String>> {
+    let Value::Array(names) = answer else { return None };
+    let text = |name: &Value| String::from_utf8(borrowed(name)?.to_vec()).ok();
+    names.iter().map(text).collect()
+}
