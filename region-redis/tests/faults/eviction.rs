@@ -6,7 +6,7 @@ use std::time::Duration;
 use region_core::{Op, Put, RegionTtl, Store, Verb, Write};
 use servers::{Flavor, TestServer};
 
-use crate::kit::{Load, connect, get, path, remove, set, until};
+use crate::kit::{Load, connect, get, path, remove, set, until, used_memory};
 
 crate::on_both! {
     evictions_are_misses_under_every_policy
@@ -121,11 +121,7 @@ async fn a_full_server_refuses_every_put_and_does_not_grow(flavor: Flavor) {
     const ROOM: u64 = 3_000_000;
     let server = TestServer::start(flavor);
     let store = connect(&server.url()).await;
-    let used = || {
-        let info = server.command(&["INFO", "memory"]).text();
-        let line = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
-        line.and_then(|bytes| bytes.trim().parse::<u64>().ok()).unwrap()
-    };
+    let used = || used_memory(&server);
     set(&store, "r.a", "kept", "value").await.unwrap();
     let most = used() + ROOM;
     server.command(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);

@@ -5,7 +5,10 @@ use std::time::Duration;
 use region_core::{ErrorKind, LeaseToken, Store, Verb};
 use servers::{Flavor, Proxy, TestServer};
 
-use crate::kit::{bounded, builder, connect, end, get, path, remove, set, until_ok};
+use crate::kit::{
+    bounded, builder, connect, end, get, lose, path, remove, replica_by_proxy, set, until,
+    until_ok, unwatched,
+};
 
 crate::on_both! {
     failover_to_a_replica_that_missed_invalidations
@@ -27,9 +30,7 @@ struct Pair {
 impl Pair {
     async fn start(flavor: Flavor) -> Self {
         let primary = TestServer::start(flavor);
-        let replica = TestServer::start(flavor);
-        let replication = Proxy::start(primary.port()).await;
-        tokio::task::block_in_place(|| replica.follow(replication.port()));
+        let (replica, replication) = replica_by_proxy(&primary, flavor).await;
         let address = Proxy::start(primary.port()).await;
         Self { primary, replica, replication, address }
     }
@@ -40,7 +41,7 @@ impl Pair {
             server.command(&["ROLE"]).list()[at].text().parse::<u64>().unwrap_or_default()
         };
         let written = offset(&self.primary, 1);
-        crate::kit::until("the replica to have all", || offset(&self.replica, 4) >= written).await;
+        until("the replica to have all", || offset(&self.replica, 4) >= written).await;
     }
 
     fn fail_over(&mut self) {
@@ -95,18 +96,9 @@ async fn a_demoted_primary_is_left(flavor: Flavor) {
 /// next sign of life: the next read has to notice.
 async fn a_primary_that_lost_data_unsaid_is_told_again(flavor: Flavor) {
     let primary = TestServer::start(flavor);
-    let store = builder(&primary.url())
-        .watch(Duration::from_secs(60), Duration::from_secs(1))
-        .max_lag(Duration::from_secs(120))
-        .connect()
-        .await
-        .unwrap();
+    let store = unwatched(&primary.url()).connect().await.unwrap();
     set(&store, "r.a", "k", "old").await.unwrap();
-    let replica = primary.replica();
-    replica.command(&["REPLICAOF", "NO", "ONE"]);
-    store.end(&path("r"), Verb::Invalidate.into()).await.unwrap();
-    primary.follow(replica.port());
-    primary.command(&["REPLICAOF", "NO", "ONE"]);
+    lose(&primary, end(&store, "r", Verb::Invalidate)).await;
     // What a load begins with has to notice too.
     let token = LeaseToken::from_bits(1);
     let duration = Duration::from_secs(9);

@@ -10,6 +10,7 @@ use region_core::{
     Result, Store, Verb, Write,
 };
 use region_redis::{Backoff, RedisStore, RedisStoreBuilder};
+use servers::{Flavor, Proxy, Reply, TestServer};
 
 /// The limit on calls in these cases, and what a busy machine may add.
 pub(crate) const LIMIT: Duration = Duration::from_millis(500);
@@ -36,8 +37,48 @@ pub(crate) fn builder(url: &str) -> RedisStoreBuilder {
         .backoff(Backoff::new(Duration::from_millis(50), Duration::from_millis(400)).unwrap())
 }
 
+/// Settings with which nothing but the calls themselves finds out what becomes of the server.
+pub(crate) fn unwatched(url: &str) -> RedisStoreBuilder {
+    let long = Duration::from_secs(60);
+    builder(url).watch(long, PATIENCE).max_lag(long * 2)
+}
+
 pub(crate) async fn connect(url: &str) -> RedisStore {
     builder(url).connect().await.unwrap()
+}
+
+/// A replica that follows by a way which can be broken.
+pub(crate) async fn replica_by_proxy(primary: &TestServer, flavor: Flavor) -> (TestServer, Proxy) {
+    let replica = TestServer::start(flavor);
+    let replication = Proxy::start(primary.port()).await;
+    tokio::task::block_in_place(|| replica.follow(replication.port()));
+    (replica, replication)
+}
+
+/// Makes a change that the server loses, unsaid: it is demoted, filled from a replica that has missed the
+/// change, and promoted again.
+pub(crate) async fn lose(primary: &TestServer, change: impl Future<Output = Result<()>>) {
+    let replica = primary.replica();
+    replica.command(&["REPLICAOF", "NO", "ONE"]);
+    change.await.unwrap();
+    primary.follow(replica.port());
+    primary.command(&["REPLICAOF", "NO", "ONE"]);
+}
+
+/// The names of a server's keys of regions, sorted.
+pub(crate) fn keys(server: &TestServer) -> Vec<String> {
+    let names = server.command(&["KEYS", "*"]);
+    let mut names: Vec<_> = names.list().iter().map(Reply::text).collect();
+    names.retain(|name| !name.starts_with("rc1:w"));
+    names.sort();
+    names
+}
+
+/// How many bytes a server's data takes.
+pub(crate) fn used_memory(server: &TestServer) -> u64 {
+    let info = server.command(&["INFO", "memory"]).text();
+    let line = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
+    line.and_then(|bytes| bytes.trim().parse().ok()).unwrap()
 }
 
 pub(crate) async fn set(store: &RedisStore, region: &str, key: &str, value: &str) -> Result<()> {

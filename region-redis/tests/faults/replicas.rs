@@ -6,7 +6,7 @@ use region_core::{ReadFrom, Store, Verb};
 use region_redis::RedisStore;
 use servers::{Flavor, Proxy, TestServer};
 
-use crate::kit::{LIMIT, bounded, builder, get_from, path, remove, set, until};
+use crate::kit::{LIMIT, bounded, builder, get_from, path, remove, replica_by_proxy, set, until};
 
 crate::on_both! {
     reads_go_to_the_replica
@@ -53,9 +53,7 @@ async fn reads_go_to_the_replica(flavor: Flavor) {
 /// The replica follows by a way that lets nothing pass: it shows what was, and says it is up.
 async fn a_lagging_replica_is_not_believed(flavor: Flavor) {
     let primary = TestServer::start(flavor);
-    let replica = TestServer::start(flavor);
-    let replication = Proxy::start(primary.port()).await;
-    tokio::task::block_in_place(|| replica.follow(replication.port()));
+    let (replica, replication) = replica_by_proxy(&primary, flavor).await;
     let store = connect(&primary.url(), &replica.url()).await;
     for key in ["set", "removed", "other"] {
         set(&store, "r.a", key, "old").await.unwrap();
@@ -96,9 +94,7 @@ async fn a_hung_replica_costs_no_more_than_the_limit(flavor: Flavor) {
 
 async fn a_replica_that_lags_too_far_is_left_out(flavor: Flavor) {
     let primary = TestServer::start(flavor);
-    let replica = TestServer::start(flavor);
-    let replication = Proxy::start(primary.port()).await;
-    tokio::task::block_in_place(|| replica.follow(replication.port()));
+    let (replica, replication) = replica_by_proxy(&primary, flavor).await;
     let reader = connect(&primary.url(), &replica.url()).await;
     let writer = crate::kit::connect(&primary.url()).await;
     set(&writer, "r", "k", "old").await.unwrap();
@@ -163,9 +159,7 @@ async fn queued_invalidations_keep_replicas_unread(flavor: Flavor) {
 async fn a_replica_that_has_the_first_of_a_replay_is_not_believed(flavor: Flavor) {
     const REGIONS: usize = 200;
     let primary = TestServer::start(flavor);
-    let replica = TestServer::start(flavor);
-    let replication = Proxy::start(primary.port()).await;
-    tokio::task::block_in_place(|| replica.follow(replication.port()));
+    let (replica, replication) = replica_by_proxy(&primary, flavor).await;
     let address = Proxy::start(primary.port()).await;
     let store = builder(&address.url())
         .replica(&replica.url())
