@@ -9,6 +9,7 @@ mod kit;
 mod lanes;
 mod late;
 mod layout;
+mod loads;
 mod logs;
 mod outage;
 mod pushes;
