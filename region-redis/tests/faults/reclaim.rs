@@ -8,7 +8,7 @@ use region_core::{LeaseToken, Lifetime, Op, Put, Store, Verb, Write};
 use region_redis::RedisStore;
 use servers::{Flavor, TestServer};
 
-use crate::kit::{builder, connect, get, path, set, until};
+use crate::kit::{builder, connect, end, get, keys, path, remove, set, until, used_memory};
 
 crate::on_both! {
     what_others_left_in_the_work_list_is_taken_off
@@ -17,15 +17,8 @@ crate::on_both! {
     loads_under_way_are_not_fenced
     another_process_finishes
     ended_regions_leave_nothing
+    ids_that_never_expire_end_with_their_regions
     filling_and_reclaiming_do_not_disturb_each_other
-}
-
-fn keys(server: &TestServer) -> Vec<String> {
-    let keys = server.command(&["KEYS", "rc1:*"]);
-    let mut keys: Vec<_> = keys.list().iter().map(servers::Reply::text).collect();
-    keys.retain(|name| !name.starts_with("rc1:w"));
-    keys.sort();
-    keys
 }
 
 async fn fill(store: &RedisStore, regions: usize) {
@@ -143,11 +136,7 @@ async fn a_hundred_thousand_regions_leave_nothing() {
         .connect()
         .await
         .unwrap();
-    let used = || {
-        let info = server.command(&["INFO", "memory"]).text();
-        let line = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
-        line.and_then(|bytes| bytes.trim().parse::<u64>().ok()).unwrap()
-    };
+    let used = || used_memory(&server);
     fill(&store, 1).await;
     store.end(&path("r"), Verb::Invalidate.into()).await.unwrap();
     until("the first to be freed", || keys(&server).is_empty()).await;
@@ -170,11 +159,7 @@ async fn ended_regions_leave_nothing(flavor: Flavor) {
     let server = TestServer::start(flavor);
     let store =
         builder(&server.url()).call_timeout(Duration::from_secs(20)).connect().await.unwrap();
-    let used = || {
-        let info = server.command(&["INFO", "memory"]).text();
-        let line = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
-        line.and_then(|bytes| bytes.trim().parse::<u64>().ok()).unwrap()
-    };
+    let used = || used_memory(&server);
     let session = async |n: usize| {
         let ttl = Lifetime::of(Duration::from_secs(2)).unwrap();
         let ops = [Op::Put(Put::new("k", "value").fresh_for(ttl))];
@@ -215,4 +200,56 @@ async fn what_others_left_in_the_work_list_is_taken_off(flavor: Flavor) {
     for member in ["id other.a", " other.a", "nonsense"] {
         assert_eq!(server.command(&["ZSCORE", list, member]), servers::Reply::Nil, "{member}");
     }
+}
+
+/// Has the reclaimer do all that is to be done at any later time.
+async fn reclaim_what_becomes_due(server: &TestServer, store: &RedisStore) {
+    const LIST: &str = "rc1:g{r}";
+    // What is done at a region may be followed by something at the one around it.
+    for _ in 0..3 {
+        for member in server.command(&["ZRANGE", LIST, "0", "-1"]).list() {
+            server.command(&["ZADD", LIST, "1", &member.text()]);
+        }
+        store.reclaim().await.unwrap();
+    }
+}
+
+/// Bug: the ids of regions whose entries had no end never expired, whatever became of the entries. Effect:
+/// every such region stayed on the server for ever. Fix: they get an end once nothing below lives for
+/// ever, and lose it again when something does.
+async fn ids_that_never_expire_end_with_their_regions(flavor: Flavor) {
+    const IDS: [&str; 3] = ["rc1:i{r}", "rc1:i{r}.a", "rc1:i{r}.a.b"];
+    const NEVER: i64 = -1;
+    let server = TestServer::start(flavor);
+    let store = builder(&server.url()).without_reclaimer().connect().await.unwrap();
+    let left = |name: &str| server.command(&["PTTL", name]).text().parse::<i64>().unwrap();
+    for way in ["removed", "touched", "invalidated"] {
+        set(&store, "r.a.b", "k", "1").await.unwrap();
+        assert_eq!(IDS.map(left), [NEVER; 3], "{way}: it may be used for ever");
+        reclaim_what_becomes_due(&server, &store).await;
+        assert_eq!(IDS.map(left), [NEVER; 3], "{way}: it is in use");
+        match way {
+            "removed" => remove(&store, "r.a.b", "k").await.unwrap(),
+            "touched" => end(&store, "r.a.b", Verb::Touch).await.unwrap(),
+            _ => end(&store, "r.a.b", Verb::Invalidate).await.unwrap(),
+        }
+        reclaim_what_becomes_due(&server, &store).await;
+        let names = keys(&server);
+        let has_end = |name: &&String| (1..=60_000).contains(&left(name));
+        let endless: Vec<_> = names.iter().filter(|name| !has_end(name)).collect();
+        assert!(endless.is_empty() || endless == ["rc1:g{r}"], "{way}: {endless:?}");
+    }
+    // Within that minute it is used again, and stays.
+    set(&store, "r.a.b", "k", "2").await.unwrap();
+    reclaim_what_becomes_due(&server, &store).await;
+    assert_eq!(IDS.map(left), [NEVER; 3]);
+    assert_eq!(get(&store, "r.a.b", "k").await.unwrap().as_deref(), Some("2"));
+    remove(&store, "r.a.b", "k").await.unwrap();
+    reclaim_what_becomes_due(&server, &store).await;
+    // A minute later.
+    for name in keys(&server).iter().filter(|name| left(name) != NEVER) {
+        server.command(&["PEXPIRE", name, "0"]);
+    }
+    reclaim_what_becomes_due(&server, &store).await;
+    assert_eq!(keys(&server), [""; 0], "nothing is left");
 }
