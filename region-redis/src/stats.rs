@@ -1,9 +1,4 @@
-use std::sync::atomic::Ordering;
-
 use region_core::{Error, ErrorKind};
-
-use crate::net::link::Link;
-use crate::store::Inner;
 
 /// What a [`RedisStore`](crate::RedisStore) has done so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,25 +42,5 @@ pub struct LastError {
 impl LastError {
     pub(crate) fn of(error: &Error) -> Self {
         Self { kind: error.kind(), message: error.to_string() }
-    }
-}
-
-impl StoreStats {
-    pub(crate) fn of(inner: &Inner) -> Self {
-        let server = |link: &Link| {
-            let shared = link.shared();
-            ServerStats {
-                is_up: link.is_up(),
-                is_recent: shared.role.is_recent(&inner.settings),
-                connects: shared.stats.connects.load(Ordering::Relaxed),
-                timeouts: shared.stats.timeouts.load(Ordering::Relaxed),
-                last_error: shared.stats.last_error.lock().clone(),
-            }
-        };
-        Self {
-            primary: server(&inner.primary),
-            replicas: inner.replicas.iter().map(server).collect(),
-            has_queued: inner.recovery.has_queued(),
-        }
     }
 }

@@ -24,7 +24,7 @@ use crate::session::lag::{PrimaryProgress, ReplicaProgress};
 use crate::session::recovery::Recovery;
 use crate::session::role::Role;
 use crate::settings::Settings;
-use crate::stats::StoreStats;
+use crate::stats::{ServerStats, StoreStats};
 
 /// A store on a Redis or Valkey server, shared by all processes that use the same server.
 ///
@@ -184,7 +184,21 @@ impl RedisStore {
     /// What the store has done so far, and whether its servers can be asked.
     #[must_use]
     pub fn stats(&self) -> StoreStats {
-        StoreStats::of(&self.0)
+        let server = |link: &Link| {
+            let shared = link.shared();
+            ServerStats {
+                is_up: link.is_up(),
+                is_recent: shared.role.is_recent(&self.0.settings),
+                connects: shared.stats.connects.load(Ordering::Relaxed),
+                timeouts: shared.stats.timeouts.load(Ordering::Relaxed),
+                last_error: shared.stats.last_error.lock().clone(),
+            }
+        };
+        StoreStats {
+            primary: server(&self.0.primary),
+            replicas: self.0.replicas.iter().map(server).collect(),
+            has_queued: self.0.recovery.has_queued(),
+        }
     }
 }
 
