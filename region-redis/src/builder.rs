@@ -99,7 +99,7 @@ impl RedisStoreBuilder {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return Err(refused("there is no Tokio runtime to keep the connections on"));
         };
-        Ok(RedisStore::over(self.settings, runtime))
+        Ok(RedisStore::over(self.settings, &runtime))
     }
 
     /// Makes the store and waits until it is connected to the primary. Replicas are connected to in

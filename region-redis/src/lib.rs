@@ -18,6 +18,7 @@ mod settings;
 mod stats;
 mod store;
 mod time_range;
+mod topology;
 mod url;
 
 pub use backoff::Backoff;

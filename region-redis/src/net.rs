@@ -8,6 +8,7 @@ pub(crate) mod link;
 pub(crate) mod origin;
 pub(crate) mod outage;
 pub(crate) mod pushes;
+pub(crate) mod role;
 pub(crate) mod state;
 pub(crate) mod traffic;
 pub(crate) mod transport;

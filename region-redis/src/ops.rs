@@ -4,21 +4,20 @@ use redis::Pipeline;
 use tokio::time::Instant;
 
 use crate::net::connection::{Again, Lane, Request, Tracking};
-use crate::store::Inner;
+use crate::topology::shard::Shard;
 
 pub(crate) mod acknowledge;
 pub(crate) mod ask;
 pub(crate) mod begin;
 pub(crate) mod children;
 pub(crate) mod end;
-pub(crate) mod hints;
 pub(crate) mod read;
 pub(crate) mod reclaim;
 pub(crate) mod release;
 pub(crate) mod scan;
 pub(crate) mod write;
 
-impl Inner {
+impl Shard {
     pub(crate) fn deadline(&self) -> Instant {
         self.deadline_from(None)
     }

@@ -13,9 +13,9 @@ use crate::net::connection::Channel;
 use crate::net::identity::Pulse;
 use crate::net::link::{Shared, State};
 use crate::net::origin::Origin;
+use crate::net::role::Upkeep;
 use crate::net::state::Event;
 use crate::protocol::reply::time_of;
-use crate::session::role::Upkeep;
 
 /// After connections that fail sooner than this the next attempt waits longer.
 const STEADY: Duration = Duration::from_secs(1);

@@ -17,10 +17,10 @@ use crate::net::connection::{Again, Answers, Channel, Request};
 use crate::net::keeper::Keeper;
 use crate::net::origin::Origin;
 use crate::net::outage::Outage;
+use crate::net::role::Role;
 use crate::net::state::Event;
 use crate::protocol::scripts::{is_refused_as_lost, is_unknown_script, with_sources};
 use crate::server::Server;
-use crate::session::role::Role;
 use crate::settings::OnTimeout;
 use crate::stats::LastError;
 
@@ -41,7 +41,7 @@ pub(crate) struct Link {
 pub(crate) struct Shared {
     pub(crate) origin: Arc<Origin>,
     pub(crate) server: Server,
-    pub(crate) role: Role,
+    pub(crate) role: Box<dyn Role>,
     pub(crate) state: watch::Sender<State>,
     /// Wakes the keeper.
     pub(crate) trouble: Notify,
@@ -70,12 +70,12 @@ pub(crate) struct Answered {
 
 impl Link {
     /// Begins to connect.
-    pub(crate) fn open(origin: Origin, role: Role) -> Self {
+    pub(crate) fn open(origin: Origin, role: impl Role + 'static) -> Self {
         let origin = Arc::new(origin);
         let shared = Arc::new(Shared {
             calls: Semaphore::new(origin.settings.in_flight),
             server: origin.server.clone(),
-            role,
+            role: Box::new(role),
             state: watch::Sender::new(State::Connecting),
             trouble: Notify::new(),
             to_renumber: Mutex::new(None),

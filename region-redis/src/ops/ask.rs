@@ -10,7 +10,7 @@ use crate::error::Failure;
 use crate::net::connection::{Channel, Request};
 use crate::net::link::Answered;
 use crate::protocol::reply::{Replies, number};
-use crate::store::Inner;
+use crate::topology::shard::Shard;
 
 /// How often a call that finds the server has forgotten this process's changes is tried.
 pub(crate) const ATTEMPTS: usize = 10;
@@ -24,7 +24,7 @@ pub(crate) enum Answers {
     OfScript,
 }
 
-impl Inner {
+impl Shard {
     /// Asks the primary something whose answer begins with the ids along the path, and the count of
     /// writes where that matters; gives back the ids and the other answers. If it turns out to have lost what this process did, it is told again first.
     pub(crate) async fn ask(

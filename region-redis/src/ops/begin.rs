@@ -9,17 +9,17 @@ use crate::ops::one;
 use crate::ops::read::valid_entries;
 use crate::protocol::begin::{BeginReply, begin};
 use crate::protocol::reply::{Replies, borrowed};
-use crate::store::Inner;
 use crate::time_range::TimeRange;
+use crate::topology::shard::Shard;
 
-impl Inner {
+impl Shard {
     pub(crate) async fn begin(
         &self,
         region: &RegionPath,
         keys: &[&str],
         terms: LeaseTerms,
     ) -> Result<Begun> {
-        self.reclaimer.note(region);
+        self.roots.note(region);
         self.releases.note(terms.duration);
         let lane = if self.large.any(region, keys) { Lane::Large } else { Lane::Main };
         let request = |channel: &Channel| {

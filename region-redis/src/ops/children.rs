@@ -10,9 +10,9 @@ use crate::protocol::children::{children, is_list_of, page, stamp};
 use crate::protocol::layout::PathIds;
 use crate::protocol::read::{ids, time};
 use crate::protocol::reply::borrowed;
-use crate::store::Inner;
+use crate::topology::shard::Shard;
 
-impl Inner {
+impl Shard {
     pub(crate) async fn children(
         &self,
         region: &RegionPath,

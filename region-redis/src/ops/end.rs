@@ -12,7 +12,7 @@ use crate::protocol::layout::PathIds;
 use crate::protocol::reply::Replies;
 use crate::session::recovery::queue_is_full;
 use crate::settings::{Acknowledgement, OnInvalidationFailure};
-use crate::store::Inner;
+use crate::topology::shard::Shard;
 
 /// What became of an invalidation that did not fail.
 enum Ending {
@@ -21,7 +21,7 @@ enum Ending {
     Queued,
 }
 
-impl Inner {
+impl Shard {
     pub(crate) async fn end(&self, region: &RegionPath, terms: EndTerms) -> Result<Ended> {
         let ending = self.end_now(region, terms.verb).await?;
         if let Some(Acknowledgement { replicas, within }) = self.settings.acknowledgement {
@@ -61,7 +61,7 @@ impl Inner {
 
     /// Ends what `verb` covers.
     async fn end_now(&self, region: &RegionPath, verb: Verb) -> Result<Ending> {
-        self.reclaimer.note(region);
+        self.roots.note(region);
         // Before it is tried: a failover during the call must not undo it either.
         self.recovery.recent_writes().intend_end(region, verb);
         let request = |channel: &Channel| {
@@ -79,7 +79,7 @@ impl Inner {
         };
         self.recovery.ended(region, verb, &channel, count);
         if matches!(verb, Verb::Invalidate | Verb::InvalidateAndTouch) {
-            self.reclaimer.wake();
+            self.roots.wake();
         }
         Ok(Ending::Done(ids))
     }

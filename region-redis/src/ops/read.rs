@@ -8,20 +8,20 @@ use region_core::{
 use tokio::time::Instant;
 
 use crate::net::connection::{Again, Channel, Lane, Request, Tracking};
-use crate::net::link::{Answered, Link};
+use crate::net::link::Answered;
 use crate::ops::ask::{Answers, ids_and_count};
 use crate::ops::one;
 use crate::protocol::layout::{self, PathIds, Unsure, Validator};
 use crate::protocol::read::{entries, ids, time};
 use crate::protocol::reply::{Replies, borrowed, bytes, list};
-use crate::store::Inner;
 use crate::time_range::TimeRange;
+use crate::topology::shard::Shard;
 
 /// For each key that was asked for, the freshness of its entry if it is valid, and where its bytes
 /// begin.
 type Valid = Vec<Option<(Freshness, usize)>>;
 
-impl Inner {
+impl Shard {
     pub(crate) async fn read(
         &self,
         region: &RegionPath,
@@ -133,18 +133,6 @@ impl Inner {
             validator.validate(stored)
         };
         keys.iter().zip(fields).map(validate).collect()
-    }
-
-    /// A replica that may be asked.
-    fn replica(&self) -> Option<&Link> {
-        if self.replicas.is_empty() || self.recovery.has_queued() {
-            return None;
-        }
-        let first = self.next_replica();
-        let all = self.replicas.iter().cycle().skip(first).take(self.replicas.len());
-        let mut usable =
-            all.filter(|link| link.is_up() && link.shared().role.is_recent(&self.settings));
-        usable.next()
     }
 
     pub(crate) async fn now(&self) -> Result<Timestamp> {

@@ -1,19 +1,18 @@
 //! The task that frees what invalidations and ended regions leave behind.
 
-use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use region_core::{RegionPath, Result, Timestamp};
-use tokio::sync::Notify;
+use region_core::{Result, Timestamp};
+use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 use crate::net::connection::{Again, Channel, Lane};
 use crate::ops::one;
 use crate::protocol::reclaim::{Work, due, prune, reclaim, remove};
 use crate::protocol::reply::{Replies, bytes, list};
-use crate::store::Inner;
+use crate::session::roots::UsedRoots;
+use crate::topology::shard::Shard;
 
 /// How many regions are looked at in one step: a step takes the server well under a millisecond.
 const STEP: usize = 100;
@@ -24,58 +23,29 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// How often work is looked for that others have left, or that has become due.
 const ROUND: Duration = Duration::from_secs(10);
 
-/// The most roots that are looked after.
-const MOST_ROOTS: usize = 1024;
-
-/// Knows where to look, and when.
-#[derive(Debug, Default)]
-pub(crate) struct Reclaimer {
-    roots: Mutex<HashSet<Box<str>>>,
-    work: Arc<Notify>,
+/// Begins to free what is dead, in the background, for as long as the shard is there.
+pub(crate) fn start(shard: &Arc<Shard>, runtime: &Handle) -> AbortHandle {
+    runtime.spawn(run(Arc::downgrade(shard), Arc::clone(&shard.roots))).abort_handle()
 }
 
-impl Reclaimer {
-    /// Takes note of a region that is in use.
-    pub(crate) fn note(&self, region: &RegionPath) {
-        let Some(root) = region.prefixes().next() else { return };
-        let mut roots = self.roots.lock();
-        if !roots.contains(root) && roots.len() < MOST_ROOTS {
-            roots.insert(root.into());
-            // Others may have left something there.
-            self.work.notify_one();
-        }
-    }
-
-    /// There may be something to free.
-    pub(crate) fn wake(&self) {
-        self.work.notify_one();
-    }
-
-    /// Begins to free what is dead, in the background, for as long as the store is there.
-    pub(crate) fn start(&self, store: Weak<Inner>) -> AbortHandle {
-        tokio::spawn(run(store, Arc::clone(&self.work))).abort_handle()
-    }
-}
-
-async fn run(store: Weak<Inner>, work: Arc<Notify>) {
+async fn run(shard: Weak<Shard>, roots: Arc<UsedRoots>) {
     loop {
-        // Not held while waiting: the store ends with its last clone.
-        let Some(inner) = store.upgrade() else { return };
-        if let Err(error) = inner.reclaim().await {
+        // Not held while waiting: the shard ends with its last handle.
+        let Some(present) = shard.upgrade() else { return };
+        if let Err(error) = present.reclaim().await {
             tracing::debug!(%error, "nothing reclaimed");
         }
-        drop(inner);
+        drop(present);
         // Whether there is work or the time has come: both mean another round.
-        let _ = tokio::time::timeout(ROUND, work.notified()).await;
+        let _ = tokio::time::timeout(ROUND, roots.woken()).await;
     }
 }
 
-impl Inner {
+impl Shard {
     /// Frees what is dead below all roots in use; answers how many regions were looked at.
     pub(crate) async fn reclaim(&self) -> Result<u64> {
-        let roots: Vec<_> = self.reclaimer.roots.lock().iter().cloned().collect();
         let mut looked = 0;
-        for root in roots {
+        for root in self.roots.all() {
             // All that becomes due later is for the next round.
             let now = self.now().await?;
             loop {

@@ -9,10 +9,10 @@ use crate::ops::one;
 use crate::protocol::layout::{PathIds, Validator};
 use crate::protocol::reply::{borrowed, bytes, list, number};
 use crate::protocol::scan::{Counted, ScanReply, scan};
-use crate::store::Inner;
 use crate::time_range::TimeRange;
+use crate::topology::shard::Shard;
 
-impl Inner {
+impl Shard {
     pub(crate) async fn scan(
         &self,
         region: &RegionPath,

@@ -14,17 +14,17 @@ use crate::protocol::reply::Replies;
 use crate::protocol::write::{
     AppliedReply, PutReply, RegionReply, outcome_of, put, puts_alone, write,
 };
-use crate::store::Inner;
 use crate::time_range::TimeRange;
+use crate::topology::shard::Shard;
 
 /// One put in so many looks for entries that are over: as many as make up for the others.
 const PUTS_PER_SWEEP: u32 = 8;
 
-impl Inner {
+impl Shard {
     pub(crate) async fn write(&self, region: &RegionPath, wanted: Write<'_>) -> Result<Written> {
         let size = self.check_sizes(region, wanted.ops)?;
         let deadline = self.deadline();
-        self.reclaimer.note(region);
+        self.roots.note(region);
         if wanted.guard.is_none() {
             self.recovery.recent_writes().intend_write(region, wanted.ops.iter().map(Op::key));
         }

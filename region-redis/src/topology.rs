@@ -1,0 +1,4 @@
+//! The servers of a store.
+
+pub(crate) mod releases;
+pub(crate) mod shard;

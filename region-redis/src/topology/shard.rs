@@ -1,0 +1,160 @@
+//! A primary with its replicas, and what this process knows of them.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+use crate::net::link::Link;
+use crate::net::origin::Origin;
+use crate::net::outage::LogLimit;
+use crate::net::pushes::Pushes;
+use crate::server::Server;
+use crate::session::acknowledgements::Acknowledgements;
+use crate::session::hints::{LargeEntries, LivingRegions};
+use crate::session::lag::{PrimaryProgress, ReplicaProgress};
+use crate::session::recovery::Recovery;
+use crate::session::role::{PrimaryRole, ReplicaRole};
+use crate::session::roots::UsedRoots;
+use crate::settings::Settings;
+use crate::topology::releases::{Release, Releases};
+
+/// A primary with its replicas, and what this process knows of them. The operations of the store are
+/// methods of it.
+pub(crate) struct Shard {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) primary: Link,
+    pub(crate) replicas: Vec<Replica>,
+    pub(crate) recovery: Arc<Recovery>,
+    pub(crate) primary_progress: Arc<PrimaryProgress>,
+    pub(crate) large: LargeEntries,
+    pub(crate) living: LivingRegions,
+    pub(crate) roots: Arc<UsedRoots>,
+    pub(crate) logs: Logs,
+    pub(crate) releases: Releases,
+    pub(crate) acknowledgements: Acknowledgements,
+    next_replica: AtomicUsize,
+}
+
+/// A replica, and how far it is behind.
+pub(crate) struct Replica {
+    pub(crate) link: Link,
+    progress: Arc<ReplicaProgress>,
+}
+
+/// The limits of the log lines that calls write.
+#[derive(Debug, Default)]
+pub(crate) struct Logs {
+    pub(crate) queued: LogLimit,
+    pub(crate) lost_changes: LogLimit,
+}
+
+impl Shard {
+    /// Begins to connect to the servers that the settings name. Gives back, beside the shard, the leases
+    /// that a task has to give back.
+    pub(crate) fn open(
+        settings: Arc<Settings>,
+        pushes: &Arc<Pushes>,
+        runtime: &Handle,
+    ) -> (Self, mpsc::Receiver<Release>) {
+        let recovery = Arc::new(Recovery::new(settings.queue, settings.max_lag));
+        let primary_progress = Arc::new(PrimaryProgress::default());
+        let origin = |server: &Server| Origin {
+            server: server.clone(),
+            settings: Arc::clone(&settings),
+            pushes: Arc::clone(pushes),
+            runtime: runtime.clone(),
+            refused_extra: LogLimit::default(),
+        };
+        let role = PrimaryRole {
+            recovery: Arc::clone(&recovery),
+            progress: Arc::clone(&primary_progress),
+        };
+        let primary = Link::open(origin(&settings.primary), role);
+        let replica = |server: &Server| {
+            let progress = Arc::new(ReplicaProgress::default());
+            let role = ReplicaRole {
+                primary: Arc::clone(&primary_progress),
+                progress: Arc::clone(&progress),
+            };
+            Replica { link: Link::open(origin(server), role), progress }
+        };
+        let replicas = settings.replicas.iter().map(replica).collect();
+        let (releases, released) = Releases::new();
+        let shard = Self {
+            primary,
+            replicas,
+            recovery,
+            primary_progress,
+            large: LargeEntries::new(settings.large),
+            living: LivingRegions::new(),
+            roots: Arc::default(),
+            logs: Logs::default(),
+            releases,
+            acknowledgements: Acknowledgements::default(),
+            next_replica: AtomicUsize::new(rand::random::<u16>().into()),
+            settings,
+        };
+        (shard, released)
+    }
+
+    /// A replica that may be asked. The replicas take turns.
+    pub(crate) fn replica(&self) -> Option<&Link> {
+        if self.replicas.is_empty() || self.recovery.has_queued() {
+            return None;
+        }
+        let first = self.next_replica.fetch_add(1, Ordering::Relaxed) % self.replicas.len();
+        let mut all = self.replicas.iter().cycle().skip(first).take(self.replicas.len());
+        let usable = all.find(|replica| replica.link.is_up() && self.is_recent(replica));
+        usable.map(|replica| &replica.link)
+    }
+
+    /// Whether a replica is known to have all that is older than the bound on its lag.
+    pub(crate) fn is_recent(&self, replica: &Replica) -> bool {
+        replica.progress.is_within(&self.primary_progress, self.settings.max_lag)
+    }
+
+    /// Ends the connections for good.
+    fn close(&self) {
+        self.primary.close();
+        self.replicas.iter().for_each(|replica| replica.link.close());
+    }
+}
+
+/// A handle to a shard. With the last handle the connections and the background tasks end, even while a
+/// task still holds the shard itself.
+#[derive(Clone)]
+pub(crate) struct ShardHandle(Arc<Owner>);
+
+/// What the handles to a shard own together.
+struct Owner {
+    shard: Arc<Shard>,
+    reclaiming: Option<AbortHandle>,
+}
+
+impl ShardHandle {
+    /// The first handle. With the last one `reclaiming` ends too.
+    pub(crate) fn new(shard: Arc<Shard>, reclaiming: Option<AbortHandle>) -> Self {
+        Self(Arc::new(Owner { shard, reclaiming }))
+    }
+}
+
+impl Deref for ShardHandle {
+    type Target = Shard;
+
+    fn deref(&self) -> &Shard {
+        &self.0.shard
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        if let Some(reclaiming) = &self.reclaiming {
+            reclaiming.abort();
+        }
+        self.shard.close();
+    }
+}
