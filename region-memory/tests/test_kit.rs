@@ -1,11 +1,13 @@
 //! The test kit, at work on this store.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
-use region_core::testing::{Faulty, Method, Recorder};
-use region_core::{ErrorKind, OnOutage, Policy, Region, RegionCache, RegionExt};
+use region_core::testing::{Faulty, Method, Pause, Recorder};
+use region_core::{ErrorKind, OnOutage, Policy, Region, RegionCache, RegionExt, RegionHandle};
 use region_memory::MemoryStore;
+use tokio::task::JoinHandle;
 
 type Kit = (Faulty<Recorder<MemoryStore>>, Recorder<MemoryStore>, RegionCache);
 
@@ -105,19 +107,25 @@ async fn a_fill_that_fails_is_not_the_callers_failure() {
     assert_eq!((cache.stats().fills, cache.stats().store_failures), (0, 1));
 }
 
+/// A load that is held at its first call of `method`, before that reaches the store.
+async fn paused_at(
+    method: Method,
+) -> (RegionCache, RegionHandle, Pause, JoinHandle<region_core::Result<Arc<u32>>>) {
+    let (faulty, _, cache) = kit(Policy::new());
+    let region = cache.region("a.b").unwrap();
+    let pause = faulty.pause(method);
+    let loading = region.clone();
+    let loading = tokio::spawn(async move { loading.get_or_compute("k", load).await });
+    pause.reached().await;
+    (cache, region, pause, loading)
+}
+
 /// Promise 1: an invalidation between the first look and `begin`, and one between the load and the
 /// fill.
 #[tokio::test]
 async fn invalidations_at_every_gap_of_a_load() {
     for method in [Method::Read, Method::Begin, Method::Write] {
-        let (faulty, _, cache) = kit(Policy::new());
-        let region = cache.region("a.b").unwrap();
-        let pause = faulty.pause(method);
-        let loading = {
-            let region = region.clone();
-            tokio::spawn(async move { region.get_or_compute("k", load).await })
-        };
-        pause.reached().await;
+        let (cache, region, pause, loading) = paused_at(method).await;
         cache.region("a").unwrap().invalidate().await.unwrap();
         pause.release();
         assert_eq!(*loading.await.unwrap().unwrap(), 7);
@@ -132,14 +140,7 @@ async fn invalidations_at_every_gap_of_a_load() {
 #[tokio::test]
 async fn callers_may_go_at_every_gap_of_a_load() {
     for method in [Method::Read, Method::Begin, Method::Write] {
-        let (faulty, _, cache) = kit(Policy::new());
-        let region = cache.region("a.b").unwrap();
-        let pause = faulty.pause(method);
-        let loading = {
-            let region = region.clone();
-            tokio::spawn(async move { region.get_or_compute("k", load).await })
-        };
-        pause.reached().await;
+        let (_, region, pause, loading) = paused_at(method).await;
         loading.abort();
         assert!(loading.await.unwrap_err().is_cancelled());
         pause.release();

@@ -40,7 +40,7 @@ pub(crate) fn builder(url: &str) -> RedisStoreBuilder {
 /// Settings with which nothing but the calls themselves finds out what becomes of the server.
 pub(crate) fn unwatched(url: &str) -> RedisStoreBuilder {
     let long = Duration::from_secs(60);
-    builder(url).watch(long, PATIENCE).max_lag(long * 2)
+    builder(url).watch(long, long).max_lag(long * 2)
 }
 
 pub(crate) async fn connect(url: &str) -> RedisStore {

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use region_core::{ErrorKind, Store, Verb};
-use region_redis::{OnInvalidationFailure, OnTimeout};
+use region_redis::{OnInvalidationFailure, OnTimeout, RedisStoreBuilder};
 use servers::{Flavor, Proxy, TestServer};
 
 use crate::kit::{LIMIT, Load, bounded, builder, connect, get, path, set, until, until_ok};
@@ -146,14 +146,15 @@ async fn silent_connections_are_replaced(flavor: Flavor) {
     assert_eq!(until_ok(|| get(&store, "r", "k")).await.as_deref(), Some("1"));
 }
 
+/// Settings of a store that queues invalidations which cannot reach the server.
+fn queueing(url: &str) -> RedisStoreBuilder {
+    builder(url).on_invalidation_failure(OnInvalidationFailure::Queue)
+}
+
 async fn invalidations_are_queued_and_replayed(flavor: Flavor) {
     let server = TestServer::start(flavor);
     let proxy = Proxy::start(server.port()).await;
-    let store = builder(&proxy.url())
-        .on_invalidation_failure(OnInvalidationFailure::Queue)
-        .connect()
-        .await
-        .unwrap();
+    let store = queueing(&proxy.url()).connect().await.unwrap();
     for region in ["r.gone.below", "r.touched", "r.kept"] {
         set(&store, region, "k", "old").await.unwrap();
     }
@@ -175,11 +176,7 @@ async fn invalidations_are_queued_and_replayed(flavor: Flavor) {
 async fn queued_invalidations_are_seen_whenever_the_way_opens(flavor: Flavor) {
     let server = TestServer::start(flavor);
     let proxy = Proxy::start(server.port()).await;
-    let store = builder(&proxy.url())
-        .on_invalidation_failure(OnInvalidationFailure::Queue)
-        .connect()
-        .await
-        .unwrap();
+    let store = queueing(&proxy.url()).connect().await.unwrap();
     let other = connect(&server.url()).await;
     for round in 0..12 {
         set(&other, "r.a", "k", "old").await.unwrap();
@@ -196,9 +193,7 @@ async fn queued_invalidations_are_seen_whenever_the_way_opens(flavor: Flavor) {
 
 async fn a_full_queue_is_an_error(flavor: Flavor) {
     let mut server = TestServer::start(flavor);
-    let builder =
-        builder(&server.url()).on_invalidation_failure(OnInvalidationFailure::Queue).max_queued(1);
-    let store = builder.connect().await.unwrap();
+    let store = queueing(&server.url()).max_queued(1).connect().await.unwrap();
     server.kill();
     bounded(store.end(&path("r.a"), Verb::Invalidate.into())).await.unwrap();
     bounded(store.end(&path("r.a"), Verb::Touch.into())).await.unwrap();
