@@ -19,9 +19,9 @@ pub(super) const SHORT: Duration = Duration::from_millis(120);
 /// A duration that is not over before the case is.
 pub(super) const LONG: Duration = Duration::from_secs(600);
 
-/// How long it may take until a released lease is free, and how often that is asked.
-const RELEASE_LIMIT: Duration = Duration::from_secs(5);
-const RELEASE_POLL: Duration = Duration::from_millis(1);
+/// How long a case asks for what has to come, and how often.
+const ASK_LIMIT: Duration = Duration::from_secs(5);
+const ASK_INTERVAL: Duration = Duration::from_millis(1);
 
 /// A store, and shorthands for what cases do to it.
 pub(super) struct Fixture<'h, H: Harness> {
@@ -45,6 +45,16 @@ pub(super) fn lifetime(duration: Duration) -> Lifetime {
 
 pub(super) fn text(entry: &Entry) -> String {
     String::from_utf8_lossy(&entry.bytes).into_owned()
+}
+
+/// Asks again and again until the answer is yes; whether it was, in time.
+pub(super) async fn until(mut ask: impl AsyncFnMut() -> bool) -> bool {
+    let asking = async {
+        while !ask().await {
+            tokio::time::sleep(ASK_INTERVAL).await;
+        }
+    };
+    tokio::time::timeout(ASK_LIMIT, asking).await.is_ok()
 }
 
 impl<'h, H: Harness> Fixture<'h, H> {
@@ -153,14 +163,11 @@ impl<'h, H: Harness> Fixture<'h, H> {
 
     /// Waits until `token` does not hold the lease of `key`: a store may take its time to say so.
     pub(super) async fn is_free(&self, region: &str, key: &str, token: LeaseToken) {
-        let freed = async {
-            while self.begin(region, key, token, TakeLease::Extend).await.1.lease == Lease::Granted
-            {
-                tokio::time::sleep(RELEASE_POLL).await;
-            }
-        };
-        let freed = tokio::time::timeout(RELEASE_LIMIT, freed).await;
-        assert!(freed.is_ok(), "the lease of {region}/{key} is not given back");
+        let is_free = until(async || {
+            let (_, begun) = self.begin(region, key, token, TakeLease::Extend).await;
+            begun.lease != Lease::Granted
+        });
+        assert!(is_free.await, "the lease of {region}/{key} is not given back");
     }
 
     /// Whether a fill of `key` was stored.

@@ -60,20 +60,31 @@ impl Heard {
         self.events.heard.lock().iter().any(|event| covers(event, &region))
     }
 
-    /// Whether an event for which `is_wanted` comes in time. Takes what was heard until then.
-    pub(super) async fn hears(&self, limit: Duration, is_wanted: impl Fn(&Event) -> bool) -> bool {
+    /// Waits for an event for which `is_wanted`, and takes what was heard until then; `None` if it does not
+    /// come in time.
+    pub(super) async fn until(
+        &self,
+        limit: Duration,
+        is_wanted: impl Fn(&Event) -> bool,
+    ) -> Option<Vec<Event>> {
+        let mut taken = Vec::new();
         let heard = async {
-            while !self.take().iter().any(&is_wanted) {
+            loop {
+                taken.extend(self.take());
+                if taken.iter().any(&is_wanted) {
+                    return;
+                }
                 self.events.more.notified().await;
             }
         };
-        tokio::time::timeout(limit, heard).await.is_ok()
+        tokio::time::timeout(limit, heard).await.ok()?;
+        Some(taken)
     }
 
     /// Whether a push for `region` comes in time.
     pub(super) async fn hears_of(&self, limit: Duration, region: &str) -> bool {
         let region = path(region);
-        self.hears(limit, |event| covers(event, &region)).await
+        self.until(limit, |event| covers(event, &region)).await.is_some()
     }
 
     pub(super) async fn assert_hears_of(&self, region: &str, what: &str) {
@@ -83,6 +94,6 @@ impl Heard {
     /// Whether it is said in time that what was read over `source` is not covered any more.
     pub(super) async fn hears_the_loss_of(&self, source: Source) -> bool {
         let is_loss = |event: &Event| matches!(event, Event::All) || *event == Event::Lost(source);
-        self.hears(PUSH_LIMIT, is_loss).await
+        self.until(PUSH_LIMIT, is_loss).await.is_some()
     }
 }

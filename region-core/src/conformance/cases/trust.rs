@@ -5,10 +5,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use super::super::fixture::{Fixture, LONG, SHORT, path, put};
-use super::super::heard::Heard;
+use super::super::fixture::{Fixture, LONG, SHORT, path, put, until};
+use super::super::heard::{Heard, PUSH_LIMIT};
 use super::super::{Able, Harness};
 use crate::store::{
     ChangeRing, ChangedKey, EndTerms, Event, LeaseTerms, LeaseToken, MAX_CHANGES, Op, Read,
@@ -190,21 +189,8 @@ pub async fn touch_pushes_nothing_of_siblings_and_children<H: Harness>(harness: 
     sign.assert_hears_of("r.a.b", "a touch").await;
     // What is pushed for a change made after the touch comes after what is pushed for the touch.
     f.set("r.a.sibling", "a", "y").await;
-    let of_siblings = |event: &Event| match event {
-        Event::Entries(region) => *region == path("r.a.sibling"),
-        _ => false,
-    };
-    let mut before = Vec::new();
-    let last = async {
-        loop {
-            before.extend(heard.take());
-            if before.iter().any(of_siblings) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    tokio::time::timeout(super::super::heard::PUSH_LIMIT, last).await.unwrap();
+    let of_siblings = |event: &Event| *event == Event::Entries(path("r.a.sibling"));
+    let before = heard.until(PUSH_LIMIT, of_siblings).await.expect("a push for the sibling");
     let concerns_others = |event: &&Event| match event {
         Event::Lineage(region) => {
             path("r.a.b.c").is_within(region) || path("r.a.sibling").is_within(region)
@@ -317,14 +303,9 @@ pub async fn a_lost_source_is_said<H: Harness>(harness: &H) {
         return;
     }
     assert!(heard.hears_the_loss_of(source).await, "nobody said that {source:?} is lost");
-    let another = async {
-        loop {
-            match f.store.read(&path("r.a"), &["a"], KEPT).await {
-                Ok(read) if read.source != Some(source) => return read.source,
-                _ => tokio::time::sleep(Duration::from_millis(1)).await,
-            }
-        }
-    };
-    let another = tokio::time::timeout(super::super::heard::PUSH_LIMIT, another).await;
-    assert!(another.is_ok(), "a source that was lost is named again");
+    let names_another = until(async || {
+        let read = f.store.read(&path("r.a"), &["a"], KEPT).await;
+        read.is_ok_and(|read| read.source != Some(source))
+    });
+    assert!(names_another.await, "a source that was lost is named again");
 }
