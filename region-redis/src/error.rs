@@ -37,7 +37,7 @@ impl Failure {
         let text = format!("{code} {details}");
         let (kind, concerns) = classify(code, details);
         let error = Error::new(kind, format!("{server} answered: {}", text.trim_end()));
-        let error = if is_passing(code, kind) { error.retryable() } else { error };
+        let error = if is_transient(code, kind) { error.retryable() } else { error };
         Self { error, concerns }
     }
 
@@ -64,7 +64,7 @@ impl Failure {
             redis::ErrorKind::InvalidClientConfig => {
                 (ErrorKind::InvalidConfig, "cannot be used with these settings")
             }
-            _ if error.is_timeout() => return Self::silent(server),
+            _ if error.is_timeout() => return Self::timed_out(server),
             _ => (ErrorKind::Unavailable, "cannot be reached"),
         };
         let error = Error::new(kind, format!("{server} {what}")).with_source(error);
@@ -72,13 +72,13 @@ impl Failure {
     }
 
     /// The server has not answered in time.
-    pub(crate) fn silent(server: &Server) -> Self {
+    pub(crate) fn timed_out(server: &Server) -> Self {
         let error = Error::new(ErrorKind::Timeout, format!("{server} has not answered in time"));
         Self { error, concerns: Concerns::Call }
     }
 
     /// The server answered something that it should not.
-    pub(crate) fn garbled(server: &Server, what: &str) -> Self {
+    pub(crate) fn unexpected(server: &Server, what: &str) -> Self {
         let error = Error::new(ErrorKind::Protocol, format!("{server} answered {what}"));
         Self { error, concerns: Concerns::Call }
     }
@@ -120,7 +120,7 @@ fn classify(code: &str, details: &str) -> (ErrorKind, Concerns) {
 }
 
 /// Whether the same call may succeed later.
-fn is_passing(code: &str, kind: ErrorKind) -> bool {
+fn is_transient(code: &str, kind: ErrorKind) -> bool {
     kind == ErrorKind::Unavailable || code == "NOSCRIPT"
 }
 

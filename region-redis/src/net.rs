@@ -1,6 +1,6 @@
 //! Connections to one server: opened, watched, replaced.
 
-pub(crate) mod connection;
+pub(crate) mod connections;
 pub(crate) mod extra;
 pub(crate) mod identity;
 pub(crate) mod keeper;

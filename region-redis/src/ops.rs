@@ -3,7 +3,7 @@
 use redis::Pipeline;
 use tokio::time::Instant;
 
-use crate::net::connection::{Again, Lane, Request, Tracking};
+use crate::net::connections::{Lane, Request, Retry, Tracking};
 use crate::topology::shard::Shard;
 
 pub(crate) mod acknowledge;
@@ -28,8 +28,8 @@ impl Shard {
     }
 }
 
-fn one(command: redis::Cmd, lane: Lane, again: Again) -> Request {
+fn one(command: redis::Cmd, lane: Lane, retry: Retry) -> Request {
     let mut commands = Pipeline::with_capacity(1);
     commands.add_command(command);
-    Request { commands, lane, tracking: Tracking::No, again }
+    Request { commands, lane, tracking: Tracking::No, retry }
 }

@@ -143,18 +143,18 @@ fn field_of(info: &str, name: &str) -> Option<String> {
 impl Pulse {
     /// Reads the answers to `ROLE` and to `INFO replication`, which need not be permitted.
     pub(crate) fn parse(server: &Server, role: Value, info: &Value) -> Result<Self, Failure> {
-        let odd = || Failure::garbled(server, "ROLE in another form");
+        let unexpected = || Failure::unexpected(server, "ROLE in another form");
         let fields = match role {
             Value::Array(fields) => fields,
             Value::ServerError(error) => return Err(Failure::server_error(server, &error)),
-            _ => return Err(odd()),
+            _ => return Err(unexpected()),
         };
         let text = |at: usize| match fields.get(at) {
             Some(Value::BulkString(text)) => Some(String::from_utf8_lossy(text).into_owned()),
             Some(Value::SimpleString(text)) => Some(text.clone()),
             _ => None,
         };
-        let role = text(0).and_then(|role| ReportedRole::parse(&role)).ok_or_else(odd)?;
+        let role = text(0).and_then(|role| ReportedRole::parse(&role)).ok_or_else(unexpected)?;
         let position = match info {
             Value::BulkString(info) => Position::parse(&String::from_utf8_lossy(info), role),
             Value::VerbatimString { text, .. } => Position::parse(text, role),

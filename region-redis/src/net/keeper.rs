@@ -9,7 +9,7 @@ use redis::Pipeline;
 use tokio::time::Instant;
 
 use crate::error::{Concerns, Failure};
-use crate::net::connection::Channel;
+use crate::net::connections::Connections;
 use crate::net::identity::Pulse;
 use crate::net::link::{Shared, State};
 use crate::net::origin::Origin;
@@ -35,11 +35,11 @@ impl Keeper {
         loop {
             let began = Instant::now();
             match self.establish().await {
-                Ok(channel) => {
-                    self.shared.change(Event::Opened(Arc::clone(&channel)));
+                Ok(connections) => {
+                    self.shared.change(Event::Opened(Arc::clone(&connections)));
                     self.shared.outage.end(&self.shared.origin.server);
-                    self.watch_over(&channel).await;
-                    self.shared.role.lost();
+                    self.watch_over(&connections).await;
+                    self.shared.role.disconnected();
                 }
                 Err(failure) => {
                     self.shared.stats.note_error(&failure.error);
@@ -47,7 +47,7 @@ impl Keeper {
                     self.shared.change(Event::Failed(failure.error));
                 }
             }
-            if self.shared.to_renumber.lock().is_some() {
+            if self.shared.to_renew.lock().is_some() {
                 continue;
             }
             if began.elapsed() >= STEADY && self.shared.is_connecting() {
@@ -72,30 +72,30 @@ impl Keeper {
     }
 
     /// Opens connections and makes them fit for use.
-    async fn establish(&self) -> Result<Arc<Channel>, Failure> {
+    async fn establish(&self) -> Result<Arc<Connections>, Failure> {
         let shared = &self.shared;
-        let to_renumber = shared.to_renumber.lock().take().filter(|channel| !channel.is_closed());
-        let mut channel = match to_renumber {
-            Some(channel) => channel.renumbered(),
+        let to_renew = shared.to_renew.lock().take().filter(|connections| !connections.is_closed());
+        let mut connections = match to_renew {
+            Some(connections) => connections.with_new_count(),
             None => {
                 shared.stats.connects.fetch_add(1, Ordering::Relaxed);
-                let opening = Channel::open(&shared.origin);
+                let opening = Connections::open(&shared.origin);
                 within(shared, shared.origin.settings.connect, opening).await?
             }
         };
-        if let Err(failure) = self.prepare(&mut channel).await {
-            channel.close();
+        if let Err(failure) = self.prepare(&mut connections).await {
+            connections.close();
             return Err(failure);
         }
-        Ok(Arc::new(channel))
+        Ok(Arc::new(connections))
     }
 
     /// Makes a channel fit for use. That may take long, for everything that was done lately may have to
     /// be done again: calls do not wait for all of it.
-    async fn prepare(&self, channel: &mut Channel) -> Result<(), Failure> {
+    async fn prepare(&self, connections: &mut Connections) -> Result<(), Failure> {
         let shared = &self.shared;
         let Origin { server, settings, .. } = &*shared.origin;
-        let mut preparing = pin!(shared.role.prepare(server, settings, channel));
+        let mut preparing = pin!(shared.role.prepare(server, settings, connections));
         tokio::select! {
             prepared = &mut preparing => return prepared,
             () = tokio::time::sleep(settings.connect) => {}
@@ -106,35 +106,35 @@ impl Keeper {
     }
 
     /// Returns when the channel is of no use any more.
-    async fn watch_over(&mut self, channel: &Arc<Channel>) {
+    async fn watch_over(&mut self, connections: &Arc<Connections>) {
         let shared = &self.shared;
         loop {
-            if !shared.is_present(channel) {
+            if !shared.is_present(connections) {
                 return;
             }
-            if channel.is_closed() {
+            if connections.is_closed() {
                 let server = &shared.origin.server;
                 shared.lose(
-                    channel,
+                    connections,
                     &Failure::unavailable(server, "has closed the connection").error,
                 );
                 return;
             }
-            if channel.has_late_write() {
-                shared.renumber(channel);
+            if connections.has_late_write() {
+                shared.renew_count(connections);
                 return;
             }
-            match self.ask(channel).await {
+            match self.ask(connections).await {
                 Ok(upkeep) => {
                     self.attempt = self.attempt.saturating_sub(1);
                     match upkeep {
                         Upkeep::Done => {}
-                        Upkeep::Writable => return shared.renumber(channel),
-                        Upkeep::Lost => return shared.distrust(channel),
+                        Upkeep::Writable => return shared.renew_count(connections),
+                        Upkeep::Lost => return shared.distrust(connections),
                     }
                 }
                 Err(failure) if failure.concerns != Concerns::Call => {
-                    shared.give_up(channel, failure.error);
+                    shared.give_up(connections, failure.error);
                     return;
                 }
                 Err(failure) => {
@@ -149,30 +149,30 @@ impl Keeper {
     }
 
     /// Asks for a sign of life. Silence is as good as a broken connection.
-    async fn ask(&self, channel: &Channel) -> Result<Upkeep, Failure> {
+    async fn ask(&self, connections: &Connections) -> Result<Upkeep, Failure> {
         let shared = &self.shared;
         let Origin { server, settings, .. } = &*shared.origin;
         let mut commands = Pipeline::with_capacity(4);
         commands.cmd("TIME");
         commands.cmd("ROLE");
         commands.cmd("INFO").arg("replication");
-        let upkeep = shared.role.upkeep(channel, settings);
+        let upkeep = shared.role.upkeep_command(connections, settings);
         let commands = upkeep.into_iter().fold(commands, |mut commands, upkeep| {
             commands.add_command(upkeep);
             commands
         });
-        let (asked, late) = (Instant::now(), channel.late_on_main());
-        let asking = channel.main().send_while_alive(server, &commands, settings.silence);
+        let (asked, late) = (Instant::now(), connections.late_on_main());
+        let asking = connections.main().send_while_alive(server, &commands, settings.silence);
         let mut answers = asking.await?.into_iter();
         let mut next = || answers.next().unwrap_or_default();
-        channel.settle_on_main(late);
+        connections.settle_on_main(late);
         let (time, role, info, upkeep) = (next(), next(), next(), next());
         if let Some(time) = time_of(&time) {
             shared.role.note_time(time, asked);
         }
         let pulse = Pulse::parse(server, role, &info)?;
-        shared.role.note(server, &pulse, asked)?;
-        Ok(shared.role.upkept(channel, &upkeep))
+        shared.role.note_pulse(server, &pulse, asked)?;
+        Ok(shared.role.read_upkeep_reply(connections, &upkeep))
     }
 }
 
@@ -202,7 +202,7 @@ impl Shared {
         matches!(&*self.state.borrow(), State::Connecting)
     }
 
-    fn is_present(&self, channel: &Arc<Channel>) -> bool {
-        self.state.borrow().up().is_some_and(|up| Arc::ptr_eq(up, channel))
+    fn is_present(&self, connections: &Arc<Connections>) -> bool {
+        self.state.borrow().up().is_some_and(|up| Arc::ptr_eq(up, connections))
     }
 }

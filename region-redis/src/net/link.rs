@@ -13,7 +13,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::error::{Concerns, Failure};
-use crate::net::connection::{Again, Answers, Channel, Request};
+use crate::net::connections::{Connections, RawResponse, Request, Retry};
 use crate::net::keeper::Keeper;
 use crate::net::origin::Origin;
 use crate::net::outage::Outage;
@@ -25,7 +25,7 @@ use crate::settings::OnTimeout;
 use crate::stats::LastError;
 
 /// Whether the server can be asked.
-pub(crate) type State = crate::net::state::State<Channel>;
+pub(crate) type State = crate::net::state::State<Connections>;
 
 /// How often a call is sent again that was refused because the server lacks earlier writes.
 const MOST_LOSSES: usize = 8;
@@ -46,7 +46,7 @@ pub(crate) struct Shared {
     /// Wakes the keeper.
     pub(crate) trouble: Notify,
     /// Connections that work, but whose number must not be used any more.
-    pub(crate) to_renumber: Mutex<Option<Arc<Channel>>>,
+    pub(crate) to_renew: Mutex<Option<Arc<Connections>>>,
     pub(crate) stats: LinkStats,
     pub(crate) outage: Outage,
     calls: Semaphore,
@@ -60,10 +60,10 @@ pub(crate) struct LinkStats {
     pub(crate) last_error: Mutex<Option<LastError>>,
 }
 
-/// Answers, and over which channel they came.
-pub(crate) struct Answered {
+/// RawResponse, and over which channel they came.
+pub(crate) struct Response {
     pub(crate) values: Vec<Value>,
-    pub(crate) channel: Arc<Channel>,
+    pub(crate) connections: Arc<Connections>,
     /// The connection whose pushes tell of changes to what was read; `None` if nobody tells.
     pub(crate) source: Option<Source>,
 }
@@ -78,7 +78,7 @@ impl Link {
             role: Box::new(role),
             state: watch::Sender::new(State::Connecting),
             trouble: Notify::new(),
-            to_renumber: Mutex::new(None),
+            to_renew: Mutex::new(None),
             stats: LinkStats::default(),
             outage: Outage::default(),
             origin,
@@ -95,7 +95,7 @@ impl Link {
     /// Waits until the first attempt to connect has ended.
     pub(crate) async fn first_attempt(&self) -> Result<()> {
         let limit = self.shared.origin.settings.connect * 2;
-        self.shared.channel(Instant::now() + limit).await.map(drop)
+        self.shared.connections(Instant::now() + limit).await.map(drop)
     }
 
     /// Sends what `request` makes for the channel that is used, and gives back the answers, errors
@@ -103,8 +103,8 @@ impl Link {
     pub(crate) async fn call(
         &self,
         deadline: Instant,
-        request: impl Fn(&Channel) -> Request,
-    ) -> Result<Answered> {
+        request: impl Fn(&Connections) -> Request,
+    ) -> Result<Response> {
         let shared = &self.shared;
         if Handle::try_current().is_err() {
             return Err(shared.closed("is called from outside of a Tokio runtime"));
@@ -114,30 +114,32 @@ impl Link {
         let to_replay = shared.role.to_replay();
         let (mut is_first, mut losses) = (true, 0);
         loop {
-            let channel =
-                shared.channel(deadline).await.inspect_err(|error| shared.failed(error))?;
-            if channel.replayed < to_replay {
-                shared.change(Event::Lost(Arc::clone(&channel)));
-                channel.close();
+            let connections =
+                shared.connections(deadline).await.inspect_err(|error| shared.failed(error))?;
+            if connections.replayed < to_replay {
+                shared.change(Event::Lost(Arc::clone(&connections)));
+                connections.close();
                 continue;
             }
-            let request = request(&channel);
+            let request = request(&connections);
             let had = deadline.saturating_duration_since(Instant::now());
-            match shared.send(&channel, &request, deadline).await {
+            match shared.send(&connections, &request, deadline).await {
                 // The server has changed nothing, so it is harmless to send it again.
                 Ok(answers)
                     if losses < MOST_LOSSES && answers.values.iter().any(is_refused_as_lost) =>
                 {
                     losses += 1;
-                    shared.refused_as_lost(&channel);
+                    shared.refused_as_lost(&connections);
                 }
-                Ok(Answers { values, source }) => return Ok(Answered { values, channel, source }),
+                Ok(RawResponse { values, source }) => {
+                    return Ok(Response { values, connections, source });
+                }
                 Err(failure) => {
-                    shared.note(&channel, &failure, had);
+                    shared.note(&connections, &failure, had);
                     // A connection that broke says nothing of the server: the next may be better.
                     let is_worth_it = failure.concerns != Concerns::Call
                         && failure.error.kind() == ErrorKind::Unavailable;
-                    if !(is_first && is_worth_it && request.again == Again::Harmless) {
+                    if !(is_first && is_worth_it && request.retry == Retry::Safe) {
                         return Err(failure.error);
                     }
                     is_first = false;
@@ -157,24 +159,24 @@ impl Link {
         // Before the keeper ends, which would close the connections at once.
         self.shared.change(Event::Ended);
         self.keeper.abort();
-        present.into_iter().for_each(|channel| self.say_farewell(channel));
+        present.into_iter().for_each(|connections| self.clean_up_and_close(connections));
     }
 }
 
 impl Link {
     /// Takes back what keeping the connections has left on the server, and ends them.
-    fn say_farewell(&self, channel: Arc<Channel>) {
-        let Some(farewell) = self.shared.role.farewell() else { return channel.close() };
+    fn clean_up_and_close(&self, connections: Arc<Connections>) {
+        let Some(cleanup) = self.shared.role.cleanup_commands() else { return connections.close() };
         let limit = self.shared.origin.settings.call;
         // Where the runtime has ended this is dropped at once, and the connections with it.
         self.shared.origin.runtime.spawn(async move {
-            let mut commands = Pipeline::with_capacity(farewell.len());
-            for command in farewell {
+            let mut commands = Pipeline::with_capacity(cleanup.len());
+            for command in cleanup {
                 commands.add_command(command);
             }
             // Without an answer others retire the counts when they are overdue.
-            let _ = tokio::time::timeout(limit, channel.main().send(&commands)).await;
-            channel.close();
+            let _ = tokio::time::timeout(limit, connections.main().send(&commands)).await;
+            connections.close();
         });
     }
 }
@@ -205,15 +207,17 @@ impl Shared {
     }
 
     /// The connections; waits for them while they are being opened.
-    async fn channel(&self, deadline: Instant) -> Result<Arc<Channel>> {
+    async fn connections(&self, deadline: Instant) -> Result<Arc<Connections>> {
         let present = self.state.borrow().clone();
         match present {
-            State::Up(channel) if channel.is_closed() => {
+            State::Up(connections) if connections.is_closed() => {
                 let error = Failure::unavailable(&self.origin.server, "has closed the connection");
-                self.lose(&channel, &error.error);
+                self.lose(&connections, &error.error);
             }
-            State::Up(channel) if channel.has_late_write() => self.renumber(&channel),
-            State::Up(channel) => return Ok(channel),
+            State::Up(connections) if connections.has_late_write() => {
+                self.renew_count(&connections)
+            }
+            State::Up(connections) => return Ok(connections),
             State::Down(error) => return Err(error),
             State::Closed => return Err(self.ended()),
             State::Connecting => {}
@@ -222,7 +226,7 @@ impl Shared {
         let decided = states.wait_for(|state| !matches!(state, State::Connecting));
         match tokio::time::timeout_at(deadline, decided).await {
             Ok(Ok(state)) => match &*state {
-                State::Up(channel) => Ok(Arc::clone(channel)),
+                State::Up(connections) => Ok(Arc::clone(connections)),
                 State::Down(error) => Err(error.clone()),
                 State::Connecting => Err(self.no_connection()),
                 State::Closed => Err(self.ended()),
@@ -246,14 +250,14 @@ impl Shared {
     /// Sends a request; a script that the server does not know goes along in full.
     async fn send(
         &self,
-        channel: &Channel,
+        connections: &Connections,
         request: &Request,
         deadline: Instant,
-    ) -> Result<Answers, Failure> {
-        let answers = channel.send(&self.origin, request, deadline).await?;
+    ) -> Result<RawResponse, Failure> {
+        let answers = connections.send(&self.origin, request, deadline).await?;
         let answers = if answers.values.iter().any(is_unknown_script) {
             let request = Request { commands: with_sources(&request.commands), ..*request };
-            channel.send(&self.origin, &request, deadline).await?
+            connections.send(&self.origin, &request, deadline).await?
         } else {
             answers
         };
@@ -272,9 +276,9 @@ impl Shared {
     }
 
     /// Does what a failed call calls for, which the server had so long to answer.
-    fn note(&self, channel: &Arc<Channel>, failure: &Failure, had: Duration) {
+    fn note(&self, connections: &Arc<Connections>, failure: &Failure, had: Duration) {
         match failure.concerns {
-            Concerns::Connection | Concerns::Server => self.lose(channel, &failure.error),
+            Concerns::Connection | Concerns::Server => self.lose(connections, &failure.error),
             Concerns::ExtraConnection => self.trouble.notify_one(),
             Concerns::Call if failure.error.kind() == ErrorKind::Timeout => {
                 self.stats.timeouts.fetch_add(1, Ordering::Relaxed);
@@ -282,7 +286,7 @@ impl Shared {
                 let is_telling = had >= self.origin.settings.call / 2;
                 match self.origin.settings.on_timeout {
                     OnTimeout::Drop if is_telling => {
-                        self.give_up(channel, failure.error.clone());
+                        self.give_up(connections, failure.error.clone());
                     }
                     OnTimeout::Drop | OnTimeout::Ask => self.trouble.notify_one(),
                 }
@@ -299,19 +303,24 @@ impl Shared {
     }
 
     /// Drops connections that broke, unless that has been done: the next calls wait for new ones.
-    pub(crate) fn lose(&self, channel: &Arc<Channel>, error: &Error) {
-        self.drop_connections(channel, error, Event::Lost(Arc::clone(channel)));
+    pub(crate) fn lose(&self, connections: &Arc<Connections>, error: &Error) {
+        self.drop_connections(connections, error, Event::Lost(Arc::clone(connections)));
     }
 
     /// Drops connections and leaves the server alone for a while.
-    pub(crate) fn give_up(&self, channel: &Arc<Channel>, error: Error) {
-        let given_up = Event::GivenUp(Arc::clone(channel), error.clone());
-        self.drop_connections(channel, &error, given_up);
+    pub(crate) fn give_up(&self, connections: &Arc<Connections>, error: Error) {
+        let given_up = Event::GivenUp(Arc::clone(connections), error.clone());
+        self.drop_connections(connections, &error, given_up);
     }
 
-    fn drop_connections(&self, channel: &Arc<Channel>, error: &Error, event: Event<Channel>) {
+    fn drop_connections(
+        &self,
+        connections: &Arc<Connections>,
+        error: &Error,
+        event: Event<Connections>,
+    ) {
         if self.change(event) {
-            channel.close();
+            connections.close();
             self.stats.note_error(error);
             self.outage.note(&self.origin.server, error);
         }
@@ -320,46 +329,50 @@ impl Shared {
     /// Drops whatever connections there are: the next calls wait for new ones.
     pub(crate) fn start_over(&self, error: &Error) {
         let present = self.state.borrow().up().cloned();
-        present.into_iter().for_each(|channel| self.lose(&channel, error));
+        present.into_iter().for_each(|connections| self.lose(&connections, error));
     }
 
     /// Ends the connections for good.
     pub(crate) fn end(&self) {
         let present = self.state.borrow().up().cloned();
         self.change(Event::Ended);
-        present.into_iter().for_each(|channel| channel.close());
+        present.into_iter().for_each(|connections| connections.close());
     }
 
     /// Makes the next calls wait until the connections have another number and the server has been
     /// prepared for it.
-    pub(crate) fn renumber(&self, channel: &Arc<Channel>) {
-        self.change_with(Event::Lost(Arc::clone(channel)), || {
-            *self.to_renumber.lock() = Some(Arc::clone(channel));
+    pub(crate) fn renew_count(&self, connections: &Arc<Connections>) {
+        self.change_with(Event::Lost(Arc::clone(connections)), || {
+            *self.to_renew.lock() = Some(Arc::clone(connections));
         });
     }
 
-    /// As [`renumber`](Self::renumber), for a server that has lost what was written over the channel: it
+    /// As [`renew_count`](Self::renew_count), for a server that has lost what was written over the channel: it
     /// is told again first. A channel that is not in use any more says nothing of the server.
-    pub(crate) fn distrust(&self, channel: &Arc<Channel>) {
-        self.change_with(Event::Lost(Arc::clone(channel)), || {
+    pub(crate) fn distrust(&self, connections: &Arc<Connections>) {
+        self.change_with(Event::Lost(Arc::clone(connections)), || {
             self.role.distrust();
-            *self.to_renumber.lock() = Some(Arc::clone(channel));
+            *self.to_renew.lock() = Some(Arc::clone(connections));
         });
     }
 
     /// Does what is called for by a write that was refused because the server lacks earlier ones, or
     /// because the channel was not prepared for writes.
-    fn refused_as_lost(&self, channel: &Arc<Channel>) {
-        if channel.is_read_only() { self.renumber(channel) } else { self.distrust(channel) }
+    fn refused_as_lost(&self, connections: &Arc<Connections>) {
+        if connections.is_read_only() {
+            self.renew_count(connections)
+        } else {
+            self.distrust(connections)
+        }
     }
 
     /// Changes the state; whether that was necessary.
-    pub(crate) fn change(&self, event: Event<Channel>) -> bool {
+    pub(crate) fn change(&self, event: Event<Connections>) -> bool {
         self.change_with(event, || {})
     }
 
     /// Changes the state and calls `and` if that was necessary, before anybody can see the new state.
-    fn change_with(&self, event: Event<Channel>, and: impl FnOnce()) -> bool {
+    fn change_with(&self, event: Event<Connections>, and: impl FnOnce()) -> bool {
         let mut former = None;
         self.state.send_if_modified(|state| {
             former = state.after(event).map(|next| std::mem::replace(state, next));

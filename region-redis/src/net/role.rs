@@ -6,7 +6,7 @@ use region_core::Timestamp;
 use tokio::time::Instant;
 
 use crate::error::Failure;
-use crate::net::connection::Channel;
+use crate::net::connections::Connections;
 use crate::net::identity::Pulse;
 use crate::server::Server;
 use crate::settings::Settings;
@@ -20,7 +20,7 @@ pub(crate) trait Role: Send + Sync {
         &self,
         _server: &Server,
         _settings: &Settings,
-        _channel: &mut Channel,
+        _connections: &mut Connections,
     ) -> Result<(), Failure> {
         Ok(())
     }
@@ -35,17 +35,17 @@ pub(crate) trait Role: Send + Sync {
 
     /// The command that keeps a channel's count of writes alive, or asks whether the server takes
     /// writes again; `None` if there is nothing to do at present.
-    fn upkeep(&self, _channel: &Channel, _settings: &Settings) -> Option<Cmd> {
+    fn upkeep_command(&self, _connections: &Connections, _settings: &Settings) -> Option<Cmd> {
         None
     }
 
     /// Reads the answer to the upkeep command.
-    fn upkept(&self, _channel: &Channel, _answer: &Value) -> Upkeep {
+    fn read_upkeep_reply(&self, _connections: &Connections, _answer: &Value) -> Upkeep {
         Upkeep::Done
     }
 
     /// The commands that take back what keeping connections has left on the server.
-    fn farewell(&self) -> Option<[Cmd; 2]> {
+    fn cleanup_commands(&self) -> Option<[Cmd; 2]> {
         None
     }
 
@@ -56,13 +56,13 @@ pub(crate) trait Role: Send + Sync {
     ///
     /// # Errors
     /// When the server does not play this part any more.
-    fn note(&self, server: &Server, pulse: &Pulse, asked: Instant) -> Result<(), Failure>;
+    fn note_pulse(&self, server: &Server, pulse: &Pulse, asked: Instant) -> Result<(), Failure>;
 
     /// Forgets what was known of the server behind connections that are gone.
-    fn lost(&self);
+    fn disconnected(&self);
 }
 
-/// What the answer to an [upkeep](Role::upkeep) command says.
+/// What the answer to an [upkeep](Role::upkeep_command) command says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Upkeep {
     /// The channel can be used as it is.

@@ -6,8 +6,8 @@ use redis::{Pipeline, Value};
 use region_core::{Error, ErrorKind, Result};
 use tokio::time::Instant;
 
-use crate::net::connection::{Again, Channel, Lane, Request, Tracking};
-use crate::net::link::Answered;
+use crate::net::connections::{Connections, Lane, Request, Retry, Tracking};
+use crate::net::link::Response;
 use crate::protocol::prepare::{Refreshed, refresh};
 use crate::protocol::reply::{Replies, number};
 use crate::session::acknowledgements::Round;
@@ -67,36 +67,32 @@ impl Shard {
         // Zero would be without a limit.
         let limit = left.min(LONGEST_BLOCK).as_millis().max(1).to_string();
         let covers = self.acknowledgements.last_ticket();
-        let request = |channel: &Channel| {
+        let request = |connections: &Connections| {
             let mut commands = Pipeline::with_capacity(4);
             // WAIT makes the replicas say how far they are if they lack what was written over its own
             // connection, so something is. ROLE shows where that stands, and then what they said.
             let lifetime = count_lifetime(&self.settings);
-            commands.add_command(refresh::<&str>(&channel.count, &[], lifetime));
+            commands.add_command(refresh::<&str>(&connections.count_key, &[], lifetime));
             commands.cmd("ROLE");
             commands.cmd("WAIT").arg(replicas).arg(&limit);
             commands.cmd("ROLE");
-            Request {
-                commands,
-                lane: Lane::Waiting,
-                tracking: Tracking::No,
-                again: Again::Harmless,
-            }
+            Request { commands, lane: Lane::Waiting, tracking: Tracking::No, retry: Retry::Safe }
         };
-        let Answered { values, channel, .. } = self.primary.call(self.deadline(), request).await?;
+        let Response { values, connections, .. } =
+            self.primary.call(self.deadline(), request).await?;
         let mut replies = Replies::new(&self.primary.shared().server, values);
-        let refreshed = Refreshed::parse(&replies.next()?).ok_or_else(|| replies.odd())?;
+        let refreshed = Refreshed::parse(&replies.next()?).ok_or_else(|| replies.unexpected())?;
         if refreshed == Refreshed::Lost {
             // Nothing was written: the server has lost the count, and who knows what else.
-            self.shows_own(&channel, (channel.number, 1), 0);
-            return Err(self.forgets());
+            self.check_own_writes(&connections, (connections.count_id, 1), 0);
+            return Err(self.lost_writes());
         }
         let before = replies.list()?;
         replies.number()?;
         let after = replies.list()?;
-        let offset = before.get(1).and_then(number).ok_or_else(|| replies.odd())?;
-        let acknowledged = acknowledged(&after).ok_or_else(|| replies.odd())?;
-        Ok(Round { covers, channel: channel.number, offset, acknowledged })
+        let offset = before.get(1).and_then(number).ok_or_else(|| replies.unexpected())?;
+        let acknowledged = acknowledged(&after).ok_or_else(|| replies.unexpected())?;
+        Ok(Round { covers, count_id: connections.count_id, offset, acknowledged })
     }
 }
 

@@ -7,8 +7,8 @@ use region_core::{Error, RegionPath, Result, Source};
 use tokio::time::Instant;
 
 use crate::error::Failure;
-use crate::net::connection::{Channel, Request};
-use crate::net::link::Answered;
+use crate::net::connections::{Connections, Request};
+use crate::net::link::Response;
 use crate::protocol::reply::{Replies, number};
 use crate::topology::shard::Shard;
 
@@ -17,11 +17,11 @@ pub(crate) const ATTEMPTS: usize = 10;
 
 /// In which form a request is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answers {
+pub(crate) enum ReplyForm {
     /// Each command by itself.
-    OfCommands,
+    PerCommand,
     /// A single script, with a list.
-    OfScript,
+    OneScript,
 }
 
 impl Shard {
@@ -31,18 +31,20 @@ impl Shard {
         &self,
         region: &RegionPath,
         deadline: Instant,
-        answers: Answers,
+        form: ReplyForm,
         request: impl Fn(Option<&str>) -> Request,
     ) -> Result<(Vec<Value>, Replies<'_>, Option<Source>)> {
         let shared = self.primary.shared();
         for _ in 0..ATTEMPTS {
             let (counted, needed) = self.recovery.recent_writes().needed(region);
-            let request =
-                |channel: &Channel| request((needed > 0).then_some(channel.count.as_str()));
-            let Answered { values, channel, source } = self.primary.call(deadline, request).await?;
-            let values = match answers {
-                Answers::OfCommands => values,
-                Answers::OfScript => Replies::new(&shared.server, values).list()?,
+            let request = |connections: &Connections| {
+                request((needed > 0).then_some(connections.count_key.as_str()))
+            };
+            let Response { values, connections, source } =
+                self.primary.call(deadline, request).await?;
+            let values = match form {
+                ReplyForm::PerCommand => values,
+                ReplyForm::OneScript => Replies::new(&shared.server, values).list()?,
             };
             let (ids, shown, rest) = match ids_and_count(values, region, needed) {
                 Ok(found) => found,
@@ -50,29 +52,29 @@ impl Shard {
                     // Not the ids, then: an error, or nonsense.
                     let mut replies = Replies::new(&shared.server, values);
                     replies.list()?;
-                    return Err(replies.odd());
+                    return Err(replies.unexpected());
                 }
             };
-            if self.shows_own(&channel, (counted, needed), shown) {
+            if self.check_own_writes(&connections, (counted, needed), shown) {
                 return Ok((ids, Replies::new(&shared.server, rest), source));
             }
         }
-        Err(self.forgets())
+        Err(self.lost_writes())
     }
 
     /// Whether the primary shows what this process had counted. If not it has lost what was written to
     /// it, and is told again before the next call.
-    pub(crate) fn shows_own(
+    pub(crate) fn check_own_writes(
         &self,
-        channel: &Arc<Channel>,
+        connections: &Arc<Connections>,
         (counted, needed): (u128, u64),
         shown: u64,
     ) -> bool {
         // What was counted over an earlier channel is covered by the first count of this one.
         let needed = match needed {
             0 => 0,
-            _ if counted == channel.number => needed,
-            _ => channel.first_count,
+            _ if counted == connections.count_id => needed,
+            _ => connections.first_count,
         };
         if shown >= needed {
             return true;
@@ -81,12 +83,12 @@ impl Shard {
         if let Some(left_out) = self.logs.lost_changes.pass() {
             tracing::warn!(server = %shared.server, left_out, "changes of this process are gone from the server");
         }
-        shared.distrust(channel);
+        shared.distrust(connections);
         false
     }
 
     /// The error for a server that loses things again and again.
-    pub(crate) fn forgets(&self) -> Error {
+    pub(crate) fn lost_writes(&self) -> Error {
         Failure::unavailable(&self.primary.shared().server, "loses what is written to it").error
     }
 }

@@ -2,8 +2,8 @@
 
 use region_core::{Begun, BegunKey, LeaseTerms, RegionPath, Result, Trust};
 
-use crate::net::connection::{Again, Channel, Lane, Request, Tracking};
-use crate::net::link::Answered;
+use crate::net::connections::{Connections, Lane, Request, Retry, Tracking};
+use crate::net::link::Response;
 use crate::ops::ask::ATTEMPTS;
 use crate::ops::one;
 use crate::ops::read::valid_entries;
@@ -22,25 +22,26 @@ impl Shard {
         self.roots.note(region);
         self.releases.note(terms.duration);
         let lane = if self.large.any(region, keys) { Lane::Large } else { Lane::Main };
-        let request = |channel: &Channel| {
-            let command = begin(region, keys, &terms, channel.write_count());
+        let request = |connections: &Connections| {
+            let command = begin(region, keys, &terms, connections.write_count());
             // The script reads before it answers: from then on others' changes are told.
-            Request { tracking: Tracking::Read, ..one(command, lane, Again::Harmless) }
+            Request { tracking: Tracking::Read, ..one(command, lane, Retry::Safe) }
         };
         let deadline = self.deadline_from(terms.started);
         for _ in 0..ATTEMPTS {
             let counted = self.recovery.recent_writes().needed(region);
-            let Answered { values, channel, source } = self.primary.call(deadline, request).await?;
+            let Response { values, connections, source } =
+                self.primary.call(deadline, request).await?;
             let replies = Replies::new(&self.primary.shared().server, values).within()?;
             let reply = BeginReply::parse(replies)?;
             if let Some(count) = reply.created {
-                self.recovery.written(region, &channel, count);
+                self.recovery.written(region, &connections, count);
             }
-            if self.shows_own(&channel, counted, reply.shown) {
+            if self.check_own_writes(&connections, counted, reply.shown) {
                 return Ok(self.begun(region, keys, reply, terms.trust)?.source(source));
             }
         }
-        Err(self.forgets())
+        Err(self.lost_writes())
     }
 
     fn begun(
@@ -51,15 +52,15 @@ impl Shard {
         trust: Trust,
     ) -> Result<Begun> {
         let BeginReply { now, ids, fields, leases, .. } = reply;
-        let odd = || Replies::new(&self.primary.shared().server, Vec::new()).odd();
-        let lineage = ids.lineage().ok_or_else(odd)?;
+        let unexpected = || Replies::new(&self.primary.shared().server, Vec::new()).unexpected();
+        let lineage = ids.lineage().ok_or_else(unexpected)?;
         let stamp = ids.stamp(fields.first().and_then(borrowed));
         // At one exact time there is no doubt.
         let now = TimeRange::exactly(now);
         let valid = self.validate(region, keys, Some(&ids), &fields, now).unwrap_or_default();
         let entries = valid_entries(keys, fields, valid);
         if leases.len() != keys.len() {
-            return Err(odd());
+            return Err(unexpected());
         }
         let keys = entries.into_iter().zip(leases);
         let keys = keys.map(|(entry, lease)| BegunKey::new(entry, lease)).collect();

@@ -3,8 +3,8 @@
 use redis::Pipeline;
 use region_core::{Page, PageTerms, RegionPath, Result, Segment};
 
-use crate::net::connection::{Again, Lane, Request, Tracking};
-use crate::ops::ask::Answers;
+use crate::net::connections::{Lane, Request, Retry, Tracking};
+use crate::ops::ask::ReplyForm;
 use crate::ops::scan::position;
 use crate::protocol::children::{children, is_list_of, page, stamp};
 use crate::protocol::layout::PathIds;
@@ -25,10 +25,10 @@ impl Shard {
             commands.add_command(stamp(region));
             commands.add_command(page(region, cursor, terms.limit));
             commands.add_command(time());
-            Request { commands, lane: Lane::Main, tracking: Tracking::No, again: Again::Harmless }
+            Request { commands, lane: Lane::Main, tracking: Tracking::No, retry: Retry::Safe }
         };
         let (ids, mut replies, _) =
-            self.ask(region, self.deadline(), Answers::OfCommands, request).await?;
+            self.ask(region, self.deadline(), ReplyForm::PerCommand, request).await?;
         let (stamp, page) = (replies.next_of_type()?, replies.next_of_type()?);
         let now = replies.time()?;
         let ids = PathIds::parse(ids.iter().map(borrowed));
@@ -38,7 +38,7 @@ impl Shard {
         if !is_list_of(&ids, stamp) {
             return Ok(Page::end());
         }
-        let (items, next) = children(page, now).ok_or_else(|| replies.odd())?;
+        let (items, next) = children(page, now).ok_or_else(|| replies.unexpected())?;
         Ok(Page::new(items, next))
     }
 }

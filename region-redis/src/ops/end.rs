@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use region_core::{EndTerms, Ended, Error, ErrorKind, RegionPath, Result, Trust, Verb};
 
-use crate::net::connection::{Again, Channel, Lane};
-use crate::net::link::Answered;
+use crate::net::connections::{Connections, Lane, Retry};
+use crate::net::link::Response;
 use crate::ops::one;
 use crate::protocol::end::{EndReply, end};
 use crate::protocol::layout::PathIds;
@@ -64,11 +64,11 @@ impl Shard {
         self.roots.note(region);
         // Before it is tried: a failover during the call must not undo it either.
         self.recovery.recent_writes().intend_end(region, verb);
-        let request = |channel: &Channel| {
-            one(end(region, verb, channel.write_count()), Lane::Main, Again::Harmless)
+        let request = |connections: &Connections| {
+            one(end(region, verb, connections.write_count()), Lane::Main, Retry::Safe)
         };
         let answered = self.primary.call(self.deadline(), request).await;
-        let Answered { values, channel, .. } = match answered {
+        let Response { values, connections, .. } = match answered {
             Ok(answered) => answered,
             Err(error) => return self.invalidation_failed(region, verb, error),
         };
@@ -77,7 +77,7 @@ impl Shard {
             Ok(reply) => reply,
             Err(error) => return self.invalidation_failed(region, verb, error),
         };
-        self.recovery.ended(region, verb, &channel, count);
+        self.recovery.ended(region, verb, &connections, count);
         if matches!(verb, Verb::Invalidate | Verb::InvalidateAndTouch) {
             self.roots.wake();
         }

@@ -7,9 +7,9 @@ use region_core::{
 };
 use tokio::time::Instant;
 
-use crate::net::connection::{Again, Channel, Lane, Request, Tracking};
-use crate::net::link::Answered;
-use crate::ops::ask::{Answers, ids_and_count};
+use crate::net::connections::{Connections, Lane, Request, Retry, Tracking};
+use crate::net::link::Response;
+use crate::ops::ask::{ReplyForm, ids_and_count};
 use crate::ops::one;
 use crate::protocol::layout::{self, PathIds, Unsure, Validator};
 use crate::protocol::read::{entries, ids, time};
@@ -36,7 +36,7 @@ impl Shard {
         }
         let clock = self.primary_progress.clock.now();
         let request = |count: Option<&str>| self.read_request(region, keys, count, clock);
-        let asked = self.ask(region, deadline, Answers::OfCommands, request).await;
+        let asked = self.ask(region, deadline, ReplyForm::PerCommand, request).await;
         if asked.as_ref().is_err_and(|error| error.kind() == ErrorKind::Timeout) {
             // It may have been too large for the main connection.
             self.large.suspect(region, keys);
@@ -79,8 +79,8 @@ impl Shard {
         let half = Instant::now() + deadline.duration_since(Instant::now()) / 2;
         let count = (needed > 0).then(|| layout::count(number));
         let count = count.as_deref();
-        let request = |_: &Channel| self.read_request(region, keys, count, Some(clock));
-        let Answered { values, source, .. } = replica
+        let request = |_: &Connections| self.read_request(region, keys, count, Some(clock));
+        let Response { values, source, .. } = replica
             .call(half, request)
             .await
             .inspect_err(|error| tracing::debug!(%error, "a replica is passed over"))
@@ -110,7 +110,7 @@ impl Shard {
             commands.add_command(time());
         }
         let lane = if self.large.any(region, keys) { Lane::Large } else { Lane::Main };
-        Request { commands, lane, tracking: Tracking::Read, again: Again::Harmless }
+        Request { commands, lane, tracking: Tracking::Read, retry: Retry::Safe }
     }
 
     /// Which of the entries found are valid, the stamp first among them; nothing if none is.
@@ -140,7 +140,7 @@ impl Shard {
     }
 
     async fn time(&self, deadline: Instant) -> Result<Timestamp> {
-        let request = |_: &Channel| one(time(), Lane::Main, Again::Harmless);
+        let request = |_: &Connections| one(time(), Lane::Main, Retry::Safe);
         let answered = self.primary.call(deadline, request).await?;
         Replies::new(&self.primary.shared().server, answered.values).time()
     }

@@ -7,7 +7,7 @@ use region_core::{Result, Timestamp};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use crate::net::connection::{Again, Channel, Lane};
+use crate::net::connections::{Connections, Lane, Retry};
 use crate::ops::one;
 use crate::protocol::reclaim::{Work, due, prune, reclaim, remove};
 use crate::protocol::reply::{Replies, bytes, list};
@@ -95,7 +95,7 @@ impl Shard {
     }
 
     async fn ask_reclaim(&self, command: impl Fn() -> redis::Cmd) -> Result<Replies<'_>> {
-        let request = |_: &Channel| one(command(), Lane::Main, Again::Harmless);
+        let request = |_: &Connections| one(command(), Lane::Main, Retry::Safe);
         let answered = self.primary.call(self.deadline(), request).await?;
         Ok(Replies::new(&self.primary.shared().server, answered.values))
     }

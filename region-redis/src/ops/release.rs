@@ -7,7 +7,7 @@ use region_core::Result;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::net::connection::{Again, Channel, Lane, Request, Tracking};
+use crate::net::connections::{Connections, Lane, Request, Retry, Tracking};
 use crate::protocol::release::release;
 use crate::topology::releases::Release;
 use crate::topology::shard::Shard;
@@ -52,12 +52,12 @@ async fn run(mut releases: mpsc::Receiver<Release>) {
 
 impl Shard {
     async fn send_releases(&self, batch: &[Release]) -> Result<()> {
-        let request = |_: &Channel| {
+        let request = |_: &Connections| {
             let mut commands = Pipeline::with_capacity(batch.len());
             for Release { region, keys, token, .. } in batch {
                 commands.add_command(release(region, keys, *token));
             }
-            Request { commands, lane: Lane::Main, tracking: Tracking::No, again: Again::Harmless }
+            Request { commands, lane: Lane::Main, tracking: Tracking::No, retry: Retry::Safe }
         };
         self.primary.call(self.deadline(), request).await.map(drop)
     }

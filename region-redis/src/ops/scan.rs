@@ -3,8 +3,8 @@
 use region_core::{Cursor, Error, ErrorKind, Page, PageTerms, RegionPath, Result, ScanItem, Show};
 use tokio::time::Instant;
 
-use crate::net::connection::{Again, Lane};
-use crate::ops::ask::Answers;
+use crate::net::connections::{Lane, Retry};
+use crate::ops::ask::ReplyForm;
 use crate::ops::one;
 use crate::protocol::layout::{PathIds, Validator};
 use crate::protocol::reply::{borrowed, bytes, list, number};
@@ -73,9 +73,9 @@ impl Shard {
         deadline: Instant,
     ) -> Result<(Option<PathIds>, ScanReply)> {
         let request = |count: Option<&str>| {
-            one(scan(region, cursor, limit, counted, count), lane, Again::Harmless)
+            one(scan(region, cursor, limit, counted, count), lane, Retry::Safe)
         };
-        let (ids, replies, _) = self.ask(region, deadline, Answers::OfScript, request).await?;
+        let (ids, replies, _) = self.ask(region, deadline, ReplyForm::OneScript, request).await?;
         Ok((PathIds::parse(ids.iter().map(borrowed)), ScanReply::parse(replies)?))
     }
 }

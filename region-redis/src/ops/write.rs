@@ -6,13 +6,13 @@ use region_core::{
 };
 use tokio::time::Instant;
 
-use crate::net::connection::{Again, Channel, Lane};
-use crate::net::link::Answered;
+use crate::net::connections::{Connections, Lane, Retry};
+use crate::net::link::Response;
 use crate::ops::one;
 use crate::protocol::layout::{PathIds, Stamp, Validator};
 use crate::protocol::reply::Replies;
 use crate::protocol::write::{
-    AppliedReply, PutReply, RegionReply, outcome_of, put, puts_alone, write,
+    AppliedReply, PutReply, RegionReply, only_puts, outcome_of, put, write,
 };
 use crate::time_range::TimeRange;
 use crate::topology::shard::Shard;
@@ -32,22 +32,22 @@ impl Shard {
         if let Some(applied) = self.put(region, &wanted, lane, deadline).await? {
             return Ok(Written::Applied(applied));
         }
-        let request = |channel: &Channel| {
+        let request = |connections: &Connections| {
             // A write that may have been done is not done again: others may have written since.
-            one(write(region, &wanted, channel.write_count()), lane, Again::Unsafe)
+            one(write(region, &wanted, connections.write_count()), lane, Retry::Unsafe)
         };
-        let Answered { values, channel, source } = self.primary.call(deadline, request).await?;
+        let Response { values, connections, source } = self.primary.call(deadline, request).await?;
         let replies = Replies::new(&self.primary.shared().server, values);
         let Some(AppliedReply { count, outcomes, region: after }) = AppliedReply::parse(replies)?
         else {
             return Ok(Written::Fenced);
         };
-        self.recovery.written(region, &channel, count);
+        self.recovery.written(region, &connections, count);
         if wanted.guard.is_none() {
-            self.living.add(region);
+            self.existing.add(region);
         }
         let outcomes = outcomes_of(wanted.ops, outcomes, after.as_ref())
-            .ok_or_else(|| Replies::new(&self.primary.shared().server, Vec::new()).odd())?;
+            .ok_or_else(|| Replies::new(&self.primary.shared().server, Vec::new()).unexpected())?;
         let (ids, stamp) = after.map_or((None, None), |after| (after.ids, after.stamp));
         Ok(Written::Applied(applied(outcomes, wanted.trust, ids.as_ref(), stamp).source(source)))
     }
@@ -60,26 +60,26 @@ impl Shard {
         lane: Lane,
         deadline: Instant,
     ) -> Result<Option<Applied>> {
-        let puts = puts_alone(write).filter(|_| self.living.has(region));
+        let puts = only_puts(write).filter(|_| self.existing.has(region));
         let Some(puts) = puts else { return Ok(None) };
         // Now and then the other script has to look for entries that are over.
         let is_limited = puts.iter().any(|put| put.fresh_for != Lifetime::Unlimited);
         if is_limited && rand::random_ratio(1, PUTS_PER_SWEEP) {
             return Ok(None);
         }
-        let request = |channel: &Channel| {
-            one(put(region, &puts, write.trust, channel.write_count()), lane, Again::Unsafe)
+        let request = |connections: &Connections| {
+            one(put(region, &puts, write.trust, connections.write_count()), lane, Retry::Unsafe)
         };
-        let Answered { values, channel, source } = self.primary.call(deadline, request).await?;
+        let Response { values, connections, source } = self.primary.call(deadline, request).await?;
         match PutReply::parse(Replies::new(&self.primary.shared().server, values))? {
             PutReply::Done { count, region: after } => {
-                self.recovery.written(region, &channel, count);
+                self.recovery.written(region, &connections, count);
                 let outcomes = vec![OpOutcome::Stored; write.ops.len()];
                 let (ids, stamp) = after.map_or((None, None), |(ids, stamp)| (Some(ids), stamp));
                 Ok(Some(applied(outcomes, write.trust, ids.as_ref(), stamp).source(source)))
             }
-            PutReply::Left => {
-                self.living.remove(region);
+            PutReply::NotDone => {
+                self.existing.remove(region);
                 Ok(None)
             }
         }

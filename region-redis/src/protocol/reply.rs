@@ -25,7 +25,7 @@ impl<'s> Replies<'s> {
                 Err(Failure::server_error(self.server, &error).error)
             }
             Some(value) => Ok(value),
-            None => Err(self.odd()),
+            None => Err(self.unexpected()),
         }
     }
 
@@ -37,20 +37,20 @@ impl<'s> Replies<'s> {
                 Err(Failure::server_error(self.server, &error).error)
             }
             Some(value) => Ok(Some(value)),
-            None => Err(self.odd()),
+            None => Err(self.unexpected()),
         }
     }
 
     pub(crate) fn time(&mut self) -> Result<Timestamp> {
-        time_of(&self.next()?).ok_or_else(|| self.odd())
+        time_of(&self.next()?).ok_or_else(|| self.unexpected())
     }
 
     pub(crate) fn list(&mut self) -> Result<Vec<Value>> {
-        list(self.next()?).ok_or_else(|| self.odd())
+        list(self.next()?).ok_or_else(|| self.unexpected())
     }
 
     pub(crate) fn number(&mut self) -> Result<u64> {
-        number(&self.next()?).ok_or_else(|| self.odd())
+        number(&self.next()?).ok_or_else(|| self.unexpected())
     }
 
     /// A time in microseconds.
@@ -78,8 +78,8 @@ impl<'s> Replies<'s> {
         self.values.as_slice().is_empty()
     }
 
-    pub(crate) fn odd(&self) -> region_core::Error {
-        Failure::garbled(self.server, "in another form than it should").error
+    pub(crate) fn unexpected(&self) -> region_core::Error {
+        Failure::unexpected(self.server, "in another form than it should").error
     }
 }
 

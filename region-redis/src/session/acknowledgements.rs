@@ -24,7 +24,7 @@ pub(crate) struct Round {
     /// The last ticket that was issued before it was sent.
     pub(crate) covers: u64,
     /// Names the primary's history: offsets of different channels are not compared.
-    pub(crate) channel: u128,
+    pub(crate) count_id: u128,
     /// The primary's replication offset when it was sent: everything answered before lies below it.
     pub(crate) offset: u64,
     /// The offsets that the replicas have acknowledged.
@@ -95,12 +95,12 @@ impl Waiter<'_> {
     /// Takes note of an answer; whether enough replicas have what is waited for.
     pub(crate) fn note(&mut self, round: &Round) -> bool {
         // Over another channel this process's changes were done again if they were lost, before this.
-        let is_new = self.target.is_none_or(|(channel, _)| channel != round.channel);
+        let is_new = self.target.is_none_or(|(count_id, _)| count_id != round.count_id);
         if is_new && round.covers >= self.ticket {
-            self.target = Some((round.channel, round.offset));
+            self.target = Some((round.count_id, round.offset));
         }
-        if let Some((channel, offset)) = self.target
-            && channel == round.channel
+        if let Some((count_id, offset)) = self.target
+            && count_id == round.count_id
         {
             let has = |acknowledged: &&u64| **acknowledged >= offset;
             let reached = round.acknowledged.iter().filter(has).count();
@@ -123,8 +123,8 @@ impl Drop for Waiter<'_> {
 mod tests {
     use super::*;
 
-    fn round(covers: u64, channel: u128, offset: u64, acknowledged: &[u64]) -> Round {
-        Round { covers, channel, offset, acknowledged: acknowledged.to_vec() }
+    fn round(covers: u64, count_id: u128, offset: u64, acknowledged: &[u64]) -> Round {
+        Round { covers, count_id, offset, acknowledged: acknowledged.to_vec() }
     }
 
     #[test]
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn offsets_of_different_channels_are_not_compared() {
+    fn offsets_of_different_counts_are_not_compared() {
         let all = Acknowledgements::default();
         let mut waiter = all.join(1);
         assert!(!waiter.note(&round(1, 7, 100, &[40])));

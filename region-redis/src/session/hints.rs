@@ -1,4 +1,4 @@
-//! What this process believes of entries and regions: guesses that save work when they are right, and
+//! What this process believes of entries and regions: hashes that save work when they are right, and
 //! are of no other consequence.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use region_core::RegionPath;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// How many guesses of a kind are kept; a power of two.
+/// How many hashes of a kind are kept; a power of two.
 const PLACES: usize = 4096;
 
 /// A set that forgets.
 #[derive(Debug)]
-struct Guesses(Box<[AtomicU64]>);
+struct LossySet(Box<[AtomicU64]>);
 
-impl Guesses {
+impl LossySet {
     fn new() -> Self {
         Self((0..PLACES).map(|_| AtomicU64::new(0)).collect())
     }
@@ -40,7 +40,7 @@ impl Guesses {
 /// another connection, so that small ones need not wait behind them.
 #[derive(Debug)]
 pub(crate) struct LargeEntries {
-    guesses: Guesses,
+    hashes: LossySet,
     at_least: usize,
     /// Whether there has ever been one.
     has_any: AtomicBool,
@@ -48,7 +48,7 @@ pub(crate) struct LargeEntries {
 
 impl LargeEntries {
     pub(crate) fn new(at_least: usize) -> Self {
-        Self { guesses: Guesses::new(), at_least, has_any: AtomicBool::new(false) }
+        Self { hashes: LossySet::new(), at_least, has_any: AtomicBool::new(false) }
     }
 
     /// Whether one of `keys` was large.
@@ -57,7 +57,7 @@ impl LargeEntries {
             return false;
         }
         let seed = hash_of(region);
-        keys.iter().any(|key| self.guesses.has(xxh3_64_with_seed(key.as_bytes(), seed)))
+        keys.iter().any(|key| self.hashes.has(xxh3_64_with_seed(key.as_bytes(), seed)))
     }
 
     /// Takes note of how large an entry is.
@@ -65,7 +65,7 @@ impl LargeEntries {
         if self.is_large(len) {
             self.suspect(region, &[key]);
         } else if self.has_any.load(Ordering::Relaxed) {
-            self.guesses.remove(xxh3_64_with_seed(key.as_bytes(), hash_of(region)));
+            self.hashes.remove(xxh3_64_with_seed(key.as_bytes(), hash_of(region)));
         }
     }
 
@@ -73,7 +73,7 @@ impl LargeEntries {
     pub(crate) fn suspect(&self, region: &RegionPath, keys: &[&str]) {
         self.has_any.store(true, Ordering::Relaxed);
         let seed = hash_of(region);
-        keys.iter().for_each(|key| self.guesses.add(xxh3_64_with_seed(key.as_bytes(), seed)));
+        keys.iter().for_each(|key| self.hashes.add(xxh3_64_with_seed(key.as_bytes(), seed)));
     }
 
     pub(crate) fn is_large(&self, len: usize) -> bool {
@@ -83,11 +83,11 @@ impl LargeEntries {
 
 /// Regions that have been put to: the next put is likely to be an ordinary one.
 #[derive(Debug)]
-pub(crate) struct LivingRegions(Guesses);
+pub(crate) struct ExistingRegions(LossySet);
 
-impl LivingRegions {
+impl ExistingRegions {
     pub(crate) fn new() -> Self {
-        Self(Guesses::new())
+        Self(LossySet::new())
     }
 
     pub(crate) fn has(&self, region: &RegionPath) -> bool {

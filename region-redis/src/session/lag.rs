@@ -32,11 +32,11 @@ struct History {
 
 /// What a replica is known to have.
 #[derive(Debug, Default)]
-pub(crate) struct ReplicaProgress(Mutex<Option<UpTo>>);
+pub(crate) struct ReplicaProgress(Mutex<Option<Reached>>);
 
 /// Everything that the primary had at `moment`, in the history of `generation`.
 #[derive(Clone, Copy, Debug)]
-struct UpTo {
+struct Reached {
     generation: u64,
     moment: Instant,
 }
@@ -57,22 +57,22 @@ impl PrimaryProgress {
     }
 
     /// What a replica at `position` has; `None` if it is of another history, or not known.
-    fn reached(&self, position: &Position) -> Option<UpTo> {
+    fn reached(&self, position: &Position) -> Option<Reached> {
         let history = self.history.lock();
         let mut offsets = history.offsets.iter().rev();
         let (moment, _) = offsets
             .find(|(_, offset)| *offset <= position.offset)
             .filter(|_| history.id == position.history)?;
         let generation = self.generation.load(Ordering::Acquire);
-        Some(UpTo { generation, moment: *moment })
+        Some(Reached { generation, moment: *moment })
     }
 }
 
 impl ReplicaProgress {
     /// Takes note of the position of a replica.
     pub(crate) fn note(&self, primary: &PrimaryProgress, position: &Position) {
-        if let Some(up_to) = primary.reached(position) {
-            *self.0.lock() = Some(up_to);
+        if let Some(reached) = primary.reached(position) {
+            *self.0.lock() = Some(reached);
         }
     }
 
@@ -84,9 +84,9 @@ impl ReplicaProgress {
     /// Whether the replica has everything of the primary's present history that is older than `lag`.
     pub(crate) fn is_within(&self, primary: &PrimaryProgress, lag: Duration) -> bool {
         let generation = primary.generation.load(Ordering::Acquire);
-        self.0
-            .lock()
-            .is_some_and(|up_to| up_to.generation == generation && up_to.moment.elapsed() <= lag)
+        self.0.lock().is_some_and(|reached| {
+            reached.generation == generation && reached.moment.elapsed() <= lag
+        })
     }
 }
 

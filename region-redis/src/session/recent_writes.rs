@@ -46,7 +46,7 @@ const FORGET_STEPS: usize = 2;
 #[derive(Debug)]
 pub(crate) struct RecentWrites {
     memory: Duration,
-    channel: u128,
+    count_id: u128,
     /// The count with which the channel began. Everything done over earlier channels comes before it.
     first_count: u64,
     /// What a replica must show for what has been forgotten.
@@ -122,7 +122,7 @@ impl RecentWrites {
     fn remembering(memory: Duration) -> Self {
         Self {
             memory,
-            channel: 0,
+            count_id: 0,
             first_count: 1,
             forgotten: 0,
             roots: Records::new(),
@@ -137,8 +137,8 @@ impl RecentWrites {
 
     /// Begins to count anew, on a channel whose count is `count` after all that had to be done again
     /// was done.
-    pub(crate) fn start(&mut self, channel: u128, count: u64) {
-        self.channel = channel;
+    pub(crate) fn start(&mut self, count_id: u128, count: u64) {
+        self.count_id = count_id;
         self.first_count = count;
         self.forgotten = if self.forgotten == 0 { 0 } else { count };
         for record in self.roots.values_mut().chain(self.below.values_mut()) {
@@ -147,16 +147,16 @@ impl RecentWrites {
     }
 
     /// Goes on without counting, on a channel to a server that has no change of this process left to show.
-    pub(crate) fn start_without_count(&mut self, channel: u128) {
+    pub(crate) fn start_without_count(&mut self, count_id: u128) {
         let forgotten = self.forgotten;
-        self.start(channel, 0);
+        self.start(count_id, 0);
         // No replica can show what was forgotten.
         self.forgotten = if forgotten == 0 { 0 } else { u64::MAX };
     }
 
     /// The number of the channel whose writes are counted.
-    pub(crate) fn channel(&self) -> u128 {
-        self.channel
+    pub(crate) fn count_id(&self) -> u128 {
+        self.count_id
     }
 
     /// The count that the primary must show to answer a read of `region`, and whose count; zero if this
@@ -169,13 +169,13 @@ impl RecentWrites {
                 needed = needed.max(self.record(prefix).map_or(0, |record| record.subtree));
             }
         }
-        (self.channel, needed)
+        (self.count_id, needed)
     }
 
     /// As [`needed`](Self::needed), of a replica: it may lag longer than changes are remembered.
     pub(crate) fn needed_of_replica(&self, region: &RegionPath) -> (u128, u64) {
-        let (channel, needed) = self.needed(region);
-        (channel, needed.max(self.forgotten))
+        let (count_id, needed) = self.needed(region);
+        (count_id, needed.max(self.forgotten))
     }
 
     /// Remembers, before it is tried, that a region is to be ended.
@@ -202,16 +202,16 @@ impl RecentWrites {
     }
 
     /// Counts an ended region.
-    pub(crate) fn ended(&mut self, region: &RegionPath, verb: Verb, channel: u128, count: u64) {
-        let (count, now) = (self.count_here(channel, count), Instant::now());
+    pub(crate) fn ended(&mut self, region: &RegionPath, verb: Verb, count_id: u128, count: u64) {
+        let (count, now) = (self.count_here(count_id, count), Instant::now());
         match verb {
             Verb::Invalidate | Verb::Expire => {
                 let record = self.change(region, now);
                 record.subtree = record.subtree.max(count);
             }
             Verb::InvalidateAndTouch => {
-                self.ended(region, Verb::Invalidate, channel, count);
-                self.ended(region, Verb::Touch, channel, count);
+                self.ended(region, Verb::Invalidate, count_id, count);
+                self.ended(region, Verb::Touch, count_id, count);
             }
             Verb::Touch => {
                 let mut next = Some(region.clone());
@@ -225,17 +225,17 @@ impl RecentWrites {
     }
 
     /// Counts a change of a region's own entries.
-    pub(crate) fn written(&mut self, region: &RegionPath, channel: u128, count: u64) {
+    pub(crate) fn written(&mut self, region: &RegionPath, count_id: u128, count: u64) {
         if count > 0 {
-            let count = self.count_here(channel, count);
+            let count = self.count_here(count_id, count);
             let record = self.change(region, Instant::now());
             record.entries = record.entries.max(count);
         }
     }
 
     /// What was done over a channel that is gone, the first count on this one covers.
-    fn count_here(&self, channel: u128, count: u64) -> u64 {
-        if channel == self.channel { count } else { self.first_count }
+    fn count_here(&self, count_id: u128, count: u64) -> u64 {
+        if count_id == self.count_id { count } else { self.first_count }
     }
 
     /// What has to be done again by a server that lost what was done lately.

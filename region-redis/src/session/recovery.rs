@@ -9,7 +9,7 @@ use redis::Cmd;
 use region_core::{Error, ErrorKind, Op, RegionPath, Verb, Write};
 
 use crate::error::Failure;
-use crate::net::connection::Channel;
+use crate::net::connections::Connections;
 use crate::net::identity::Identity;
 use crate::protocol::end::end;
 use crate::protocol::layout;
@@ -18,7 +18,7 @@ use crate::server::Server;
 use crate::session::counts::UsedCounts;
 use crate::session::queue::{Queue, Queued};
 use crate::session::recent_writes::{Change, RecentWrites};
-use crate::session::sender::{Count, LARGEST_STEP, Prepared, Sender};
+use crate::session::sender::{LARGEST_STEP, Prepared, Sender, StartedCount};
 use crate::settings::Settings;
 
 /// For how long a count is kept on the server at least without being refreshed.
@@ -127,15 +127,21 @@ impl Recovery {
     }
 
     /// Counts a change of a region's own entries that was answered over a channel.
-    pub(crate) fn written(&self, region: &RegionPath, channel: &Channel, count: u64) {
-        channel.note_count(count);
-        self.recent.lock().written(region, channel.number, count);
+    pub(crate) fn written(&self, region: &RegionPath, connections: &Connections, count: u64) {
+        connections.note_count(count);
+        self.recent.lock().written(region, connections.count_id, count);
     }
 
     /// Counts an ended region that was answered over a channel.
-    pub(crate) fn ended(&self, region: &RegionPath, verb: Verb, channel: &Channel, count: u64) {
-        channel.note_count(count);
-        self.recent.lock().ended(region, verb, channel.number, count);
+    pub(crate) fn ended(
+        &self,
+        region: &RegionPath,
+        verb: Verb,
+        connections: &Connections,
+        count: u64,
+    ) {
+        connections.note_count(count);
+        self.recent.lock().ended(region, verb, connections.count_id, count);
     }
 
     /// Makes a new channel fit for use: writes over earlier channels are refused from now on, what is queued
@@ -145,51 +151,53 @@ impl Recovery {
     /// Goes in steps of bounded time each. It may be dropped or fail at any step: what the server has
     /// acknowledged by then is not sent to it again. A server that refuses all writes is prepared for reads
     /// alone, unless something has to be done before they may see what is there.
-    pub(crate) async fn run(
+    pub(crate) async fn prepare(
         &self,
         server: &Server,
         settings: &Settings,
-        channel: &mut Channel,
+        connections: &mut Connections,
     ) -> Result<(), Failure> {
         let sender = Sender::new(server, settings, &self.step);
-        sender.load_scripts(channel).await?;
+        sender.load_scripts(connections).await?;
         for _ in 0..MOST_LOSSES {
-            if let Prepared::Ready = self.prepare(&sender, settings, channel).await? {
+            if let Prepared::Ready = self.try_to_prepare(&sender, settings, connections).await? {
                 return Ok(());
             }
             self.distrust();
-            *channel = channel.renumbered();
+            *connections = connections.with_new_count();
         }
         Err(Failure::unavailable(server, "loses what is written to it"))
     }
 
-    async fn prepare(
+    async fn try_to_prepare(
         &self,
         sender: &Sender<'_>,
         settings: &Settings,
-        channel: &mut Channel,
+        connections: &mut Connections,
     ) -> Result<Prepared, Failure> {
-        let mut earlier = self.counts.lock().begin(&channel.count);
+        let mut earlier = self.counts.lock().begin(&connections.count_key);
         earlier.push(self.probe.clone());
-        match sender.begin_count(channel, &earlier).await? {
-            Count::At(counts) => {
-                channel.note_count(counts.count);
+        match sender.begin_count(connections, &earlier).await? {
+            StartedCount::At(counts) => {
+                connections.note_count(counts.count);
                 self.note_overdue(counts.overdue);
             }
-            Count::Refused(refusal) => return self.prepare_for_reads(channel, refusal),
+            StartedCount::Refused(refusal) => return self.prepare_for_reads(connections, refusal),
         }
         // Only now: data that is lost from here on takes the count with it.
-        channel.identify(sender.server, settings, sender.limit()).await?;
-        channel.identity.check_primary(sender.server)?;
-        let losses = self.begin_repetition(sender.server, &channel.identity);
-        if let Prepared::Lost = self.repeat(sender, channel).await? {
+        connections.identify(sender.server, settings, sender.limit()).await?;
+        connections.identity.check_primary(sender.server)?;
+        let losses = self.begin_repetition(sender.server, &connections.identity);
+        if let Prepared::Lost = self.repeat(sender, connections).await? {
             return Ok(Prepared::Lost);
         }
-        let Some(replayed) = self.replay(sender, channel).await? else { return Ok(Prepared::Lost) };
-        let count = match sender.begin_count(channel, &[]).await? {
-            Count::At(counts) if counts.count > channel.counted() => counts.count,
-            Count::At(_) => return Ok(Prepared::Lost),
-            Count::Refused(refusal) => return Err(refusal),
+        let Some(replayed) = self.replay(sender, connections).await? else {
+            return Ok(Prepared::Lost);
+        };
+        let count = match sender.begin_count(connections, &[]).await? {
+            StartedCount::At(counts) if counts.count > connections.counted() => counts.count,
+            StartedCount::At(_) => return Ok(Prepared::Lost),
+            StartedCount::Refused(refusal) => return Err(refusal),
         };
         let mut repetition = self.repetition.lock();
         // A loss that was found meanwhile may be a later one.
@@ -198,11 +206,11 @@ impl Recovery {
         }
         repetition.forget();
         let mut recent = self.recent.lock();
-        recent.start(channel.number, count);
-        recent.identity = Some(channel.identity.clone());
-        channel.note_count(count);
-        channel.first_count = count;
-        channel.replayed = replayed;
+        recent.start(connections.count_id, count);
+        recent.identity = Some(connections.identity.clone());
+        connections.note_count(count);
+        connections.first_count = count;
+        connections.replayed = replayed;
         Ok(Prepared::Ready)
     }
 
@@ -210,13 +218,13 @@ impl Recovery {
     /// count of the former channel, which the server must still have.
     fn prepare_for_reads(
         &self,
-        channel: &mut Channel,
+        connections: &mut Connections,
         refusal: Failure,
     ) -> Result<Prepared, Failure> {
         let (repetition, queue) = (self.repetition.lock(), self.queue.lock());
         let mut recent = self.recent.lock();
         let knows_all =
-            recent.identity.as_ref().is_none_or(|earlier| channel.identity.continues(earlier));
+            recent.identity.as_ref().is_none_or(|earlier| connections.identity.continues(earlier));
         let must_tell = if knows_all {
             repetition.target.is_some() && !repetition.left.is_empty()
         } else {
@@ -226,11 +234,11 @@ impl Recovery {
             return Err(refusal);
         }
         if !knows_all || recent.identity.is_none() {
-            recent.start_without_count(channel.number);
+            recent.start_without_count(connections.count_id);
         }
-        channel.restrict_to_reads(recent.channel());
-        channel.replayed = queue.pushed();
-        recent.identity = Some(channel.identity.clone());
+        connections.restrict_to_reads(recent.count_id());
+        connections.replayed = queue.pushed();
+        recent.identity = Some(connections.identity.clone());
         tracing::warn!(error = %refusal.error, "connected for reads alone");
         Ok(Prepared::Ready)
     }
@@ -261,13 +269,17 @@ impl Recovery {
     }
 
     /// Does again what was done lately, as far as the server has not acknowledged it.
-    async fn repeat(&self, sender: &Sender<'_>, channel: &Channel) -> Result<Prepared, Failure> {
+    async fn repeat(
+        &self,
+        sender: &Sender<'_>,
+        connections: &Connections,
+    ) -> Result<Prepared, Failure> {
         loop {
             let (commands, regions) = {
                 let repetition = self.repetition.lock();
                 let (mut commands, mut regions) = (Vec::new(), 0);
                 for change in repetition.left.iter().take(sender.step()) {
-                    commands.extend(again(change, channel));
+                    commands.extend(repeat_commands(change, connections));
                     regions += 1;
                     if commands.len() >= sender.step() {
                         break;
@@ -278,7 +290,7 @@ impl Recovery {
             if regions == 0 {
                 return Ok(Prepared::Ready);
             }
-            if let Prepared::Lost = sender.send_all(channel, &commands).await? {
+            if let Prepared::Lost = sender.send_all(connections, &commands).await? {
                 return Ok(Prepared::Lost);
             }
             // Empty if a loss was found meanwhile: then it begins again.
@@ -288,7 +300,11 @@ impl Recovery {
     }
 
     /// Does what is queued; how many invalidations had been by then. `None` if the server has lost data.
-    async fn replay(&self, sender: &Sender<'_>, channel: &Channel) -> Result<Option<u64>, Failure> {
+    async fn replay(
+        &self,
+        sender: &Sender<'_>,
+        connections: &Connections,
+    ) -> Result<Option<u64>, Failure> {
         loop {
             let batch = {
                 let queue = self.queue.lock();
@@ -300,10 +316,10 @@ impl Recovery {
             tracing::info!(server = %sender.server, regions = batch.len(), "invalidating what was queued");
             let ends = |Queued { region, verbs, .. }: &Queued| {
                 let verbs = verbs.needed().into_iter();
-                verbs.map(|verb| end(region, verb, channel.write_count())).collect::<Vec<_>>()
+                verbs.map(|verb| end(region, verb, connections.write_count())).collect::<Vec<_>>()
             };
             let commands: Vec<_> = batch.iter().flat_map(ends).collect();
-            if let Prepared::Lost = sender.send_all(channel, &commands).await? {
+            if let Prepared::Lost = sender.send_all(connections, &commands).await? {
                 return Ok(None);
             }
             self.queue.lock().remove(&batch);
@@ -312,18 +328,19 @@ impl Recovery {
 }
 
 /// The commands that do a change again.
-fn again(change: &Change, channel: &Channel) -> Vec<Cmd> {
+fn repeat_commands(change: &Change, connections: &Connections) -> Vec<Cmd> {
     let Change { region, mut verbs, keys } = change.clone();
     let is_small = keys.iter().map(|key| key.len()).sum::<usize>() <= REMOVED_BYTES;
     if !is_small {
         verbs.add(Verb::Invalidate);
     }
     let ends = verbs.needed().into_iter();
-    let mut commands: Vec<_> = ends.map(|verb| end(&region, verb, channel.write_count())).collect();
+    let mut commands: Vec<_> =
+        ends.map(|verb| end(&region, verb, connections.write_count())).collect();
     if is_small && !keys.is_empty() {
         let ops: Vec<_> = keys.iter().map(|key| Op::Remove { key }).collect();
         let removal = Write::new(&ops);
-        commands.push(write(&region, &removal, channel.write_count()));
+        commands.push(write(&region, &removal, connections.write_count()));
     }
     commands
 }

@@ -8,7 +8,7 @@ use region_core::Timestamp;
 use tokio::time::Instant;
 
 use crate::error::Failure;
-use crate::net::connection::Channel;
+use crate::net::connections::Connections;
 use crate::net::identity::{Pulse, ReportedRole};
 use crate::net::role::{Role, Upkeep};
 use crate::protocol::prepare::{Counts, Refreshed, forget, prepare, refresh};
@@ -35,10 +35,10 @@ impl Role for PrimaryRole {
         &self,
         server: &Server,
         settings: &Settings,
-        channel: &mut Channel,
+        connections: &mut Connections,
     ) -> Result<(), Failure> {
-        channel.identity.check_primary(server)?;
-        self.recovery.run(server, settings, channel).await
+        connections.identity.check_primary(server)?;
+        self.recovery.prepare(server, settings, connections).await
     }
 
     fn to_replay(&self) -> u64 {
@@ -49,25 +49,25 @@ impl Role for PrimaryRole {
         self.recovery.distrust();
     }
 
-    fn upkeep(&self, channel: &Channel, settings: &Settings) -> Option<Cmd> {
+    fn upkeep_command(&self, connections: &Connections, settings: &Settings) -> Option<Cmd> {
         let lifetime = count_lifetime(settings);
-        if channel.is_read_only() {
+        if connections.is_read_only() {
             let none: [&str; 0] = [];
             return Some(prepare(self.recovery.probe(), &none, lifetime));
         }
         let overdue = self.recovery.overdue();
-        let is_due = channel.count_needs_refresh(lifetime / 4) || !overdue.is_empty();
-        is_due.then(|| refresh(&channel.count, &overdue, lifetime))
+        let is_due = connections.count_needs_refresh(lifetime / 4) || !overdue.is_empty();
+        is_due.then(|| refresh(&connections.count_key, &overdue, lifetime))
     }
 
-    fn upkept(&self, channel: &Channel, answer: &Value) -> Upkeep {
-        if channel.is_read_only() {
+    fn read_upkeep_reply(&self, connections: &Connections, answer: &Value) -> Upkeep {
+        if connections.is_read_only() {
             return Counts::parse(answer).map_or(Upkeep::Done, |_| Upkeep::Writable);
         }
         match Refreshed::parse(answer) {
             Some(Refreshed::Kept { overdue }) => {
                 self.recovery.note_overdue(overdue);
-                channel.count_refreshed();
+                connections.count_refreshed();
                 Upkeep::Done
             }
             Some(Refreshed::Lost) => Upkeep::Lost,
@@ -75,7 +75,7 @@ impl Role for PrimaryRole {
         }
     }
 
-    fn farewell(&self) -> Option<[Cmd; 2]> {
+    fn cleanup_commands(&self) -> Option<[Cmd; 2]> {
         Some(forget(&self.recovery.used_counts()))
     }
 
@@ -83,7 +83,7 @@ impl Role for PrimaryRole {
         self.progress.clock.note(time, asked);
     }
 
-    fn note(&self, server: &Server, pulse: &Pulse, asked: Instant) -> Result<(), Failure> {
+    fn note_pulse(&self, server: &Server, pulse: &Pulse, asked: Instant) -> Result<(), Failure> {
         if pulse.role == ReportedRole::Replica {
             return Err(Failure::unavailable(server, "has become a replica"));
         }
@@ -91,14 +91,14 @@ impl Role for PrimaryRole {
         Ok(())
     }
 
-    fn lost(&self) {
+    fn disconnected(&self) {
         self.progress.clock.forget();
     }
 }
 
 /// A replica is not called at all while invalidations are queued, so it has none to replay.
 impl Role for ReplicaRole {
-    fn note(&self, _: &Server, pulse: &Pulse, _: Instant) -> Result<(), Failure> {
+    fn note_pulse(&self, _: &Server, pulse: &Pulse, _: Instant) -> Result<(), Failure> {
         match pulse.role {
             ReportedRole::Primary => self.progress.forget(),
             ReportedRole::Replica => {
@@ -109,7 +109,7 @@ impl Role for ReplicaRole {
         Ok(())
     }
 
-    fn lost(&self) {
+    fn disconnected(&self) {
         self.progress.forget();
     }
 }

@@ -7,7 +7,7 @@ use redis::{Cmd, Pipeline, Value};
 use region_core::ErrorKind;
 
 use crate::error::Failure;
-use crate::net::connection::{Channel, first_error};
+use crate::net::connections::{Connections, first_error};
 use crate::protocol::prepare::{Counts, prepare};
 use crate::protocol::reply::number;
 use crate::protocol::scripts::{SCRIPTS, is_refused_as_lost, is_unknown_script, with_sources};
@@ -38,7 +38,7 @@ pub(crate) enum Prepared {
 }
 
 /// A channel's count of writes.
-pub(crate) enum Count {
+pub(crate) enum StartedCount {
     At(Counts),
     /// The server refuses all writes at present.
     Refused(Failure),
@@ -62,18 +62,18 @@ impl<'r> Sender<'r> {
 
     /// Loads the scripts that the server does not know. A server that does not permit it gets them with
     /// their first calls.
-    pub(crate) async fn load_scripts(&self, channel: &Channel) -> Result<(), Failure> {
+    pub(crate) async fn load_scripts(&self, connections: &Connections) -> Result<(), Failure> {
         let mut exists = Pipeline::with_capacity(1);
         exists.cmd("SCRIPT").arg("EXISTS");
         for script in SCRIPTS.all() {
             exists.arg(&script.digest);
         }
-        let known = match self.send(channel, &exists).await {
+        let known = match self.send(connections, &exists).await {
             Ok(mut answers) => answers.pop(),
             Err(failure) => return self.unless_denied(failure),
         };
         let Some(Value::Array(known)) = known else {
-            return Err(Failure::garbled(self.server, "SCRIPT EXISTS in another form"));
+            return Err(Failure::unexpected(self.server, "SCRIPT EXISTS in another form"));
         };
         for (script, known) in SCRIPTS.all().into_iter().zip(known) {
             if number(&known) == Some(1) {
@@ -81,7 +81,7 @@ impl<'r> Sender<'r> {
             }
             let mut load = Pipeline::with_capacity(1);
             load.cmd("SCRIPT").arg("LOAD").arg(&script.source);
-            if let Err(failure) = self.send(channel, &load).await {
+            if let Err(failure) = self.send(connections, &load).await {
                 return self.unless_denied(failure);
             }
         }
@@ -99,20 +99,20 @@ impl<'r> Sender<'r> {
     /// Begins the channel's count of writes, or raises it by one, and retires those of earlier channels.
     pub(crate) async fn begin_count(
         &self,
-        channel: &Channel,
+        connections: &Connections,
         retired: &[String],
-    ) -> Result<Count, Failure> {
+    ) -> Result<StartedCount, Failure> {
         let mut pipeline = Pipeline::with_capacity(1);
-        pipeline.add_command(prepare(&channel.count, retired, self.lifetime));
-        match self.ask(channel, &pipeline).await?.first() {
+        pipeline.add_command(prepare(&connections.count_key, retired, self.lifetime));
+        match self.ask(connections, &pipeline).await?.first() {
             Some(Value::ServerError(error)) => {
                 let failure = Failure::server_error(self.server, error);
                 let is_refusal = REFUSALS.contains(&error.code());
-                if is_refusal { Ok(Count::Refused(failure)) } else { Err(failure) }
+                if is_refusal { Ok(StartedCount::Refused(failure)) } else { Err(failure) }
             }
             answer => {
-                let count = answer.and_then(Counts::parse).map(Count::At);
-                count.ok_or_else(|| Failure::garbled(self.server, "a count in another form"))
+                let count = answer.and_then(Counts::parse).map(StartedCount::At);
+                count.ok_or_else(|| Failure::unexpected(self.server, "a count in another form"))
             }
         }
     }
@@ -120,7 +120,7 @@ impl<'r> Sender<'r> {
     /// Sends commands in one step, and learns how many a step may have.
     pub(crate) async fn send_all(
         &self,
-        channel: &Channel,
+        connections: &Connections,
         commands: &[Cmd],
     ) -> Result<Prepared, Failure> {
         let mut pipeline = Pipeline::with_capacity(commands.len());
@@ -130,7 +130,7 @@ impl<'r> Sender<'r> {
         // One that is dropped meanwhile is taken for one that was too slow.
         let step = self.step();
         self.step.store((step / 4).max(1), Ordering::Relaxed);
-        let answers = self.ask(channel, &pipeline).await?;
+        let answers = self.ask(connections, &pipeline).await?;
         self.step.store((step + 1).min(LARGEST_STEP), Ordering::Relaxed);
         if answers.iter().any(is_refused_as_lost) {
             return Ok(Prepared::Lost);
@@ -139,14 +139,22 @@ impl<'r> Sender<'r> {
         Ok(Prepared::Ready)
     }
 
-    async fn send(&self, channel: &Channel, commands: &Pipeline) -> Result<Vec<Value>, Failure> {
-        let answers = self.ask(channel, commands).await?;
+    async fn send(
+        &self,
+        connections: &Connections,
+        commands: &Pipeline,
+    ) -> Result<Vec<Value>, Failure> {
+        let answers = self.ask(connections, commands).await?;
         first_error(answers).map_err(|error| Failure::client(self.server, error))
     }
 
     /// Sends commands that may be repeated, and gives back the answers, errors of the server among them.
-    async fn ask(&self, channel: &Channel, commands: &Pipeline) -> Result<Vec<Value>, Failure> {
-        let main = channel.main();
+    async fn ask(
+        &self,
+        connections: &Connections,
+        commands: &Pipeline,
+    ) -> Result<Vec<Value>, Failure> {
+        let main = connections.main();
         let answers = main.send_while_alive(self.server, commands, self.limit).await?;
         if !answers.iter().any(is_unknown_script) {
             return Ok(answers);

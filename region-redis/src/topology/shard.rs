@@ -14,7 +14,7 @@ use crate::net::outage::LogLimit;
 use crate::net::pushes::Pushes;
 use crate::server::Server;
 use crate::session::acknowledgements::Acknowledgements;
-use crate::session::hints::{LargeEntries, LivingRegions};
+use crate::session::hints::{ExistingRegions, LargeEntries};
 use crate::session::lag::{PrimaryProgress, ReplicaProgress};
 use crate::session::recovery::Recovery;
 use crate::session::role::{PrimaryRole, ReplicaRole};
@@ -31,7 +31,7 @@ pub(crate) struct Shard {
     pub(crate) recovery: Arc<Recovery>,
     pub(crate) primary_progress: Arc<PrimaryProgress>,
     pub(crate) large: LargeEntries,
-    pub(crate) living: LivingRegions,
+    pub(crate) existing: ExistingRegions,
     pub(crate) roots: Arc<UsedRoots>,
     pub(crate) logs: Logs,
     pub(crate) releases: Releases,
@@ -90,7 +90,7 @@ impl Shard {
             recovery,
             primary_progress,
             large: LargeEntries::new(settings.large),
-            living: LivingRegions::new(),
+            existing: ExistingRegions::new(),
             roots: Arc::default(),
             logs: Logs::default(),
             releases,

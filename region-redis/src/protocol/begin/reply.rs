@@ -24,13 +24,13 @@ impl BeginReply {
         let created = Some(replies.number()?).filter(|count| *count > 0);
         let shown = replies.number()?;
         let now = replies.micros()?;
-        let ids = replies.path_ids()?.ok_or_else(|| replies.odd())?;
+        let ids = replies.path_ids()?.ok_or_else(|| replies.unexpected())?;
         let mut fields = vec![replies.next()?];
         fields.extend(replies.list()?);
         let leases: Option<Vec<_>> = replies.list()?.iter().map(lease_of).collect();
-        let leases = leases.ok_or_else(|| replies.odd())?;
+        let leases = leases.ok_or_else(|| replies.unexpected())?;
         if fields.len() != leases.len() + 1 {
-            return Err(replies.odd());
+            return Err(replies.unexpected());
         }
         Ok(Self { created, shown, now, ids, fields, leases })
     }

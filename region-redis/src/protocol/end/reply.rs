@@ -17,14 +17,14 @@ impl EndReply {
         match replies.next()? {
             // An invalidated region does not exist any more.
             count @ Value::Int(_) => {
-                let count = number(&count).ok_or_else(|| replies.odd())?;
+                let count = number(&count).ok_or_else(|| replies.unexpected())?;
                 Ok(Self { count, ids: None })
             }
             Value::Array(parts) => {
                 let mut parts = replies.of(parts);
                 Ok(Self { count: parts.number()?, ids: parts.path_ids()? })
             }
-            _ => Err(replies.odd()),
+            _ => Err(replies.unexpected()),
         }
     }
 }

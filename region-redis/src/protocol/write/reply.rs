@@ -28,7 +28,7 @@ impl AppliedReply {
         let mut replies = match replies.next()? {
             Value::Nil => return Ok(None),
             Value::Array(parts) => replies.of(parts),
-            _ => return Err(replies.odd()),
+            _ => return Err(replies.unexpected()),
         };
         let (count, outcomes) = (replies.number()?, replies.list()?);
         let region = if replies.is_empty() { None } else { Some(RegionReply::parse(replies)?) };
@@ -50,7 +50,7 @@ impl RegionReply {
 /// The answer to [`put`](super::put).
 pub(crate) enum PutReply {
     /// Nothing was done: it is no ordinary write.
-    Left,
+    NotDone,
     Done {
         count: u64,
         /// The ids and the stamp after the write, if trust is kept.
@@ -61,19 +61,19 @@ pub(crate) enum PutReply {
 impl PutReply {
     pub(crate) fn parse(mut replies: Replies<'_>) -> Result<Self> {
         match replies.next()? {
-            Value::Nil => Ok(Self::Left),
+            Value::Nil => Ok(Self::NotDone),
             count @ Value::Int(_) => {
-                let count = number(&count).ok_or_else(|| replies.odd())?;
+                let count = number(&count).ok_or_else(|| replies.unexpected())?;
                 Ok(Self::Done { count, region: None })
             }
             Value::Array(parts) => {
                 let mut parts = replies.of(parts);
                 let count = parts.number()?;
-                let ids = parts.path_ids()?.ok_or_else(|| parts.odd())?;
+                let ids = parts.path_ids()?.ok_or_else(|| parts.unexpected())?;
                 let stamp = ids.stamp(borrowed(&parts.next()?));
                 Ok(Self::Done { count, region: Some((ids, stamp)) })
             }
-            _ => Err(replies.odd()),
+            _ => Err(replies.unexpected()),
         }
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn write(path: &RegionPath, write: &Write<'_>, count: Count<'_>) -> C
 
 /// The puts of `write`, if it may be an ordinary one: puts alone, and no more than fit on the stack of
 /// a script.
-pub(crate) fn puts_alone<'w>(write: &Write<'w>) -> Option<Vec<&'w Put<'w>>> {
+pub(crate) fn only_puts<'w>(write: &Write<'w>) -> Option<Vec<&'w Put<'w>>> {
     const MOST: usize = 1000;
     if write.guard.is_some() || write.region_ttl != RegionTtl::Leave || write.ops.len() > MOST {
         return None;

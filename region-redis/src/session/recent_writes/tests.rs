@@ -51,14 +51,14 @@ async fn what_was_changed_must_be_shown_where_it_concerns() {
 /// the first of the replayed invalidations was believed to have all. Fix: they begin where the server
 /// stands at the end of the preparation.
 #[tokio::test(start_paused = true)]
-async fn a_new_channel_counts_from_what_the_server_answered() {
+async fn new_connections_count_from_what_the_server_answered() {
     let mut writes = started();
     writes.written(&path("r"), 7, 5);
     writes.written(&path("s"), 7, 6);
     writes.start(8, 40);
     assert_eq!(writes.needed(&path("r")), (8, 40));
     writes.written(&path("r"), 7, 60);
-    assert_eq!(writes.needed(&path("r")), (8, 40), "a late answer over the old channel");
+    assert_eq!(writes.needed(&path("r")), (8, 40), "a late answer over the old count_id");
     writes.written(&path("r"), 8, 41);
     assert_eq!(writes.needed(&path("r")), (8, 41));
     tokio::time::advance(MEMORY + Duration::from_secs(1)).await;

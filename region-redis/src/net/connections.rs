@@ -24,16 +24,14 @@ use crate::settings::{LONGEST_BLOCK, Settings};
 pub(crate) struct Request {
     pub(crate) commands: Pipeline,
     pub(crate) lane: Lane,
-    /// Whether what is read has to be tracked.
     pub(crate) tracking: Tracking,
-    /// Whether it may be sent again when the connection breaks before it was answered.
-    pub(crate) again: Again,
+    pub(crate) retry: Retry,
 }
 
-/// Which of the connections a request goes over.
+/// The connection that a request goes over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lane {
-    /// That of all ordinary calls.
+    /// The connection of all ordinary calls.
     Main,
     /// For what is so large that others should not wait behind it. Where that connection cannot be
     /// opened the main one serves.
@@ -42,89 +40,94 @@ pub(crate) enum Lane {
     Waiting,
 }
 
+/// Says whether the server tracks the keys that a request reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tracking {
-    /// Where anybody listens.
+    /// It tracks them if somebody listens.
     Read,
     No,
 }
 
+/// Says whether a request may be sent again when it has not been answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Again {
-    Harmless,
+pub(crate) enum Retry {
+    /// Yes: to do it twice is harmless.
+    Safe,
+    /// No: others may have written since.
     Unsafe,
 }
 
-/// The answers to one request.
-pub(crate) struct Answers {
+/// The answers to one request, as they came over a connection.
+pub(crate) struct RawResponse {
     pub(crate) values: Vec<Value>,
     /// The connection whose pushes tell of changes to what was read; `None` if nobody tells.
     pub(crate) source: Option<Source>,
 }
 
-/// The connections. Clones of the same connections may carry different numbers.
-pub(crate) struct Channel {
-    /// Names the count of the writes that are sent over this channel.
-    pub(crate) number: u128,
-    /// The name of that count.
-    pub(crate) count: String,
-    /// The count when the channel was ready to be used: all that was done before is below it.
+/// The connections to one server, with the count of the writes that are sent over them. The same sockets
+/// can be used again under another count: see [`with_new_count`](Self::with_new_count).
+pub(crate) struct Connections {
+    /// The random id of the count.
+    pub(crate) count_id: u128,
+    /// The key of the count on the server.
+    pub(crate) count_key: String,
+    /// The count when the connections were ready to be used: all that was done before is below it.
     pub(crate) first_count: u64,
-    /// The highest count that was answered over this channel.
+    /// The highest count that was answered.
     counted: AtomicU64,
     /// When the server was last told how long to keep the count.
     count_refreshed: Mutex<Instant>,
     access: Access,
-    /// How many invalidations had been queued when the last of them was done over this channel.
+    /// The number of invalidations that had been queued when the last of them was replayed.
     pub(crate) replayed: u64,
     pub(crate) identity: Identity,
-    /// A write may still be on its way over a further connection: what is sent over the main one could
-    /// overtake it.
+    /// A write may still be on its way over a further connection: a write over the main one could overtake
+    /// it.
     has_late_write: AtomicBool,
-    /// How many writes over the main connection were given up, and how many of them the server has done
-    /// by now, if it does them at all: while they differ no write may overtake them.
+    /// The number of writes over the main connection that were given up, and how many of them the server
+    /// has done by now, if it does them at all: while they differ no write may overtake them.
     late_on_main: AtomicU64,
     settled_on_main: AtomicU64,
-    connections: Arc<Connections>,
+    transports: Arc<Transports>,
 }
 
-struct Connections {
+struct Transports {
     main: Transport,
     /// The others are opened when they are needed.
     large: Arc<ExtraConnection>,
     waiting: Arc<ExtraConnection>,
 }
 
-/// For what a channel may be used.
+/// The operations that connections may be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Access {
     ReadWrite,
-    /// The server refused all writes when the channel was prepared.
+    /// The server refused all writes when the connections were prepared.
     ReadOnly,
 }
 
-impl Channel {
+impl Connections {
     pub(crate) async fn open(origin: &Arc<Origin>) -> Result<Self, Failure> {
         let main = Transport::open(&origin.server, &origin.pushes).await?;
         let identity = Identity::ask(&origin.server, &origin.settings, &main).await?;
-        let connections = Connections {
+        let transports = Transports {
             main,
             large: ExtraConnection::new(origin, &identity, Duration::ZERO),
             waiting: ExtraConnection::new(origin, &identity, LONGEST_BLOCK),
         };
-        Ok(Self::numbered(identity, Arc::new(connections)))
+        Ok(Self::new(identity, Arc::new(transports)))
     }
 
-    /// The same connections under a new number.
-    pub(crate) fn renumbered(&self) -> Self {
-        Self::numbered(self.identity.clone(), Arc::clone(&self.connections))
+    /// The same sockets with a new count.
+    pub(crate) fn with_new_count(&self) -> Self {
+        Self::new(self.identity.clone(), Arc::clone(&self.transports))
     }
 
-    fn numbered(identity: Identity, connections: Arc<Connections>) -> Self {
-        let number = rand::random();
+    fn new(identity: Identity, transports: Arc<Transports>) -> Self {
+        let count_id = rand::random();
         Self {
-            number,
-            count: layout::count(number),
+            count_id,
+            count_key: layout::count(count_id),
             first_count: 0,
             counted: AtomicU64::new(0),
             count_refreshed: Mutex::new(Instant::now()),
@@ -134,32 +137,32 @@ impl Channel {
             has_late_write: AtomicBool::new(false),
             late_on_main: AtomicU64::new(0),
             settled_on_main: AtomicU64::new(0),
-            connections,
+            transports,
         }
     }
 
-    /// The count of the writes that are sent over this channel. It is refused by a server that lacks any
-    /// write that it has answered over this channel.
+    /// The count to send with a write. It is refused by a server that lacks any write that it has answered
+    /// under this count.
     pub(crate) fn write_count(&self) -> Count<'_> {
         let floor = match self.access {
             Access::ReadWrite => self.counted(),
             // Should the server take writes again it refuses this one: it has not been prepared for it.
             Access::ReadOnly => u64::MAX,
         };
-        Count { key: &self.count, floor }
+        Count { key: &self.count_key, floor }
     }
 
-    /// Takes note of a count that was answered over this channel.
+    /// Takes note of a count that was answered.
     pub(crate) fn note_count(&self, count: u64) {
         self.counted.fetch_max(count, Ordering::AcqRel);
     }
 
-    /// The highest count that was answered over this channel.
+    /// The highest count that was answered.
     pub(crate) fn counted(&self) -> u64 {
         self.counted.load(Ordering::Acquire)
     }
 
-    /// Whether the server has not been told for `interval` how long to keep the count.
+    /// Returns whether the server was last told at least `interval` ago how long to keep the count.
     pub(crate) fn count_needs_refresh(&self, interval: Duration) -> bool {
         self.count_refreshed.lock().elapsed() >= interval
     }
@@ -168,10 +171,10 @@ impl Channel {
         *self.count_refreshed.lock() = Instant::now();
     }
 
-    /// Restricts the channel to reads, which are checked against the count of the channel `number`.
-    pub(crate) fn restrict_to_reads(&mut self, number: u128) {
-        self.number = number;
-        self.count = layout::count(number);
+    /// Restricts the connections to reads, which are checked against the count with the id `count_id`.
+    pub(crate) fn restrict_to_reads(&mut self, count_id: u128) {
+        self.count_id = count_id;
+        self.count_key = layout::count(count_id);
         self.access = Access::ReadOnly;
     }
 
@@ -186,7 +189,7 @@ impl Channel {
         settings: &Settings,
         limit: Duration,
     ) -> Result<(), Failure> {
-        let asking = Identity::ask(server, settings, &self.connections.main);
+        let asking = Identity::ask(server, settings, &self.transports.main);
         match tokio::time::timeout(limit, asking).await {
             Ok(identity) => self.identity = identity?,
             Err(_) => return Err(Failure::unavailable(server, "has not said who it is in time")),
@@ -194,28 +197,28 @@ impl Channel {
         Ok(())
     }
 
-    /// Sends a request by `deadline` and gives back the answers, errors of the server among them.
+    /// Sends a request and returns the answers, errors of the server among them. Gives up at `deadline`.
     pub(crate) async fn send(
         &self,
         origin: &Origin,
         request: &Request,
         deadline: Instant,
-    ) -> Result<Answers, Failure> {
-        let is_write = request.again == Again::Unsafe;
+    ) -> Result<RawResponse, Failure> {
+        let is_write = request.retry == Retry::Unsafe;
         let extra = match request.lane {
             Lane::Main => None,
             Lane::Large if is_write && self.has_late_on_main() => None,
-            Lane::Large => match self.connections.large.get(half_way_to(deadline)).await {
+            Lane::Large => match self.transports.large.get(half_way_to(deadline)).await {
                 Ok(transport) => Some(transport),
                 // The address leads to another server now: the main connection is of no use either.
                 Err(failure) if failure.concerns == Concerns::Server => return Err(failure),
                 Err(_) => None,
             },
-            Lane::Waiting => Some(self.connections.waiting.get(half_way_to(deadline)).await?),
+            Lane::Waiting => Some(self.transports.waiting.get(half_way_to(deadline)).await?),
         };
         let Some(extra) = extra else {
             let unanswered = is_write.then(|| Unanswered::over(self, Lane::Main));
-            let answers = send_over(&self.connections.main, origin, request, deadline).await?;
+            let answers = send_over(&self.transports.main, origin, request, deadline).await?;
             unanswered.into_iter().for_each(Unanswered::answered);
             return Ok(answers);
         };
@@ -235,20 +238,20 @@ impl Channel {
 
     /// The main connection.
     pub(crate) fn main(&self) -> &Transport {
-        &self.connections.main
+        &self.transports.main
     }
 
     /// Ends all connections and the calls that wait for them.
     pub(crate) fn close(&self) {
-        self.connections.close();
+        self.transports.close();
     }
 
-    /// Whether the main connection is gone.
+    /// Returns whether the main connection is gone.
     pub(crate) fn is_closed(&self) -> bool {
-        self.connections.main.is_closed()
+        self.transports.main.is_closed()
     }
 
-    /// How many writes over the main connection were given up so far.
+    /// The number of writes over the main connection that were given up so far.
     pub(crate) fn late_on_main(&self) -> u64 {
         self.late_on_main.load(Ordering::Acquire)
     }
@@ -263,7 +266,8 @@ impl Channel {
         self.late_on_main() > self.settled_on_main.load(Ordering::Acquire)
     }
 
-    /// Whether the connections must be used under another number: see `has_late_write`.
+    /// Returns whether a write may still be on its way over a further connection: then the connections must
+    /// not be used any more under this count.
     pub(crate) fn has_late_write(&self) -> bool {
         self.has_late_write.load(Ordering::Acquire)
     }
@@ -274,7 +278,7 @@ async fn send_over(
     origin: &Origin,
     request: &Request,
     deadline: Instant,
-) -> Result<Answers, Failure> {
+) -> Result<RawResponse, Failure> {
     let server = &origin.server;
     let failed = |error| Failure::client(server, error);
     let sending = async {
@@ -283,15 +287,15 @@ async fn send_over(
             Tracking::No => None,
         };
         let values = transport.send(&request.commands).await.map_err(failed)?;
-        Ok(Answers { values, source })
+        Ok(RawResponse { values, source })
     };
     match tokio::time::timeout_at(deadline, sending).await {
         Ok(answers) => answers,
-        Err(_) => Err(Failure::silent(server)),
+        Err(_) => Err(Failure::timed_out(server)),
     }
 }
 
-/// Time is left to go by another connection.
+/// Half of the time that is left: the rest is for another connection.
 fn half_way_to(deadline: Instant) -> Instant {
     let now = Instant::now();
     now + deadline.saturating_duration_since(now) / 2
@@ -299,14 +303,14 @@ fn half_way_to(deadline: Instant) -> Instant {
 
 /// Dropped when a write has not been answered: it failed, or its caller is gone.
 struct Unanswered<'c> {
-    channel: &'c Channel,
+    connections: &'c Connections,
     lane: Lane,
     is_answered: bool,
 }
 
 impl<'c> Unanswered<'c> {
-    fn over(channel: &'c Channel, lane: Lane) -> Self {
-        Self { channel, lane, is_answered: false }
+    fn over(connections: &'c Connections, lane: Lane) -> Self {
+        Self { connections, lane, is_answered: false }
     }
 
     fn answered(mut self) {
@@ -319,16 +323,16 @@ impl Drop for Unanswered<'_> {
         match self.lane {
             _ if self.is_answered => {}
             Lane::Main => {
-                self.channel.late_on_main.fetch_add(1, Ordering::AcqRel);
+                self.connections.late_on_main.fetch_add(1, Ordering::AcqRel);
             }
             Lane::Large | Lane::Waiting => {
-                self.channel.has_late_write.store(true, Ordering::Release);
+                self.connections.has_late_write.store(true, Ordering::Release);
             }
         }
     }
 }
 
-impl Connections {
+impl Transports {
     fn close(&self) {
         self.main.close();
         self.large.close();
@@ -336,7 +340,7 @@ impl Connections {
     }
 }
 
-impl Drop for Connections {
+impl Drop for Transports {
     fn drop(&mut self) {
         self.close();
     }
