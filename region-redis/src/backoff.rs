@@ -1,4 +1,4 @@
-//! How long to wait before the next attempt.
+//! The delays between attempts.
 
 use std::time::Duration;
 

@@ -1,20 +1,20 @@
-//! What the client library and the server say, in this project's words.
+//! The errors of the client library and of servers, turned into this project's errors.
 
 use redis::{RedisError, ServerError};
 use region_core::{Error, ErrorKind};
 
 use crate::server::Server;
 
-/// What a failure says something about.
+/// The part that a failure concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Concerns {
     /// The call alone: the connection works.
     Call,
     /// A further connection: the main one may work.
     ExtraConnection,
-    /// The connection that the call was sent over: it is of no use any more.
+    /// The connection that the call was sent over: it must not be used any more.
     Connection,
-    /// The server: no connection to it is of use.
+    /// The server: no connection to it may be used.
     Server,
 }
 
@@ -89,10 +89,10 @@ impl Failure {
     }
 }
 
-/// How servers answer a password that they have not asked for.
+/// The error of a server that is given a password and asks for none.
 const NO_PASSWORD: &str = "without any password configured";
 
-/// How servers say that a script may not do what it does.
+/// The errors of servers that do not permit a script what it does.
 const SCRIPT_DENIED: [&str; 3] = ["NOPERM", "ACL failure", "The user executing the script"];
 
 fn classify(code: &str, details: &str) -> (ErrorKind, Concerns) {
@@ -119,7 +119,7 @@ fn classify(code: &str, details: &str) -> (ErrorKind, Concerns) {
     }
 }
 
-/// Whether the same call may succeed later.
+/// Returns whether the same call may succeed later.
 fn is_transient(code: &str, kind: ErrorKind) -> bool {
     kind == ErrorKind::Unavailable || code == "NOSCRIPT"
 }

@@ -22,7 +22,7 @@ impl Shard {
         self.deadline_from(None)
     }
 
-    /// When a call is given up that is a part of an operation begun then, or now.
+    /// Returns the deadline of a call in an operation that began at `started`, or begins now.
     pub(crate) fn deadline_from(&self, started: Option<Instant>) -> Instant {
         started.unwrap_or_else(Instant::now) + self.settings.call
     }

@@ -1,5 +1,5 @@
-//! What is sent to a server and what it answers: a folder for each operation, with its requests, its
-//! replies and its scripts.
+//! The requests to a server and its replies: a folder for each operation, with its requests, its replies
+//! and its scripts.
 
 pub(crate) mod begin;
 pub(crate) mod call;

@@ -1,4 +1,4 @@
-//! Which server, and as whom.
+//! The address of a server, and the credentials for it.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ pub struct Server {
     settings: RedisConnectionInfo,
 }
 
-/// Where a server listens.
+/// The address that a server listens on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Address {
     Tcp(String, u16),

@@ -1,5 +1,5 @@
-//! What this process knows of its servers: what it changed there, and must see or repeat; how far they
-//! are; what it believes of entries and regions.
+//! The state that this process keeps for its servers: its own writes, the queue of invalidations, the
+//! primary's clock, replica lag, and hints that save work.
 
 pub(crate) mod acknowledgements;
 pub(crate) mod clock;

@@ -12,7 +12,7 @@ pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 /// The longest that one command may leave a connection blocked.
 pub(crate) const LONGEST_BLOCK: Duration = Duration::from_millis(20);
 
-/// What happens to the connections when a call times out.
+/// The action on the connections when a call times out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnTimeout {
     /// The server is asked for a sign of life; the connections are dropped if it gives none.
@@ -23,18 +23,18 @@ pub enum OnTimeout {
     Drop,
 }
 
-/// What becomes of an invalidation that cannot reach the server.
+/// The action on an invalidation that cannot reach the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnInvalidationFailure {
-    /// The caller gets the error, and has to try again.
+    /// The caller gets the error, and has to retry.
     #[default]
     Error,
-    /// It is queued, and done before anything is read from the server again. The caller gets the
+    /// It is queued, and replayed before anything is read from the server again. The caller gets the
     /// error only when the queue is full.
     Queue,
 }
 
-/// How many replicas an invalidation waits for.
+/// The number of replicas that an invalidation waits for, and the longest that it waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Acknowledgement {
     pub(crate) replicas: u32,

@@ -1,6 +1,6 @@
 use region_core::{Error, ErrorKind};
 
-/// What a [`RedisStore`](crate::RedisStore) has done so far.
+/// Counts of a [`RedisStore`](crate::RedisStore), and the state of its servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoreStats {
@@ -8,23 +8,23 @@ pub struct StoreStats {
     pub primary: ServerStats,
     /// The replicas, in the order in which they were given.
     pub replicas: Vec<ServerStats>,
-    /// Whether invalidations wait for the primary.
+    /// True while queued invalidations wait for the primary.
     pub has_queued: bool,
 }
 
-/// What was done with one server.
+/// Counts of one server, and its state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerStats {
-    /// Whether it can be asked now.
+    /// True if the server can be called now.
     pub is_up: bool,
-    /// Whether it is behind by no more than the bound on its lag; a primary always is.
+    /// True if the replica lag is within `max_lag`. Always true of a primary.
     pub is_recent: bool,
-    /// How often it was tried to connect.
+    /// The number of attempts to connect.
     pub connects: u64,
-    /// How many calls it has not answered in time.
+    /// The number of calls that timed out.
     pub timeouts: u64,
-    /// The last error that made the server unusable, or by which it refused this client. It stays
+    /// The last error that made the server unusable, or by which it refused this client. It is kept
     /// after the server is back: see [`is_up`](Self::is_up).
     pub last_error: Option<LastError>,
 }
@@ -33,9 +33,9 @@ pub struct ServerStats {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LastError {
-    /// Its kind.
+    /// The kind of error.
     pub kind: ErrorKind,
-    /// What it says.
+    /// The error's message.
     pub message: String,
 }
 

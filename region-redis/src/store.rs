@@ -51,7 +51,7 @@ impl RedisStore {
         Self { shard: ShardHandle::new(shard, reclaiming), pushes }
     }
 
-    /// The server that all writes go to.
+    /// Returns the server that all writes go to.
     #[must_use]
     pub fn primary(&self) -> &Server {
         &self.shard.settings.primary
@@ -61,15 +61,15 @@ impl RedisStore {
         self.shard.primary.first_attempt().await
     }
 
-    /// Ends what `verb` covers, and waits until `replicas` replicas have it, for at most `within`.
-    /// Returns how many are known to have it, which may be less; an invalidation that was queued is
-    /// known to none.
+    /// Ends what `verb` covers, and waits until `replicas` replicas have received it, for at most `within`.
+    /// Returns the number of replicas that are known to have it, which may be less; it is 0 for an
+    /// invalidation that was queued.
     ///
     /// # Errors
     /// As [`Store::end`]; too few replicas are no error.
     ///
     /// # Cancel safety
-    /// What it asked for has happened wholly or not at all.
+    /// A dropped call has taken effect wholly or not at all.
     pub async fn end_and_wait(
         &self,
         region: &RegionPath,
@@ -82,7 +82,7 @@ impl RedisStore {
     }
 
     /// Frees what invalidations have left behind, now rather than in the background, for all roots
-    /// that this store has written to. Returns how many regions it looked at.
+    /// that this store has written to. Returns the number of regions that it looked at.
     ///
     /// # Errors
     /// When the server cannot be reached. What was freed stays freed.
@@ -93,7 +93,7 @@ impl RedisStore {
         self.shard.reclaim().await
     }
 
-    /// What the store has done so far, and whether its servers can be asked.
+    /// Returns counts of what the store has done, and whether its servers can be called.
     #[must_use]
     pub fn stats(&self) -> StoreStats {
         let shard = &self.shard;

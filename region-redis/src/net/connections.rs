@@ -152,7 +152,7 @@ impl Connections {
         Count { key: &self.count_key, floor }
     }
 
-    /// Takes note of a count that was answered.
+    /// Notes a count that was answered.
     pub(crate) fn note_count(&self, count: u64) {
         self.counted.fetch_max(count, Ordering::AcqRel);
     }
@@ -210,7 +210,7 @@ impl Connections {
             Lane::Large if is_write && self.has_late_on_main() => None,
             Lane::Large => match self.transports.large.get(half_way_to(deadline)).await {
                 Ok(transport) => Some(transport),
-                // The address leads to another server now: the main connection is of no use either.
+                // The address leads to another server now: the main connection must be replaced too.
                 Err(failure) if failure.concerns == Concerns::Server => return Err(failure),
                 Err(_) => None,
             },

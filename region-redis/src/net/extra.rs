@@ -17,13 +17,13 @@ use crate::net::transport::Transport;
 /// A connection that fails sooner than this is not opened again at once.
 const STEADY: Duration = Duration::from_secs(1);
 
-/// A connection of its own for calls that others should not wait behind. A task opens and watches it;
-/// its loss concerns no other connection. While it cannot be opened, calls are told so at once.
+/// A separate connection for calls that others should not wait behind. A task opens and watches it; its
+/// loss concerns no other connection. While it cannot be opened, calls for it fail at once.
 pub(crate) struct ExtraConnection {
     origin: Arc<Origin>,
     /// The server that it has to lead to.
     identity: Identity,
-    /// How long the server may leave it blocked.
+    /// The longest that a command may block it on the server.
     blocked: Duration,
     state: watch::Sender<State>,
     keeper: Mutex<Option<AbortHandle>>,
@@ -48,7 +48,7 @@ impl ExtraConnection {
         })
     }
 
-    /// The connection. Waits until `patience` for it to be opened.
+    /// Returns the connection. Waits until `patience` for it to be opened.
     pub(crate) async fn get(
         self: &Arc<Self>,
         patience: Instant,
@@ -69,7 +69,7 @@ impl ExtraConnection {
         }
     }
 
-    /// The connection, if it is open.
+    /// Returns the connection, if it is open.
     pub(crate) fn present(&self) -> Option<Arc<Transport>> {
         match &*self.state.borrow() {
             State::Open { transport, .. } if !transport.is_closed() => Some(Arc::clone(transport)),

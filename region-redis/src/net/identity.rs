@@ -1,4 +1,4 @@
-//! Which server process answers, and what it is at the moment.
+//! The identity of a server process, its role and its replication offset.
 
 use redis::{Pipeline, Value};
 
@@ -7,7 +7,7 @@ use crate::net::transport::Transport;
 use crate::server::Server;
 use crate::settings::Settings;
 
-/// What a server said of itself when it was connected to.
+/// The identity of a server, as it was when the connection was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Identity {
     /// Changes when the process is restarted, and when it takes over from another.
@@ -15,14 +15,14 @@ pub(crate) struct Identity {
     pub(crate) role: Option<ReportedRole>,
 }
 
-/// What a server is.
+/// The role that a server reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReportedRole {
     Primary,
     Replica,
 }
 
-/// How far a server's replication has come.
+/// The replication offset of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Position {
     /// The replication id: offsets of different ones say nothing about each other.
@@ -30,18 +30,18 @@ pub(crate) struct Position {
     pub(crate) offset: u64,
 }
 
-/// What a server answers when it is asked for a sign of life.
+/// The answer of a server that is asked for a sign of life.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pulse {
     pub(crate) role: ReportedRole,
     /// `None` if the server does not say.
     pub(crate) position: Option<Position>,
-    /// Whether it follows a primary, or is one.
+    /// True if the server is connected to its primary, or is one.
     pub(crate) is_following: bool,
 }
 
 impl Identity {
-    /// Introduces this client, and asks who answers. A server that does not permit the question is
+    /// Names this client, and asks for the server's identity. A server that does not permit the question is
     /// taken for a new one each time.
     pub(crate) async fn ask(
         server: &Server,
@@ -82,19 +82,19 @@ impl Identity {
         Self { history: field("run_id").zip(field("master_replid")), role }
     }
 
-    /// Whether what was written to `earlier` is still there: the same process, and no other history.
+    /// Returns whether the data of `earlier` is still there: the process and the replication id are the same.
     pub(crate) fn continues(&self, earlier: &Self) -> bool {
         self.history.is_some() && self.history == earlier.history
     }
 
-    /// Whether it is the same process, whatever has become of its data.
+    /// Returns whether it is the same process, even if its data is not.
     pub(crate) fn is_same_process(&self, other: &Self) -> bool {
         let process =
             |identity: &Self| identity.history.as_ref().map(|(process, _)| process.clone());
         !self.is_unknown() && process(self) == process(other)
     }
 
-    /// Whether the server did not say who it is.
+    /// Returns whether the server did not report its identity.
     pub(crate) fn is_unknown(&self) -> bool {
         self.history.is_none()
     }

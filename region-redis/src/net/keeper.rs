@@ -71,7 +71,7 @@ impl Keeper {
         tokio::time::sleep(delay).await;
     }
 
-    /// Opens connections and makes them fit for use.
+    /// Opens and prepares connections.
     async fn establish(&self) -> Result<Arc<Connections>, Failure> {
         let shared = &self.shared;
         let to_renew = shared.to_renew.lock().take().filter(|connections| !connections.is_closed());
@@ -90,8 +90,8 @@ impl Keeper {
         Ok(Arc::new(connections))
     }
 
-    /// Makes a channel fit for use. That may take long, for everything that was done lately may have to
-    /// be done again: calls do not wait for all of it.
+    /// Prepares connections. That may take long, for all recent changes may have to be repeated: calls do
+    /// not wait for all of it.
     async fn prepare(&self, connections: &mut Connections) -> Result<(), Failure> {
         let shared = &self.shared;
         let Origin { server, settings, .. } = &*shared.origin;
@@ -105,7 +105,7 @@ impl Keeper {
         preparing.await
     }
 
-    /// Returns when the channel is of no use any more.
+    /// Watches the connections. Returns when they must be replaced.
     async fn watch_over(&mut self, connections: &Arc<Connections>) {
         let shared = &self.shared;
         loop {
@@ -148,7 +148,7 @@ impl Keeper {
         }
     }
 
-    /// Asks for a sign of life. Silence is as good as a broken connection.
+    /// Asks for a sign of life. A silent connection counts as broken.
     async fn ask(&self, connections: &Connections) -> Result<Upkeep, Failure> {
         let shared = &self.shared;
         let Origin { server, settings, .. } = &*shared.origin;
@@ -177,7 +177,7 @@ impl Keeper {
 }
 
 impl Drop for Keeper {
-    /// Without its keeper a link is of no use: the store has ended, or the runtime it was made on.
+    /// Without its keeper a link cannot be used: the store has ended, or the runtime it was made on.
     fn drop(&mut self) {
         self.shared.end();
     }

@@ -24,10 +24,10 @@ use crate::server::Server;
 use crate::settings::OnTimeout;
 use crate::stats::LastError;
 
-/// Whether the server can be asked.
+/// The state of a link.
 pub(crate) type State = crate::net::state::State<Connections>;
 
-/// How often a call is sent again that was refused because the server lacks earlier writes.
+/// The most times that a call is sent again that was refused because the server lacks earlier writes.
 const MOST_LOSSES: usize = 8;
 
 /// The way to one server. A task of its own, the keeper, opens the connections, watches them and
@@ -37,7 +37,7 @@ pub(crate) struct Link {
     keeper: AbortHandle,
 }
 
-/// What calls and the keeper share.
+/// The state that calls and the keeper share.
 pub(crate) struct Shared {
     pub(crate) origin: Arc<Origin>,
     pub(crate) server: Server,
@@ -45,14 +45,14 @@ pub(crate) struct Shared {
     pub(crate) state: watch::Sender<State>,
     /// Wakes the keeper.
     pub(crate) trouble: Notify,
-    /// Connections that work, but whose number must not be used any more.
+    /// Connections that work, but need a new count.
     pub(crate) to_renew: Mutex<Option<Arc<Connections>>>,
     pub(crate) stats: LinkStats,
     pub(crate) outage: Outage,
     calls: Semaphore,
 }
 
-/// Counts what a link did.
+/// Counts of a link.
 #[derive(Debug, Default)]
 pub(crate) struct LinkStats {
     pub(crate) connects: AtomicU64,
@@ -60,7 +60,7 @@ pub(crate) struct LinkStats {
     pub(crate) last_error: Mutex<Option<LastError>>,
 }
 
-/// RawResponse, and over which channel they came.
+/// The answers to one request, and the connections that they came over.
 pub(crate) struct Response {
     pub(crate) values: Vec<Value>,
     pub(crate) connections: Arc<Connections>,
@@ -98,8 +98,8 @@ impl Link {
         self.shared.connections(Instant::now() + limit).await.map(drop)
     }
 
-    /// Sends what `request` makes for the channel that is used, and gives back the answers, errors
-    /// of the server among them. Takes no longer than until `deadline`.
+    /// Sends the request that `request` makes for the present connections, and returns the answers, errors
+    /// of the server among them. Gives up at `deadline`.
     pub(crate) async fn call(
         &self,
         deadline: Instant,
@@ -109,20 +109,22 @@ impl Link {
         if Handle::try_current().is_err() {
             return Err(shared.closed("is called from outside of a Tokio runtime"));
         }
-        let _place = shared.place(deadline).await?;
-        // What had been queued when the call began has to be done before it.
+        let _permit = shared.permit(deadline).await?;
+        // Invalidations that had been queued when the call began are replayed before it.
         let to_replay = shared.role.to_replay();
         let (mut is_first, mut losses) = (true, 0);
         loop {
-            let connections =
-                shared.connections(deadline).await.inspect_err(|error| shared.failed(error))?;
+            let connections = shared
+                .connections(deadline)
+                .await
+                .inspect_err(|error| shared.count_failed_call(error))?;
             if connections.replayed < to_replay {
                 shared.change(Event::Lost(Arc::clone(&connections)));
                 connections.close();
                 continue;
             }
             let request = request(&connections);
-            let had = deadline.saturating_duration_since(Instant::now());
+            let time_left = deadline.saturating_duration_since(Instant::now());
             match shared.send(&connections, &request, deadline).await {
                 // The server has changed nothing, so it is harmless to send it again.
                 Ok(answers)
@@ -135,11 +137,11 @@ impl Link {
                     return Ok(Response { values, connections, source });
                 }
                 Err(failure) => {
-                    shared.note(&connections, &failure, had);
+                    shared.note(&connections, &failure, time_left);
                     // A connection that broke says nothing of the server: the next may be better.
-                    let is_worth_it = failure.concerns != Concerns::Call
+                    let may_succeed = failure.concerns != Concerns::Call
                         && failure.error.kind() == ErrorKind::Unavailable;
-                    if !(is_first && is_worth_it && request.retry == Retry::Safe) {
+                    if !(is_first && may_succeed && request.retry == Retry::Safe) {
                         return Err(failure.error);
                     }
                     is_first = false;
@@ -148,7 +150,7 @@ impl Link {
         }
     }
 
-    /// Whether the server can be asked now.
+    /// Returns whether the server can be called now.
     pub(crate) fn is_up(&self) -> bool {
         self.shared.state.borrow().up().is_some()
     }
@@ -164,11 +166,11 @@ impl Link {
 }
 
 impl Link {
-    /// Takes back what keeping the connections has left on the server, and ends them.
+    /// Deletes the counts of this process from the server, and ends the connections.
     fn clean_up_and_close(&self, connections: Arc<Connections>) {
         let Some(cleanup) = self.shared.role.cleanup_commands() else { return connections.close() };
         let limit = self.shared.origin.settings.call;
-        // Where the runtime has ended this is dropped at once, and the connections with it.
+        // If the runtime has ended this is dropped at once, and the connections with it.
         self.shared.origin.runtime.spawn(async move {
             let mut commands = Pipeline::with_capacity(cleanup.len());
             for command in cleanup {
@@ -188,13 +190,13 @@ impl Drop for Link {
 }
 
 impl Shared {
-    async fn place(&self, deadline: Instant) -> Result<SemaphorePermit<'_>> {
-        if let Ok(place) = self.calls.try_acquire() {
-            return Ok(place);
+    async fn permit(&self, deadline: Instant) -> Result<SemaphorePermit<'_>> {
+        if let Ok(permit) = self.calls.try_acquire() {
+            return Ok(permit);
         }
         match tokio::time::timeout_at(deadline, self.calls.acquire()).await {
             // One that comes too late is passed on: nothing could be answered in time.
-            Ok(Ok(place)) if Instant::now() < deadline => Ok(place),
+            Ok(Ok(permit)) if Instant::now() < deadline => Ok(permit),
             _ => {
                 let most = self.origin.settings.in_flight;
                 let message = format!(
@@ -206,7 +208,7 @@ impl Shared {
         }
     }
 
-    /// The connections; waits for them while they are being opened.
+    /// Returns the connections; waits for them while they are being opened.
     async fn connections(&self, deadline: Instant) -> Result<Arc<Connections>> {
         let present = self.state.borrow().clone();
         match present {
@@ -275,15 +277,15 @@ impl Shared {
         Ok(answers)
     }
 
-    /// Does what a failed call calls for, which the server had so long to answer.
-    fn note(&self, connections: &Arc<Connections>, failure: &Failure, had: Duration) {
+    /// Reacts to a failed call; the server had `time_left` to answer it.
+    fn note(&self, connections: &Arc<Connections>, failure: &Failure, time_left: Duration) {
         match failure.concerns {
             Concerns::Connection | Concerns::Server => self.lose(connections, &failure.error),
             Concerns::ExtraConnection => self.trouble.notify_one(),
             Concerns::Call if failure.error.kind() == ErrorKind::Timeout => {
                 self.stats.timeouts.fetch_add(1, Ordering::Relaxed);
                 // A call that waited long for its place in this process says little of the server.
-                let is_telling = had >= self.origin.settings.call / 2;
+                let is_telling = time_left >= self.origin.settings.call / 2;
                 match self.origin.settings.on_timeout {
                     OnTimeout::Drop if is_telling => {
                         self.give_up(connections, failure.error.clone());
@@ -296,7 +298,7 @@ impl Shared {
     }
 
     /// Counts a call that could not be sent.
-    fn failed(&self, error: &Error) {
+    fn count_failed_call(&self, error: &Error) {
         if error.is_outage() {
             self.outage.note_call();
         }
@@ -326,7 +328,7 @@ impl Shared {
         }
     }
 
-    /// Drops whatever connections there are: the next calls wait for new ones.
+    /// Drops the present connections: the next calls wait for new ones.
     pub(crate) fn start_over(&self, error: &Error) {
         let present = self.state.borrow().up().cloned();
         present.into_iter().for_each(|connections| self.lose(&connections, error));
@@ -339,16 +341,15 @@ impl Shared {
         present.into_iter().for_each(|connections| connections.close());
     }
 
-    /// Makes the next calls wait until the connections have another number and the server has been
-    /// prepared for it.
+    /// Makes the next calls wait until the connections have a new count and have been prepared.
     pub(crate) fn renew_count(&self, connections: &Arc<Connections>) {
         self.change_with(Event::Lost(Arc::clone(connections)), || {
             *self.to_renew.lock() = Some(Arc::clone(connections));
         });
     }
 
-    /// As [`renew_count`](Self::renew_count), for a server that has lost what was written over the channel: it
-    /// is told again first. A channel that is not in use any more says nothing of the server.
+    /// As [`renew_count`](Self::renew_count), for a server that has lost writes: recent changes are repeated
+    /// on it first. Connections that are not in use any more tell nothing about the server.
     pub(crate) fn distrust(&self, connections: &Arc<Connections>) {
         self.change_with(Event::Lost(Arc::clone(connections)), || {
             self.role.distrust();
@@ -356,8 +357,8 @@ impl Shared {
         });
     }
 
-    /// Does what is called for by a write that was refused because the server lacks earlier ones, or
-    /// because the channel was not prepared for writes.
+    /// Reacts to a write that was refused because the server lacks earlier ones, or because the connections
+    /// were not prepared for writes.
     fn refused_as_lost(&self, connections: &Arc<Connections>) {
         if connections.is_read_only() {
             self.renew_count(connections)
@@ -366,23 +367,23 @@ impl Shared {
         }
     }
 
-    /// Changes the state; whether that was necessary.
+    /// Changes the state. Returns whether it was another before.
     pub(crate) fn change(&self, event: Event<Connections>) -> bool {
         self.change_with(event, || {})
     }
 
-    /// Changes the state and calls `and` if that was necessary, before anybody can see the new state.
-    fn change_with(&self, event: Event<Connections>, and: impl FnOnce()) -> bool {
+    /// Changes the state, and calls `then` if it was another, before anybody can see the new state.
+    fn change_with(&self, event: Event<Connections>, then: impl FnOnce()) -> bool {
         let mut former = None;
         self.state.send_if_modified(|state| {
             former = state.after(event).map(|next| std::mem::replace(state, next));
             if former.is_some() {
-                and();
+                then();
             }
             former.is_some()
         });
         self.trouble.notify_one();
-        // Dropped out here: with the last of its owners a connection ends, and listeners hear of it.
+        // Dropped here, without the lock: with its last owner a connection ends, and listeners are called.
         former.is_some()
     }
 }

@@ -1,4 +1,4 @@
-//! What every connection to one server is made from.
+//! The parts that every connection to one server needs.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::net::pushes::Pushes;
 use crate::server::Server;
 use crate::settings::Settings;
 
-/// A server, and how it is connected to.
+/// A server, and the settings for connections to it.
 pub(crate) struct Origin {
     pub(crate) server: Server,
     pub(crate) settings: Arc<Settings>,

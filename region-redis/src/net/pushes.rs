@@ -1,4 +1,4 @@
-//! What the server pushes.
+//! The messages that servers push.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -16,7 +16,7 @@ pub(crate) struct Pushes {
     next_source: AtomicU64,
 }
 
-/// Whether one connection's pushes tell of changes to what is read over it.
+/// The pushes of one connection, and whether the server tracks what is read over it.
 #[derive(Debug)]
 pub(crate) struct PushSource {
     source: Source,
@@ -32,7 +32,7 @@ const TRACKED: u8 = 1;
 const NEVER: u8 = 2;
 
 impl Pushes {
-    /// Whether anybody has ever listened: from then on what is read is tracked.
+    /// Returns whether anybody has ever listened: from then on what is read is tracked.
     pub(crate) fn are_wanted(&self) -> bool {
         self.wanted.load(Ordering::Acquire)
     }
@@ -87,7 +87,7 @@ impl PushSource {
         }
     }
 
-    /// Whether somebody listens, and the server has not been told yet.
+    /// Returns whether somebody listens and the server has not been asked to track yet.
     pub(crate) fn is_to_be_tracked(&self) -> bool {
         self.pushes.are_wanted() && self.tracking.load(Ordering::Acquire) == UNTRACKED
     }
@@ -97,19 +97,19 @@ impl PushSource {
         self.leave(UNTRACKED, TRACKED);
     }
 
-    /// The server does not permit it: what is read is not trusted, but it is read.
+    /// The server does not permit tracking: what is read is not trusted, but it is read.
     pub(crate) fn refuse(&self) {
         self.leave(UNTRACKED, NEVER);
     }
 
-    /// The connection is gone, or silent: nobody tells any more.
+    /// The connection is gone, or silent: no pushes come any more.
     pub(crate) fn end(&self) {
         if self.tracking.swap(NEVER, Ordering::AcqRel) == TRACKED {
             self.pushes.listeners.tell(&Event::Lost(self.source));
         }
     }
 
-    /// The source of what is read from now on.
+    /// Returns the source of what is read from now on.
     pub(crate) fn tracked(&self) -> Option<Source> {
         (self.tracking.load(Ordering::Acquire) == TRACKED).then_some(self.source)
     }

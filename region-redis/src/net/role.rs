@@ -1,4 +1,4 @@
-//! The part that a server plays.
+//! The role of a server.
 
 use async_trait::async_trait;
 use redis::{Cmd, Value};
@@ -11,11 +11,12 @@ use crate::net::identity::Pulse;
 use crate::server::Server;
 use crate::settings::Settings;
 
-/// The part that a server plays, and what follows for its connections. A link asks it what to send, and
-/// tells it what the server shows. By default there is nothing to do: the server takes no writes.
+/// The role of a server for the store: primary or replica. A link asks it for the commands to send, and
+/// passes it the answers. The default methods do nothing, as for a server that takes no writes.
 #[async_trait]
 pub(crate) trait Role: Send + Sync {
-    /// Makes a new channel fit for use, in steps of bounded time each. It may be dropped at any step.
+    /// Prepares new connections before they are used, in steps with a limit of time each. It may be dropped
+    /// at any step.
     async fn prepare(
         &self,
         _server: &Server,
@@ -25,16 +26,16 @@ pub(crate) trait Role: Send + Sync {
         Ok(())
     }
 
-    /// The number of queued invalidations that a channel must have replayed to be used.
+    /// Returns the number of queued invalidations that connections must have replayed to be used.
     fn to_replay(&self) -> u64 {
         0
     }
 
-    /// Notes that the server has lost what was written to it.
+    /// Notes that the server has lost writes.
     fn distrust(&self) {}
 
-    /// The command that keeps a channel's count of writes alive, or asks whether the server takes
-    /// writes again; `None` if there is nothing to do at present.
+    /// Returns the command that keeps the connections' count of writes alive, or asks whether the server
+    /// takes writes again; `None` if there is nothing to do at present.
     fn upkeep_command(&self, _connections: &Connections, _settings: &Settings) -> Option<Cmd> {
         None
     }
@@ -44,31 +45,31 @@ pub(crate) trait Role: Send + Sync {
         Upkeep::Done
     }
 
-    /// The commands that take back what keeping connections has left on the server.
+    /// Returns the commands that delete the counts of this process from the server.
     fn cleanup_commands(&self) -> Option<[Cmd; 2]> {
         None
     }
 
-    /// Takes note of what the server's clock showed at some moment after `asked`.
+    /// Notes the time that the server's clock showed at some moment after `asked`.
     fn note_time(&self, _time: Timestamp, _asked: Instant) {}
 
-    /// Takes note of a sign of life that was asked for at `asked`.
+    /// Notes a sign of life that was asked for at `asked`.
     ///
     /// # Errors
-    /// When the server does not play this part any more.
+    /// When the server does not have this role any more.
     fn note_pulse(&self, server: &Server, pulse: &Pulse, asked: Instant) -> Result<(), Failure>;
 
-    /// Forgets what was known of the server behind connections that are gone.
+    /// Forgets the state of the server, for its connections are gone.
     fn disconnected(&self);
 }
 
-/// What the answer to an [upkeep](Role::upkeep_command) command says.
+/// The result of an [upkeep command](Role::upkeep_command).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Upkeep {
-    /// The channel can be used as it is.
+    /// The connections can be used as they are.
     Done,
-    /// The server takes writes again: the channel has to be prepared for them.
+    /// The server takes writes again: the connections have to be prepared for them.
     Writable,
-    /// The server has lost what was written over the channel.
+    /// The server has lost writes of these connections.
     Lost,
 }

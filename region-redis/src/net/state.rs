@@ -1,28 +1,28 @@
-//! Whether a server can be asked, and everything that changes it.
+//! The state of a link, and the events that change it.
 
 use std::sync::Arc;
 
 use region_core::Error;
 
-/// Whether the server can be asked, over connections `C`.
+/// The state of a link whose connections are of type `C`.
 #[derive(Debug)]
 pub(crate) enum State<C> {
-    /// It will be known soon: calls wait, within their limits.
+    /// The keeper connects: calls wait, within their limits.
     Connecting,
-    /// Over these connections.
+    /// The server can be called over these connections.
     Up(Arc<C>),
-    /// It cannot, until the keeper's next attempt succeeds: calls fail at once.
+    /// The server cannot be called until the keeper's next attempt succeeds: calls fail at once.
     Down(Error),
-    /// It never can again: the store or its runtime has ended.
+    /// The store or its runtime has ended: all calls fail for good.
     Closed,
 }
 
-/// What happened.
+/// An event that may change the state.
 #[derive(Debug)]
 pub(crate) enum Event<C> {
-    /// The keeper has made new connections fit for use.
+    /// The keeper has opened and prepared new connections.
     Opened(Arc<C>),
-    /// The keeper has failed to.
+    /// The keeper has failed to connect.
     Failed(Error),
     /// Connections broke, or must not be used as they are: the keeper replaces them soon.
     Lost(Arc<C>),
@@ -35,7 +35,7 @@ pub(crate) enum Event<C> {
 }
 
 impl<C> State<C> {
-    /// The state after `event`; `None` if it changes nothing.
+    /// Returns the state after `event`; `None` if it changes nothing.
     pub(crate) fn after(&self, event: Event<C>) -> Option<Self> {
         match (self, event) {
             (Self::Closed, _) => None,
@@ -54,7 +54,7 @@ impl<C> State<C> {
         }
     }
 
-    /// The connections, if the server can be asked over them.
+    /// Returns the connections, if the server can be called.
     pub(crate) fn up(&self) -> Option<&Arc<C>> {
         match self {
             Self::Up(connections) => Some(connections),

@@ -15,7 +15,7 @@ use crate::net::pushes::{PushSource, Pushes};
 use crate::net::traffic::{Observed, Traffic};
 use crate::server::{Address, Server};
 
-/// How many requests the connection takes before it has written them.
+/// The number of requests that may wait to be written.
 const WRITE_QUEUE: usize = 1024;
 
 /// The parts of a silence that have to pass one by one. A process that is stopped for a while sees one

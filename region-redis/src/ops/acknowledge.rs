@@ -1,4 +1,4 @@
-//! Waiting until replicas have what was done.
+//! Waiting until replicas have a change.
 
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ use crate::session::recovery::count_lifetime;
 use crate::settings::{LONGEST_BLOCK, LONGEST_WAIT};
 use crate::topology::shard::Shard;
 
-/// How long to wait before replicas are asked for again after that has failed.
+/// The delay before replicas are asked again after that has failed.
 const PAUSE: Duration = Duration::from_millis(10);
 
 impl Shard {
-    /// Waits until `replicas` replicas have all that was answered before this call, for at most
-    /// `within`; how many have, as far as is known.
+    /// Waits until `replicas` replicas have all that was answered before this call, for at most `within`.
+    /// Returns the number of replicas that are known to have it.
     pub(crate) async fn wait_for_replicas(&self, replicas: u32, within: Duration) -> Result<u32> {
         let until = Instant::now() + within.min(LONGEST_WAIT);
         let all = &self.acknowledgements;
@@ -61,7 +61,7 @@ impl Shard {
         }
     }
 
-    /// Asks how far the replicas are.
+    /// Asks for the offsets of the replicas.
     async fn ask_replicas(&self, replicas: u32, until: Instant) -> Result<Round> {
         let left = until.saturating_duration_since(Instant::now());
         // Zero would be without a limit.
@@ -83,7 +83,7 @@ impl Shard {
         let mut replies = Replies::new(&self.primary.shared().server, values);
         let refreshed = Refreshed::parse(&replies.next()?).ok_or_else(|| replies.unexpected())?;
         if refreshed == Refreshed::Lost {
-            // Nothing was written: the server has lost the count, and who knows what else.
+            // Nothing was written: the server has lost the count, and perhaps other keys.
             self.check_own_writes(&connections, (connections.count_id, 1), 0);
             return Err(self.lost_writes());
         }

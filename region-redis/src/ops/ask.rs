@@ -1,4 +1,4 @@
-//! Asking a primary that may have lost what this process did.
+//! Requests to a primary that may have lost writes of this process.
 
 use std::sync::Arc;
 
@@ -12,21 +12,22 @@ use crate::net::link::Response;
 use crate::protocol::reply::{Replies, number};
 use crate::topology::shard::Shard;
 
-/// How often a call that finds the server has forgotten this process's changes is tried.
+/// The most attempts of a call that finds writes of this process lost.
 pub(crate) const ATTEMPTS: usize = 10;
 
-/// In which form a request is answered.
+/// The form of the answer to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReplyForm {
-    /// Each command by itself.
+    /// Each command has an answer of its own.
     PerCommand,
-    /// A single script, with a list.
+    /// A single script answers with a list.
     OneScript,
 }
 
 impl Shard {
-    /// Asks the primary something whose answer begins with the ids along the path, and the count of
-    /// writes where that matters; gives back the ids and the other answers. If it turns out to have lost what this process did, it is told again first.
+    /// Sends the primary a request whose answer begins with the ids along the path, and the count of writes
+    /// if the request asks for it. Returns the ids and the other answers. If the primary has lost writes of
+    /// this process, recent changes are repeated and the request is sent again.
     pub(crate) async fn ask(
         &self,
         region: &RegionPath,
@@ -62,15 +63,15 @@ impl Shard {
         Err(self.lost_writes())
     }
 
-    /// Whether the primary shows what this process had counted. If not it has lost what was written to
-    /// it, and is told again before the next call.
+    /// Returns whether the primary shows the count that this process needs. If not, it has lost writes:
+    /// recent changes are repeated on it before the next call.
     pub(crate) fn check_own_writes(
         &self,
         connections: &Arc<Connections>,
         (counted, needed): (u128, u64),
         shown: u64,
     ) -> bool {
-        // What was counted over an earlier channel is covered by the first count of this one.
+        // Writes over earlier connections come before the first count of these.
         let needed = match needed {
             0 => 0,
             _ if counted == connections.count_id => needed,
@@ -87,14 +88,14 @@ impl Shard {
         false
     }
 
-    /// The error for a server that loses things again and again.
+    /// Returns the error for a server that loses writes again and again.
     pub(crate) fn lost_writes(&self) -> Error {
         Failure::unavailable(&self.primary.shared().server, "loses what is written to it").error
     }
 }
 
-/// The ids along the path, the count of writes that the server shows if it was asked, and the other
-/// answers; all answers if the first is something else.
+/// Returns the ids along the path, the count of writes that the server shows if it was asked for, and the
+/// other answers; all answers, as an error, if the first is something else.
 pub(crate) fn ids_and_count(
     values: Vec<Value>,
     region: &RegionPath,

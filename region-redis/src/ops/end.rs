@@ -1,4 +1,4 @@
-//! Ending what is there.
+//! Invalidating, touching and expiring.
 
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ use crate::session::recovery::queue_is_full;
 use crate::settings::{Acknowledgement, OnInvalidationFailure};
 use crate::topology::shard::Shard;
 
-/// What became of an invalidation that did not fail.
+/// The outcome of an invalidation that did not fail.
 enum Ending {
-    /// It was done; the ids along the path after it, where they are known.
+    /// It was done. Holds the ids along the path after it, if they are known.
     Done(Option<PathIds>),
     Queued,
 }
@@ -40,7 +40,8 @@ impl Shard {
         Ok(Ended::new().lineage(ids.as_ref().and_then(PathIds::lineage)))
     }
 
-    /// Ends what `verb` covers; how many replicas are known to have it after at most `within`.
+    /// Ends what `verb` covers. Returns the number of replicas that are known to have it after at most
+    /// `within`.
     pub(crate) async fn end_and_wait(
         &self,
         region: &RegionPath,
@@ -88,7 +89,7 @@ impl Shard {
     fn invalidation_failed(&self, region: &RegionPath, verb: Verb, error: Error) -> Result<Ending> {
         let cannot_reach = match error.kind() {
             ErrorKind::Unavailable | ErrorKind::Timeout => error.can_retry(),
-            // Not this command is refused but this client: a credential has been changed.
+            // The client is refused, not the command: a credential has been changed.
             ErrorKind::Denied => !self.primary.is_up(),
             _ => false,
         };
@@ -101,7 +102,7 @@ impl Shard {
         if let Some(left_out) = self.logs.queued.pass() {
             tracing::warn!(%region, %error, left_out, "invalidation queued");
         }
-        // Nothing is read over the present connections any more: the next begin with the queue.
+        // Nothing is read over the present connections any more: the next ones replay the queue first.
         self.primary.shared().start_over(&error);
         Ok(Ending::Queued)
     }

@@ -62,8 +62,8 @@ impl Shard {
         }
     }
 
-    /// The answer of a replica; `None` if none can be trusted to show what this process has done, or
-    /// not in time.
+    /// Returns the answer of a replica; `None` if no replica is known to have this process's writes, or none
+    /// answers in time.
     async fn read_replica(
         &self,
         region: &RegionPath,
@@ -113,7 +113,7 @@ impl Shard {
         Request { commands, lane, tracking: Tracking::Read, retry: Retry::Safe }
     }
 
-    /// Which of the entries found are valid, the stamp first among them; nothing if none is.
+    /// Returns which of the entries are valid; an empty list if none is. The first of `fields` is the stamp.
     pub(crate) fn validate(
         &self,
         region: &RegionPath,
@@ -163,7 +163,7 @@ fn found(
         .changes(stamp.map(|stamp| stamp.changes))
 }
 
-/// The entries found valid, the stamp first among the fields.
+/// Returns the valid entries. The first of `fields` is the stamp.
 pub(crate) fn valid_entries(keys: &[&str], fields: Vec<Value>, valid: Valid) -> Vec<Option<Entry>> {
     if valid.is_empty() {
         return vec![None; keys.len()];

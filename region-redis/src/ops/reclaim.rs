@@ -14,13 +14,13 @@ use crate::protocol::reply::{Replies, bytes, list};
 use crate::session::roots::UsedRoots;
 use crate::topology::shard::Shard;
 
-/// How many regions are looked at in one step: a step takes the server well under a millisecond.
+/// The number of regions that are looked at in one step: it takes the server well under a millisecond.
 const STEP: usize = 100;
 
 /// The server's rest between two steps.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// How often work is looked for that others have left, or that has become due.
+/// The time between two looks for work that others have left, or that has become due.
 const ROUND: Duration = Duration::from_secs(10);
 
 /// Begins to free what is dead, in the background, for as long as the shard is there.
@@ -36,13 +36,13 @@ async fn run(shard: Weak<Shard>, roots: Arc<UsedRoots>) {
             tracing::debug!(%error, "nothing reclaimed");
         }
         drop(present);
-        // Whether there is work or the time has come: both mean another round.
+        // Work and the end of the time both mean another round.
         let _ = tokio::time::timeout(ROUND, roots.woken()).await;
     }
 }
 
 impl Shard {
-    /// Frees what is dead below all roots in use; answers how many regions were looked at.
+    /// Frees what is dead below all roots in use. Returns the number of regions that were looked at.
     pub(crate) async fn reclaim(&self) -> Result<u64> {
         let mut looked = 0;
         for root in self.roots.all() {
@@ -61,7 +61,7 @@ impl Shard {
         Ok(looked)
     }
 
-    /// What has to be looked at below a root.
+    /// Returns the work that is due below a root.
     async fn due(&self, root: &str, now: Timestamp) -> Result<Vec<Vec<u8>>> {
         let mut replies = self.ask_reclaim(|| due(root, now)).await?;
         let members = replies.next_of_type()?.and_then(list).unwrap_or_default();
@@ -71,7 +71,7 @@ impl Shard {
     /// Does one piece of work, step by step.
     async fn work_off(&self, root: &str, member: &[u8]) -> Result<u64> {
         let Some(work) = Work::parse(root, member) else {
-            // Not ours: it would be found again and again.
+            // No member that this library wrote: it would be found again and again.
             self.ask_reclaim(|| remove(root, member)).await?.next()?;
             return Ok(0);
         };

@@ -17,7 +17,7 @@ use crate::protocol::write::{
 use crate::time_range::TimeRange;
 use crate::topology::shard::Shard;
 
-/// One put in so many looks for entries that are over: as many as make up for the others.
+/// One put in this many looks for expired entries, and for as many more as the other puts leave.
 const PUTS_PER_SWEEP: u32 = 8;
 
 impl Shard {
@@ -52,7 +52,7 @@ impl Shard {
         Ok(Written::Applied(applied(outcomes, wanted.trust, ids.as_ref(), stamp).source(source)))
     }
 
-    /// Does the write if it is an ordinary one.
+    /// Does the write by the faster script, if it consists of puts and the region exists.
     async fn put(
         &self,
         region: &RegionPath,
@@ -62,7 +62,7 @@ impl Shard {
     ) -> Result<Option<Applied>> {
         let puts = only_puts(write).filter(|_| self.existing.has(region));
         let Some(puts) = puts else { return Ok(None) };
-        // Now and then the other script has to look for entries that are over.
+        // Now and then the other script has to look for entries that have expired.
         let is_limited = puts.iter().any(|put| put.fresh_for != Lifetime::Unlimited);
         if is_limited && rand::random_ratio(1, PUTS_PER_SWEEP) {
             return Ok(None);
@@ -85,7 +85,7 @@ impl Shard {
         }
     }
 
-    /// The bytes of all puts, if each is within the limit.
+    /// Returns the bytes of all puts, if each is within the limit.
     fn check_sizes(&self, region: &RegionPath, ops: &[Op<'_>]) -> Result<usize> {
         let mut total = 0;
         for op in ops {

@@ -41,7 +41,7 @@ impl Call {
         self.command.arg(self.names.of(kind, path));
     }
 
-    /// The keys of a region and all its ancestors, from the root down.
+    /// Adds the keys of a region and all its ancestors, from the root down.
     pub(crate) fn path(&mut self, kind: Kind, path: &RegionPath) {
         path.prefixes().for_each(|prefix| self.key(kind, prefix));
     }
@@ -50,7 +50,7 @@ impl Call {
         self.command.arg(arg);
     }
 
-    /// New ids for so many regions.
+    /// Adds a new random id for each of `regions` regions.
     pub(crate) fn ids(&mut self, regions: usize) {
         let mut bytes = [0_u8; MAX_DEPTH * ID];
         let ids = &mut bytes[..regions * ID];
@@ -58,7 +58,7 @@ impl Call {
         self.arg(&*ids);
     }
 
-    /// An id for a tombstone.
+    /// Adds a random id for a tombstone.
     pub(crate) fn tombstone(&mut self) {
         let digits = |at: u32| b"0123456789abcdefghijklmnopqrstuv"[at as usize % 32];
         let mut random: u64 = rand::random();
@@ -70,7 +70,7 @@ impl Call {
         self.arg(&id[..]);
     }
 
-    /// A change of these keys, with a random id.
+    /// Adds a change of these keys, with a random id.
     pub(crate) fn change<'k>(&mut self, keys: impl IntoIterator<Item = &'k str>) {
         let key = ChangedKey::of_keys(keys).unwrap_or(ChangedKey::All);
         let (id, key) = (ChangeId::random().to_bits(), key.to_bits());

@@ -1,4 +1,4 @@
-//! What lies on the server, byte by byte: LAYOUT.md beside this package says it in words.
+//! The keys and values on the server, byte by byte. LAYOUT.md beside this package describes them in words.
 
 mod entry;
 mod ids;

@@ -1,4 +1,4 @@
-//! What the server answers, taken apart.
+//! The parts of a server's answers.
 
 use redis::Value;
 use region_core::{Cursor, Result, Timestamp};
@@ -7,7 +7,7 @@ use crate::error::Failure;
 use crate::protocol::layout::PathIds;
 use crate::server::Server;
 
-/// Takes the answers to one request apart, in order.
+/// Parses the answers to one request, in order.
 pub(crate) struct Replies<'s> {
     server: &'s Server,
     values: std::vec::IntoIter<Value>,
@@ -73,7 +73,7 @@ impl<'s> Replies<'s> {
         Ok(Self::new(self.server, self.list()?))
     }
 
-    /// Whether there are no more.
+    /// Returns whether there are no more answers.
     pub(crate) fn is_empty(&self) -> bool {
         self.values.as_slice().is_empty()
     }

@@ -120,12 +120,12 @@ impl Scripts {
     }
 }
 
-/// Whether a server does not know a script, or not any more.
+/// Returns whether a server does not know a script, or not any more.
 pub(crate) fn is_unknown_script(answer: &Value) -> bool {
     matches!(answer, Value::ServerError(error) if error.code() == "NOSCRIPT")
 }
 
-/// Whether a server refused a write because it lacks earlier writes of the same connection.
+/// Returns whether a server refused a write because it lacks earlier writes of the same connection.
 pub(crate) fn is_refused_as_lost(answer: &Value) -> bool {
     matches!(answer, Value::ServerError(error) if error.code() == "REGIONLOST")
 }

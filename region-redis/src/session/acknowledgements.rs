@@ -1,29 +1,31 @@
-//! Those who wait until replicas have what was done.
+//! Callers that wait until replicas have their changes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::{MutexGuard, watch};
 
-/// All who wait for replicas share each `WAIT`: one of them sends it, and all see the answer. Each waits
-/// for an offset of its own, which stays the same until replicas have reached it, however long that takes.
+/// The callers that wait for replicas. They share each `WAIT`: one of them sends it, and all see the answer.
+/// Each waits for an offset of its own, which stays the same until replicas have reached it, however long
+/// that takes.
 #[derive(Debug)]
 pub(crate) struct Acknowledgements {
-    /// Counts those who began to wait.
+    /// The number of callers that began to wait.
     tickets: AtomicU64,
-    /// Held by the one that asks.
+    /// Held by the caller that asks.
     turn: tokio::sync::Mutex<u64>,
     latest: watch::Sender<Round>,
     /// The numbers of replicas that are waited for.
     wanted: Mutex<Vec<u32>>,
 }
 
-/// What one `WAIT` has shown.
+/// The result of one `WAIT`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Round {
     /// The last ticket that was issued before it was sent.
     pub(crate) covers: u64,
-    /// Names the primary's history: offsets of different channels are not compared.
+    /// The count of the connections, which stands for the primary's history: offsets under different counts
+    /// are not compared.
     pub(crate) count_id: u128,
     /// The primary's replication offset when it was sent: everything answered before lies below it.
     pub(crate) offset: u64,
@@ -31,12 +33,12 @@ pub(crate) struct Round {
     pub(crate) acknowledged: Vec<u64>,
 }
 
-/// One who waits, until it is dropped.
+/// A caller that waits, until it is dropped.
 pub(crate) struct Waiter<'a> {
     all: &'a Acknowledgements,
     replicas: u32,
     ticket: u64,
-    /// Over which channel and up to which offset replicas must have the primary's history.
+    /// The count of the connections, and the offset that replicas must have reached.
     target: Option<(u128, u64)>,
     /// The number of replicas that have; `None` before the first answer.
     pub(crate) reached: Option<u32>,
@@ -61,17 +63,17 @@ impl Acknowledgements {
         Waiter { all: self, replicas, ticket, target: None, reached: None }
     }
 
-    /// The last ticket that was issued.
+    /// Returns the last ticket that was issued.
     pub(crate) fn last_ticket(&self) -> u64 {
         self.tickets.load(Ordering::SeqCst)
     }
 
-    /// Waits for the turn to ask; the number of turns so far, to be raised.
+    /// Waits for the turn to ask. Returns the number of turns so far, which the caller raises.
     pub(crate) async fn turn(&self) -> MutexGuard<'_, u64> {
         self.turn.lock().await
     }
 
-    /// The latest answer, and those to come.
+    /// Returns the latest answer, and those to come.
     pub(crate) fn rounds(&self) -> watch::Receiver<Round> {
         self.latest.subscribe()
     }
@@ -92,9 +94,9 @@ impl Acknowledgements {
 }
 
 impl Waiter<'_> {
-    /// Takes note of an answer; whether enough replicas have what is waited for.
+    /// Notes an answer. Returns whether enough replicas have reached the offset.
     pub(crate) fn note(&mut self, round: &Round) -> bool {
-        // Over another channel this process's changes were done again if they were lost, before this.
+        // Before connections are used, the changes of this process that were lost are repeated.
         let is_new = self.target.is_none_or(|(count_id, _)| count_id != round.count_id);
         if is_new && round.covers >= self.ticket {
             self.target = Some((round.count_id, round.offset));

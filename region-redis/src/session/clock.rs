@@ -24,7 +24,7 @@ struct Sample {
 }
 
 impl PrimaryClock {
-    /// Takes note of an answer that has just come.
+    /// Notes an answer that has just come.
     pub(crate) fn note(&self, time: Timestamp, asked: Instant) {
         let sample = Sample { time, asked, answered: Instant::now() };
         let mut kept = self.0.lock();

@@ -1,15 +1,15 @@
-//! What this process believes of entries and regions: hashes that save work when they are right, and
-//! are of no other consequence.
+//! Hints about entries and regions. A right hint saves work; a wrong one costs work, and has no other
+//! effect.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use region_core::RegionPath;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// How many hashes of a kind are kept; a power of two.
+/// The number of hints of a kind that are kept; a power of two.
 const PLACES: usize = 4096;
 
-/// A set that forgets.
+/// A set of hashes of bounded size: a new member may replace another.
 #[derive(Debug)]
 struct LossySet(Box<[AtomicU64]>);
 
@@ -27,7 +27,7 @@ impl LossySet {
     }
 
     fn remove(&self, hash: u64) {
-        // That another took the place meanwhile is as good.
+        // It is as good if another hash took the place meanwhile.
         let _ = self.place(hash).compare_exchange(hash, 0, Ordering::Relaxed, Ordering::Relaxed);
     }
 
@@ -42,7 +42,7 @@ impl LossySet {
 pub(crate) struct LargeEntries {
     hashes: LossySet,
     at_least: usize,
-    /// Whether there has ever been one.
+    /// True once there has been one.
     has_any: AtomicBool,
 }
 
@@ -51,7 +51,7 @@ impl LargeEntries {
         Self { hashes: LossySet::new(), at_least, has_any: AtomicBool::new(false) }
     }
 
-    /// Whether one of `keys` was large.
+    /// Returns whether one of `keys` was large.
     pub(crate) fn any(&self, region: &RegionPath, keys: &[&str]) -> bool {
         if !self.has_any.load(Ordering::Relaxed) {
             return false;
@@ -60,7 +60,7 @@ impl LargeEntries {
         keys.iter().any(|key| self.hashes.has(xxh3_64_with_seed(key.as_bytes(), seed)))
     }
 
-    /// Takes note of how large an entry is.
+    /// Notes the size of an entry.
     pub(crate) fn note(&self, region: &RegionPath, key: &str, len: usize) {
         if self.is_large(len) {
             self.suspect(region, &[key]);
@@ -69,7 +69,7 @@ impl LargeEntries {
         }
     }
 
-    /// Takes these for large until they turn out not to be.
+    /// Treats these as large until their sizes are noted.
     pub(crate) fn suspect(&self, region: &RegionPath, keys: &[&str]) {
         self.has_any.store(true, Ordering::Relaxed);
         let seed = hash_of(region);
@@ -81,7 +81,7 @@ impl LargeEntries {
     }
 }
 
-/// Regions that have been put to: the next put is likely to be an ordinary one.
+/// Regions that are likely to exist on the server, for this process has put entries into them.
 #[derive(Debug)]
 pub(crate) struct ExistingRegions(LossySet);
 

@@ -1,4 +1,4 @@
-//! How far replicas are behind their primary.
+//! The lag of replicas behind their primary.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,14 +10,14 @@ use tokio::time::Instant;
 use crate::net::identity::Position;
 use crate::session::clock::PrimaryClock;
 
-/// How many positions of the primary are compared with those of replicas.
+/// The number of the primary's positions that are kept.
 const SAMPLES: usize = 1024;
 
-/// How far the primary's replication had come, and when.
+/// The primary's replication offsets of late, each with the time at which it was asked for.
 #[derive(Debug, Default)]
 pub(crate) struct PrimaryProgress {
     history: Mutex<History>,
-    /// Rises when the primary goes on with another history.
+    /// Rises when the primary's replication id changes.
     generation: AtomicU64,
     pub(crate) clock: PrimaryClock,
 }
@@ -30,7 +30,7 @@ struct History {
     offsets: VecDeque<(Instant, u64)>,
 }
 
-/// What a replica is known to have.
+/// The point in the primary's history that a replica is known to have reached.
 #[derive(Debug, Default)]
 pub(crate) struct ReplicaProgress(Mutex<Option<Reached>>);
 
@@ -42,7 +42,7 @@ struct Reached {
 }
 
 impl PrimaryProgress {
-    /// Takes note of a position of the primary that was asked for at `asked`.
+    /// Notes a position of the primary that was asked for at `asked`.
     pub(crate) fn note(&self, asked: Instant, position: &Position) {
         let mut history = self.history.lock();
         let last = history.offsets.back().map_or(0, |(_, offset)| *offset);
@@ -56,7 +56,8 @@ impl PrimaryProgress {
         history.offsets.push_back((asked, position.offset));
     }
 
-    /// What a replica at `position` has; `None` if it is of another history, or not known.
+    /// Returns the point that a replica at `position` has reached; `None` if it is of another history, or
+    /// not known.
     fn reached(&self, position: &Position) -> Option<Reached> {
         let history = self.history.lock();
         let mut offsets = history.offsets.iter().rev();
@@ -69,7 +70,7 @@ impl PrimaryProgress {
 }
 
 impl ReplicaProgress {
-    /// Takes note of the position of a replica.
+    /// Notes the position of a replica.
     pub(crate) fn note(&self, primary: &PrimaryProgress, position: &Position) {
         if let Some(reached) = primary.reached(position) {
             *self.0.lock() = Some(reached);
@@ -81,7 +82,7 @@ impl ReplicaProgress {
         *self.0.lock() = None;
     }
 
-    /// Whether the replica has everything of the primary's present history that is older than `lag`.
+    /// Returns whether the replica has everything in the primary's present history that is older than `lag`.
     pub(crate) fn is_within(&self, primary: &PrimaryProgress, lag: Duration) -> bool {
         let generation = primary.generation.load(Ordering::Acquire);
         self.0.lock().is_some_and(|reached| {

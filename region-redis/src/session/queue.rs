@@ -1,4 +1,4 @@
-//! Invalidations that wait for the server.
+//! The queue of invalidations that wait for the server.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -36,7 +36,7 @@ impl Queue {
         self.regions.is_empty()
     }
 
-    /// Adds an invalidation; whether there was room.
+    /// Adds an invalidation. Returns whether there was room.
     pub(crate) fn push(&mut self, region: &RegionPath, verb: Verb) -> bool {
         let earlier = self.numbers.get(region).and_then(|number| self.regions.remove(number));
         if earlier.is_none() && self.regions.len() >= self.capacity {
@@ -51,7 +51,7 @@ impl Queue {
         true
     }
 
-    /// How many invalidations were added so far.
+    /// Returns the number of invalidations that were added so far.
     pub(crate) fn pushed(&self) -> u64 {
         self.pushed
     }

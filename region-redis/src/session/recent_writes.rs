@@ -1,5 +1,4 @@
-//! The changes that this process made lately: what its own reads must show, and what a failover must not
-//! undo.
+//! The recent changes of this process: its own reads must show them, and a failover must not undo them.
 
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ pub(crate) use crate::session::recent_writes::verbs::Verbs;
 
 mod verbs;
 
-/// How long a change is remembered at least: longer than any replica that is read from may lag.
+/// The least time that a change is remembered: longer than any replica that is read from may lag.
 const MEMORY: Duration = Duration::from_secs(60);
 
 /// The most regions below a root whose changes are remembered one by one. When there are more, the
@@ -34,22 +33,23 @@ const MOST_KEYS_OF_ALL: usize = 100_000;
 /// The most bytes of all remembered paths, and of all remembered keys.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 
-/// How many old changes are forgotten with each new one.
+/// The number of old changes that are forgotten with each new one.
 const FORGET_STEPS: usize = 2;
 
-/// The changes of one process, in the order of their last change. Counts are those of the writes over
-/// the present channel.
+/// The regions that this process changed, in the order of their last change. Counts are those of the
+/// present connections.
 ///
-/// What is remembered is bounded by becoming coarser: keys become their region, a region becomes its
-/// parent's subtree, and so on up to the root. Roots have nothing coarser, so there are as many of them as
-/// were changed within the memory's duration.
+/// When there are too many, they are remembered more coarsely: the keys of a region as a change of the whole
+/// region, a region as a change of its parent's subtree, and so on up to the root. Roots have nothing
+/// coarser, so there are as many of them as were changed within the memory's duration.
 #[derive(Debug)]
 pub(crate) struct RecentWrites {
     memory: Duration,
     count_id: u128,
-    /// The count with which the channel began. Everything done over earlier channels comes before it.
+    /// The count at which the connections were ready. Everything done over earlier connections comes before
+    /// it.
     first_count: u64,
-    /// What a replica must show for what has been forgotten.
+    /// The count that a replica must show because of changes that have been forgotten.
     forgotten: u64,
     roots: Records,
     below: Records,
@@ -62,7 +62,7 @@ pub(crate) struct RecentWrites {
 
 type Records = LinkedHashMap<Box<str>, Record>;
 
-/// What was done to one region.
+/// The changes of one region.
 #[derive(Debug)]
 struct Record {
     region: RegionPath,
@@ -78,13 +78,13 @@ struct Record {
 #[derive(Debug)]
 struct ChangedKeys {
     recent: HashSet<Box<str>>,
-    /// Those last changed before `since`.
+    /// The keys last changed before `since`.
     older: HashSet<Box<str>>,
     since: Instant,
     at: Instant,
 }
 
-/// What has to be done again to one region after its server lost data.
+/// The changes of one region that have to be repeated after its server lost data.
 #[derive(Clone, Debug)]
 pub(crate) struct Change {
     pub(crate) region: RegionPath,
@@ -135,8 +135,8 @@ impl RecentWrites {
         }
     }
 
-    /// Begins to count anew, on a channel whose count is `count` after all that had to be done again
-    /// was done.
+    /// Starts a new count, on connections whose count is `count` after all that had to be repeated was
+    /// repeated.
     pub(crate) fn start(&mut self, count_id: u128, count: u64) {
         self.count_id = count_id;
         self.first_count = count;
@@ -146,7 +146,7 @@ impl RecentWrites {
         }
     }
 
-    /// Goes on without counting, on a channel to a server that has no change of this process left to show.
+    /// Goes on without counting, on connections to a server that has no change of this process left to show.
     pub(crate) fn start_without_count(&mut self, count_id: u128) {
         let forgotten = self.forgotten;
         self.start(count_id, 0);
@@ -154,13 +154,13 @@ impl RecentWrites {
         self.forgotten = if forgotten == 0 { 0 } else { u64::MAX };
     }
 
-    /// The number of the channel whose writes are counted.
+    /// Returns the id of the present count.
     pub(crate) fn count_id(&self) -> u128 {
         self.count_id
     }
 
-    /// The count that the primary must show to answer a read of `region`, and whose count; zero if this
-    /// process has not changed anything there lately.
+    /// Returns the id of the present count, and the value that the primary must show to answer a read of
+    /// `region`: zero if this process has not changed anything there lately.
     pub(crate) fn needed(&self, region: &RegionPath) -> (u128, u64) {
         let mut needed = 0;
         if !(self.roots.is_empty() && self.below.is_empty()) {
@@ -233,12 +233,13 @@ impl RecentWrites {
         }
     }
 
-    /// What was done over a channel that is gone, the first count on this one covers.
+    /// The count to remember for a write: writes over earlier connections come before the first count of the
+    /// present ones.
     fn count_here(&self, count_id: u128, count: u64) -> u64 {
         if count_id == self.count_id { count } else { self.first_count }
     }
 
-    /// What has to be done again by a server that lost what was done lately.
+    /// Returns the changes to repeat on a server that lost recent ones.
     pub(crate) fn recent(&self) -> Vec<Change> {
         let oldest = Instant::now().checked_sub(self.memory);
         let records = self.roots.values().chain(self.below.values());
@@ -246,7 +247,7 @@ impl RecentWrites {
             let mut verbs = record.ended.verbs_since(oldest);
             let mut keys = Vec::new();
             if self.is_covered(&record.region, oldest) {
-                // What an ancestor's invalidation leaves are the entries further up.
+                // The ancestor's invalidation covers all but the entries further up.
                 verbs = Verbs { touch: verbs.touch, ..Verbs::default() };
             } else if !verbs.invalidate {
                 keys = self.keys_since(record.region.as_str(), oldest);
@@ -257,7 +258,7 @@ impl RecentWrites {
         records.filter_map(change).collect()
     }
 
-    /// Whether an ancestor of `region` was invalidated lately.
+    /// Returns whether an ancestor of `region` was invalidated lately.
     fn is_covered(&self, region: &RegionPath, oldest: Option<Instant>) -> bool {
         region.prefixes().rev().skip(1).any(|prefix| {
             self.record(prefix).is_some_and(|record| record.ended.verbs_since(oldest).invalidate)

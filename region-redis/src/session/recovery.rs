@@ -1,4 +1,4 @@
-//! What has to happen on a new connection to the primary before anything is read over it.
+//! The preparation of new connections to the primary, before anything is read over them.
 
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicUsize;
@@ -28,7 +28,7 @@ const SHORTEST_COUNT_LIFETIME: Duration = Duration::from_secs(600);
 /// that no step is too large for a slow connection.
 const REMOVED_BYTES: usize = 8192;
 
-/// How often a preparation begins again because the server lost data meanwhile.
+/// The most times that a preparation begins again because the server lost data meanwhile.
 const MOST_LOSSES: usize = 5;
 
 /// For how long a connection's count of writes is kept on the server without being refreshed: signs of life
@@ -37,7 +37,7 @@ pub(crate) fn count_lifetime(settings: &Settings) -> Duration {
     SHORTEST_COUNT_LIFETIME.max((settings.watch + settings.silence) * 8)
 }
 
-/// What this process changed, and what it still has to.
+/// The changes that this process made, and the invalidations that it still has to make.
 #[derive(Debug)]
 pub(crate) struct Recovery {
     recent: Mutex<RecentWrites>,
@@ -47,18 +47,18 @@ pub(crate) struct Recovery {
     /// Counts on the server that nobody keeps any more, as it last said.
     overdue: Mutex<Vec<String>>,
     probe: String,
-    /// How many commands the next step sends: fewer after a step that was not answered in time, so that a
-    /// slow connection answers some.
+    /// The number of commands that the next step sends: fewer after a step that was not answered in time, so
+    /// that a slow connection answers some.
     step: AtomicUsize,
 }
 
-/// The changes that a server which lost data has yet to be told again.
+/// The changes that still have to be repeated on a server which lost data.
 #[derive(Debug, Default)]
 struct Repetition {
     /// The server. What it has acknowledged is not sent again at the next attempt.
     target: Option<Identity>,
     left: VecDeque<Change>,
-    /// How often data was found to be lost.
+    /// The number of times that data was found to be lost.
     losses: u64,
 }
 
@@ -89,17 +89,18 @@ impl Recovery {
         self.recent.lock()
     }
 
-    /// Keeps an invalidation that could not be sent; whether there was room.
+    /// Queues an invalidation that could not be sent. Returns whether there was room.
     pub(crate) fn queue(&self, region: &RegionPath, verb: Verb) -> bool {
         self.queue.lock().push(region, verb)
     }
 
-    /// How many invalidations have been queued: a channel that has replayed less must not be used.
+    /// Returns the number of invalidations that have been queued: connections that have replayed fewer must
+    /// not be used.
     pub(crate) fn queued(&self) -> u64 {
         self.queue.lock().pushed()
     }
 
-    /// Whether something has to be done before anything is read, from whatever server.
+    /// Returns whether queued invalidations have to be replayed before anything is read from any server.
     pub(crate) fn has_queued(&self) -> bool {
         !self.queue.lock().is_empty()
     }
@@ -116,7 +117,7 @@ impl Recovery {
         names
     }
 
-    /// Takes note of counts that nobody keeps any more: they are retired with the next sign of life.
+    /// Notes counts that nobody keeps any more: they are retired with the next sign of life.
     pub(crate) fn note_overdue(&self, counts: Vec<String>) {
         *self.overdue.lock() = counts;
     }
@@ -126,13 +127,13 @@ impl Recovery {
         self.overdue.lock().clone()
     }
 
-    /// Counts a change of a region's own entries that was answered over a channel.
+    /// Records a change of a region's own entries that was answered with `count`.
     pub(crate) fn written(&self, region: &RegionPath, connections: &Connections, count: u64) {
         connections.note_count(count);
         self.recent.lock().written(region, connections.count_id, count);
     }
 
-    /// Counts an ended region that was answered over a channel.
+    /// Records an ended region that was answered with `count`.
     pub(crate) fn ended(
         &self,
         region: &RegionPath,
@@ -144,13 +145,12 @@ impl Recovery {
         self.recent.lock().ended(region, verb, connections.count_id, count);
     }
 
-    /// Makes a new channel fit for use: writes over earlier channels are refused from now on, what is queued
-    /// is done, and if the server is not the one it was, or has lost something, what was done lately is done
-    /// again.
+    /// Prepares new connections: makes the server refuse writes over earlier connections, replays the queue,
+    /// and repeats recent changes if the server is another one than before, or has lost data.
     ///
-    /// Goes in steps of bounded time each. It may be dropped or fail at any step: what the server has
-    /// acknowledged by then is not sent to it again. A server that refuses all writes is prepared for reads
-    /// alone, unless something has to be done before they may see what is there.
+    /// Each step has a limit of time. The preparation may be dropped or fail at any step: changes that the
+    /// server has acknowledged by then are not sent to it again. Where a server refuses all writes, the
+    /// connections are prepared for reads alone, unless something has to be written before these.
     pub(crate) async fn prepare(
         &self,
         server: &Server,
@@ -214,8 +214,8 @@ impl Recovery {
         Ok(Prepared::Ready)
     }
 
-    /// Makes a channel to a server that refuses all writes fit for reads. They are checked against the
-    /// count of the former channel, which the server must still have.
+    /// Prepares connections to a server that refuses all writes for reads. They are checked against the
+    /// count of the former connections, which the server must still have.
     fn prepare_for_reads(
         &self,
         connections: &mut Connections,
@@ -251,7 +251,7 @@ impl Recovery {
         self.recent.lock().identity = Some(Identity::default());
     }
 
-    /// Determines what the server with this identity has yet to be told again. Gives back how often
+    /// Determines the changes to repeat on the server with this identity. Returns the number of times that
     /// data was found to be lost so far.
     fn begin_repetition(&self, server: &Server, identity: &Identity) -> u64 {
         let mut repetition = self.repetition.lock();
@@ -263,12 +263,12 @@ impl Recovery {
             repetition.left = recent.recent().into();
             repetition.target = Some(identity.clone());
             let regions = repetition.left.len();
-            tracing::warn!(%server, regions, "another server, or one that lost data: invalidating again");
+            tracing::warn!(%server, regions, "another server, or one that lost data: repeating recent changes");
         }
         repetition.losses
     }
 
-    /// Does again what was done lately, as far as the server has not acknowledged it.
+    /// Repeats recent changes that the server has not acknowledged.
     async fn repeat(
         &self,
         sender: &Sender<'_>,
@@ -299,7 +299,8 @@ impl Recovery {
         }
     }
 
-    /// Does what is queued; how many invalidations had been by then. `None` if the server has lost data.
+    /// Replays the queue. Returns the number of invalidations that had been queued by then; `None` if the
+    /// server has lost data.
     async fn replay(
         &self,
         sender: &Sender<'_>,
@@ -327,7 +328,7 @@ impl Recovery {
     }
 }
 
-/// The commands that do a change again.
+/// Returns the commands that repeat a change.
 fn repeat_commands(change: &Change, connections: &Connections) -> Vec<Cmd> {
     let Change { region, mut verbs, keys } = change.clone();
     let is_small = keys.iter().map(|key| key.len()).sum::<usize>() <= REMOVED_BYTES;

@@ -1,4 +1,4 @@
-//! The parts that servers play for a store.
+//! The roles that servers have for a store.
 
 use std::sync::Arc;
 

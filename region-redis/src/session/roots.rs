@@ -17,7 +17,7 @@ pub(crate) struct UsedRoots {
 }
 
 impl UsedRoots {
-    /// Takes note of a region that is in use.
+    /// Notes a region that is in use.
     pub(crate) fn note(&self, region: &RegionPath) {
         let Some(root) = region.prefixes().next() else { return };
         let mut names = self.names.lock();

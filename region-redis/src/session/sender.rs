@@ -1,4 +1,4 @@
-//! The steps in which a new channel is prepared.
+//! The steps in which new connections are prepared.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -18,10 +18,10 @@ use crate::settings::Settings;
 /// The most commands that are sent in one step.
 pub(crate) const LARGEST_STEP: usize = 64;
 
-/// How servers refuse all writes, whatever these are.
+/// The errors of servers that refuse every write.
 const REFUSALS: [&str; 2] = ["NOREPLICAS", "MISCONF"];
 
-/// Sends the commands that prepare a channel.
+/// Sends the commands that prepare connections.
 pub(crate) struct Sender<'r> {
     pub(crate) server: &'r Server,
     limit: Duration,
@@ -29,7 +29,7 @@ pub(crate) struct Sender<'r> {
     step: &'r AtomicUsize,
 }
 
-/// What came of a step.
+/// The result of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Prepared {
     Ready,
@@ -37,7 +37,7 @@ pub(crate) enum Prepared {
     Lost,
 }
 
-/// A channel's count of writes.
+/// The answer to the command that starts a count of writes.
 pub(crate) enum StartedCount {
     At(Counts),
     /// The server refuses all writes at present.
@@ -50,12 +50,12 @@ impl<'r> Sender<'r> {
         Self { server, limit, lifetime: count_lifetime(settings), step }
     }
 
-    /// The longest that a step takes.
+    /// Returns the longest that a step takes.
     pub(crate) fn limit(&self) -> Duration {
         self.limit
     }
 
-    /// How many commands the next step may send.
+    /// Returns the number of commands that the next step may send.
     pub(crate) fn step(&self) -> usize {
         self.step.load(Ordering::Relaxed)
     }
@@ -96,7 +96,8 @@ impl<'r> Sender<'r> {
         Ok(())
     }
 
-    /// Begins the channel's count of writes, or raises it by one, and retires those of earlier channels.
+    /// Begins the connections' count of writes, or raises it by one, and deletes the counts of earlier
+    /// connections.
     pub(crate) async fn begin_count(
         &self,
         connections: &Connections,
@@ -117,7 +118,7 @@ impl<'r> Sender<'r> {
         }
     }
 
-    /// Sends commands in one step, and learns how many a step may have.
+    /// Sends commands in one step, and adapts the size of the next step to the answer.
     pub(crate) async fn send_all(
         &self,
         connections: &Connections,

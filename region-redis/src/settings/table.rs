@@ -68,7 +68,7 @@ macro_rules! each_setting {
                 call by call_timeout(limit: Duration): Duration = Duration::from_millis(500), "500 ms", wait;
                 /// The longest that opening a connection takes.
                 connect by connect_timeout(limit: Duration): Duration = Duration::from_secs(1), "1 s", wait;
-                /// What happens to the connections when a call times out.
+                /// The action on the connections when a call times out.
                 on_timeout by on_timeout(on_timeout: OnTimeout): OnTimeout = OnTimeout::Ask, "`Ask`", any;
                 /// The delays between attempts to connect.
                 backoff by backoff(backoff: Backoff): Backoff = Backoff::default(), "100 ms, doubled up to 10 s", any;
@@ -82,7 +82,7 @@ macro_rules! each_setting {
                 max_entry by max_entry_bytes(bytes: usize): usize = 64 * 1024 * 1024, "64 MiB", entry_bytes;
                 /// The longest that a replica may be behind; one that is further behind is passed over.
                 max_lag by max_lag(lag: Duration): Duration = Duration::from_secs(5), "5 s", wait;
-                /// What becomes of an invalidation that cannot reach the server.
+                /// The action on an invalidation that cannot reach the server.
                 on_invalidation_failure by on_invalidation_failure(on_failure: OnInvalidationFailure): OnInvalidationFailure = OnInvalidationFailure::Error, "`Error`", any;
                 /// The most regions whose invalidations are queued; when the queue is full, further ones are
                 /// errors.
@@ -97,7 +97,7 @@ macro_rules! each_setting {
                 silence ("watch: silence"): Duration = Duration::from_millis(500), "500 ms", wait;
                 /// The number of replicas that each invalidation waits for, and the longest that it waits.
                 acknowledgement ("wait_for_replicas"): Option<Acknowledgement> = None, "none", acknowledged;
-                /// Whether this store frees what invalidations leave behind.
+                /// The reclaimer: a task that frees what invalidations leave behind.
                 reclaim ("without_reclaimer"): bool = true, "it does", any;
             }
         }

@@ -22,7 +22,7 @@ pub(crate) struct Release {
     at: Instant,
 }
 
-/// The queue of leases to be given back. To add to it never waits: a task sends what is queued.
+/// The queue of leases to be given back. Adding to it never waits: a task sends what is queued.
 #[derive(Debug)]
 pub(crate) struct Releases {
     waiting: mpsc::Sender<Release>,
@@ -31,13 +31,13 @@ pub(crate) struct Releases {
 }
 
 impl Releases {
-    /// The queue, and the end from which the task takes.
+    /// Returns the queue, and the end from which the task takes.
     pub(crate) fn new() -> (Self, mpsc::Receiver<Release>) {
         let (waiting, releases) = mpsc::channel(MOST_WAITING);
         (Self { waiting, longest: AtomicU64::new(0) }, releases)
     }
 
-    /// Notes that leases of this duration are taken.
+    /// Notes the duration of leases that are taken.
     pub(crate) fn note(&self, duration: Duration) {
         let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         self.longest.fetch_max(millis, Ordering::Relaxed);
@@ -57,7 +57,7 @@ impl ShardHandle {
 }
 
 impl Release {
-    /// Whether the leases may not be over yet.
+    /// Returns whether the leases may not be over yet.
     pub(crate) fn may_be_held(&self) -> bool {
         let longest = self.shard.releases.longest.load(Ordering::Relaxed);
         self.at.elapsed() < Duration::from_millis(longest)

@@ -1,4 +1,4 @@
-//! A primary with its replicas, and what this process knows of them.
+//! A primary with its replicas.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -22,8 +22,8 @@ use crate::session::roots::UsedRoots;
 use crate::settings::Settings;
 use crate::topology::releases::{Release, Releases};
 
-/// A primary with its replicas, and what this process knows of them. The operations of the store are
-/// methods of it.
+/// A primary with its replicas, and the state that this process keeps for them. The operations of the store
+/// are its methods.
 pub(crate) struct Shard {
     pub(crate) settings: Arc<Settings>,
     pub(crate) primary: Link,
@@ -53,7 +53,7 @@ pub(crate) struct Logs {
 }
 
 impl Shard {
-    /// Begins to connect to the servers that the settings name. Gives back, beside the shard, the leases
+    /// Begins to connect to the servers that the settings name. Returns the shard, and the queue of leases
     /// that a task has to give back.
     pub(crate) fn open(
         settings: Arc<Settings>,
@@ -101,7 +101,7 @@ impl Shard {
         (shard, released)
     }
 
-    /// A replica that may be asked. The replicas take turns.
+    /// Returns a replica that may be read from. The replicas take turns.
     pub(crate) fn replica(&self) -> Option<&Link> {
         if self.replicas.is_empty() || self.recovery.has_queued() {
             return None;
@@ -112,7 +112,7 @@ impl Shard {
         usable.map(|replica| &replica.link)
     }
 
-    /// Whether a replica is known to have all that is older than the bound on its lag.
+    /// Returns whether the replica's lag is known to be within `max_lag`.
     pub(crate) fn is_recent(&self, replica: &Replica) -> bool {
         replica.progress.is_within(&self.primary_progress, self.settings.max_lag)
     }
@@ -129,7 +129,7 @@ impl Shard {
 #[derive(Clone)]
 pub(crate) struct ShardHandle(Arc<Owner>);
 
-/// What the handles to a shard own together.
+/// The state that the handles to a shard own together.
 struct Owner {
     shard: Arc<Shard>,
     reclaiming: Option<AbortHandle>,

@@ -4,10 +4,10 @@ use region_core::{Cursor, Segment, Timestamp};
 use crate::protocol::layout::PathIds;
 use crate::protocol::reply::{borrowed, cursor, list};
 
-/// What stands before the trees in a list's stamp: no segment begins so.
+/// The prefix of a list's stamp: no segment begins with it.
 const STAMP: u8 = b'.';
 
-/// Whether a list with this stamp is that of a region with these ids.
+/// Returns whether a list with this stamp belongs to a region with these ids.
 pub(crate) fn is_list_of(ids: &PathIds, stamp: Value) -> bool {
     let stamp = list(stamp).and_then(|found| found.into_iter().next());
     let trees = stamp.as_ref().and_then(borrowed).and_then(|stamp| stamp.strip_prefix(&[STAMP]));

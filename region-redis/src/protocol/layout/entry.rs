@@ -16,7 +16,7 @@ const HAS_END: u8 = 1;
 const HAS_WINDOW: u8 = 2;
 const HAS_MARK: u8 = 4;
 
-/// What stands before an entry's bytes.
+/// The head that stands before an entry's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Head {
     /// Until when it is fresh.
@@ -62,7 +62,7 @@ pub(crate) struct Validator<'p> {
     now: TimeRange,
 }
 
-/// The time is not known well enough to tell.
+/// The time is not known exactly enough to decide.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Unsure;
 
@@ -71,7 +71,7 @@ impl<'p> Validator<'p> {
         Self { path, mark: path.mark(), ttl_end, now }
     }
 
-    /// Whether a stored entry is fresh or stale and where its bytes begin; nothing if it is not
+    /// Returns whether a stored entry is fresh or stale, and where its bytes begin; `None` if it is not
     /// valid.
     pub(crate) fn validate(&self, stored: &[u8]) -> Result<Option<(Freshness, usize)>, Unsure> {
         let Some((head, len)) = Head::parse(stored) else { return Ok(None) };
@@ -145,7 +145,7 @@ mod tests {
         PathIds::parse([Some(&ids[..])]).unwrap()
     }
 
-    /// Whether the entry is fresh, and the milliseconds left.
+    /// Returns whether the entry is fresh, and the milliseconds left.
     fn validated(path: &PathIds, stored: &[u8]) -> Option<(bool, Option<u64>)> {
         let entry = Validator::new(path, None, NOW).entry(stored.to_vec())?;
         assert_eq!(&entry.bytes[..], b"x");

@@ -20,7 +20,7 @@ type Id = [u8; 8];
 /// The first bytes of a digest of the `soft` ids along a path.
 pub(crate) type Mark = [u8; 8];
 
-/// What an `i` key holds.
+/// The contents of an `i` key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ids {
     tree: Id,
@@ -78,7 +78,7 @@ impl PathIds {
         Lineage::with_soft_mark(trees, mark)
     }
 
-    /// What follows the `tree`s in a stamp; `None` if it begins with others.
+    /// Returns the part of a stamp after the `tree`s; `None` if it begins with others.
     pub(crate) fn strip_trees<'s>(&self, stamp: &'s [u8]) -> Option<&'s [u8]> {
         self.0.iter().try_fold(stamp, |rest, ids| rest.strip_prefix(&ids.tree))
     }

@@ -4,10 +4,10 @@ use std::fmt::Write;
 
 use region_core::RegionPath;
 
-/// What every name begins with: the format's version.
+/// The prefix of every name: the format's version.
 const VERSION: &str = "rc1:";
 
-/// What a region's key holds.
+/// The kinds of keys that a region has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A string: the region's ids.
@@ -61,7 +61,7 @@ pub(crate) fn count_list() -> String {
     format!("{VERSION}w")
 }
 
-/// Which region a pushed key belongs to, and what it holds.
+/// Returns the kind of a pushed key and its region.
 pub(crate) fn parse(name: &[u8]) -> Option<(Kind, RegionPath)> {
     let rest = name.strip_prefix(VERSION.as_bytes())?;
     let (letter, rest) = rest.split_first()?;

@@ -2,7 +2,7 @@ use redis::Value;
 
 use crate::protocol::reply::{borrowed, number};
 
-/// What [`prepare`](super::prepare) answers.
+/// The answer to [`prepare`](super::prepare).
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Counts {
     /// The connection's count.
@@ -11,7 +11,7 @@ pub(crate) struct Counts {
     pub(crate) overdue: Vec<String>,
 }
 
-/// What [`refresh`](super::refresh) answers.
+/// The answer to [`refresh`](super::refresh).
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refreshed {
     /// The count is kept; these counts are not kept by anybody.

@@ -1,6 +1,6 @@
 use region_core::RegionPath;
 
-/// What the reclaimer has to look at.
+/// A piece of work for the reclaimer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Work {
     /// The tombstone with this id: children of an earlier life of the region.

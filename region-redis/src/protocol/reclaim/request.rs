@@ -5,7 +5,7 @@ use crate::protocol::call::Call;
 use crate::protocol::layout::{Kind, work_list};
 use crate::protocol::scripts::SCRIPTS;
 
-/// How much of what is due is asked for at once.
+/// The most pieces of work that are asked for at once.
 const MOST_DUE: usize = 16;
 
 /// Asks for what the reclaimer has to look at by now, below a root.
@@ -16,7 +16,7 @@ pub(crate) fn due(root: &str, now: Timestamp) -> Cmd {
     command
 }
 
-/// Removes what is no work of ours.
+/// Removes a member of the work list that is no work.
 pub(crate) fn remove(root: &str, member: &[u8]) -> Cmd {
     let mut command = redis::cmd("ZREM");
     command.arg(work_list(root)).arg(member);

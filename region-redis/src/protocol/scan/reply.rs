@@ -8,7 +8,7 @@ pub(crate) struct ScanReply {
     pub(crate) now: Timestamp,
     pub(crate) stamp: Value,
     pub(crate) next: Option<Cursor>,
-    /// How many are fresh, or keys and entries in turns.
+    /// The number of fresh entries, or keys and entries in turns.
     pub(crate) page: Value,
 }
 

@@ -11,10 +11,10 @@ const PAGE_BYTES: usize = 256 * 1024;
 /// The most entries that it looks at in one step.
 const LARGEST_PAGE: usize = 2_000;
 
-/// What a page tells of entries.
+/// The contents of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Counted {
-    /// How many are fresh.
+    /// The number of fresh entries.
     Fresh,
     /// Each of them.
     Each(Show),

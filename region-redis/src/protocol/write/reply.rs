@@ -78,7 +78,7 @@ impl PutReply {
     }
 }
 
-/// What an operation did.
+/// Returns the outcome of an operation.
 pub(crate) fn outcome_of(
     op: &Op<'_>,
     outcome: Value,

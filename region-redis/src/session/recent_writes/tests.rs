@@ -14,7 +14,7 @@ fn needed(writes: &RecentWrites, region: &str) -> u64 {
     writes.needed_of_replica(&path(region)).1
 }
 
-/// Whether doing the recent changes again removes what `region` holds under `key`.
+/// Returns whether repeating the recent changes removes the entry of `region` under `key`.
 fn is_done_again(changes: &[Change], region: &str, key: &str) -> bool {
     let region = path(region);
     changes.iter().any(|change| {
