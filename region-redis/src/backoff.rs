@@ -12,8 +12,8 @@ const LONGEST: Duration = Duration::from_secs(60 * 60);
 /// server do not come back to it together.
 ///
 /// The delay before the first attempt after a connection is lost lies between zero and `first`. The
-/// delay after the `n`th failed attempt, counted from zero, lies between half of `first * 2^n` and all
-/// of it; `first * 2^n` is at most `longest`.
+/// delay after the `n`th failed attempt, counted from zero, lies between half of
+/// `min(first * 2^n, longest)` and that.
 ///
 /// ```
 /// use std::time::Duration;
@@ -30,10 +30,10 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// A schedule that begins with `first`, doubles, and ends at `longest`.
+    /// Makes a schedule that begins with `first` and doubles up to `longest`.
     ///
     /// # Errors
-    /// When `first` is zero, exceeds `longest`, or that exceeds an hour.
+    /// When `first` is zero or exceeds `longest`, or `longest` exceeds an hour.
     pub fn new(first: Duration, longest: Duration) -> Result<Self> {
         if first.is_zero() || first > longest || longest > LONGEST {
             let message = format!(
@@ -45,19 +45,19 @@ impl Backoff {
         Ok(Self { first, longest })
     }
 
-    /// The delay after the failed attempt number `attempt`, counted from zero.
+    /// Returns the delay after the failed attempt number `attempt`, counted from zero.
     pub(crate) fn delay(&self, attempt: u32, rng: &mut impl Rng) -> Duration {
         let doubled = 2_u32.checked_pow(attempt).and_then(|factor| self.first.checked_mul(factor));
         let full = doubled.map_or(self.longest, |delay| delay.min(self.longest));
         full.mul_f64(rng.random_range(0.5..=1.0))
     }
 
-    /// The delay between the loss of a connection that worked and the first attempt to replace it.
+    /// Returns the delay between the loss of a connection that worked and the first attempt to replace it.
     pub(crate) fn first_delay(&self, rng: &mut impl Rng) -> Duration {
         self.first.mul_f64(rng.random_range(0.0..=1.0))
     }
 
-    /// The longest delay.
+    /// Returns the longest delay.
     #[must_use]
     pub fn longest(&self) -> Duration {
         self.longest
@@ -65,7 +65,7 @@ impl Backoff {
 }
 
 impl Default for Backoff {
-    /// From 100 milliseconds to 10 seconds.
+    /// Delays from 100 milliseconds to 10 seconds.
     fn default() -> Self {
         Self { first: Duration::from_millis(100), longest: Duration::from_secs(10) }
     }

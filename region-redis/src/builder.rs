@@ -56,8 +56,7 @@ impl RedisStoreBuilder {
         Self { settings: Settings::new(primary) }
     }
 
-    /// Adds a read replica, with an address and credentials of its own. Where several are given, reads
-    /// take turns.
+    /// Adds a read replica, with an address and credentials of its own. Several replicas take turns.
     ///
     /// # Errors
     /// When the URL is wrong.
@@ -66,8 +65,8 @@ impl RedisStoreBuilder {
         Ok(self)
     }
 
-    /// The time between two requests for a sign of life from each connection, and the longest that it
-    /// may show none before it is replaced.
+    /// Sets the time between two requests for a sign of life from each connection, and the longest silence
+    /// before the connection is replaced.
     ///
     /// Default: 500 ms each.
     pub fn watch(mut self, every: Duration, silence: Duration) -> Self {
@@ -76,21 +75,21 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Makes each invalidation wait until `replicas` replicas have it, so that a failover to one of
-    /// them does not undo it. If fewer have it after `within`, that is an error whose repetition is
-    /// harmless; the primary has done it all the same.
+    /// Makes each invalidation wait until `replicas` replicas have it, so that a failover to one of them
+    /// does not undo it. If fewer have it after `within`, the call fails although the primary has done it;
+    /// it is safe to retry.
     pub fn wait_for_replicas(mut self, replicas: u32, within: Duration) -> Self {
         self.settings.acknowledgement = Some(Acknowledgement { replicas, within });
         self
     }
 
-    /// Leaves it to other processes to free what invalidations leave behind.
+    /// Turns the reclaimer off: other processes free the memory of invalidated regions.
     pub fn without_reclaimer(mut self) -> Self {
         self.settings.reclaim = false;
         self
     }
 
-    /// Makes the store; it connects in the background. Calls wait for that, within their limits.
+    /// Makes the store, which connects in the background. Calls wait for the connection, within their limits.
     ///
     /// # Errors
     /// When a setting is out of range, or there is no Tokio runtime.
@@ -102,8 +101,8 @@ impl RedisStoreBuilder {
         Ok(RedisStore::over(self.settings, &runtime))
     }
 
-    /// Makes the store and waits until it is connected to the primary. Replicas are connected to in
-    /// the background: until they are, the primary answers for them.
+    /// Makes the store and waits until it is connected to the primary. Replicas are connected in the
+    /// background: until then the primary answers all reads.
     ///
     /// # Errors
     /// When a setting is out of range, or the primary cannot be reached or refuses.
@@ -115,8 +114,8 @@ impl RedisStoreBuilder {
 }
 
 impl RedisStore {
-    /// Connects to the primary at `url` (see [`Server`]) with the settings of the
-    /// [builder](Self::builder), none changed.
+    /// Connects to the primary at `url` (see [`Server`]) with the default settings of the
+    /// [builder](Self::builder).
     ///
     /// # Errors
     /// When the URL is wrong, or the server cannot be reached or refuses.
@@ -124,7 +123,7 @@ impl RedisStore {
         Self::builder(url)?.connect().await
     }
 
-    /// Begins a store on the primary at `url` (see [`Server`]).
+    /// Returns a builder of a store whose primary is at `url` (see [`Server`]).
     ///
     /// # Errors
     /// When the URL is wrong.

@@ -26,7 +26,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// The failure that a server's error reply means.
+    /// The failure that stands for an error reply of a server.
     pub(crate) fn refused(server: &Server, code: &str, details: Option<&str>) -> Self {
         let details = details.unwrap_or_default();
         if details.contains(NO_PASSWORD) {
@@ -45,7 +45,7 @@ impl Failure {
         Self::refused(server, error.code(), error.details())
     }
 
-    /// The failure that the client library reports.
+    /// The failure that stands for an error of the client library.
     pub(crate) fn client(server: &Server, error: RedisError) -> Self {
         if let Some(code) = error.code() {
             return Self::refused(server, code, error.detail());
@@ -71,13 +71,13 @@ impl Failure {
         Self { error, concerns: Concerns::Connection }
     }
 
-    /// The server has not answered in time.
+    /// The failure of a call that the server has not answered in time.
     pub(crate) fn timed_out(server: &Server) -> Self {
         let error = Error::new(ErrorKind::Timeout, format!("{server} has not answered in time"));
         Self { error, concerns: Concerns::Call }
     }
 
-    /// The server answered something that it should not.
+    /// The failure of a call that got an answer of the wrong form.
     pub(crate) fn unexpected(server: &Server, what: &str) -> Self {
         let error = Error::new(ErrorKind::Protocol, format!("{server} answered {what}"));
         Self { error, concerns: Concerns::Call }
@@ -99,7 +99,7 @@ fn classify(code: &str, details: &str) -> (ErrorKind, Concerns) {
     match code {
         "NOAUTH" | "WRONGPASS" => (ErrorKind::Denied, Concerns::Connection),
         "NOPERM" => (ErrorKind::Denied, Concerns::Call),
-        // A script that was refused a command says so within its own error, each version in its words.
+        // The error of a script that was refused a command contains the refusal; the words differ by version.
         "ERR" if SCRIPT_DENIED.iter().any(|denied| details.contains(denied)) => {
             (ErrorKind::Denied, Concerns::Call)
         }
@@ -110,7 +110,7 @@ fn classify(code: &str, details: &str) -> (ErrorKind, Concerns) {
         "OOM" | "MISCONF" | "BUSY" | "TRYAGAIN" | "NOREPLICAS" | "UNKILLABLE" => {
             (ErrorKind::Unavailable, Concerns::Call)
         }
-        // It is not the primary any more, or not yet: what it holds may not be what was written.
+        // It is not the primary any more, or not yet: its data may lack writes.
         "READONLY" | "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "MOVED" | "ASK" => {
             (ErrorKind::Unavailable, Concerns::Server)
         }

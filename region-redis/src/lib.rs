@@ -1,8 +1,8 @@
 //! The Redis and Valkey store of `region-cache`.
 //!
-//! [`RedisStore`] keeps regions on a server that many processes share, with read replicas, own
-//! reconnection, and limits on all that can wait. What lies on the server is described byte by byte in
-//! `LAYOUT.md` beside this package.
+//! [`RedisStore`] keeps regions on a server that many processes share. It reads from replicas, reconnects by
+//! itself, and limits everything that can wait. `LAYOUT.md` beside this package describes the keys and
+//! values on the server, byte by byte.
 //!
 //! It needs Redis 7.0 or Valkey 8.0, or newer, and no modules.
 

@@ -1,4 +1,4 @@
-//! Connections to one server: opened, watched, replaced.
+//! Connections to one server: how they are opened, watched and replaced.
 
 pub(crate) mod connections;
 pub(crate) mod extra;

@@ -8,9 +8,9 @@ use region_core::{Error, ErrorKind, Result};
 
 /// A server's address, the database on it, and the credentials for it.
 ///
-/// As text: `redis://[user][:password@]host[:port][/database]`, or
-/// `unix:///path/to.sock[?db=1&user=..&pass=..]`; `valkey://` and `valkey+unix://` are the same. In
-/// both, what is not plain in a URL is percent-encoded. Printing a server leaves the password out.
+/// In text: `redis://[user][:password@]host[:port][/database]`, or
+/// `unix:///path/to.sock[?db=1&user=..&pass=..]`; `valkey://` and `valkey+unix://` mean the same. Special
+/// characters are percent-encoded. A printed server shows no password.
 ///
 /// ```
 /// use region_redis::Server;
@@ -33,7 +33,7 @@ pub(crate) enum Address {
 }
 
 impl Server {
-    /// The server at `url`.
+    /// Parses the URL of a server.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidConfig`] when the text is not such a URL, has a parameter that is not listed
@@ -64,7 +64,7 @@ impl Server {
         &self.address
     }
 
-    /// The password, if no user is named.
+    /// Returns the password, if no user is named.
     pub(crate) fn password_of_default_user(&self) -> Option<&str> {
         self.settings.password().filter(|_| self.settings.username().is_none())
     }

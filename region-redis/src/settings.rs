@@ -1,4 +1,4 @@
-//! The limits on all that can wait or grow.
+//! The settings of a store.
 
 mod table;
 
@@ -18,8 +18,8 @@ pub enum OnTimeout {
     /// The server is asked for a sign of life; the connections are dropped if it gives none.
     #[default]
     Ask,
-    /// All connections are dropped at once, and the store backs off: a server that cannot keep up is
-    /// left alone.
+    /// All connections are dropped at once, and the store backs off, so that an overloaded server can
+    /// recover.
     Drop,
 }
 

@@ -20,13 +20,13 @@ use crate::topology::shard::{Shard, ShardHandle};
 
 /// A store on a Redis or Valkey server, shared by all processes that use the same server.
 ///
-/// Clones are the same store over the same connections: at most three to each server, one for ordinary
-/// calls, one for large entries and listings, one for invalidations that wait for replicas. It keeps
-/// them in background tasks of the runtime it was made on, which end with its last clone.
+/// Clones share their connections. There are at most three to each server: one for ordinary calls, one for
+/// large entries and listings, one for invalidations that wait for replicas. Background tasks keep them, on
+/// the runtime that the store was made on. The tasks end with the last clone.
 ///
-/// No call takes longer than the limit that the builder sets, whatever the server does: see
-/// [`RedisStoreBuilder`](crate::RedisStoreBuilder). A dropped future may leave its command on the way: the server does it
-/// wholly or not at all.
+/// No call takes longer than `call_timeout`, whatever the server does: see
+/// [`RedisStoreBuilder`](crate::RedisStoreBuilder). The command of a dropped future may still reach the
+/// server, which does it wholly or not at all.
 ///
 /// ```no_run
 /// use region_redis::RedisStore;
@@ -81,14 +81,14 @@ impl RedisStore {
         ended.map_err(|error| error.on("end", region))
     }
 
-    /// Frees what invalidations have left behind, now rather than in the background, for all roots
-    /// that this store has written to. Returns the number of regions that it looked at.
+    /// Frees the memory of invalidated regions on the server, now rather than in the background, for all
+    /// roots that this store has written to. Returns the number of regions that it looked at.
     ///
     /// # Errors
     /// When the server cannot be reached. What was freed stays freed.
     ///
     /// # Cancel safety
-    /// It may be dropped at any time, and be begun again by anyone.
+    /// It may be dropped at any time. The next call, of any process, goes on with the rest.
     pub async fn reclaim(&self) -> Result<u64> {
         self.shard.reclaim().await
     }

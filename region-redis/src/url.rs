@@ -1,4 +1,4 @@
-//! A server's URL, taken apart: whatever it says is either used or refused.
+//! The parser of a server's URL. Every part of it is either used or refused.
 
 use redis::{ConnectionInfo, IntoConnectionInfo};
 use region_core::{Error, ErrorKind, Result};

@@ -19,7 +19,7 @@ use crate::protocol::layout;
 use crate::server::Server;
 use crate::settings::{LONGEST_BLOCK, Settings};
 
-/// Commands for one trip.
+/// Commands that are sent in one round trip.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) commands: Pipeline,
@@ -33,10 +33,10 @@ pub(crate) struct Request {
 pub(crate) enum Lane {
     /// The connection of all ordinary calls.
     Main,
-    /// For what is so large that others should not wait behind it. Where that connection cannot be
-    /// opened the main one serves.
+    /// For large requests and answers, so that small ones need not wait behind them. If this connection
+    /// cannot be opened the main one is used.
     Large,
-    /// For what waits on the server.
+    /// For commands that block on the server.
     Waiting,
 }
 
@@ -146,7 +146,7 @@ impl Connections {
     pub(crate) fn write_count(&self) -> Count<'_> {
         let floor = match self.access {
             Access::ReadWrite => self.counted(),
-            // Should the server take writes again it refuses this one: it has not been prepared for it.
+            // If the server takes writes again it refuses this one, as the connections are not prepared for it.
             Access::ReadOnly => u64::MAX,
         };
         Count { key: &self.count_key, floor }
@@ -182,7 +182,7 @@ impl Connections {
         self.access == Access::ReadOnly
     }
 
-    /// Asks the server again who it is.
+    /// Asks the server again for its identity.
     pub(crate) async fn identify(
         &mut self,
         server: &Server,

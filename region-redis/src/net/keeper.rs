@@ -20,7 +20,7 @@ use crate::protocol::reply::time_of;
 /// After connections that fail sooner than this the next attempt waits longer.
 const STEADY: Duration = Duration::from_secs(1);
 
-/// Connects, watches, and connects again; one attempt at a time, further and further apart.
+/// Connects, watches the connections, and connects again: one attempt at a time, with backoff.
 pub(crate) struct Keeper {
     shared: Arc<Shared>,
     attempt: u32,
@@ -61,7 +61,7 @@ impl Keeper {
         }
     }
 
-    /// Waits; calls do not wait along with it.
+    /// Waits for the next delay of the backoff. Calls fail meanwhile.
     async fn back_off(&mut self) {
         let why = "drops its connections again and again";
         let error = Failure::unavailable(&self.shared.origin.server, why).error;

@@ -1,4 +1,4 @@
-//! The way to one server: connects, watches, and comes back.
+//! The link to one server, which keeps its connections and sends calls over them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,8 +30,8 @@ pub(crate) type State = crate::net::state::State<Connections>;
 /// The most times that a call is sent again that was refused because the server lacks earlier writes.
 const MOST_LOSSES: usize = 8;
 
-/// The way to one server. A task of its own, the keeper, opens the connections, watches them and
-/// replaces them; calls only use what is there.
+/// The link to one server. A separate task, the keeper, opens, watches and replaces the connections; calls
+/// only use them.
 pub(crate) struct Link {
     shared: Arc<Shared>,
     keeper: AbortHandle,
@@ -138,7 +138,7 @@ impl Link {
                 }
                 Err(failure) => {
                     shared.note(&connections, &failure, time_left);
-                    // A connection that broke says nothing of the server: the next may be better.
+                    // A broken connection says nothing about the server: the next one may work.
                     let may_succeed = failure.concerns != Concerns::Call
                         && failure.error.kind() == ErrorKind::Unavailable;
                     if !(is_first && may_succeed && request.retry == Retry::Safe) {
@@ -195,7 +195,7 @@ impl Shared {
             return Ok(permit);
         }
         match tokio::time::timeout_at(deadline, self.calls.acquire()).await {
-            // One that comes too late is passed on: nothing could be answered in time.
+            // A permit that comes too late is passed on: nothing could be answered in time.
             Ok(Ok(permit)) if Instant::now() < deadline => Ok(permit),
             _ => {
                 let most = self.origin.settings.in_flight;
@@ -284,7 +284,7 @@ impl Shared {
             Concerns::ExtraConnection => self.trouble.notify_one(),
             Concerns::Call if failure.error.kind() == ErrorKind::Timeout => {
                 self.stats.timeouts.fetch_add(1, Ordering::Relaxed);
-                // A call that waited long for its place in this process says little of the server.
+                // A call that waited long for its permit in this process says little about the server.
                 let is_telling = time_left >= self.origin.settings.call / 2;
                 match self.origin.settings.on_timeout {
                     OnTimeout::Drop if is_telling => {

@@ -1,4 +1,4 @@
-//! The log lines of an outage, which are few, however many calls it fails.
+//! The log lines of an outage: few, however many calls fail.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub(crate) struct LogLimit {
 }
 
 impl LogLimit {
-    /// The number of lines that were left out since the last one; `None` if this one has to be left
+    /// Returns the number of lines that were left out since the last one; `None` if this one has to be left
     /// out too.
     pub(crate) fn pass(&self) -> Option<u64> {
         let mut last = self.last.lock();
@@ -64,7 +64,7 @@ impl Outage {
         });
         outage.failures += 1;
         if is_denied && !std::mem::replace(&mut outage.was_denied, true) {
-            // Nothing but a person mends it.
+            // An error: only a person can mend it.
             tracing::error!(%server, %error, "the server refuses this client; trying on");
         } else if is_first {
             if let Some(left_out) = self.begins.pass() {
@@ -79,7 +79,7 @@ impl Outage {
         }
     }
 
-    /// Counts a call that failed for the outage.
+    /// Counts a call that failed because of the outage.
     pub(crate) fn note_call(&self) {
         self.failed_calls.fetch_add(1, Ordering::Relaxed);
     }

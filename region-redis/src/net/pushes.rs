@@ -26,7 +26,7 @@ pub(crate) struct PushSource {
 
 /// The server pushes nothing over this connection, as far as is known.
 const UNTRACKED: u8 = 0;
-/// It pushes what changes of what was read over it.
+/// It pushes changes to what was read over it.
 const TRACKED: u8 = 1;
 /// It refuses to, or the connection is gone.
 const NEVER: u8 = 2;
@@ -57,7 +57,7 @@ impl Pushes {
         match layout::parse(name) {
             Some((Kind::Ids, region)) => self.listeners.tell(&Event::Lineage(region)),
             Some((Kind::Entries, region)) => self.listeners.tell(&Event::Entries(region)),
-            // Nothing that was read hangs on other keys.
+            // No answer depends on other keys.
             _ => {}
         }
     }

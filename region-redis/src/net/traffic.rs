@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Counts what shows that the peer is alive: bytes that arrive, and room that it makes for what is
-/// sent. Bytes that go into an empty send buffer show nothing: a peer that is gone takes them too.
+/// Counts signs that the peer is alive: bytes that arrive, and progress of a full send buffer. Bytes that go
+/// into an empty send buffer are no sign: it takes them even if the peer is gone.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic(AtomicU64);
 

@@ -18,8 +18,8 @@ use crate::server::{Address, Server};
 /// The number of requests that may wait to be written.
 const WRITE_QUEUE: usize = 1024;
 
-/// The parts of a silence that have to pass one by one. A process that is stopped for a while sees one
-/// of them pass, and then what has arrived meanwhile.
+/// The number of parts that a silence consists of. A process that was stopped for a while sees one part
+/// pass, and then reads what has arrived meanwhile.
 const SILENT_PARTS: u32 = 4;
 
 /// A connection that many calls share. It is never reopened: once it fails, all its calls do.
@@ -31,7 +31,7 @@ pub(crate) struct Transport {
 }
 
 impl Transport {
-    /// Opens a connection. Bound it: nothing in here has a limit of its own.
+    /// Opens a connection. The caller must limit the time: nothing in here has a limit of its own.
     pub(crate) async fn open(server: &Server, pushes: &Arc<Pushes>) -> Result<Self, Failure> {
         match server.address() {
             Address::Tcp(host, port) => {
@@ -57,7 +57,7 @@ impl Transport {
         let traffic = Arc::new(Traffic::default());
         let stream = Observed::new(stream, Arc::clone(&traffic));
         let config = AsyncConnectionConfig::new()
-            // The caller's deadline is over the whole call.
+            // The caller's deadline covers the whole call.
             .set_response_timeout(None)
             .set_pipeline_buffer_size(WRITE_QUEUE)
             .set_push_sender(move |push: PushInfo| {
@@ -70,13 +70,13 @@ impl Transport {
         Ok(Self { connection, driver: tokio::spawn(driver).abort_handle(), traffic, pushes })
     }
 
-    /// Sends commands and gives back their answers.
+    /// Sends commands and returns their answers.
     pub(crate) async fn send(&self, commands: &Pipeline) -> RedisResult<Vec<Value>> {
         self.connection.clone().send_packed_commands(commands, 0, commands.len()).await
     }
 
-    /// As [`send`](Self::send), but gives up once the peer has shown no sign of life for `silence`. A
-    /// long answer to somebody else that arrives meanwhile is one.
+    /// As [`send`](Self::send), but gives up once the peer has shown no sign of life for `silence`. Bytes of
+    /// another call's answer are a sign of life too.
     pub(crate) async fn send_while_alive(
         &self,
         server: &Server,
@@ -96,7 +96,7 @@ impl Transport {
         Err(Failure::unavailable(server, &format!("has not answered within {silence:?}")))
     }
 
-    /// Makes the server track what is read over this connection from now on, if anybody listens; the
+    /// Makes the server track what is read over this connection from now on, if anybody listens. Returns the
     /// source of its pushes.
     pub(crate) async fn track(&self) -> RedisResult<Option<Source>> {
         if self.pushes.is_to_be_tracked() {

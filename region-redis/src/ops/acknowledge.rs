@@ -69,8 +69,8 @@ impl Shard {
         let covers = self.acknowledgements.last_ticket();
         let request = |connections: &Connections| {
             let mut commands = Pipeline::with_capacity(4);
-            // WAIT makes the replicas say how far they are if they lack what was written over its own
-            // connection, so something is. ROLE shows where that stands, and then what they said.
+            // WAIT makes the replicas report their offsets only if they lack a write of its own connection, so
+            // there has to be one. ROLE shows the offset after it, and later those of the replicas.
             let lifetime = count_lifetime(&self.settings);
             commands.add_command(refresh::<&str>(&connections.count_key, &[], lifetime));
             commands.cmd("ROLE");

@@ -50,7 +50,7 @@ impl Shard {
             let (ids, shown, rest) = match ids_and_count(values, region, needed) {
                 Ok(found) => found,
                 Err(values) => {
-                    // Not the ids, then: an error, or nonsense.
+                    // The first answer is not the ids: it is an error, or of the wrong form.
                     let mut replies = Replies::new(&shared.server, values);
                     replies.list()?;
                     return Err(replies.unexpected());

@@ -24,7 +24,7 @@ impl Shard {
         let lane = if self.large.any(region, keys) { Lane::Large } else { Lane::Main };
         let request = |connections: &Connections| {
             let command = begin(region, keys, &terms, connections.write_count());
-            // The script reads before it answers: from then on others' changes are told.
+            // The script reads before it answers: the server tracks the keys from then on.
             Request { tracking: Tracking::Read, ..one(command, lane, Retry::Safe) }
         };
         let deadline = self.deadline_from(terms.started);
@@ -55,7 +55,7 @@ impl Shard {
         let unexpected = || Replies::new(&self.primary.shared().server, Vec::new()).unexpected();
         let lineage = ids.lineage().ok_or_else(unexpected)?;
         let stamp = ids.stamp(fields.first().and_then(borrowed));
-        // At one exact time there is no doubt.
+        // At an exact time validation is never unsure.
         let now = TimeRange::exactly(now);
         let valid = self.validate(region, keys, Some(&ids), &fields, now).unwrap_or_default();
         let entries = valid_entries(keys, fields, valid);

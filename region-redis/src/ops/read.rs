@@ -52,7 +52,7 @@ impl Shard {
             Ok(valid) => {
                 Ok(found(keys, ids.as_ref(), fields, valid, now, terms.trust).source(source))
             }
-            // So near to the end of an entry only the server's own clock decides.
+            // So close to an entry's expiry only the server's own clock can tell.
             Err(Unsure) => {
                 let now = TimeRange::exactly(self.time(deadline).await?);
                 let valid = self.validate(region, keys, ids.as_ref(), &fields, now);
@@ -72,10 +72,10 @@ impl Shard {
         deadline: Instant,
     ) -> Option<Read> {
         let replica = self.replica()?;
-        // A replica's own clock is not the one that decides.
+        // Expiry is judged by the primary's clock, not by the replica's.
         let clock = self.primary_progress.clock.now()?;
         let (number, needed) = self.recovery.recent_writes().needed_of_replica(region);
-        // Time is left to ask the primary.
+        // Half of the time is left for the primary.
         let half = Instant::now() + deadline.duration_since(Instant::now()) / 2;
         let count = (needed > 0).then(|| layout::count(number));
         let count = count.as_deref();

@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// The time between two looks for work that others have left, or that has become due.
 const ROUND: Duration = Duration::from_secs(10);
 
-/// Begins to free what is dead, in the background, for as long as the shard is there.
+/// Starts the reclaimer in the background. It runs as long as the shard exists.
 pub(crate) fn start(shard: &Arc<Shard>, runtime: &Handle) -> AbortHandle {
     runtime.spawn(run(Arc::downgrade(shard), Arc::clone(&shard.roots))).abort_handle()
 }
@@ -42,11 +42,11 @@ async fn run(shard: Weak<Shard>, roots: Arc<UsedRoots>) {
 }
 
 impl Shard {
-    /// Frees what is dead below all roots in use. Returns the number of regions that were looked at.
+    /// Frees the memory of dead regions below all roots in use. Returns the number of regions that were looked at.
     pub(crate) async fn reclaim(&self) -> Result<u64> {
         let mut looked = 0;
         for root in self.roots.all() {
-            // All that becomes due later is for the next round.
+            // Work that becomes due later is for the next round.
             let now = self.now().await?;
             loop {
                 let members = self.due(&root, now).await?;

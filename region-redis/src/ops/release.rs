@@ -12,7 +12,7 @@ use crate::protocol::release::release;
 use crate::topology::releases::Release;
 use crate::topology::shard::Shard;
 
-/// The most that are sent in one trip.
+/// The most releases that are sent in one round trip.
 const BATCH: usize = 64;
 
 /// The wait before releases that failed are sent again; doubled each time, up to the last.

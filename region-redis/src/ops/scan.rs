@@ -80,7 +80,7 @@ impl Shard {
     }
 }
 
-/// The place in a listing that a cursor names.
+/// Returns the position in a listing that a cursor stands for.
 pub(crate) fn position(cursor: Option<&Cursor>) -> Result<u64> {
     let Some(cursor) = cursor else { return Ok(0) };
     let text = std::str::from_utf8(cursor.as_bytes()).ok();

@@ -1,4 +1,4 @@
-//! The time of the primary's clock, without asking it for every read.
+//! An estimate of the primary's clock, so that not every read has to ask for it.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ impl PrimaryClock {
         }
     }
 
-    /// The time now; `None` if the clock has not been asked lately.
+    /// Returns the time now; `None` if the clock has not been asked lately.
     pub(crate) fn now(&self) -> Option<TimeRange> {
         const TRUNCATED: Duration = Duration::from_millis(1);
         let sample = (*self.0.lock()).filter(|sample| !sample.is_old())?;
@@ -45,7 +45,7 @@ impl PrimaryClock {
         })
     }
 
-    /// Forgets the time of another server.
+    /// Forgets the time: the next one may be of another server.
     pub(crate) fn forget(&self) {
         *self.0.lock() = None;
     }

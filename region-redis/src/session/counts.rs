@@ -1,4 +1,4 @@
-//! The counts of writes that this process has used, one a connection.
+//! The counts of writes that this process has used, one for each set of connections.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -33,7 +33,7 @@ struct Used {
 }
 
 impl UsedCounts {
-    /// Begins to use `name` in the place of all others. Gives back those that have to be deleted first.
+    /// Begins to use `name` in the place of all others. Returns the names that have to be deleted first.
     pub(crate) fn begin(&mut self, name: &str) -> Vec<String> {
         let now = Instant::now();
         self.names.iter_mut().for_each(|used| {
@@ -48,7 +48,7 @@ impl UsedCounts {
         earlier
     }
 
-    /// All of them.
+    /// Returns all names.
     pub(crate) fn names(&self) -> Vec<String> {
         self.names.iter().map(|used| used.name.clone()).collect()
     }

@@ -6,11 +6,11 @@ use region_core::{RegionPath, Verb};
 
 use crate::session::recent_writes::Verbs;
 
-/// Regions that have to be ended, each once, in the order in which they were last asked for. When it is
-/// full a region that is not in it is refused: nothing that was taken is ever dropped.
+/// The regions to invalidate, each once, in the order of their last invalidation. A full queue refuses
+/// regions that are not in it, and never drops one that is.
 ///
-/// Each invalidation has a number of its own. One that comes while its like is being replayed gives the
-/// region a new number, so that the end of that replay does not remove it.
+/// Each invalidation has a number. One that comes while the region is being replayed gives it a new number,
+/// so that the end of that replay does not remove it.
 #[derive(Debug)]
 pub(crate) struct Queue {
     capacity: usize,
@@ -19,7 +19,7 @@ pub(crate) struct Queue {
     pushed: u64,
 }
 
-/// A queued region and what is to be done to it.
+/// A queued region and the verbs to apply to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Queued {
     pub(crate) number: u64,
@@ -56,12 +56,12 @@ impl Queue {
         self.pushed
     }
 
-    /// The first `limit` regions.
+    /// Returns the first `limit` regions.
     pub(crate) fn first(&self, limit: usize) -> Vec<Queued> {
         self.regions.values().take(limit).cloned().collect()
     }
 
-    /// Removes what was done. A region that was asked for meanwhile stays.
+    /// Removes regions that were replayed. A region that was invalidated again meanwhile stays.
     pub(crate) fn remove(&mut self, done: &[Queued]) {
         for Queued { number, region, .. } in done {
             if self.regions.remove(number).is_some() {

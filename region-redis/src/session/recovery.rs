@@ -21,7 +21,7 @@ use crate::session::recent_writes::{Change, RecentWrites};
 use crate::session::sender::{LARGEST_STEP, Prepared, Sender, StartedCount};
 use crate::settings::Settings;
 
-/// For how long a count is kept on the server at least without being refreshed.
+/// The least time that a count is kept on the server without being refreshed.
 const SHORTEST_COUNT_LIFETIME: Duration = Duration::from_secs(600);
 
 /// The most bytes of keys that are removed from one region again. A region with more is invalidated, so
@@ -31,7 +31,7 @@ const REMOVED_BYTES: usize = 8192;
 /// The most times that a preparation begins again because the server lost data meanwhile.
 const MOST_LOSSES: usize = 5;
 
-/// For how long a connection's count of writes is kept on the server without being refreshed: signs of life
+/// Returns the time that a count of writes is kept on the server without being refreshed: signs of life
 /// come more often.
 pub(crate) fn count_lifetime(settings: &Settings) -> Duration {
     SHORTEST_COUNT_LIFETIME.max((settings.watch + settings.silence) * 8)
@@ -184,7 +184,7 @@ impl Recovery {
             }
             StartedCount::Refused(refusal) => return self.prepare_for_reads(connections, refusal),
         }
-        // Only now: data that is lost from here on takes the count with it.
+        // Only now: the count is there, and data that is lost from here on takes the count with it.
         connections.identify(sender.server, settings, sender.limit()).await?;
         connections.identity.check_primary(sender.server)?;
         let losses = self.begin_repetition(sender.server, &connections.identity);
@@ -243,7 +243,7 @@ impl Recovery {
         Ok(Prepared::Ready)
     }
 
-    /// Notes that the present server has lost what was written to it.
+    /// Notes that the present server has lost writes.
     pub(crate) fn distrust(&self) {
         let mut repetition = self.repetition.lock();
         repetition.losses += 1;
@@ -259,7 +259,7 @@ impl Recovery {
         if recent.identity.as_ref().is_none_or(|earlier| identity.continues(earlier)) {
             repetition.forget();
         } else if !repetition.target.as_ref().is_some_and(|target| identity.continues(target)) {
-            // No server has been used since: what was intended meanwhile has not been sent to any.
+            // No server has been used since, so no change has been sent meanwhile.
             repetition.left = recent.recent().into();
             repetition.target = Some(identity.clone());
             let regions = repetition.left.len();

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 /// The most roots that are looked after.
 const MOST_ROOTS: usize = 1024;
 
-/// The roots that this process has changed something below.
+/// The roots of the regions that this process has changed.
 #[derive(Debug, Default)]
 pub(crate) struct UsedRoots {
     names: Mutex<HashSet<Box<str>>>,

@@ -1,5 +1,5 @@
-//! Every setting, declared once: its field, its default, its check, its documentation and the builder's
-//! method follow from [`each_setting`].
+//! The table of settings. Each is declared once, in [`each_setting`]: its field, default, check,
+//! documentation and builder method follow from there.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::{Acknowledgement, LONGEST_WAIT, OnInvalidationFailure, OnTimeout};
 use crate::backoff::Backoff;
 use crate::server::Server;
 
-/// The most bytes that Redis takes as one value.
+/// The most bytes of a value in Redis.
 pub(crate) const LARGEST_ENTRY: usize = 512 * 1024 * 1024;
 
 /// Declares [`Settings`] from the table of [`each_setting`].
@@ -18,7 +18,7 @@ macro_rules! declare_settings {
         plain { $($(#[doc = $doc:literal])+ $field:ident by $method:ident($value:ident: $taken:ty): $type:ty = $default:expr, $words:literal, $check:path;)* }
         own { $($(#[doc = $own_doc:literal])+ $own:ident ($own_name:literal): $own_type:ty = $own_default:expr, $own_words:literal, $own_check:path;)* }
     ) => {
-        /// Everything that can be set.
+        /// All settings of a store.
         #[derive(Clone, Debug)]
         pub(crate) struct Settings {
             pub(crate) primary: Server,
@@ -72,20 +72,20 @@ macro_rules! each_setting {
                 on_timeout by on_timeout(on_timeout: OnTimeout): OnTimeout = OnTimeout::Ask, "`Ask`", any;
                 /// The delays between attempts to connect.
                 backoff by backoff(backoff: Backoff): Backoff = Backoff::default(), "100 ms, doubled up to 10 s", any;
-                /// The most calls that wait for one server's answers. More wait for these, within their own limit;
-                /// then they fail as [`Overloaded`](region_core::ErrorKind::Overloaded).
+                /// The most calls that are in flight to one server. Further calls wait for these, within their own
+                /// limit; then they fail as [`Overloaded`](region_core::ErrorKind::Overloaded).
                 in_flight by max_in_flight(calls: usize): usize = 8192, "8192", permits;
-                /// The size in bytes from which on an entry goes over a connection of its own, so that small ones
-                /// need not wait behind it.
+                /// The size in bytes at which an entry is large: it goes over a separate connection, so that small
+                /// entries need not wait behind it.
                 large by large_entries(bytes: usize): usize = 64 * 1024, "64 KiB", some_bytes;
                 /// The most bytes an entry may have; the server takes up to 512 MiB.
                 max_entry by max_entry_bytes(bytes: usize): usize = 64 * 1024 * 1024, "64 MiB", entry_bytes;
-                /// The longest that a replica may be behind; one that is further behind is passed over.
+                /// The longest replica lag; a replica that lags longer is not read from.
                 max_lag by max_lag(lag: Duration): Duration = Duration::from_secs(5), "5 s", wait;
                 /// The action on an invalidation that cannot reach the server.
                 on_invalidation_failure by on_invalidation_failure(on_failure: OnInvalidationFailure): OnInvalidationFailure = OnInvalidationFailure::Error, "`Error`", any;
-                /// The most regions whose invalidations are queued; when the queue is full, further ones are
-                /// errors.
+                /// The most regions whose invalidations are queued; when the queue is full, further invalidations
+                /// fail.
                 queue by max_queued(regions: usize): usize = 10_000, "10,000", any;
                 /// The name that the connections show in the server's `CLIENT LIST`.
                 client_name by client_name(name: impl Into<String>): String = "region-cache".to_owned(), "`region-cache`", visible;

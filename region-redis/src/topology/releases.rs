@@ -14,7 +14,8 @@ const MOST_WAITING: usize = 4096;
 
 /// The leases of one load that are given back.
 pub(crate) struct Release {
-    /// Held until they are sent, or over: the last user of a store may give leases back and go.
+    /// Keeps the shard alive until the leases are given back, or over: the last user of a store may give
+    /// leases back and drop it.
     pub(crate) shard: ShardHandle,
     pub(crate) region: RegionPath,
     pub(crate) keys: Vec<String>,

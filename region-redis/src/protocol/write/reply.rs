@@ -49,7 +49,7 @@ impl RegionReply {
 
 /// The answer to [`put`](super::put).
 pub(crate) enum PutReply {
-    /// Nothing was done: it is no ordinary write.
+    /// Nothing was done: the script handles only puts into an existing region.
     NotDone,
     Done {
         count: u64,

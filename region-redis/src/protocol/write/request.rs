@@ -24,8 +24,8 @@ pub(crate) fn write(path: &RegionPath, write: &Write<'_>, count: Count<'_>) -> C
     call.done()
 }
 
-/// The puts of `write`, if it may be an ordinary one: puts alone, and no more than fit on the stack of
-/// a script.
+/// Returns the puts of `write` if it consists of unconditional puts alone, without a guard or a region TTL,
+/// and there are no more of them than fit on the stack of a script.
 pub(crate) fn only_puts<'w>(write: &Write<'w>) -> Option<Vec<&'w Put<'w>>> {
     const MOST: usize = 1000;
     if write.guard.is_some() || write.region_ttl != RegionTtl::Leave || write.ops.len() > MOST {
@@ -38,7 +38,7 @@ pub(crate) fn only_puts<'w>(write: &Write<'w>) -> Option<Vec<&'w Put<'w>>> {
     write.ops.iter().map(put).collect()
 }
 
-/// The ordinary write.
+/// Puts into a region that is likely to exist.
 pub(crate) fn put(path: &RegionPath, puts: &[&Put<'_>], kept: Trust, count: Count<'_>) -> Cmd {
     let mut call = begin(&SCRIPTS.put, path, count);
     call.change(puts.iter().map(|put| put.key));
