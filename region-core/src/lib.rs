@@ -15,7 +15,6 @@
 //! | test a service | the module `testing` (feature of the same name) |
 
 mod cache;
-mod cached;
 mod clock;
 mod engine;
 mod error;
@@ -38,7 +37,6 @@ pub mod conformance;
 pub mod testing;
 
 pub use cache::{RegionCache, RegionCacheBuilder};
-pub use cached::{Cached, args_key};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp, TokioClock};
 pub use error::{BoxError, Error, ErrorKind, Result};
 pub use handle::RegionHandle;
@@ -50,8 +48,9 @@ pub use path::{
 };
 pub use policy::{OnOutage, OnUpdate, Policy, PolicySetting, PolicySettingKind};
 pub use region::{
-    Batch, BatchValue, BatchWrite, Listing, MAX_STEP_BYTES, MAX_STEP_KEYS, MAX_TRANSACTION_BYTES,
-    MAX_TRANSACTION_WRITES, Region, RegionExt, SetOptions, Subscription, Transaction,
+    Batch, BatchValue, BatchWrite, Cached, Listing, MAX_STEP_BYTES, MAX_STEP_KEYS,
+    MAX_TRANSACTION_BYTES, MAX_TRANSACTION_WRITES, Region, RegionExt, SetOptions, Subscription,
+    Transaction, args_key,
 };
 #[doc(hidden)]
 pub use regioned::private as __private;

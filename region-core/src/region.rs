@@ -1,6 +1,7 @@
 //! Handles to regions.
 
 mod batch;
+mod cached;
 mod ext;
 mod limits;
 mod options;
@@ -23,6 +24,7 @@ use crate::value::serializer::Value;
 
 pub(crate) use batch::EncodedWrite;
 pub use batch::{Batch, BatchValue, BatchWrite};
+pub use cached::{Cached, args_key};
 pub use ext::RegionExt;
 pub use limits::{MAX_STEP_BYTES, MAX_STEP_KEYS, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_WRITES};
 pub use options::SetOptions;

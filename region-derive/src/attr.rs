@@ -2,9 +2,8 @@
 
 use proc_macro2::Span;
 use syn::meta::ParseNestedMeta;
-use syn::{Attribute, Error, Expr, Ident, LitInt, LitStr, Path, Result, Token, Type};
+use syn::{Attribute, Error, Expr, Ident, LitStr, Path, Result, Token, Type};
 
-use crate::duration::Millis;
 use crate::policy::{self, PolicyAttrs};
 
 /// The attributes of the type.
@@ -89,32 +88,6 @@ pub(crate) fn variant_name(attributes: &[Attribute], errors: &mut Vec<Error>) ->
 pub(crate) fn crate_path(meta: &ParseNestedMeta<'_>) -> Result<Path> {
     let value = meta.value()?;
     if value.peek(LitStr) { value.parse::<LitStr>()?.parse() } else { value.parse() }
-}
-
-/// One of a few words, as a string.
-pub(crate) fn word(meta: &ParseNestedMeta<'_>, words: &[&str]) -> Result<String> {
-    let word: LitStr = meta.value()?.parse()?;
-    let text = word.value();
-    if words.contains(&text.as_str()) {
-        return Ok(text);
-    }
-    let words: Vec<_> = words.iter().map(|word| format!("{word:?}")).collect();
-    Err(Error::new(word.span(), format!("write {}", words.join(" or "))))
-}
-
-pub(crate) fn duration(meta: &ParseNestedMeta<'_>) -> Result<Millis> {
-    Millis::parse(&meta.value()?.parse()?)
-}
-
-pub(crate) fn number(meta: &ParseNestedMeta<'_>) -> Result<u32> {
-    let number: LitInt = meta.value()?.parse()?;
-    number
-        .base10_parse()
-        .map_err(|_| Error::new(number.span(), "write a number from 0 to 4294967295"))
-}
-
-pub(crate) fn expression(meta: &ParseNestedMeta<'_>) -> Result<Expr> {
-    meta.value()?.parse()
 }
 
 /// Calls `parse` for each part of each `#[region(..)]`, and keeps all that goes wrong.

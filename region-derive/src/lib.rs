@@ -11,6 +11,7 @@ mod golden;
 mod names;
 mod policy;
 mod valid;
+mod value;
 
 use proc_macro::TokenStream;
 use syn::{DeriveInput, ItemFn, parse_macro_input};

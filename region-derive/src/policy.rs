@@ -5,8 +5,8 @@ use quote::quote;
 use syn::meta::ParseNestedMeta;
 use syn::{Error, Expr, Ident, Path, Result};
 
-use crate::attr;
 use crate::duration::Millis;
+use crate::value;
 
 /// The attributes, each with the kind of its value. The library declares the same settings
 /// (`Policy::SETTINGS`); a test compares the two.
@@ -65,11 +65,11 @@ impl PolicyAttrs {
     pub(crate) fn parse(&mut self, key: &str, meta: &ParseNestedMeta<'_>) -> Result<()> {
         let kind = SETTINGS.iter().find(|(name, _)| *name == key).map(|(_, kind)| *kind);
         let setting = match kind.ok_or_else(|| meta.error("this is no setting of a policy"))? {
-            Kind::Duration => Setting::Duration(attr::duration(meta)?),
+            Kind::Duration => Setting::Duration(value::duration(meta)?),
             Kind::Nothing => Setting::Nothing,
-            Kind::Number => Setting::Number(attr::number(meta)?),
-            Kind::Expression => Setting::Expression(attr::expression(meta)?),
-            Kind::Word(of, words) => Setting::Variant(of, attr::word(meta, words)?),
+            Kind::Number => Setting::Number(value::number(meta)?),
+            Kind::Expression => Setting::Expression(value::expression(meta)?),
+            Kind::Word(of, words) => Setting::Variant(of, value::word(meta, words)?),
         };
         self.settings.push((key.to_owned(), meta.path.segments[0].ident.span(), setting));
         Ok(())

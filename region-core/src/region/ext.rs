@@ -3,8 +3,7 @@ use std::future::{Future, ready};
 use futures_core::Stream;
 use futures_util::StreamExt;
 
-use super::{Batch, Listing, Region, SetOptions, Subscription, Transaction};
-use crate::cached::Cached;
+use super::{Batch, Cached, Listing, Region, SetOptions, Subscription, Transaction};
 use crate::error::Result;
 use crate::path::Segment;
 use crate::regioned::{ParseSegmentId, Regioned, TypedPath};

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::{Region, RegionExt};
 use crate::error::{BoxError, Error, ErrorKind, Result};
 use crate::path::MAX_KEY_BYTES;
-use crate::region::{Region, RegionExt};
 use crate::value::readback::with_all_fields;
 use crate::value::serializer::{Postcard, Serializer, Value};
 
