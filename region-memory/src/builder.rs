@@ -5,8 +5,9 @@ use region_core::{Clock, SystemClock};
 
 use crate::data::Data;
 use crate::data::ids::Ids;
+#[cfg(feature = "testing")]
+use crate::replica::{Replica, ReplicaReader};
 use crate::store::MemoryStore;
-use crate::testing::Replica;
 
 /// Builds a [`MemoryStore`].
 #[must_use = "a builder does nothing until `build` is called"]
@@ -14,15 +15,17 @@ pub struct MemoryStoreBuilder {
     clock: Arc<dyn Clock>,
     max_bytes: Option<NonZeroU64>,
     ids: Ids,
+    #[cfg(feature = "testing")]
     replica: Option<Arc<Replica>>,
 }
 
 impl MemoryStoreBuilder {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         Self {
             clock: Arc::new(SystemClock::new()),
             max_bytes: None,
             ids: Ids::Random,
+            #[cfg(feature = "testing")]
             replica: None,
         }
     }
@@ -49,6 +52,7 @@ impl MemoryStoreBuilder {
     }
 
     /// Adds a read replica that a test can make lag: see [`Replica`].
+    #[cfg(feature = "testing")]
     pub fn replica(mut self) -> Self {
         self.replica = Some(Arc::new(Replica::new()));
         self
@@ -57,6 +61,29 @@ impl MemoryStoreBuilder {
     /// The store.
     #[must_use]
     pub fn build(self) -> MemoryStore {
-        MemoryStore::over(Data::new(self.clock, self.max_bytes, self.ids), self.replica)
+        MemoryStore {
+            #[cfg(feature = "testing")]
+            replica: self.replica.map(ReplicaReader::new),
+            ..MemoryStore::over(Data::new(self.clock, self.max_bytes, self.ids))
+        }
+    }
+}
+
+impl MemoryStore {
+    /// Creates a store that uses the system's clock and has no bound on its size.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// Returns a builder, to create a store with settings.
+    pub fn builder() -> MemoryStoreBuilder {
+        MemoryStoreBuilder::new()
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
     }
 }

@@ -1,19 +1,24 @@
 //! What a store holds: nodes in a sharded map.
 
+mod discarded;
 pub(crate) mod events;
 mod expirations;
 pub(crate) mod ids;
 mod lease;
 mod listing;
+#[cfg(feature = "testing")]
+pub(crate) mod loss;
 pub(crate) mod node;
+mod rings;
 pub(crate) mod slot;
+pub(crate) mod usage;
 mod verbs;
 mod write;
 
 use std::hash::{BuildHasherDefault, Hasher};
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry as MapEntry;
@@ -23,10 +28,12 @@ use region_core::{
     RegionPath, Timestamp, Trust,
 };
 
-use crate::reclaim::{MemoryUse, Sweep};
+use discarded::DiscardQueue;
 use events::Events;
 use ids::Ids;
-use node::{Entries, Node, State, View};
+use node::{Node, State, View};
+use rings::Rings;
+use usage::{MemoryUse, Usage};
 
 /// How many maps the nodes are spread over; a power of two.
 const SHARDS: usize = 64;
@@ -38,10 +45,10 @@ pub(crate) struct Data {
     shards: Box<[RwLock<Nodes>]>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) events: Events,
-    pub(crate) sweep: Sweep,
+    pub(crate) usage: Usage,
+    pub(crate) discarded: DiscardQueue,
+    pub(crate) rings: Rings,
     ids: Ids,
-    /// The number of changes so far.
-    changes: AtomicU64,
     /// The number of expirations so far.
     expirations: AtomicU64,
 }
@@ -52,9 +59,10 @@ impl Data {
             shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
             clock,
             events: Events::default(),
-            sweep: Sweep::new(SHARDS, max_bytes),
+            usage: Usage::new(max_bytes),
+            discarded: DiscardQueue::default(),
+            rings: Rings::new(SHARDS),
             ids,
-            changes: AtomicU64::new(0),
             expirations: AtomicU64::new(0),
         }
     }
@@ -66,16 +74,6 @@ impl Data {
     /// The region's lineage, and what freshness depends on, now.
     pub(crate) fn look<'n>(&self, node: &'n Node, state: &State) -> View<'n> {
         node.look(state, self.now(), &self.expirations)
-    }
-
-    /// Numbers a change that has been made.
-    pub(crate) fn changed(&self) -> u64 {
-        self.changes.fetch_add(1, Ordering::SeqCst) + 1
-    }
-
-    /// The number of the latest change.
-    pub(crate) fn latest_change(&self) -> u64 {
-        self.changes.load(Ordering::SeqCst)
     }
 
     fn change_id(&self) -> ChangeId {
@@ -113,7 +111,7 @@ impl Data {
         // Before anyone can see it.
         self.events.push(Event::Lineage, path);
         drop(nodes);
-        self.sweep.watch(shard, &node);
+        self.rings.push(shard, &node);
         node
     }
 
@@ -160,7 +158,7 @@ impl Data {
 
     fn entry(&self, state: &State, key: &str, view: &View<'_>) -> Option<Entry> {
         let slot = state.alive(view)?.get(key)?;
-        if self.sweep.is_bounded() {
+        if self.usage.is_bounded() {
             slot.mark_used();
         }
         slot.entry(view.at)
@@ -191,16 +189,16 @@ impl Data {
 
     /// Drops what a region holds whose node is locked; the memory is freed later.
     pub(crate) fn drop_entries(&self, state: &mut RwLockWriteGuard<'_, State>) {
-        let entries: Entries = state.take_entries();
-        self.sweep.discard(entries);
+        self.discarded.push_entries(state.take_entries());
     }
 
     pub(crate) fn memory_use(&self) -> MemoryUse {
         let regions = self.shards.iter().map(|shard| shard.read().len() as u64).sum();
-        MemoryUse { regions, ..self.sweep.memory_use() }
+        self.usage.snapshot(regions)
     }
 
     /// Every node, parents before their children.
+    #[cfg(feature = "testing")]
     pub(crate) fn all_nodes(&self) -> Vec<Arc<Node>> {
         let mut nodes: Vec<_> = self
             .shards
@@ -212,7 +210,10 @@ impl Data {
     }
 
     /// Copies what `other` holds into this empty store.
+    #[cfg(feature = "testing")]
     pub(crate) fn copy_from(&self, other: &Self) {
+        use std::sync::atomic::Ordering;
+
         self.expirations.store(other.expirations.load(Ordering::SeqCst), Ordering::SeqCst);
         for node in other.all_nodes() {
             let parent = match node.path.parent().map(|parent| self.node(&parent)) {

@@ -18,11 +18,16 @@
 
 mod builder;
 mod data;
+mod evict;
 mod reclaim;
+#[cfg(feature = "testing")]
+mod replica;
 mod store;
+#[cfg(feature = "testing")]
 mod testing;
 
 pub use builder::MemoryStoreBuilder;
-pub use reclaim::MemoryUse;
+pub use data::usage::MemoryUse;
 pub use store::MemoryStore;
+#[cfg(feature = "testing")]
 pub use testing::{Loss, Replica};

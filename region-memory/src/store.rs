@@ -1,17 +1,17 @@
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use region_core::{
     Begun, EndTerms, Ended, LeaseTerms, LeaseToken, Listener, Listening, Page, PageTerms, Read,
-    ReadFrom, ReadTerms, RegionPath, Result, ScanItem, Segment, Store, Timestamp, Write, Written,
+    ReadTerms, RegionPath, Result, ScanItem, Segment, Store, Timestamp, Write, Written,
 };
 
-use crate::builder::MemoryStoreBuilder;
 use crate::data::Data;
-use crate::reclaim::MemoryUse;
-use crate::testing::Replica;
+use crate::data::usage::MemoryUse;
+#[cfg(feature = "testing")]
+use crate::replica::ReplicaReader;
+use crate::{evict, reclaim};
 
 /// A store in this process's memory.
 ///
@@ -24,32 +24,29 @@ use crate::testing::Replica;
 #[derive(Clone)]
 pub struct MemoryStore {
     pub(crate) data: Arc<Data>,
-    pub(crate) replica: Option<Arc<Replica>>,
-    /// The number of the last change that this client made.
-    own_changes: Arc<AtomicU64>,
+    #[cfg(feature = "testing")]
+    pub(crate) replica: Option<ReplicaReader>,
 }
 
 impl MemoryStore {
-    /// A store by the system's clock, without a bound and without a replica.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::builder().build()
-    }
-
-    /// Begins a store with settings.
-    pub fn builder() -> MemoryStoreBuilder {
-        MemoryStoreBuilder::new()
-    }
-
-    pub(crate) fn over(data: Data, replica: Option<Arc<Replica>>) -> Self {
-        Self { data: Arc::new(data), replica, own_changes: Arc::default() }
+    /// A store over `data`, without a replica.
+    pub(crate) fn over(data: Data) -> Self {
+        Self {
+            data: Arc::new(data),
+            #[cfg(feature = "testing")]
+            replica: None,
+        }
     }
 
     /// Another client of the same data, as another process would be: it shares all but the memory
     /// of what this one changed, which decides what a lagging replica may answer.
     #[must_use]
     pub fn client(&self) -> Self {
-        Self { own_changes: Arc::default(), ..self.clone() }
+        Self {
+            #[cfg(feature = "testing")]
+            replica: self.replica.as_ref().map(ReplicaReader::another),
+            ..self.clone()
+        }
     }
 
     /// What the store takes up.
@@ -61,41 +58,37 @@ impl MemoryStore {
     /// Frees everything that was invalidated or is over. Takes time in proportion to the whole
     /// store, but blocks each region for a moment only.
     pub fn reclaim(&self) {
-        self.data.reclaim();
+        reclaim::reclaim_all(&self.data);
     }
 
     /// Remembers that this client changed something, for as long as a replica may not show it.
     pub(crate) fn note_change(&self) {
-        if self.replica.is_some() {
-            self.own_changes.fetch_max(self.data.changed(), Ordering::SeqCst);
+        #[cfg(feature = "testing")]
+        if let Some(replica) = &self.replica {
+            replica.note_change();
         }
-    }
-}
-
-impl Default for MemoryStore {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryStore")
-            .field("memory_use", &self.memory_use())
-            .field("replica", &self.replica)
-            .finish_non_exhaustive()
+        let mut debug = f.debug_struct("MemoryStore");
+        debug.field("memory_use", &self.memory_use());
+        #[cfg(feature = "testing")]
+        debug.field("replica", &self.replica());
+        debug.finish_non_exhaustive()
     }
 }
 
 #[async_trait]
 impl Store for MemoryStore {
     async fn read(&self, region: &RegionPath, keys: &[&str], terms: ReadTerms) -> Result<Read> {
-        if let (ReadFrom::Replica, Some(replica)) = (terms.from, &self.replica) {
-            let needed = self.own_changes.load(Ordering::SeqCst);
-            if let Some(read) = replica.read(needed, |data| data.read(region, keys, terms)) {
-                // What it lags behind has been pushed already, and will not be again.
-                return Ok(read.source(None));
-            }
+        #[cfg(feature = "testing")]
+        if let (region_core::ReadFrom::Replica, Some(replica)) = (terms.from, &self.replica)
+            && let Some(read) = replica.read(|data| data.read(region, keys, terms))
+        {
+            // What it lags behind has been pushed already, and will not be again.
+            return Ok(read.source(None));
         }
         Ok(self.data.read(region, keys, terms))
     }
@@ -108,6 +101,8 @@ impl Store for MemoryStore {
 
     async fn write(&self, region: &RegionPath, write: Write<'_>) -> Result<Written> {
         let written = self.data.write(region, write)?;
+        reclaim::after_write(&self.data);
+        evict::after_write(&self.data);
         self.note_change();
         Ok(written)
     }

@@ -1,27 +1,10 @@
 //! What a test does to a store.
 
-mod replica;
-
-use std::sync::Arc;
-
 use region_core::RegionPath;
 
-use crate::data::Data;
-use crate::data::ids::Ids;
+pub use crate::data::loss::Loss;
+pub use crate::replica::Replica;
 use crate::store::MemoryStore;
-
-pub use replica::Replica;
-
-/// What part of a region a store loses: see [`MemoryStore::lose`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Loss {
-    /// Its incarnations: it is created anew.
-    Incarnations,
-    /// Its entries.
-    Entries,
-    /// The leases of its keys.
-    Leases,
-}
 
 /// What goes wrong in production, at a test's command.
 impl MemoryStore {
@@ -46,15 +29,14 @@ impl MemoryStore {
     /// Makes the replica show from now on what the primary holds at this moment. Does nothing to a
     /// store without a replica.
     pub fn hold_replica(&self) {
-        if let Some(replica) = &self.replica {
-            let copy = Data::new(Arc::clone(&self.data.clock), None, Ids::Random);
-            replica.hold(&self.data, copy);
+        if let Some(replica) = self.replica() {
+            replica.hold(&self.data);
         }
     }
 
     /// Makes the replica show what the primary holds, always.
     pub fn release_replica(&self) {
-        if let Some(replica) = &self.replica {
+        if let Some(replica) = self.replica() {
             replica.release();
         }
     }
@@ -62,6 +44,6 @@ impl MemoryStore {
     /// The replica, if the store was built with one.
     #[must_use]
     pub fn replica(&self) -> Option<&Replica> {
-        self.replica.as_deref()
+        self.replica.as_ref().map(|reader| &*reader.replica)
     }
 }

@@ -19,6 +19,8 @@ impl Events {
         }
     }
 
+    /// Tells that nothing read so far is covered any more.
+    #[cfg(feature = "testing")]
     pub(crate) fn push_all(&self) {
         self.listeners.tell(&Event::All);
     }
@@ -33,6 +35,7 @@ impl Events {
     }
 
     /// As if that connection broke, and another took its place.
+    #[cfg(feature = "testing")]
     pub(crate) fn cut(&self) {
         let lost = self.source.swap(new_source(), Ordering::SeqCst);
         self.listeners.tell(&Event::Lost(Source::from_bits(lost)));

@@ -35,6 +35,8 @@ impl Expirations {
         self.0.read().iter().find(|expiration| expiration.number > seen).map(|first| first.at)
     }
 
+    /// A copy for a replica.
+    #[cfg(feature = "testing")]
     pub(crate) fn copy(&self) -> Self {
         Self(RwLock::new(self.0.read().clone()))
     }

@@ -49,7 +49,7 @@ pub(crate) struct State {
     pub(crate) children: Children,
     /// The lineage under which this region is known to its ancestors as a child.
     pub(crate) registered: Option<Lineage>,
-    /// Where the sweep goes on.
+    /// The place where reclaiming goes on.
     pub(crate) sweep_at: usize,
 }
 
@@ -152,6 +152,7 @@ impl Node {
     }
 
     /// A copy for a replica, under its copied parent.
+    #[cfg(feature = "testing")]
     pub(crate) fn copy(&self, parent: Option<Arc<Self>>) -> Self {
         let state = self.state.read();
         let load = |id: &AtomicU64| AtomicU64::new(id.load(Ordering::SeqCst));

@@ -17,7 +17,7 @@ pub(crate) struct Slot {
     soft_mark: u64,
     /// How many expirations the store counted when this was put.
     expirations: u64,
-    /// Read since the sweep last came by: not the first to be evicted.
+    /// True if the entry was read since the last visit for eviction. Such an entry is kept once more.
     pub(crate) used: AtomicBool,
 }
 
@@ -93,6 +93,7 @@ impl Slot {
     }
 
     /// A copy for a replica.
+    #[cfg(feature = "testing")]
     pub(crate) fn copy(&self) -> Self {
         Self { bytes: self.bytes.clone(), used: AtomicBool::new(false), ..*self }
     }

@@ -7,7 +7,6 @@ use region_core::{EndTerms, Ended, Event, RegionPath, Trust, Verb};
 
 use super::Data;
 use super::node::{Node, State};
-use crate::testing::Loss;
 
 /// What becomes of a region whose ancestors are touched.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,7 +43,7 @@ impl Data {
         }
     }
 
-    fn end_life(&self, node: &Node, state: &mut RwLockWriteGuard<'_, State>) {
+    pub(super) fn end_life(&self, node: &Node, state: &mut RwLockWriteGuard<'_, State>) {
         // This one store ends the whole subtree; the rest only frees what cannot be reached.
         let change = |node: &Node| node.set_tree(self.ids.draw());
         node.change_ids(change, || self.events.push(Event::Lineage, &node.path));
@@ -52,7 +51,7 @@ impl Data {
         state.leases.clear();
         let children = std::mem::take(&mut state.children.segments);
         state.children.under = None;
-        self.sweep.discard_children(children);
+        self.discarded.push_children(children);
     }
 
     /// Locks the region and its ancestors from the leaf to the root, changes each, and unlocks them:
@@ -97,27 +96,5 @@ impl Data {
             }
             None => tell(),
         }
-    }
-
-    pub(crate) fn lose(&self, path: &RegionPath, loss: Loss) {
-        let Some(node) = self.node(path) else { return };
-        let mut state = node.state.write();
-        match loss {
-            Loss::Incarnations => {
-                self.end_life(&node, &mut state);
-                node.expire(self.ids.draw(), self.now(), &self.expirations);
-            }
-            Loss::Entries => self.drop_entries(&mut state),
-            Loss::Leases => state.leases.clear(),
-        }
-        self.events.push(Event::Lineage, path);
-    }
-
-    /// Every region is created anew. The nodes stay, for others may be about to use them.
-    pub(crate) fn flush(&self) {
-        for node in self.all_nodes() {
-            self.lose(&node.path, Loss::Incarnations);
-        }
-        self.events.push_all();
     }
 }

@@ -11,7 +11,7 @@ use region_core::{
 use super::Data;
 use super::node::{Node, State, View};
 use super::slot::Slot;
-use crate::reclaim::entry_bytes;
+use super::usage::entry_bytes;
 
 impl Data {
     pub(crate) fn write(&self, path: &RegionPath, write: Write<'_>) -> Result<Written> {
@@ -48,8 +48,6 @@ impl Data {
         if applied.outcomes.contains(&OpOutcome::Stored) && !is_known {
             self.register(&node, &view.lineage);
         }
-        drop(node);
-        self.sweep(self.sweep.next_shard());
         Ok(Written::Applied(applied))
     }
 
@@ -87,7 +85,7 @@ impl Data {
     }
 
     fn check_sizes(&self, path: &RegionPath, ops: &[Op<'_>]) -> Result<()> {
-        let Some(max) = self.sweep.max_bytes() else {
+        let Some(max) = self.usage.max_bytes() else {
             return Ok(());
         };
         for op in ops {
@@ -141,10 +139,10 @@ impl Data {
             return OpOutcome::Exists(entry);
         }
         let slot = Slot::new(put, view.at);
-        self.sweep.added(put.key, &slot.bytes);
+        self.usage.added(put.key, &slot.bytes);
         if let Some(held) = state.entries.get_mut(put.key) {
             let old = std::mem::replace(held, slot);
-            self.sweep.removed(put.key, &old.bytes);
+            self.usage.removed(put.key, &old.bytes);
         } else {
             state.entries.insert(Arc::from(put.key), slot);
         }
@@ -155,7 +153,7 @@ impl Data {
 
     fn remove(&self, state: &mut RwLockWriteGuard<'_, State>, key: &str) -> Option<Slot> {
         let slot = state.entries.swap_remove(key)?;
-        self.sweep.removed(key, &slot.bytes);
+        self.usage.removed(key, &slot.bytes);
         Some(slot)
     }
 
@@ -173,7 +171,7 @@ impl Data {
             }
             if state.children.alive(&parents).is_none() {
                 let dead = std::mem::take(&mut state.children.segments);
-                self.sweep.discard_children(dead);
+                self.discarded.push_children(dead);
                 state.children.under = Some(parents);
             }
             state.children.segments.insert(child.path.last());

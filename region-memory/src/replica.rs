@@ -1,8 +1,13 @@
+//! A read replica that a test can make lag.
+
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
 use crate::data::Data;
+use crate::data::ids::Ids;
 
 /// A read replica that a test can make lag.
 ///
@@ -32,6 +37,16 @@ use crate::data::Data;
 /// ```
 pub struct Replica {
     held: RwLock<Option<Snapshot>>,
+    /// The number of changes of the primary so far.
+    changes: AtomicU64,
+}
+
+/// A replica as one client reads from it.
+#[derive(Clone)]
+pub(crate) struct ReplicaReader {
+    pub(crate) replica: Arc<Replica>,
+    /// The number of the last change that this client made.
+    own_changes: Arc<AtomicU64>,
 }
 
 /// What a replica shows while it is held back.
@@ -43,23 +58,43 @@ struct Snapshot {
 
 impl Replica {
     pub(crate) fn new() -> Self {
-        Self { held: RwLock::new(None) }
+        Self { held: RwLock::new(None), changes: AtomicU64::new(0) }
     }
 
-    pub(crate) fn hold(&self, primary: &Data, copy: Data) {
+    /// Makes the replica show what `primary` holds at this moment.
+    pub(crate) fn hold(&self, primary: &Data) {
         // The number first: what changes while the copy is made may be in it or not.
-        let shows = primary.latest_change();
-        copy.copy_from(primary);
-        *self.held.write() = Some(Snapshot { data: copy, shows });
+        let shows = self.changes.load(Ordering::SeqCst);
+        let data = Data::new(Arc::clone(&primary.clock), None, Ids::Random);
+        data.copy_from(primary);
+        *self.held.write() = Some(Snapshot { data, shows });
     }
 
     pub(crate) fn release(&self) {
         *self.held.write() = None;
     }
+}
 
-    /// Reads from the replica if it lags, yet shows every change up to `needed`.
-    pub(crate) fn read<T>(&self, needed: u64, read: impl FnOnce(&Data) -> T) -> Option<T> {
-        let held = self.held.read();
+impl ReplicaReader {
+    pub(crate) fn new(replica: Arc<Replica>) -> Self {
+        Self { replica, own_changes: Arc::default() }
+    }
+
+    /// The same replica as another client reads from it.
+    pub(crate) fn another(&self) -> Self {
+        Self::new(Arc::clone(&self.replica))
+    }
+
+    /// Remembers that this client has changed something.
+    pub(crate) fn note_change(&self) {
+        let number = self.replica.changes.fetch_add(1, Ordering::SeqCst) + 1;
+        self.own_changes.fetch_max(number, Ordering::SeqCst);
+    }
+
+    /// Reads from the replica if it lags, yet shows every change that this client made.
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&Data) -> T) -> Option<T> {
+        let needed = self.own_changes.load(Ordering::SeqCst);
+        let held = self.replica.held.read();
         held.as_ref()
             .filter(|snapshot| snapshot.shows >= needed)
             .map(|snapshot| read(&snapshot.data))
