@@ -4,41 +4,47 @@
 //! `tests/custom_store.rs` runs the conformance suite on it.
 //!
 //! A region is one row, read and written whole, and every method is one transaction: that makes it
-//! short and atomic, and slow for regions with many entries. The database waits for the disk inside
-//! the call, which a server would move to a thread of its own.
+//! short and atomic, and slow for regions with many entries. Whatever is put carries a stamp of the
+//! regions that it lies in, and is valid while these live: so an invalidation changes one row. The rows
+//! below stay in the file, which a server would sweep in the background; and the database waits for
+//! the disk inside the call, which a server would move to a thread of its own.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use region_cache::{
     Applied, Begun, BegunKey, Clock, Cursor, EndTerms, Ended, Entry, Error, ErrorKind, Freshness,
-    Incarnation, Incarnations, Lease, LeaseTerms, LeaseToken, Lifetime, Lineage, Listener,
-    Listening, Op, OpOutcome, Page, PageTerms, Put, Read, ReadTerms, RegionPath, RegionTtl, Result,
+    Guard, Incarnation, Incarnations, Lease, LeaseTerms, LeaseToken, Lifetime, Lineage, Listener,
+    Listening, Op, OpOutcome, Page, PageTerms, Read, ReadTerms, RegionPath, RegionTtl, Result,
     ScanItem, Segment, Show, Store, TakeLease, Timestamp, Verb, When, Write, Written,
 };
 use serde::{Deserialize, Serialize};
 
 const REGIONS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("regions");
 
-/// How many expirations a region remembers.
-const REMEMBERED: usize = 64;
+/// How many expirations a region remembers before the next one invalidates it instead.
+const MAX_EXPIRATIONS: usize = 64;
 
-/// A region as it is kept.
-#[derive(Serialize, Deserialize)]
+/// The regions on a path, from the root down: the random id of each one's life, and how often it has
+/// expired in that life.
+type Stamp = Vec<(u64, usize)>;
+
+/// A region. All times are milliseconds by the store's clock.
+#[derive(Default, Serialize, Deserialize)]
 struct Row {
+    /// The random id of its life; an invalidation begins another.
     tree: u64,
-    soft: u64,
-    /// When it was expired, and the `soft` that ended then.
-    expired: Vec<(u64, u64)>,
-    /// The lineage that the entries were stored under.
-    stamp: Vec<u8>,
+    expirations: Vec<u64>,
+    /// When the TTL is over that all entries share.
     deadline: Option<u64>,
     entries: BTreeMap<String, Slot>,
     leases: BTreeMap<String, Held>,
-    /// The children, and the `tree`s they were put to under.
-    children: BTreeMap<String, Vec<u8>>,
+    /// The children that were put to, and this region's stamp at that moment.
+    children: BTreeMap<String, Stamp>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -46,23 +52,25 @@ struct Slot {
     bytes: Vec<u8>,
     fresh_until: Option<u64>,
     stale_for: u64,
-    /// The `soft` of each region on the path when this was put.
-    softs: Vec<u64>,
+    stamp: Stamp,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Held {
     token: u64,
     until: u64,
-    under: (Vec<u8>, u64),
+    stamp: Stamp,
 }
 
-/// What a region's validity depends on, at one moment.
-struct View {
-    lineage: Lineage,
+/// A region and those around it, as they are at one moment.
+struct Path {
+    around: Vec<Row>,
+    row: Row,
+    /// Whether all of them are in the database, or shall be.
+    exists: bool,
     now: Timestamp,
-    softs: Vec<u64>,
-    expired: Vec<Vec<(u64, u64)>>,
+    stamp: Stamp,
+    lineage: Lineage,
 }
 
 /// Regions in a database.
@@ -80,293 +88,259 @@ impl DbStore {
         Ok(Self { db, clock: Arc::new(clock) })
     }
 
-    /// Looks at a region; `None` if it, or one around it, is missing.
-    fn look_at<T>(
-        &self,
-        path: &RegionPath,
-        look: impl FnOnce(&Row, &View) -> Result<T>,
-    ) -> Result<Option<T>> {
+    fn look_at(&self, region: &RegionPath) -> Result<Path> {
         let read = self.db.begin_read().map_err(failed)?;
-        let table = read.open_table(REGIONS).map_err(failed)?;
-        let rows: Result<Option<Vec<Row>>> =
-            path.prefixes().map(|name| row(&table, name)).collect();
-        let Some(rows) = rows? else { return Ok(None) };
-        let view = View::new(&rows, self.clock.now())?;
-        rows.last().map(|row| look(row, &view)).transpose()
+        Path::load(&read.open_table(REGIONS).map_err(failed)?, region, self.clock.now())
     }
 
-    /// Changes a region and those around it, the outermost first, in one step. Those that do not
-    /// exist are created, with `create`.
-    fn change<T>(
-        &self,
-        path: &RegionPath,
-        create: bool,
-        change: impl FnOnce(&mut [Row], &View) -> Result<T>,
-    ) -> Result<Option<T>> {
+    /// Changes a region and those around it in one step.
+    fn change<T>(&self, region: &RegionPath, change: impl FnOnce(&mut Path) -> T) -> Result<T> {
         let write = self.db.begin_write().map_err(failed)?;
         let mut table = write.open_table(REGIONS).map_err(failed)?;
-        let mut rows = Vec::with_capacity(path.depth());
-        for name in path.prefixes() {
-            match row(&table, name)? {
-                Some(row) => rows.push(row),
-                None if create => rows.push(Row::new()),
-                None => return Ok(None),
-            }
-        }
-        let view = View::new(&rows, self.clock.now())?;
-        let changed = change(&mut rows, &view)?;
-        for (name, row) in path.prefixes().zip(&rows) {
-            save(&mut table, name, row)?;
+        let mut path = Path::load(&table, region, self.clock.now())?;
+        // The leases whose time is over.
+        path.row.leases.retain(|_, held| held.until > path.now.as_millis());
+        let changed = change(&mut path);
+        for (name, row) in region.prefixes().zip(path.rows()).filter(|_| path.exists) {
+            let bytes = postcard::to_stdvec(row).map_err(|_| corrupt("a row cannot be written"))?;
+            table.insert(name, bytes.as_slice()).map_err(failed)?;
         }
         drop(table);
         write.commit().map_err(failed)?;
-        Ok(Some(changed))
+        Ok(changed)
     }
 }
 
 impl Row {
+    /// A new life. No lease, entry or child of another can have its id.
     fn new() -> Self {
-        let [tree, soft] = [(); 2].map(|()| Incarnation::random().to_bits());
-        let (entries, leases, children) = Default::default();
-        Self {
-            tree,
-            soft,
-            expired: vec![],
-            stamp: vec![],
-            deadline: None,
-            entries,
-            leases,
-            children,
-        }
+        Self { tree: Incarnation::random().to_bits(), ..Self::default() }
     }
 
-    /// Drops what the region itself holds: its entries, their deadline and the leases.
     fn drop_entries(&mut self) {
         self.deadline = None;
         self.entries.clear();
         self.leases.clear();
     }
+}
 
-    fn is_alive(&self, view: &View) -> bool {
-        self.stamp == view.lineage.life_bytes()
-            && self.deadline.is_none_or(|deadline| view.now.as_millis() < deadline)
+impl Path {
+    /// Regions that are missing get a new life, which is lost again unless they are to exist.
+    fn load(
+        table: &impl ReadableTable<&'static str, &'static [u8]>,
+        region: &RegionPath,
+        now: Timestamp,
+    ) -> Result<Self> {
+        let (mut around, mut exists) = (Vec::new(), true);
+        for name in region.prefixes() {
+            let row = table.get(name).map_err(failed)?;
+            let row = row.map(|row| postcard::from_bytes(row.value()));
+            let row = row.transpose().map_err(|_| corrupt("a row cannot be read"))?;
+            exists &= row.is_some();
+            around.push(row.unwrap_or_else(Row::new));
+        }
+        let stamp: Stamp = around.iter().map(|row| (row.tree, row.expirations.len())).collect();
+        let id = Incarnation::from_bits;
+        let ids =
+            stamp.iter().map(|&(tree, n)| Incarnations { tree: id(tree), soft: id(n as u64) });
+        let lineage = Lineage::new(ids).ok_or_else(|| corrupt("a path has no regions"))?;
+        let row = around.pop().ok_or_else(|| corrupt("a path has no regions"))?;
+        Ok(Self { around, row, exists, now, stamp, lineage })
+    }
+
+    /// From the root down.
+    fn rows(&self) -> impl Iterator<Item = &Row> {
+        self.around.iter().chain([&self.row])
+    }
+
+    /// Whether none of the regions was invalidated since `stamp`.
+    fn is_same_life(&self, stamp: &Stamp) -> bool {
+        self.rows().map(|row| row.tree).eq(stamp.iter().map(|(tree, _)| *tree))
+    }
+
+    /// What is left until `end`, or until the region's TTL is over; `None`: nothing.
+    fn left(&self, end: Option<u64>) -> Option<Lifetime> {
+        let end = end.into_iter().chain(self.row.deadline).min();
+        Lifetime::left(end.map(Timestamp::from_millis), self.now)
     }
 
     /// The entry at `key`, if it is valid.
-    fn entry(&self, key: &str, view: &View) -> Option<Entry> {
-        let slot = self.entries.get(key).filter(|_| self.is_alive(view))?;
-        let left = |end: Option<u64>| {
-            let end = end.into_iter().chain(self.deadline).min().map(Timestamp::from_millis);
-            Lifetime::left(end, view.now)
-        };
-        let unexpired = slot.softs == view.softs;
-        let freshness = match left(slot.fresh_until).filter(|_| unexpired) {
-            Some(left) => Freshness::Fresh { left },
-            None => {
-                let path = slot.softs.iter().zip(&view.expired);
-                let ended = path.flat_map(|(soft, expired)| {
-                    expired.iter().filter(move |(_, ended)| ended == soft)
-                });
-                let since = ended.map(|(at, _)| *at).chain(slot.fresh_until).min()?;
-                Freshness::Stale { left: left(Some(since.saturating_add(slot.stale_for)))? }
+    fn entry(&self, key: &str) -> Option<Entry> {
+        let slot = self.row.entries.get(key).filter(|slot| self.is_same_life(&slot.stamp))?;
+        // Of each region the first expiration after the put.
+        let expired =
+            self.rows().zip(&slot.stamp).filter_map(|(row, (_, n))| row.expirations.get(*n));
+        let expired = expired.min().copied();
+        let freshness = match self.left(slot.fresh_until) {
+            Some(left) if expired.is_none() => Freshness::Fresh { left },
+            _ => {
+                let since = expired.into_iter().chain(slot.fresh_until).min()?;
+                Freshness::Stale { left: self.left(Some(since.saturating_add(slot.stale_for)))? }
             }
         };
         Some(Entry::new(slot.bytes.clone().into(), freshness))
     }
 
-    fn held(&self, key: &str, view: &View) -> Option<&Held> {
-        let is_live = |held: &&Held| held.until > view.now.as_millis() && held.under == view.mark();
-        self.leases.get(key).filter(is_live)
+    fn fresh_entry(&self, key: &str) -> Option<Entry> {
+        self.entry(key).filter(Entry::is_fresh)
     }
 
-    fn begin(&mut self, key: &str, terms: LeaseTerms, view: &View) -> BegunKey {
-        let entry = self.entry(key, view);
-        let is_wanted =
-            terms.take != TakeLease::UnlessFresh || !entry.as_ref().is_some_and(Entry::is_fresh);
-        let token = terms.token.to_bits();
-        let lease = match self.held(key, view) {
-            Some(held) if held.token != token && is_wanted => {
-                let left = Timestamp::from_millis(held.until).since(view.now);
-                Lease::Held { by: LeaseToken::from_bits(held.token), left }
-            }
-            None if !is_wanted || terms.take == TakeLease::Extend => Lease::NotTaken,
-            Some(held) if held.token != token => Lease::NotTaken,
-            _ => {
-                let until = view.now.saturating_add(terms.duration).as_millis();
-                self.leases.insert(key.to_owned(), Held { token, until, under: view.mark() });
-                Lease::Granted
-            }
-        };
-        BegunKey::new(entry, lease)
+    /// Who holds the lease of `key`, and for how long. A lease is void under another stamp.
+    fn holder(&self, key: &str) -> Option<(LeaseToken, Duration)> {
+        let held = self.row.leases.get(key).filter(|held| held.stamp == self.stamp)?;
+        let left = Timestamp::from_millis(held.until).since(self.now);
+        Some((LeaseToken::from_bits(held.token), left))
     }
 
-    fn apply(&mut self, op: &Op<'_>, view: &View) -> OpOutcome {
-        let there = self.entry(op.key(), view);
-        let is_fresh = there.as_ref().is_some_and(Entry::is_fresh);
-        let outcome = match (op, there) {
-            (Op::Put(Put { when, .. }), Some(there)) if is_fresh && in_the_way(when, &there) => {
-                return OpOutcome::Exists(there);
-            }
-            (Op::Put(put), _) => {
-                let slot = Slot {
-                    bytes: put.bytes.to_vec(),
-                    fresh_until: put.fresh_for.end(view.now).map(Timestamp::as_millis),
-                    stale_for: put.stale_for.as_millis() as u64,
-                    softs: view.softs.clone(),
-                };
-                self.entries.insert(put.key.to_owned(), slot);
-                OpOutcome::Stored
-            }
-            (Op::Remove { key }, _) => {
-                self.entries.remove(*key);
-                OpOutcome::Removed(is_fresh)
-            }
-            (Op::Take { key }, there) => {
-                self.entries.remove(*key);
-                OpOutcome::Taken(there)
-            }
+    fn begin(&mut self, key: &str, terms: LeaseTerms) -> BegunKey {
+        let is_needed = terms.take != TakeLease::UnlessFresh || self.fresh_entry(key).is_none();
+        let lease = match self.holder(key) {
+            Some((by, _)) if by == terms.token => Lease::Granted,
+            Some((by, left)) if is_needed => Lease::Held { by, left },
+            // A lease that was lost is not taken anew: the load that it was for began too early.
+            None if is_needed && terms.take != TakeLease::Extend => Lease::Granted,
+            _ => Lease::NotTaken,
         };
-        self.leases.remove(op.key());
+        if lease == Lease::Granted {
+            let until = self.now.saturating_add(terms.duration).as_millis();
+            let held = Held { token: terms.token.to_bits(), until, stamp: self.stamp.clone() };
+            self.row.leases.insert(key.to_owned(), held);
+        }
+        BegunKey::new(self.entry(key), lease)
+    }
+
+    /// Whether all that a load began with is still so.
+    fn holds(&self, guard: Guard<'_>) -> bool {
+        let is_held = |key: &&str| self.holder(key).is_some_and(|(by, _)| by == guard.token);
+        self.lineage == *guard.lineage && guard.keys.iter().all(is_held)
+    }
+
+    fn apply(&mut self, op: &Op<'_>) -> OpOutcome {
+        let key = op.key();
+        let outcome = match op {
+            Op::Remove { .. } => OpOutcome::Removed(self.fresh_entry(key).is_some()),
+            Op::Take { .. } => OpOutcome::Taken(self.entry(key)),
+            Op::Put(put) => match (&put.when, self.fresh_entry(key)) {
+                (When::Absent, Some(there)) => return OpOutcome::Exists(there),
+                (When::AbsentOrHolding(bytes), Some(there)) if *bytes != there.bytes => {
+                    return OpOutcome::Exists(there);
+                }
+                _ => OpOutcome::Stored,
+            },
+        };
+        self.row.leases.remove(key);
+        self.row.entries.remove(key);
+        if let Op::Put(put) = op {
+            let slot = Slot {
+                bytes: put.bytes.to_vec(),
+                fresh_until: put.fresh_for.end(self.now).map(Timestamp::as_millis),
+                stale_for: put.stale_for.as_millis() as u64,
+                stamp: self.stamp.clone(),
+            };
+            self.row.entries.insert(key.to_owned(), slot);
+        }
         outcome
     }
-}
 
-impl View {
-    fn new(path: &[Row], now: Timestamp) -> Result<Self> {
-        let id = Incarnation::from_bits;
-        let ids = |row: &Row| Incarnations { tree: id(row.tree), soft: id(row.soft) };
-        let lineage =
-            Lineage::new(path.iter().map(ids)).ok_or_else(|| corrupt("a path without a region"))?;
-        let softs = path.iter().map(|row| row.soft).collect();
-        Ok(Self {
-            lineage,
-            now,
-            softs,
-            expired: path.iter().map(|row| row.expired.clone()).collect(),
-        })
-    }
-
-    fn mark(&self) -> (Vec<u8>, u64) {
-        (self.lineage.life_bytes(), self.lineage.soft_mark())
+    fn write(&mut self, write: Write<'_>, region: &RegionPath) -> Vec<OpOutcome> {
+        let is_of_this_life = |slot: &Slot| self.is_same_life(&slot.stamp);
+        if self.left(None).is_none() || !self.row.entries.values().all(is_of_this_life) {
+            self.row.entries.clear();
+            self.row.deadline = None;
+        }
+        let outcomes: Vec<_> = write.ops.iter().map(|op| self.apply(op)).collect();
+        let after = |ttl| Some(self.now.saturating_add(ttl).as_millis());
+        self.row.deadline = match write.region_ttl {
+            _ if self.row.entries.is_empty() => None,
+            RegionTtl::Leave => self.row.deadline,
+            RegionTtl::Start(ttl) => self.row.deadline.or_else(|| after(ttl)),
+            RegionTtl::Restart(ttl) => after(ttl),
+        };
+        if outcomes.contains(&OpOutcome::Stored) {
+            for (depth, child) in region.segments().skip(1).enumerate() {
+                let stamp = self.stamp[..=depth].to_vec();
+                self.around[depth].children.insert(child.to_string(), stamp);
+            }
+        }
+        outcomes
     }
 }
 
 #[async_trait]
 impl Store for DbStore {
     async fn read(&self, region: &RegionPath, keys: &[&str], _: ReadTerms) -> Result<Read> {
-        let read = self.look_at(region, |row, view| {
-            let entries = keys.iter().map(|key| row.entry(key, view)).collect();
-            Ok(Read::new(entries).lineage(Some(view.lineage.clone())))
-        })?;
-        Ok(read.unwrap_or_else(|| Read::nothing(keys.len())))
+        let path = self.look_at(region)?;
+        let read = Read::new(keys.iter().map(|key| path.entry(key)).collect());
+        Ok(read.lineage(path.exists.then_some(path.lineage)))
     }
 
     async fn begin(&self, region: &RegionPath, keys: &[&str], terms: LeaseTerms) -> Result<Begun> {
-        let begun = self.change(region, true, |path, view| {
-            let row = own(path)?;
-            let keys = keys.iter().map(|key| row.begin(key, terms, view)).collect();
-            Ok(Begun::new(view.lineage.clone(), keys))
-        })?;
-        begun.ok_or_else(|| corrupt("a region that was not created"))
+        self.change(region, |path| {
+            path.exists = true;
+            let keys = keys.iter().map(|key| path.begin(key, terms)).collect();
+            Begun::new(path.lineage.clone(), keys)
+        })
     }
 
     async fn write(&self, region: &RegionPath, write: Write<'_>) -> Result<Written> {
-        let segments: Vec<Segment> = region.segments().skip(1).collect();
-        let written = self.change(region, write.guard.is_none(), |path, view| {
-            let row = own(path)?;
-            if let Some(guard) = write.guard {
-                let token = guard.token.to_bits();
-                let is_held =
-                    |key: &&str| row.held(key, view).is_some_and(|held| held.token == token);
-                if view.lineage != *guard.lineage || !guard.keys.iter().all(is_held) {
-                    return Ok(Written::Fenced);
-                }
+        self.change(region, |path| {
+            if write.guard.is_some_and(|guard| !path.holds(guard)) {
+                return Written::Fenced;
             }
-            if !row.is_alive(view) {
-                (row.stamp, row.deadline) = (view.lineage.life_bytes(), None);
-                row.entries.clear();
-            }
-            let outcomes: Vec<_> = write.ops.iter().map(|op| row.apply(op, view)).collect();
-            let after = |ttl| Some(view.now.saturating_add(ttl).as_millis());
-            row.deadline = match write.region_ttl {
-                _ if row.entries.is_empty() => None,
-                RegionTtl::Leave => row.deadline,
-                RegionTtl::Start(ttl) => row.deadline.or_else(|| after(ttl)),
-                RegionTtl::Restart(ttl) => after(ttl),
-            };
-            if outcomes.contains(&OpOutcome::Stored) {
-                let trees: Vec<u8> = path.iter().flat_map(|row| row.tree.to_le_bytes()).collect();
-                for (depth, (parent, child)) in path.iter_mut().zip(&segments).enumerate() {
-                    let trees = trees[..(depth + 1) * size_of::<u64>()].to_vec();
-                    parent.children.insert(child.to_string(), trees);
-                }
-            }
-            Ok(Written::Applied(Applied::new(outcomes)))
-        })?;
-        Ok(written.unwrap_or(Written::Fenced))
+            path.exists = true;
+            Written::Applied(Applied::new(path.write(write, region)))
+        })
     }
 
-    async fn end(&self, region: &RegionPath, terms: EndTerms) -> Result<Ended> {
-        let create = matches!(terms.verb, Verb::Touch | Verb::InvalidateAndTouch);
-        let ended = self.change(region, create, |path, view| {
-            let fresh = || Incarnation::random().to_bits();
-            if create {
-                path.iter_mut().for_each(Row::drop_entries);
+    async fn end(&self, region: &RegionPath, EndTerms { verb, .. }: EndTerms) -> Result<Ended> {
+        self.change(region, |path| {
+            if matches!(verb, Verb::Touch | Verb::InvalidateAndTouch) {
+                // Those that exist lose entries even if the region itself is missing.
+                path.exists = true;
+                path.around.iter_mut().for_each(Row::drop_entries);
+                path.row.drop_entries();
             }
-            match terms.verb {
+            match verb {
                 Verb::Touch => {}
-                Verb::Invalidate | Verb::InvalidateAndTouch => own(path)?.tree = fresh(),
-                Verb::Expire => {
-                    let row = own(path)?;
-                    row.expired.push((view.now.as_millis(), row.soft));
-                    row.soft = fresh();
-                    // What was put before those that are forgotten is gone rather than stale.
-                    let surplus = row.expired.len().saturating_sub(REMEMBERED);
-                    row.expired.drain(..surplus);
+                Verb::Expire if path.row.expirations.len() < MAX_EXPIRATIONS => {
+                    path.row.expirations.push(path.now.as_millis());
                 }
+                // All that is below belongs to a life that is over.
+                _ => path.row = Row::new(),
             }
-            Ok(())
-        });
-        ended.map(|_| Ended::new())
+        })?;
+        Ok(Ended::new())
     }
 
     fn release(&self, region: &RegionPath, keys: &[&str], token: LeaseToken) {
-        let released = self.change(region, false, |path, _| {
-            let leases = &mut own(path)?.leases;
-            leases.retain(|key, held| held.token != token.to_bits() || !keys.contains(&&**key));
-            Ok(())
+        let released = self.change(region, |path| {
+            let is_token = |held: &Held| held.token == token.to_bits();
+            // The leases whose time is over.
+            path.row.leases.retain(|key, held| !is_token(held) || !keys.contains(&key.as_str()));
         });
         // A lease that is not given back ends by itself.
         drop(released);
     }
 
     async fn scan(&self, region: &RegionPath, terms: PageTerms) -> Result<Page<ScanItem>> {
-        let page = self.look_at(region, |row, view| {
-            page(&row.entries, &terms, |key, _| {
-                let Entry { bytes, freshness } = row.entry(key, view)?;
-                let item = ScanItem::new(key.to_owned(), freshness);
-                Some(item.bytes((terms.show == Show::Entries).then_some(bytes)))
-            })
-        })?;
-        Ok(page.unwrap_or_else(Page::end))
+        let path = self.look_at(region)?;
+        Ok(page(&path.row.entries, &terms, |key, _| {
+            let Entry { bytes, freshness } = path.entry(key)?;
+            let item = ScanItem::new(key.to_owned(), freshness);
+            Some(item.bytes((terms.show == Show::Entries).then_some(bytes)))
+        }))
     }
 
     async fn children(&self, region: &RegionPath, terms: PageTerms) -> Result<Page<Segment>> {
-        let page = self.look_at(region, |row, view| {
-            let trees = view.lineage.life_bytes();
-            page(&row.children, &terms, |child, under| {
-                Segment::parse(child).ok().filter(|_| *under == trees)
-            })
-        })?;
-        Ok(page.unwrap_or_else(Page::end))
+        let path = self.look_at(region)?;
+        Ok(page(&path.row.children, &terms, |child, stamp| {
+            Segment::parse(child).ok().filter(|_| path.is_same_life(stamp))
+        }))
     }
 
     async fn len(&self, region: &RegionPath) -> Result<u64> {
-        let fresh = |row: &Row, view: &View| {
-            let entries = row.entries.keys().filter_map(|key| row.entry(key, view));
-            Ok(entries.filter(Entry::is_fresh).count() as u64)
-        };
-        Ok(self.look_at(region, fresh)?.unwrap_or_default())
+        let path = self.look_at(region)?;
+        Ok(path.row.entries.keys().filter_map(|key| path.fresh_entry(key)).count() as u64)
     }
 
     fn listen(&self, _: Arc<dyn Listener>) -> Option<Listening> {
@@ -378,46 +352,18 @@ impl Store for DbStore {
     }
 }
 
-/// The region itself, last on its path.
-fn own(path: &mut [Row]) -> Result<&mut Row> {
-    path.last_mut().ok_or_else(|| corrupt("a path without a region"))
-}
-
-fn in_the_way(when: &When, there: &Entry) -> bool {
-    match when {
-        When::Always => false,
-        When::Absent => true,
-        When::AbsentOrHolding(bytes) => *bytes != there.bytes,
-    }
-}
-
-/// The items after the key in `cursor`, and the key to go on after.
+/// What `item` makes of the rows after the key in the cursor.
 fn page<V, T>(
     rows: &BTreeMap<String, V>,
     terms: &PageTerms,
     item: impl Fn(&str, &V) -> Option<T>,
-) -> Result<Page<T>> {
-    let cursor = terms.cursor.as_ref().map(|cursor| std::str::from_utf8(cursor.as_bytes()));
-    let after = cursor.transpose().map_err(|_| corrupt("not a cursor of this store"))?;
-    let limit = terms.limit.max(1);
-    let rest = rows.iter().filter(|(key, _)| after.is_none_or(|after| key.as_str() > after));
-    let rest: Vec<_> = rest.take(limit.saturating_add(1)).collect();
-    let next = (rest.len() > limit).then(|| Cursor::from_bytes(rest[limit - 1].0.as_bytes()));
-    let items = rest.iter().take(limit).filter_map(|(key, row)| item(key, row)).collect();
-    Ok(Page::new(items, next))
-}
-
-fn row(table: &impl ReadableTable<&'static str, &'static [u8]>, name: &str) -> Result<Option<Row>> {
-    let row = table.get(name).map_err(failed)?;
-    row.map(|row| {
-        postcard::from_bytes(row.value()).map_err(|_| corrupt("a row that cannot be read"))
-    })
-    .transpose()
-}
-
-fn save(table: &mut Table<'_, &'static str, &'static [u8]>, name: &str, row: &Row) -> Result<()> {
-    let bytes = postcard::to_stdvec(row).map_err(|_| corrupt("a row that cannot be written"))?;
-    table.insert(name, bytes.as_slice()).map(drop).map_err(failed)
+) -> Page<T> {
+    let after = terms.cursor.as_ref().map(|cursor| String::from_utf8_lossy(cursor.as_bytes()));
+    let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+    let rest = rows.range::<str, _>((from, Bound::Unbounded));
+    let page: Vec<_> = rest.take(terms.limit.max(1)).collect();
+    let next = page.last().map(|(key, _)| Cursor::from_bytes(key.as_bytes()));
+    Page::new(page.iter().filter_map(|(key, row)| item(key, row)).collect(), next)
 }
 
 fn failed(error: impl Into<redb::Error>) -> Error {
@@ -434,7 +380,7 @@ pub(crate) struct WallClock;
 
 impl Clock for WallClock {
     fn now(&self) -> Timestamp {
-        let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         Timestamp::default().saturating_add(since)
     }
 }
