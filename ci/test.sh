@@ -18,6 +18,7 @@ export RUSTFLAGS="${RUSTFLAGS:-} -D warnings"
 step "tools" ci/install.sh
 step "format" cargo fmt --all --check
 step "oldest Rust" ci/msrv.sh
+step "module circles" ci/circles.py
 step "lints" cargo clippy --workspace --all-targets --all-features -- -D warnings
 step "each feature alone" ci/features.sh
 step "documentation" env RUSTDOCFLAGS="-D warnings" \
