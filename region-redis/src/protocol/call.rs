@@ -60,14 +60,7 @@ impl Call {
 
     /// Adds a random id for a tombstone.
     pub(crate) fn tombstone(&mut self) {
-        let digits = |at: u32| b"0123456789abcdefghijklmnopqrstuv"[at as usize % 32];
-        let mut random: u64 = rand::random();
-        let id: [u8; 12] = std::array::from_fn(|_| {
-            let digit = digits((random & 31) as u32);
-            random >>= 5;
-            digit
-        });
-        self.arg(&id[..]);
+        self.arg(tombstone_id());
     }
 
     /// Adds a change of these keys, with a random id.
@@ -82,6 +75,13 @@ impl Call {
     pub(crate) fn done(self) -> Cmd {
         self.command
     }
+}
+
+/// A random id for a tombstone.
+pub(crate) fn tombstone_id() -> String {
+    const DIGITS: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
+    let random: u64 = rand::random();
+    (0..12).map(|at| char::from(DIGITS[(random >> (5 * at)) as usize % 32])).collect()
 }
 
 /// Whole milliseconds, within what the layout's six bytes hold.

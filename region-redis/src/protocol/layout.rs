@@ -7,5 +7,7 @@ mod stamp;
 
 pub(crate) use entry::{Unsure, Validator};
 pub(crate) use ids::{PathIds, big_endian};
-pub(crate) use names::{Kind, NameBuffer, count, count_list, parse, work_list};
+pub(crate) use names::{
+    Kind, NameBuffer, count, count_list, parse, region_work, tombstone, tombstone_work, work_list,
+};
 pub(crate) use stamp::Stamp;

@@ -52,11 +52,8 @@ pub(crate) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| Scripts {
     begin: Script::new(&ALL, include_str!("begin/begin.lua")),
     write: Script::new(&ALL, include_str!("write/write.lua")),
     free: Script::new(&[&[ALLOW_OOM], &ALL[..]].concat(), include_str!("write/write.lua")),
-    put: Script::new(&[COUNT, MARKS, STAMPS], include_str!("write/put.lua")),
-    invalidate: Script::new(
-        &[COUNT, MARKS, STAMPS, KEYS, LINEAGE, CHILDREN],
-        include_str!("end/invalidate.lua"),
-    ),
+    put: Script::new(&[COUNT], include_str!("write/put.lua")),
+    invalidate: Script::new(&[COUNT], include_str!("end/invalidate.lua")),
     touch: Script::new(
         &[COUNT, MARKS, STAMPS, KEYS, LINEAGE, CHILDREN],
         include_str!("end/touch.lua"),

@@ -1,25 +1,37 @@
 #!lua flags=allow-oom
 -- Ends a region and all below it, however much that is; and drops the entries and leases of other
 -- regions in the same step.
--- KEYS: the count of the client's writes, i, the d and l keys to drop.
--- ARGV: the floor of the count, an id for a tombstone.
+-- KEYS: the count of the client's writes, g, c, the tombstone that c becomes, the parent's c, i, the d
+-- and l keys to drop.
+-- ARGV: the floor of the count, the tombstone's member of g, the region's last segment or '' if it has no
+-- parent, the members of g of the regions to look at: 'P'arent, if the region was listed there, or 'A'ncestors.
 -- Answers the count.
+local call = redis.call
+
+-- How long a region may still be used of which nothing is left but ids that never expire.
+local IDLE_MS = 60000
+
 local count = count_write(KEYS[1], ARGV[1])
-local i = KEYS[2]
-call('UNLINK', unpack(KEYS, 2))
-bury(i, ARGV[2])
-local parent, segment = parent_of(i)
-if parent then
-  local c = sibling('c', parent)
-  local listed = redis.pcall('ZREM', c, segment)
-  -- The parent may have nothing else any more.
-  if not is_of_other_type(listed, c) and listed == 1 then
-    look_at(parent, millis(now()) + IDLE_MS)
+call('UNLINK', unpack(KEYS, 6))
+
+-- Members of g, each after the time when to look.
+local work = {}
+if call('EXISTS', KEYS[3]) == 1 then
+  call('RENAME', KEYS[3], KEYS[4])
+  work = {'0', ARGV[2]}
+end
+local was_listed = ARGV[3] ~= '' and redis.pcall('ZREM', KEYS[5], ARGV[3]) == 1
+if #ARGV > 4 and (was_listed or ARGV[4] == 'A') then
+  local time = call('TIME')
+  local idle = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000) + IDLE_MS)
+  for at = 5, #ARGV do
+    work[#work + 1] = idle
+    work[#work + 1] = ARGV[at]
   end
 end
--- Nor may those of whose entries only the ids are left.
-while parent and #KEYS > 4 do
-  look_at(parent, millis(now()) + IDLE_MS)
-  parent = parent_of(parent)
+if #work > 0 and type(redis.pcall('ZADD', KEYS[2], 'LT', unpack(work))) == 'table' then
+  -- It is of another type.
+  call('UNLINK', KEYS[2])
+  call('ZADD', KEYS[2], unpack(work))
 end
 return count

@@ -1,32 +1,13 @@
 use redis::Cmd;
 use region_core::{RegionPath, Verb};
 
-use crate::protocol::call::{Call, Count};
-use crate::protocol::layout::Kind;
+use crate::protocol::call::{Call, Count, tombstone_id};
+use crate::protocol::layout::{Kind, region_work, tombstone, tombstone_work, work_list};
 use crate::protocol::scripts::SCRIPTS;
 
 pub(crate) fn end(path: &RegionPath, verb: Verb, count: Count<'_>) -> Cmd {
     match verb {
-        Verb::Invalidate => {
-            let mut call = Call::new(&SCRIPTS.invalidate, 4);
-            call.arg(count.key);
-            call.key(Kind::Ids, path.as_str());
-            call.key(Kind::Entries, path.as_str());
-            call.key(Kind::Leases, path.as_str());
-            call.arg(count.floor);
-            call.tombstone();
-            call.done()
-        }
-        Verb::InvalidateAndTouch => {
-            let mut call = Call::new(&SCRIPTS.invalidate, 2 * path.depth() + 2);
-            call.arg(count.key);
-            call.key(Kind::Ids, path.as_str());
-            call.path(Kind::Entries, path);
-            call.path(Kind::Leases, path);
-            call.arg(count.floor);
-            call.tombstone();
-            call.done()
-        }
+        Verb::Invalidate | Verb::InvalidateAndTouch => invalidate(path, verb, count),
         Verb::Touch => {
             let mut call = Call::new(&SCRIPTS.touch, 3 * path.depth() + 1);
             call.arg(count.key);
@@ -45,4 +26,32 @@ pub(crate) fn end(path: &RegionPath, verb: Verb, count: Count<'_>) -> Cmd {
             call.done()
         }
     }
+}
+
+fn invalidate(path: &RegionPath, verb: Verb, count: Count<'_>) -> Cmd {
+    let (region, id) = (path.as_str(), tombstone_id());
+    let along: Vec<_> = path.prefixes().collect();
+    let ancestors = &along[..along.len() - 1];
+    let parent = ancestors.last();
+    let (dropped, looked_at, why) = match verb {
+        Verb::InvalidateAndTouch => (&along[..], ancestors, "A"),
+        _ => (&along[ancestors.len()..], &ancestors[ancestors.len().saturating_sub(1)..], "P"),
+    };
+    let segment = parent.and_then(|parent| region.get(parent.len() + 1..));
+    let mut call = Call::new(&SCRIPTS.invalidate, 6 + 2 * dropped.len());
+    call.arg(count.key);
+    call.arg(work_list(region));
+    call.key(Kind::Children, region);
+    call.arg(tombstone(region, &id));
+    call.key(Kind::Children, parent.unwrap_or(&region));
+    call.key(Kind::Ids, region);
+    for kind in [Kind::Entries, Kind::Leases] {
+        dropped.iter().for_each(|region| call.key(kind, region));
+    }
+    call.arg(count.floor);
+    call.arg(tombstone_work(region, &id));
+    call.arg(segment.unwrap_or_default());
+    call.arg(why);
+    looked_at.iter().for_each(|region| call.arg(region_work(region)));
+    call.done()
 }

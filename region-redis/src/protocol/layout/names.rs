@@ -51,6 +51,21 @@ pub(crate) fn work_list(path: &str) -> String {
     format!("{VERSION}g{{{}}}", root_of(path))
 }
 
+/// The name of what becomes of a region's children when the region ends.
+pub(crate) fn tombstone(path: &str, id: &str) -> String {
+    format!("{VERSION}x{{{}}}{id}", root_of(path))
+}
+
+/// The member of the work list for the tombstone with this id.
+pub(crate) fn tombstone_work(path: &str, id: &str) -> String {
+    format!("{id} {path}")
+}
+
+/// The member of the work list for a region.
+pub(crate) fn region_work(path: &str) -> String {
+    format!(" {path}")
+}
+
 /// The name of the count of one connection's writes.
 pub(crate) fn count(connection: u128) -> String {
     format!("{VERSION}w{{{connection:032x}}}")
