@@ -70,25 +70,36 @@ if flags % 4 == 2 then
   if limit <= millis then return false end
 end
 
-local fields, keys = {'', ''}, {}
-for at = 4, #ARGV, 4 do
-  local fresh, stale, head = ARGV[at + 1], ARGV[at + 2], ''
+-- What stands before the bytes of an entry with these lifetimes, which are mostly the same for all; nothing
+-- if the region's keys may end before it.
+local function head_of(fresh, stale)
   if fresh ~= '' or stale ~= '0' or ends then know_time() end
   if ends then
     local needed = fresh == '' and limit or fresh ~= '' and millis + fresh + stale
     if limit and needed > limit then needed = limit end
-    if not needed or ends < needed then return false end
+    if not needed or ends < needed then return nil end
   end
+  local kind, head = 16, ''
   if fresh ~= '' then
-    is_limited = true
-    head = pack('>I6', millis + fresh)
+    is_limited, kind, head = true, kind + 1, pack('>I6', millis + fresh)
   end
-  if stale ~= '0' then head = head .. pack('>I7I6', now, stale) end
-  local kind = 16 + (fresh == '' and 0 or 1) + (stale == '0' and 0 or 2) + (mark == '' and 0 or 4)
-  local n = #keys + 1
+  if stale ~= '0' then
+    kind, head = kind + 2, head .. pack('>I7I6', now, stale)
+  end
+  if mark ~= '' then kind = kind + 4 end
+  return string.char(kind) .. head .. mark
+end
+
+local fields, keys, n, head = {'', ''}, {}, 0, nil
+for at = 4, #ARGV, 4 do
+  if not head or ARGV[at + 1] ~= ARGV[at - 3] or ARGV[at + 2] ~= ARGV[at - 2] then
+    head = head_of(ARGV[at + 1], ARGV[at + 2])
+    if not head then return false end
+  end
+  n = n + 1
   keys[n] = ARGV[at]
   fields[2 * n + 1] = ARGV[at]
-  fields[2 * n + 2] = string.char(kind) .. head .. mark .. ARGV[at + 3]
+  fields[2 * n + 2] = head .. ARGV[at + 3]
 end
 local count = count_write(KEYS[3], ARGV[1])
 if is_limited and flags < 4 then flags = flags + 4 end
