@@ -139,8 +139,12 @@ impl<'a> Call<'a> {
         flights: &'a Arc<Flights>,
         keys: &[&str],
     ) -> Self {
-        let hold = |key: &&str| Some(((*key).to_owned(), flights.hold::<V>(context.path(), key)?));
-        let holds = keys.iter().filter_map(hold).collect();
+        let mut holds = HashMap::new();
+        for key in keys {
+            if let Some(hold) = flights.hold::<V>(context.path(), key) {
+                holds.insert((*key).to_owned(), hold);
+            }
+        }
         let (started, started_at) = (flights.tick(), Instant::now());
         Self { context, flights, started, started_at, holds }
     }

@@ -142,18 +142,15 @@ impl Data {
 
     pub(crate) fn read(&self, path: &RegionPath, keys: &[&str], terms: ReadTerms) -> Read {
         // Before the entries: a loss in between then concerns them.
-        let source = self.events.source();
+        let source = (terms.trust == Trust::Kept).then(|| self.events.source());
         let Some(node) = self.node(path) else {
-            return Read::nothing(keys.len()).source(Some(source));
+            return Read::nothing(keys.len()).source(source);
         };
         let state = node.state.read();
         let view = self.look(&node, &state);
         let entries = keys.iter().map(|key| self.entry(&state, key, &view)).collect();
-        let mut read = Read::new(entries);
-        if terms.trust == Trust::Kept {
-            read = read.changes(state.changes(&view)).source(Some(source));
-        }
-        read.lineage(Some(view.lineage))
+        let changes = source.and_then(|_| state.changes(&view));
+        Read::new(entries).lineage(Some(view.lineage)).changes(changes).source(source)
     }
 
     fn entry(&self, state: &State, key: &str, view: &View<'_>) -> Option<Entry> {

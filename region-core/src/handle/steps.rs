@@ -9,8 +9,12 @@ impl RegionHandle {
     /// Writes `ops` one step after the other. Each step is applied wholly or not at all; an error ends
     /// the writing, and the steps before it stay.
     pub(super) async fn write_in_steps(&self, ops: &[Op<'_>]) -> Result<Vec<OpOutcome>> {
-        let mut outcomes = Vec::with_capacity(ops.len());
-        for step in steps(ops, bytes) {
+        let mut steps = steps(ops, bytes);
+        let mut outcomes = match steps.next() {
+            Some(step) => self.write(step).await?,
+            None => Vec::new(),
+        };
+        for step in steps {
             outcomes.extend(self.write(step).await?);
         }
         Ok(outcomes)

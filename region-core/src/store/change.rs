@@ -139,21 +139,22 @@ impl Change {
 /// assert!(ring.unchanged_since(id(2), "title"));
 /// assert!(!ring.unchanged_since(id(3), "title"), "a change that the ring does not know");
 /// ```
+// Boxed, for answers move it around.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct ChangeRing(SmallVec<[Change; MAX_CHANGES]>);
+pub struct ChangeRing(Box<SmallVec<[Change; MAX_CHANGES]>>);
 
 impl ChangeRing {
     /// The ring of entries that begin anew: one change, of all keys.
     #[must_use]
     pub fn begin(id: ChangeId) -> Self {
-        Self(SmallVec::from_iter([Change::new(id, ChangedKey::All)]))
+        Self(Box::new(SmallVec::from_iter([Change::new(id, ChangedKey::All)])))
     }
 
     /// The ring with these changes, the oldest first; of more than [`MAX_CHANGES`] the last. `None`
     /// if there are none.
     #[must_use]
     pub fn from_changes(changes: impl IntoIterator<Item = Change>) -> Option<Self> {
-        let mut ring = Self(SmallVec::new());
+        let mut ring = Self(Box::default());
         changes.into_iter().for_each(|change| ring.push(change));
         (!ring.0.is_empty()).then_some(ring)
     }

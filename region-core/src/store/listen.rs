@@ -1,6 +1,7 @@
 //! Pushes: who hears of changes, and over which connection.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -29,18 +30,27 @@ pub enum Event {
 /// Names the connection whose pushes tell of changes to what an answer shows. A store never uses a
 /// name again for another connection.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Source(u64);
+pub struct Source(NonZeroU64);
 
 impl Source {
+    /// A name that nothing else in this process has.
+    #[must_use]
+    pub fn unique() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        // Zero would follow the last of 2^64 names.
+        Self(NonZeroU64::new(next).unwrap_or(NonZeroU64::MIN))
+    }
+
     /// The source with these bits.
     #[must_use]
-    pub const fn from_bits(bits: u64) -> Self {
+    pub const fn from_bits(bits: NonZeroU64) -> Self {
         Self(bits)
     }
 
     /// The source's bits.
     #[must_use]
-    pub const fn to_bits(self) -> u64 {
+    pub const fn to_bits(self) -> NonZeroU64 {
         self.0
     }
 }

@@ -1,14 +1,13 @@
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use region_core::{Event, Listener, Listeners, Listening, RegionPath, Source};
 
-/// Sources are numbered over all stores of the process: none is ever used again.
-static NEXT_SOURCE: AtomicU64 = AtomicU64::new(1);
-
 /// The pushes of one store. Each is told before anyone can see what it tells of.
 pub(crate) struct Events {
     listeners: Arc<Listeners>,
+    /// The bits of a source.
     source: AtomicU64,
 }
 
@@ -31,23 +30,23 @@ impl Events {
 
     /// Names the connection, so to speak, that pushes come over.
     pub(crate) fn source(&self) -> Source {
-        Source::from_bits(self.source.load(Ordering::SeqCst))
+        source_of(self.source.load(Ordering::SeqCst))
     }
 
     /// As if that connection broke, and another took its place.
     #[cfg(feature = "testing")]
     pub(crate) fn cut(&self) {
-        let lost = self.source.swap(new_source(), Ordering::SeqCst);
-        self.listeners.tell(&Event::Lost(Source::from_bits(lost)));
+        let lost = self.source.swap(Source::unique().to_bits().get(), Ordering::SeqCst);
+        self.listeners.tell(&Event::Lost(source_of(lost)));
     }
 }
 
 impl Default for Events {
     fn default() -> Self {
-        Self { listeners: Arc::default(), source: AtomicU64::new(new_source()) }
+        Self { listeners: Arc::default(), source: AtomicU64::new(Source::unique().to_bits().get()) }
     }
 }
 
-fn new_source() -> u64 {
-    NEXT_SOURCE.fetch_add(1, Ordering::Relaxed)
+fn source_of(bits: u64) -> Source {
+    Source::from_bits(NonZeroU64::new(bits).unwrap_or(NonZeroU64::MIN))
 }

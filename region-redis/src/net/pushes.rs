@@ -1,7 +1,7 @@
 //! The messages that servers push.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use redis::{PushInfo, PushKind, Value};
 use region_core::{Event, Listener, Listeners, Listening, Source};
@@ -13,7 +13,6 @@ use crate::protocol::layout::{self, Kind};
 pub(crate) struct Pushes {
     listeners: Arc<Listeners>,
     wanted: AtomicBool,
-    next_source: AtomicU64,
 }
 
 /// The pushes of one connection, and whether the server tracks what is read over it.
@@ -71,9 +70,8 @@ impl Pushes {
 
 impl PushSource {
     pub(crate) fn new(pushes: &Arc<Pushes>) -> Self {
-        let number = pushes.next_source.fetch_add(1, Ordering::Relaxed);
         Self {
-            source: Source::from_bits(number),
+            source: Source::unique(),
             pushes: Arc::clone(pushes),
             tracking: AtomicU8::new(UNTRACKED),
         }
