@@ -14,6 +14,9 @@
 //! | write a backend | [`Store`] |
 //! | test a service | the module `testing` (feature of the same name) |
 
+#[macro_use]
+mod bits;
+
 mod cache;
 mod clock;
 mod engine;

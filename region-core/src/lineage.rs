@@ -18,25 +18,9 @@ impl Incarnation {
     pub fn random() -> Self {
         Self(crate::random::process_random().bits())
     }
-
-    /// The incarnation with these bits.
-    #[must_use]
-    pub const fn from_bits(bits: u64) -> Self {
-        Self(bits)
-    }
-
-    /// The incarnation's bits.
-    #[must_use]
-    pub const fn to_bits(self) -> u64 {
-        self.0
-    }
 }
 
-impl fmt::Debug for Incarnation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
-}
+bits!(Incarnation(u64), "{:016x}");
 
 /// The two incarnations of one region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

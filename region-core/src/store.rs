@@ -1,5 +1,8 @@
 //! The contract of a backend.
 
+#[macro_use]
+mod setters;
+
 mod change;
 mod entry;
 mod forward;

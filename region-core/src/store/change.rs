@@ -14,18 +14,6 @@ pub const MAX_CHANGES: usize = 8;
 pub struct ChangeId(u32);
 
 impl ChangeId {
-    /// The id with these bits.
-    #[must_use]
-    pub const fn from_bits(bits: u32) -> Self {
-        Self(bits)
-    }
-
-    /// The id's bits.
-    #[must_use]
-    pub const fn to_bits(self) -> u32 {
-        self.0
-    }
-
     /// A new random id.
     #[must_use]
     pub fn random() -> Self {
@@ -34,11 +22,7 @@ impl ChangeId {
     }
 }
 
-impl fmt::Debug for ChangeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:08x}", self.0)
-    }
-}
+bits!(ChangeId(u32), "{:08x}");
 
 /// The keys that a [`Change`] concerns.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

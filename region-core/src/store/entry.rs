@@ -33,26 +33,7 @@ impl Read {
         Self::new(vec![None; keys])
     }
 
-    /// The region's lineage.
-    #[must_use]
-    pub fn lineage(mut self, lineage: Option<Lineage>) -> Self {
-        self.lineage = lineage;
-        self
-    }
-
-    /// The last changes of the region's entries.
-    #[must_use]
-    pub fn changes(mut self, changes: Option<ChangeRing>) -> Self {
-        self.changes = changes;
-        self
-    }
-
-    /// The connection that will tell of changes.
-    #[must_use]
-    pub fn source(mut self, source: Option<Source>) -> Self {
-        self.source = source;
-        self
-    }
+    setters!(lineage, changes, source);
 }
 
 /// A valid entry.

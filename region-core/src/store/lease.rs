@@ -1,4 +1,3 @@
-use std::fmt;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -16,25 +15,9 @@ impl LeaseToken {
     pub fn random() -> Self {
         Self(crate::random::process_random().bits())
     }
-
-    /// The token with these bits.
-    #[must_use]
-    pub const fn from_bits(bits: u64) -> Self {
-        Self(bits)
-    }
-
-    /// The token's bits.
-    #[must_use]
-    pub const fn to_bits(self) -> u64 {
-        self.0
-    }
 }
 
-impl fmt::Debug for LeaseToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "LeaseToken({:016x})", self.0)
-    }
-}
+bits!(LeaseToken(u64), "LeaseToken({:016x})");
 
 /// How [`Store::begin`](super::Store::begin) takes leases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,19 +50,7 @@ impl LeaseTerms {
         self
     }
 
-    /// Whether the caller keeps trust.
-    #[must_use]
-    pub const fn trust(mut self, trust: Trust) -> Self {
-        self.trust = trust;
-        self
-    }
-
-    /// When the operation of which the call is a part began.
-    #[must_use]
-    pub const fn started(mut self, started: Instant) -> Self {
-        self.started = Some(started);
-        self
-    }
+    setters!(trust, started);
 }
 
 /// For which keys a lease is taken.
@@ -117,19 +88,7 @@ impl Begun {
         Self { lineage, changes: None, source: None, keys }
     }
 
-    /// The last changes of the region's entries.
-    #[must_use]
-    pub fn changes(mut self, changes: Option<ChangeRing>) -> Self {
-        self.changes = changes;
-        self
-    }
-
-    /// The connection that will tell of changes.
-    #[must_use]
-    pub fn source(mut self, source: Option<Source>) -> Self {
-        self.source = source;
-        self
-    }
+    setters!(changes, source);
 }
 
 /// What [`Store::begin`](super::Store::begin) found and did for one key.

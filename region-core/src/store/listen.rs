@@ -41,25 +41,9 @@ impl Source {
         // Zero would follow the last of 2^64 names.
         Self(NonZeroU64::new(next).unwrap_or(NonZeroU64::MIN))
     }
-
-    /// The source with these bits.
-    #[must_use]
-    pub const fn from_bits(bits: NonZeroU64) -> Self {
-        Self(bits)
-    }
-
-    /// The source's bits.
-    #[must_use]
-    pub const fn to_bits(self) -> NonZeroU64 {
-        self.0
-    }
 }
 
-impl fmt::Debug for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Source({:016x})", self.0)
-    }
-}
+bits!(Source(NonZeroU64), "Source({:016x})");
 
 /// Hears a store's pushes: see [`Store::listen`](super::Store::listen).
 pub trait Listener: Send + Sync {

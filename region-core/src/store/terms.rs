@@ -23,19 +23,7 @@ impl ReadTerms {
         Self { from, trust: Trust::NotKept, started: None }
     }
 
-    /// Whether the caller keeps trust.
-    #[must_use]
-    pub const fn trust(mut self, trust: Trust) -> Self {
-        self.trust = trust;
-        self
-    }
-
-    /// When the operation of which the call is a part began.
-    #[must_use]
-    pub const fn started(mut self, started: Instant) -> Self {
-        self.started = Some(started);
-        self
-    }
+    setters!(trust, started);
 }
 
 /// Where a read may be answered.
@@ -77,12 +65,7 @@ impl EndTerms {
         Self { verb, trust: Trust::NotKept }
     }
 
-    /// Whether the caller keeps trust.
-    #[must_use]
-    pub const fn trust(mut self, trust: Trust) -> Self {
-        self.trust = trust;
-        self
-    }
+    setters!(trust);
 }
 
 impl From<Verb> for EndTerms {

@@ -41,12 +41,7 @@ impl<'a> Write<'a> {
         self
     }
 
-    /// Whether the caller keeps trust.
-    #[must_use]
-    pub const fn trust(mut self, trust: Trust) -> Self {
-        self.trust = trust;
-        self
-    }
+    setters!(trust);
 }
 
 /// The fence of a fill: what was true before the load began and must still be.
@@ -219,26 +214,7 @@ impl Applied {
         Self { outcomes, lineage: None, changes: None, source: None }
     }
 
-    /// The region's lineage.
-    #[must_use]
-    pub fn lineage(mut self, lineage: Option<Lineage>) -> Self {
-        self.lineage = lineage;
-        self
-    }
-
-    /// The last changes of the region's entries.
-    #[must_use]
-    pub fn changes(mut self, changes: Option<ChangeRing>) -> Self {
-        self.changes = changes;
-        self
-    }
-
-    /// The connection that will tell of changes.
-    #[must_use]
-    pub fn source(mut self, source: Option<Source>) -> Self {
-        self.source = source;
-        self
-    }
+    setters!(lineage, changes, source);
 }
 
 /// The answer of [`Store::end`](super::Store::end).
@@ -261,26 +237,7 @@ impl Ended {
         Self { lineage: None, changes: None, source: None }
     }
 
-    /// The region's lineage.
-    #[must_use]
-    pub fn lineage(mut self, lineage: Option<Lineage>) -> Self {
-        self.lineage = lineage;
-        self
-    }
-
-    /// The last changes of the region's entries.
-    #[must_use]
-    pub fn changes(mut self, changes: Option<ChangeRing>) -> Self {
-        self.changes = changes;
-        self
-    }
-
-    /// The connection that will tell of changes.
-    #[must_use]
-    pub fn source(mut self, source: Option<Source>) -> Self {
-        self.source = source;
-        self
-    }
+    setters!(lineage, changes, source);
 }
 
 /// What one [`Op`] did.

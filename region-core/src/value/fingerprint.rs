@@ -98,25 +98,9 @@ impl Fingerprint {
             version => Self(xxh3_64_with_seed(&version.to_le_bytes(), self.0)),
         }
     }
-
-    /// The fingerprint with these bits.
-    #[must_use]
-    pub const fn from_bits(bits: u64) -> Self {
-        Self(bits)
-    }
-
-    /// The fingerprint's bits.
-    #[must_use]
-    pub const fn to_bits(self) -> u64 {
-        self.0
-    }
 }
 
-impl fmt::Debug for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Fingerprint({:016x})", self.0)
-    }
-}
+bits!(Fingerprint(u64), "Fingerprint({:016x})");
 
 /// What a [`Fingerprint`] is made of: what a type asked for, place by place. For tests that want to
 /// know how much of a type is seen.

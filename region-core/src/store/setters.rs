@@ -1,0 +1,48 @@
+//! The builder methods that several terms, and several answers, have in common.
+
+/// Writes the named builder methods for a type. Each sets the field of its name.
+macro_rules! setters {
+    (lineage) => {
+        /// Sets the region's lineage.
+        #[must_use]
+        pub fn lineage(mut self, lineage: Option<crate::lineage::Lineage>) -> Self {
+            self.lineage = lineage;
+            self
+        }
+    };
+    (changes) => {
+        /// Sets the last changes of the region's entries.
+        #[must_use]
+        pub fn changes(mut self, changes: Option<super::ChangeRing>) -> Self {
+            self.changes = changes;
+            self
+        }
+    };
+    (source) => {
+        /// Sets the connection that will tell of changes.
+        #[must_use]
+        pub fn source(mut self, source: Option<super::Source>) -> Self {
+            self.source = source;
+            self
+        }
+    };
+    (trust) => {
+        /// Says whether the caller keeps trust.
+        #[must_use]
+        pub const fn trust(mut self, trust: super::Trust) -> Self {
+            self.trust = trust;
+            self
+        }
+    };
+    (started) => {
+        /// Says when the operation began that the call is a part of.
+        #[must_use]
+        pub const fn started(mut self, started: tokio::time::Instant) -> Self {
+            self.started = Some(started);
+            self
+        }
+    };
+    ($($setter:ident),+) => {
+        $(setters!($setter);)+
+    };
+}
