@@ -73,7 +73,7 @@ impl RegionCache {
         self.root.region_at(path)
     }
 
-    /// What has been counted since the cache was built.
+    /// Returns the counters since the cache was built.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.engine().counters.snapshot()

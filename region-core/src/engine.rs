@@ -1,5 +1,5 @@
-//! The parts that a handle and a load both stand on: one cache's store, counters and failure log,
-//! and one region's path, policy and codec.
+//! The base of both handles and loads: the store, counters and failure log of a cache, and the path,
+//! policy and codec of a region.
 
 mod calls;
 mod chain;
@@ -25,7 +25,7 @@ pub(crate) use lookup::{Accept, Fetched, Found};
 
 use observe::{FailureLog, LogLimiter};
 
-/// What all regions of one cache share.
+/// The state that all regions of a cache share.
 pub(crate) struct Engine {
     pub(crate) store: SharedStore,
     pub(crate) counters: Counters,
@@ -34,11 +34,11 @@ pub(crate) struct Engine {
     limiter: LogLimiter,
 }
 
-/// One region as its handles and its loads need it.
+/// The state of one region that its handles and its loads share.
 pub(crate) struct Context {
     engine: Arc<Engine>,
     path: RegionPath,
-    /// As given and inherited: child regions inherit it.
+    /// The policy with inherited settings, before defaults are filled in. Child regions inherit from it.
     given: Policy,
     policy: ResolvedPolicy,
     codec: Codec,
@@ -87,12 +87,12 @@ impl Context {
         &self.engine.counters
     }
 
-    /// Names this region and `operation` in an error.
+    /// Adds this region and `operation` to an error.
     pub(crate) fn during(&self, operation: &'static str) -> impl Fn(Error) -> Error + '_ {
         move |error| error.on(operation, &self.path)
     }
 
-    /// Whether `error` is an outage that the policy turns into a miss. Counts it if so.
+    /// Returns true, and counts it, if `error` is an outage that the policy turns into a miss.
     pub(crate) fn is_miss(&self, error: &Error) -> bool {
         let is_miss = error.is_outage() && self.policy.on_outage == OnOutage::Miss;
         if is_miss {
@@ -101,7 +101,7 @@ impl Context {
         is_miss
     }
 
-    /// A put under this region's policy.
+    /// Builds a put with the lifetimes of this region's policy.
     pub(crate) fn put<'a>(
         &self,
         key: &'a str,

@@ -143,13 +143,13 @@ impl Error {
         self
     }
 
-    /// What kind of error this is.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// Whether the same call may succeed later without anything being mended first.
+    /// Returns true if the same call may succeed later without any intervention.
     #[must_use]
     pub fn can_retry(&self) -> bool {
         self.0.retry == Retry::CanHelp

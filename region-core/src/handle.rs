@@ -1,4 +1,4 @@
-//! The handle that joins a store and a serializer.
+//! [`RegionHandle`], the implementation of [`Region`] over a store.
 
 mod dictionary;
 mod listing;
@@ -22,7 +22,7 @@ use crate::value::serializer::Value;
 
 pub(crate) use shared::Shared;
 
-/// A [`Region`] over a store: see [`RegionCache`](crate::RegionCache).
+/// A [`Region`] over a store. A [`RegionCache`](crate::RegionCache) creates it.
 #[derive(Clone)]
 pub struct RegionHandle {
     context: Arc<Context>,
@@ -39,7 +39,7 @@ impl RegionHandle {
         Ok(Self { context: Arc::new(Context::new(engine, path, policy)?), shared })
     }
 
-    /// A handle of the same cache.
+    /// Returns a handle of the same cache for another path or policy.
     fn with(&self, path: RegionPath, policy: Policy) -> Result<Self> {
         let context = Context::new(Arc::clone(self.context.engine()), path, policy)?;
         Ok(Self { context: Arc::new(context), shared: Arc::clone(&self.shared) })

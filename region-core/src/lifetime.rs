@@ -8,21 +8,21 @@ use crate::error::{Error, ErrorKind};
 /// The longest limited lifetime: a hundred years of 365 days.
 pub const MAX_LIFETIME: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
-/// How long something lives: without a limit, or a number of milliseconds that is never zero.
+/// A time to live: unlimited, or a number of milliseconds that is never zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Lifetime {
     /// No limit.
     #[default]
     Unlimited,
-    /// So many milliseconds.
+    /// A number of milliseconds.
     Millis(NonZeroU64),
 }
 
 impl Lifetime {
-    /// A limited lifetime, rounded up to whole milliseconds.
+    /// Creates a limited lifetime. The duration is rounded up to whole milliseconds.
     ///
     /// # Errors
-    /// When `duration` is zero or exceeds [`MAX_LIFETIME`].
+    /// If `duration` is zero or exceeds [`MAX_LIFETIME`].
     ///
     /// ```
     /// use std::time::Duration;
@@ -49,7 +49,7 @@ impl Lifetime {
         })
     }
 
-    /// The limit, if there is one.
+    /// Returns the duration, or `None` if the lifetime is unlimited.
     #[must_use]
     pub fn duration(self) -> Option<Duration> {
         match self {
@@ -58,13 +58,14 @@ impl Lifetime {
         }
     }
 
-    /// When a life that begins at `start` ends; `None` if it does not.
+    /// Returns the time at which a lifetime that begins at `start` ends, or `None` if it is unlimited.
     #[must_use]
     pub fn end(self, start: Timestamp) -> Option<Timestamp> {
         self.duration().map(|duration| start.saturating_add(duration))
     }
 
-    /// What is left at `now` of a life that ends at `end`; `None` once it is over.
+    /// Returns the remaining lifetime at `now` of something that expires at `end` (`None`: never), or `None`
+    /// if it has expired.
     #[must_use]
     pub fn left(end: Option<Timestamp>, now: Timestamp) -> Option<Self> {
         match end {
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_life_ends_at_its_end_exactly() {
+    fn a_lifetime_ends_exactly_at_its_end() {
         let start = Timestamp::from_millis(1_000);
         let end = Lifetime::of(Duration::from_millis(5)).unwrap().end(start);
         let at = |millis| Lifetime::left(end, Timestamp::from_millis(millis));

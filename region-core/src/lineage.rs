@@ -13,7 +13,7 @@ const INLINE_DEPTH: usize = 8;
 pub struct Incarnation(u64);
 
 impl Incarnation {
-    /// A new incarnation, different from all others for all that chance can do.
+    /// Creates a random incarnation. Two are equal only by an improbable chance.
     #[must_use]
     pub fn random() -> Self {
         Self(crate::random::process_random().bits())
@@ -39,7 +39,7 @@ impl Incarnations {
     }
 }
 
-/// What the validity of a region's entries depends on: the `tree` incarnations from the root down
+/// The ids that the validity of a region's entries depends on: the `tree` incarnations from the root down
 /// to the region, and a mark of the `soft` ones along the path.
 ///
 /// Compared for equality only. An entry is *valid* under the lineage it was stored under
@@ -87,7 +87,7 @@ impl Lineage {
         (!trees.is_empty()).then_some(Self { trees, soft: soft_mark })
     }
 
-    /// Whether what was stored under `other` is valid under this lineage: the same `tree`s.
+    /// Returns true if entries stored under `other` are valid under this lineage: the `tree`s are the same.
     #[must_use]
     pub fn same_life(&self, other: &Self) -> bool {
         self.trees == other.trees

@@ -147,7 +147,7 @@ impl RegionPath {
         &self.0.text
     }
 
-    /// How many segments the path has; a root has one.
+    /// Returns the number of segments; a root has one.
     #[must_use]
     pub fn depth(&self) -> usize {
         self.0.ends.len()
@@ -176,7 +176,7 @@ impl RegionPath {
         self.0.ends.iter().map(|end| &self.0.text[..usize::from(*end)])
     }
 
-    /// Whether `ancestor` is this region or lies above it.
+    /// Returns true if `ancestor` is this region or an ancestor of it.
     #[must_use]
     pub fn is_within(&self, ancestor: &Self) -> bool {
         let depth = ancestor.depth();

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! stats {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// What a cache has counted since it was built; all its handles count together.
+        /// The counters of a cache since it was built. All handles of the cache share them.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Stats {
@@ -24,25 +24,25 @@ macro_rules! stats {
 }
 
 stats! {
-    /// Keys that a read found fresh.
+    /// Keys for which a read found a fresh value.
     hits,
-    /// Keys that a read did not find, stale and undecodable ones included.
+    /// Keys for which a read found no fresh value. Stale and undecodable entries count too.
     misses,
-    /// Stale values that were returned in place of a load's result.
+    /// Stale values that were returned because a load was under way or had failed.
     stale_hits,
-    /// Entries that were misses because their bytes are not a value of the type asked for.
+    /// Entries that counted as misses because their bytes are not a value of the requested type.
     bad_bytes,
-    /// Loads that were run.
+    /// Loads that were started.
     loads,
-    /// Loads that failed: by error, panic or timeout.
+    /// Loads that failed with an error, a panic or a timeout.
     load_failures,
-    /// Callers that shared a load begun by another.
+    /// Callers that waited for a load that another caller had started.
     joined_loads,
-    /// Loads' results that were stored.
+    /// Loaded values that were stored.
     fills,
-    /// Loads' results that were not stored because what they were loaded under had ended.
+    /// Loaded values that were not stored because the key was invalidated or written during the load.
     fenced_fills,
-    /// Reads that were misses, and loads' results that were not stored, because the store failed.
+    /// Reads that counted as misses, and loaded values that were not stored, because the store failed.
     store_failures,
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Segment {
     pub(crate) fields: Vec<MarkedField>,
 }
 
-/// Whether a struct or variant has fields.
+/// Tells a unit struct or variant from one with fields.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SegmentKind {
     Unit,
@@ -35,14 +35,14 @@ pub(crate) enum SegmentKind {
 /// A field that is part of the path.
 pub(crate) struct MarkedField {
     pub(crate) role: Role,
-    /// Where the role is given.
+    /// The place of the attribute that gives the role.
     pub(crate) span: Span,
     pub(crate) member: Member,
     pub(crate) ty: Type,
 }
 
 impl Ast {
-    /// Parses `input`. What cannot be understood is added to `errors`.
+    /// Parses `input`. Adds the errors of the attributes to `errors`.
     pub(crate) fn parse(input: &DeriveInput, errors: &mut Vec<Error>) -> Result<Self> {
         let attrs = ContainerAttrs::parse(&input.attrs, errors);
         let body = match &input.data {

@@ -17,7 +17,7 @@ pub(crate) struct ContainerAttrs {
     pub(crate) policy: PolicyAttrs,
 }
 
-/// The part that a field has in the path.
+/// The role of a field in the region's path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Id,
@@ -90,7 +90,7 @@ pub(crate) fn crate_path(meta: &ParseNestedMeta<'_>) -> Result<Path> {
     if value.peek(LitStr) { value.parse::<LitStr>()?.parse() } else { value.parse() }
 }
 
-/// Calls `parse` for each part of each `#[region(..)]`, and keeps all that goes wrong.
+/// Calls `parse` for each part of each `#[region(..)]`, and adds its errors to `errors`.
 fn each(
     attributes: &[Attribute],
     errors: &mut Vec<Error>,
@@ -99,7 +99,7 @@ fn each(
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("region")) {
         let parsed = attribute.parse_nested_meta(|meta| {
             let Err(error) = parse(&meta) else { return Ok(()) };
-            // What was not understood is passed over, so that the rest is looked at too.
+            // Skip the part that failed, so that errors in the remaining parts are reported too.
             if meta.input.peek(Token![=]) {
                 let passed_over: Result<Expr> = meta.value().and_then(|value| value.parse());
                 if passed_over.is_err() {
@@ -116,7 +116,7 @@ fn each(
     }
 }
 
-/// The name of an attribute, if it is known and was not given before.
+/// Returns the name of an attribute. It must be known, and given only once.
 pub(crate) fn key_of(
     meta: &ParseNestedMeta<'_>,
     known: &[&str],
@@ -148,7 +148,7 @@ fn non_empty(name: LitStr) -> Result<LitStr> {
     }
 }
 
-/// How many letters have to be changed to make one word of the other.
+/// Returns the edit distance of two words.
 fn distance(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();

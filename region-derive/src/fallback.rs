@@ -1,4 +1,4 @@
-//! The output for a type that breaks a rule.
+//! The output for a type that fails validation.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -7,11 +7,11 @@ use syn::{DeriveInput, Error};
 use crate::attr::ContainerAttrs;
 use crate::names::{default_crate, snake_case};
 
-/// The errors, and an implementation nevertheless: without one every use of the type would be an error
-/// too, and hide the one that matters.
+/// Returns the errors, and a placeholder implementation: without it every use of the type would cause an
+/// error too, and hide the actual one.
 pub(crate) fn fallback(input: &DeriveInput, error: &Error) -> TokenStream {
     let errors = error.to_compile_error();
-    // Its errors are among those that led here.
+    // These errors are part of `error` already.
     let attrs = ContainerAttrs::parse(&input.attrs, &mut Vec::new());
     let (krate, ident) = (attrs.krate.unwrap_or_else(default_crate), &input.ident);
     let name = snake_case(ident);

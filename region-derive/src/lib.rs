@@ -16,7 +16,7 @@ mod value;
 use proc_macro::TokenStream;
 use syn::{DeriveInput, ItemFn, parse_macro_input};
 
-/// Gives the values of a type a region each.
+/// Implements `Regioned`: gives each value of a type a region of its own.
 ///
 /// ```
 /// use region_cache::{MemoryStore, Region, RegionExt, RegionCache, Regioned};
@@ -52,40 +52,42 @@ use syn::{DeriveInput, ItemFn, parse_macro_input};
 ///
 /// | attribute | meaning |
 /// |---|---|
-/// | `name = "org"` | the segment's name; the type's name in snake case if not given |
-/// | `parent = Org` | the type whose region this one lies in; right below the root if not given |
-/// | `no_id` | there is one region of this type in its parent, not one for each id |
-/// | `constructor = "path_of"` | another name for the generated `path`; for an enum, a suffix |
-/// | `crate = "cache"` | where the facade is, if not at `::region_cache` |
+/// | `name = "org"` | the name of the path segment; default: the type's name in snake case |
+/// | `parent = Org` | the type of the parent region; default: the parent is the root |
+/// | `no_id` | the type has one region in each parent region, not one for each id |
+/// | `constructor = "path_of"` | the name of the generated function; default: `path`. For an enum, the suffix of the names |
+/// | `crate = "cache"` | the path of the crate `region-cache`; default: `::region_cache` |
 /// | `ttl`, `region_ttl`, `stale_for`, `load_timeout`, `lease` `= "1h30m"` | the `Policy` settings of these names; units `ms`, `s`, `m`, `h`, `d` |
-/// | `no_ttl`, `no_region_ttl`, `no_load_timeout` | likewise |
-/// | `on_update = "restart"` or `"keep"` | whether a write starts `region_ttl` again |
-/// | `read_from = "primary"` or `"replica"` | where reads go |
-/// | `on_outage = "miss"` or `"error"` | what reads do when the store cannot be asked |
-/// | `serializer = Json` | an expression for the serializer |
-/// | `version = 3` | the version of the value's meaning |
-/// | `policy = function` | a function that returns the whole `Policy`, in place of single settings |
+/// | `no_ttl`, `no_region_ttl`, `no_load_timeout` | the `Policy` settings of these names |
+/// | `on_update = "restart"` or `"keep"` | a write restarts `region_ttl`, or leaves it running |
+/// | `read_from = "primary"` or `"replica"` | the servers that reads go to |
+/// | `on_outage = "miss"` or `"error"` | the result of a read while the store is unavailable |
+/// | `serializer = Json` | the serializer, an expression |
+/// | `version = 3` | the version of the values; change it when their meaning changes |
+/// | `policy = function` | a function that returns the whole `Policy`, instead of single settings |
 ///
 /// # On fields
 ///
 /// | attribute | meaning |
 /// |---|---|
-/// | `#[region(id)]` | the id; its type is a `SegmentId` |
-/// | `#[region(parent_id)]` | an id of an ancestor, on one field each, the outermost ancestor's first |
-/// | `#[region(parent)]` | a parent that is itself `Regioned`, or a reference or `Box`, `Rc`, `Arc` of one |
+/// | `#[region(id)]` | the id of the region; its type implements `SegmentId` |
+/// | `#[region(parent_id)]` | the id of an ancestor; one field for each id, in order, the outermost ancestor's first |
+/// | `#[region(parent)]` | the parent as a value: a type that implements `Regioned`, or a reference, `Box`, `Rc` or `Arc` of one |
 ///
 /// # Enums
 ///
-/// Each variant is a segment of its own: its name in snake case, or `#[region(name = "..")]` on
-/// it, and its id if a field is marked. In place of `path` there is a constructor for each variant,
-/// such as `Page::article_path(7)`. As the parent of other types an enum stands for its path:
+/// Each variant has a segment of its own. Its name is the variant's name in snake case, unless
+/// `#[region(name = "..")]` on the variant sets another; it has an id if one of its fields is marked as
+/// `id`. Instead of `path` there is a function for each variant, such as `Page::article_path(7)`. Where an
+/// enum is the parent of another type, its path takes the place of its ids:
 /// `Comment::path(Page::article_path(7), 3)`.
 ///
 /// # What is generated
 ///
-/// An implementation of `Regioned`, and `path`: a function of exactly the ancestors' ids, the
-/// outermost first, and the own one. With `#[region(parent)]` it is a constant of a function type,
-/// which is called the same way. `RegionExt::ids_of::<Project>()` lists the ids under a parent.
+/// The derive generates an implementation of `Regioned`, and an associated function `path`, which takes
+/// the ids of the ancestors, the outermost first, and then the type's own id. With `#[region(parent)]` it is
+/// a constant that holds a function, and is called the same way. `RegionExt::ids_of::<Project>()` lists
+/// the ids of a parent's children.
 #[proc_macro_derive(Regioned, attributes(region))]
 pub fn derive_regioned(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
@@ -95,7 +97,8 @@ pub fn derive_regioned(input: TokenStream) -> TokenStream {
     }
 }
 
-/// Memoises an async function in a region, by its serialized arguments.
+/// Memoises an async function: stores its results in a region, under a key made of its serialized
+/// arguments.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -118,19 +121,20 @@ pub fn derive_regioned(input: TokenStream) -> TokenStream {
 /// # }
 /// ```
 ///
-/// The function becomes one that returns `region_cache::Result<Arc<Report>>`: the value from the
-/// region, or computed by the body and stored, once for all who ask at the same time.
+/// The function then returns `region_cache::Result<Arc<V>>`, with `V` the type of its values. It returns
+/// the stored value if the region has one; otherwise it runs the body and stores the result. Concurrent
+/// calls with the same arguments run the body once.
 ///
 /// | attribute | meaning |
 /// |---|---|
-/// | `region = expression` | the region, required; it may use the arguments by reference, and `?` |
-/// | `name = "report"` | what tells this function's entries from others' in the region; the function's name if not given |
+/// | `region = expression` | required: the region; the expression may borrow the arguments and use `?` |
+/// | `name = "report"` | the name that the keys begin with; default: the function's name. Functions that share a region need different names |
 /// | `skip(db, ..)` | arguments that are not part of the key |
-/// | `crate = "cache"` | where the facade is, if not at `::region_cache` |
+/// | `crate = "cache"` | the path of the crate `region-cache`; default: `::region_cache` |
 ///
-/// A function that returns `Result<V, E>` caches its `V`s; one that returns anything else caches
-/// that. Arguments are owned and `'static`, for the body may outlive the call: take `String` and
-/// `Arc`, not references. The arguments that are part of the key implement `Serialize`. Generic
+/// If the function returns `Result<V, E>`, the values `V` are stored; if it returns any other type, that
+/// type is stored. Arguments must be owned and `'static`, because the body may outlive the call: take
+/// `String` and `Arc`, not references. The arguments that are part of the key implement `Serialize`. Generic
 /// functions are refused, because two instances of one would share their entries.
 #[proc_macro_attribute]
 pub fn cached(attributes: TokenStream, item: TokenStream) -> TokenStream {

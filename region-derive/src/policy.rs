@@ -27,7 +27,7 @@ const SETTINGS: &[(&str, Kind)] = &[
     (WHOLE, Kind::Expression),
 ];
 
-/// The attribute that stands for all settings.
+/// The attribute that replaces all settings.
 const WHOLE: &str = "policy";
 
 /// The kind of an attribute's value.
@@ -64,7 +64,7 @@ impl PolicyAttrs {
     /// Parses the value of the setting `key`.
     pub(crate) fn parse(&mut self, key: &str, meta: &ParseNestedMeta<'_>) -> Result<()> {
         let kind = SETTINGS.iter().find(|(name, _)| *name == key).map(|(_, kind)| *kind);
-        let setting = match kind.ok_or_else(|| meta.error("this is no setting of a policy"))? {
+        let setting = match kind.ok_or_else(|| meta.error("this is not a setting of a policy"))? {
             Kind::Duration => Setting::Duration(value::duration(meta)?),
             Kind::Nothing => Setting::Nothing,
             Kind::Number => Setting::Number(value::number(meta)?),
@@ -75,7 +75,7 @@ impl PolicyAttrs {
         Ok(())
     }
 
-    /// Looks for settings that contradict each other.
+    /// Reports settings that contradict each other.
     pub(crate) fn validate(&self, errors: &mut Vec<Error>) {
         for limit in ["ttl", "region_ttl", "load_timeout"] {
             let none = self.settings.iter().find(|(key, ..)| *key == format!("no_{limit}"));
@@ -110,7 +110,7 @@ impl PolicyAttrs {
         })
     }
 
-    /// The method `policy` of the implementation, if there is any setting.
+    /// Returns the method `policy` of the implementation, or `None` if there are no settings.
     pub(crate) fn method(&self, krate: &Path) -> Option<TokenStream> {
         if self.settings.is_empty() {
             return None;

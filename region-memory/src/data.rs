@@ -1,4 +1,4 @@
-//! What a store holds: nodes in a sharded map.
+//! The data of a store: nodes in a sharded map.
 
 mod discarded;
 pub(crate) mod events;
@@ -35,7 +35,7 @@ use node::{Node, State, View};
 use rings::Rings;
 use usage::{MemoryUse, Usage};
 
-/// How many maps the nodes are spread over; a power of two.
+/// The number of maps that the nodes are spread over, a power of two.
 const SHARDS: usize = 64;
 
 type Nodes = HashMap<RegionPath, Arc<Node>, BuildHasherDefault<HashedAlready>>;

@@ -21,7 +21,7 @@ const ENTRIES_PER_STEP: usize = 32;
 /// The number of discarded entries that it frees.
 const FREED_PER_STEP: usize = 64;
 
-/// What to take from a node beside what has expired.
+/// The entries to take from a node, beside expired ones.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Take {
     Nothing,

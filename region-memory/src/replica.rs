@@ -49,7 +49,7 @@ pub(crate) struct ReplicaReader {
     own_changes: Arc<AtomicU64>,
 }
 
-/// What a replica shows while it is held back.
+/// The data that a replica shows while it is held back.
 struct Snapshot {
     data: Data,
     /// The last change it is sure to show.

@@ -49,7 +49,7 @@ impl MemoryStore {
         }
     }
 
-    /// What the store takes up.
+    /// Returns the memory that the store uses.
     #[must_use]
     pub fn memory_use(&self) -> MemoryUse {
         self.data.memory_use()

@@ -1,4 +1,4 @@
-//! What a test does to a store.
+//! Faults that a test can cause in a store.
 
 use region_core::RegionPath;
 
@@ -6,7 +6,7 @@ pub use crate::data::loss::Loss;
 pub use crate::replica::Replica;
 use crate::store::MemoryStore;
 
-/// What goes wrong in production, at a test's command.
+/// Faults, as they happen in production, caused by a test.
 impl MemoryStore {
     /// Loses everything, as a server that is flushed or restarted empty.
     pub fn flush(&self) {

@@ -1,4 +1,4 @@
-//! The calls to the store. All of a cache's calls go through here, so that failures are observed in
+//! The calls to the store. All calls of a cache go through this module, so that failures are logged in
 //! one place.
 
 use std::future::Future;
@@ -13,7 +13,7 @@ use crate::store::{
 };
 
 impl Context {
-    /// Reads `keys` where the policy says.
+    /// Reads `keys` from the primary or a replica, as the policy says.
     ///
     /// Inside a load that has just met an outage of this store, the read fails with that outage
     /// and does not ask the store again.

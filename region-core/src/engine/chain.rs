@@ -1,4 +1,4 @@
-//! The loads that a call is made inside of.
+//! The chain of nested loads around a call.
 
 use std::any::TypeId;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::path::RegionPath;
 use crate::store::{LeaseToken, SharedStore};
 
-/// How long an outage is remembered: calls inside the same loads do not ask the store meanwhile.
+/// The time for which an outage is remembered. Calls inside the same loads fail at once meanwhile.
 const OUTAGE_MEMORY: Duration = Duration::from_secs(1);
 
 /// The number of a load's keys that an error names.
@@ -24,8 +24,8 @@ tokio::task_local! {
     static CHAIN: Arc<Chain>;
 }
 
-/// The loads that the present task runs inside of, seen by the calls that a loader makes. A task
-/// that the loader spawns does not see them.
+/// The loads around the current task, from the innermost outwards. Calls made by a loader see the chain;
+/// tasks that the loader spawns do not.
 #[derive(Clone)]
 pub(crate) struct Chain {
     load: Arc<LoadId>,
@@ -43,8 +43,7 @@ pub(crate) struct LoadId {
     of: TypeId,
 }
 
-/// The outages that the loads of one chain met, one for each store. As many as there are stores in
-/// use by one chain.
+/// The outages that the loads of one chain met: at most one for each store that the chain uses.
 #[derive(Debug, Default)]
 pub(crate) struct Outages(Mutex<Vec<Outage>>);
 
@@ -57,7 +56,7 @@ struct Outage {
 }
 
 impl Chain {
-    /// The chain around this call, and `load` in it.
+    /// Returns the chain around this call, with `load` as its innermost load.
     pub(crate) fn extend(
         load: Arc<LoadId>,
         outages: Arc<Outages>,
@@ -66,7 +65,7 @@ impl Chain {
         Self { load, outages, outer }
     }
 
-    /// The chain around this call, if it is made inside of a load.
+    /// Returns the chain around this call, or `None` outside of any load.
     pub(crate) fn current() -> Option<Arc<Self>> {
         CHAIN.try_with(Arc::clone).ok()
     }
@@ -80,8 +79,8 @@ impl Chain {
         &self.outages
     }
 
-    /// The loads from the first that loads `key` of `context` as a `V` to the innermost, if there is
-    /// one.
+    /// Returns the loads from the one that loads `key` of `context` as a `V` to the innermost, or `None` if no
+    /// load of the chain loads it.
     pub(crate) fn loads_since<V: 'static>(
         &self,
         context: &Context,
@@ -105,14 +104,14 @@ impl Chain {
         CHAIN.scope(Arc::new(self), loader).await
     }
 
-    /// The outage of `store` that the loads around this call have just met.
+    /// Returns the outage of `store` that the loads around this call met lately.
     pub(super) fn recent_outage(store: &SharedStore) -> Option<Error> {
         CHAIN.try_with(|chain| chain.outages.recent(store)).ok().flatten()
     }
 
-    /// Tells the loads around this call of an outage of `store`.
+    /// Remembers an outage of `store` for the loads around this call.
     pub(super) fn remember_outage(store: &SharedStore, error: &Error) {
-        // Outside of any load there is nobody to tell.
+        // Fails outside of any load, where nothing has to be remembered.
         let _ = CHAIN.try_with(|chain| chain.outages.remember(store, error));
     }
 }
@@ -155,7 +154,7 @@ impl fmt::Display for LoadId {
 }
 
 impl Outages {
-    /// The outage of `store` that was met less than [`OUTAGE_MEMORY`] ago.
+    /// Returns the outage of `store` that was met less than [`OUTAGE_MEMORY`] ago.
     pub(crate) fn recent(&self, store: &SharedStore) -> Option<Error> {
         let mut outages = self.0.lock();
         outages.retain(|outage| outage.seen.elapsed() < OUTAGE_MEMORY);
@@ -163,7 +162,7 @@ impl Outages {
         outage.map(|outage| outage.error.clone())
     }
 
-    /// Remembers `error` if it is an outage. One that is remembered already is not prolonged.
+    /// Remembers `error` if it is an outage. An outage that is already remembered keeps its time.
     pub(crate) fn remember(&self, store: &SharedStore, error: &Error) {
         if error.is_outage() && self.recent(store).is_none() {
             let (store, seen) = (address(store), Instant::now());

@@ -1,4 +1,4 @@
-//! Looking values up: fetch, decode and count.
+//! Lookups: fetch entries from the store, decode them, and count hits and misses.
 
 use std::sync::Arc;
 
@@ -18,14 +18,14 @@ pub(crate) enum Found<V> {
     Nothing,
 }
 
-/// The values that a lookup has a use for. Others are not decoded.
+/// The values that a lookup returns. Other entries are not decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Accept {
     Fresh,
     FreshOrStale,
 }
 
-/// The entries that the store holds, or the outage because of which it was not asked.
+/// The entries of a read, or the outage that the policy turns into misses.
 pub(crate) enum Fetched {
     Entries(Vec<Option<Entry>>),
     Outage(Error),
@@ -41,7 +41,7 @@ impl<V> Found<V> {
 }
 
 impl Context {
-    /// The entries at `keys`; an outage where the policy turns that into misses.
+    /// Reads the entries at `keys`.
     pub(crate) async fn fetch(&self, keys: &[&str]) -> Result<Fetched> {
         keys.iter().try_for_each(|key| check_key(key))?;
         match self.read(keys).await {
@@ -51,7 +51,8 @@ impl Context {
         }
     }
 
-    /// The values at `keys`, each in the place of its key, counted; with the outage, if there is one.
+    /// Looks up the values at `keys`, in the order of the keys, and counts hits and misses. Returns the outage
+    /// too, if there was one.
     pub(crate) async fn find_many<V: Value>(
         &self,
         keys: &[&str],
@@ -69,7 +70,7 @@ impl Context {
         Ok((found, outage))
     }
 
-    /// As [`find_many`](Self::find_many) for one key, without lists.
+    /// Does the same as [`find_many`](Self::find_many) for one key, without allocating vectors.
     pub(crate) async fn find<V: Value>(
         &self,
         key: &str,
@@ -82,7 +83,7 @@ impl Context {
         Ok((self.find_counted(key, entry, accept), outage))
     }
 
-    /// The value in an entry that was found at `key`, counted as a hit or a miss.
+    /// Decodes the entry that was found at `key`, and counts a hit or a miss.
     pub(crate) fn find_counted<V: Value>(
         &self,
         key: &str,
@@ -97,7 +98,7 @@ impl Context {
         found
     }
 
-    /// The value in an entry that was found at `key`.
+    /// Decodes the entry that was found at `key`.
     pub(crate) fn find_in<V: Value>(
         &self,
         key: &str,
@@ -114,7 +115,7 @@ impl Context {
         }
     }
 
-    /// The value in `entry`, found at `key`, or `None`, counted and logged, if its bytes are bad.
+    /// Decodes `entry`, found at `key`. Returns `None` if its bytes are bad, which is counted and logged.
     pub(crate) fn decode_or_miss<V: Value>(&self, key: &str, entry: &Entry) -> Option<V> {
         let decoded = self.codec.decode(key, &entry.bytes);
         decoded.inspect_err(|bad| self.bad_bytes(key, bad)).ok()
@@ -124,11 +125,11 @@ impl Context {
         self.counters().bad_bytes.add(1);
         if let Some(unlogged) = self.engine.limiter.allow(bad.reason(), Instant::now()) {
             let reason = bad.reason();
-            tracing::warn!(region = %self.path, key, reason, %bad, unlogged, "entry ignored");
+            tracing::warn!(region = %self.path, key, reason, %bad, unlogged, "undecodable entry");
         }
     }
 
-    /// Logs that a load failed and its callers get a stale value.
+    /// Counts and logs that a load failed and its callers get a stale value.
     pub(crate) fn serving_stale(&self, key: &str, error: &Error) {
         self.counters().stale_hits.add(1);
         if let Some(unlogged) = self.engine.limiter.allow("stale", Instant::now()) {

@@ -1,5 +1,5 @@
-//! Logging that stays readable when everything fails: a line when an outage begins, one when it has
-//! ended, and at most one a second in between.
+//! Rate-limited logging of failures: one line when an outage begins, one when it has ended, and at most
+//! one a second in between.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,14 +11,14 @@ use tokio::time::Instant;
 use crate::error::{Error, ErrorKind};
 use crate::path::RegionPath;
 
-/// The shortest time between two lines of one kind; and an outage has ended when no call failed for
-/// this long and one succeeds.
+/// The shortest time between two log lines of one kind. An outage has ended when a call succeeds and none
+/// has failed for this long.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The outages that a cache's calls meet now, one for each kind of error.
+/// The current outages of a cache's store, one for each kind of error.
 #[derive(Debug, Default)]
 pub(super) struct FailureLog {
-    /// The number of outages, so that a success costs one load while there is none.
+    /// The number of current outages: while it is zero, a success costs one atomic load.
     current: AtomicUsize,
     outages: Mutex<Vec<Outage>>,
 }
@@ -32,7 +32,7 @@ struct Outage {
     failures: u64,
 }
 
-/// A line that is due.
+/// A log line that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Line {
     Began,
@@ -41,11 +41,11 @@ enum Line {
 }
 
 impl FailureLog {
-    /// Notes that a call failed; logs it if a line is due.
+    /// Records a failed call, and logs it if a line is due.
     pub(super) fn failed(&self, region: &RegionPath, error: &Error, now: Instant) {
         match self.note_failure(error.kind(), now) {
             Some(Line::Began) => {
-                // Credentials and permissions do not mend themselves.
+                // Wrong credentials and missing permissions need an operator.
                 if error.kind() == ErrorKind::Denied {
                     tracing::error!(%region, %error, "the store fails");
                 } else {
@@ -59,7 +59,7 @@ impl FailureLog {
         }
     }
 
-    /// Notes that a call succeeded; logs the outages that have ended.
+    /// Records a successful call, and logs the outages that have ended.
     pub(super) fn succeeded(&self, now: impl FnOnce() -> Instant) {
         if self.current.load(Ordering::Relaxed) == 0 {
             return;
@@ -104,7 +104,7 @@ impl FailureLog {
     }
 }
 
-/// Lets one line of each kind through in each interval.
+/// Limits log lines to one of each kind in an interval.
 #[derive(Debug, Default)]
 pub(super) struct LogLimiter(Mutex<HashMap<&'static str, Limited>>);
 
@@ -115,7 +115,7 @@ struct Limited {
 }
 
 impl LogLimiter {
-    /// Whether a line of `kind` may be written now; with the number of those left out before it.
+    /// Returns the number of suppressed lines of `kind` if one may be written now, otherwise `None`.
     pub(super) fn allow(&self, kind: &'static str, now: Instant) -> Option<u64> {
         let mut kinds = self.0.lock();
         let Some(limited) = kinds.get_mut(kind) else {

@@ -11,7 +11,7 @@ use crate::region::{Batch, EncodedWrite, SetOptions};
 use crate::store::{Entry, Op, OpOutcome, When, Write};
 use crate::value::serializer::Value;
 
-/// How often `set_if_absent` looks again when bytes that are of no use keep changing under it.
+/// The number of attempts of `set_if_absent` while others keep writing entries of other types to the key.
 const ABSENT_ATTEMPTS: usize = 16;
 
 impl RegionHandle {
@@ -60,11 +60,11 @@ impl RegionHandle {
                     if self.context.decode_or_miss::<V>(key, &entry).is_some() {
                         return Ok(false);
                     }
-                    // To everyone of this type the key is absent; but another may replace the bytes
-                    // meanwhile, so only these very bytes may be written over.
+                    // The entry cannot be decoded, so the key counts as absent. Another caller may store a
+                    // value meanwhile, so only exactly these bytes may be replaced.
                     put.when = When::AbsentOrHolding(entry.bytes);
                 }
-                _ => return Err(broken_contract("a put was answered with something else")),
+                _ => return Err(broken_contract("the outcome of a put is of another kind")),
             }
         }
         Err(Error::new(ErrorKind::Store, "entries of other types keep being written to this key")
@@ -86,7 +86,7 @@ impl RegionHandle {
         check_key(key)?;
         let entry = match self.write(&[Op::Take { key }]).await?.pop() {
             Some(OpOutcome::Taken(entry)) => entry,
-            _ => return Err(broken_contract("a take was answered with something else")),
+            _ => return Err(broken_contract("the outcome of a take is of another kind")),
         };
         Ok(self.context.find_counted(key, entry, Accept::Fresh).fresh())
     }

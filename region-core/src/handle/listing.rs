@@ -13,7 +13,7 @@ use crate::region::Listing;
 use crate::store::{Cursor, Entry, Page, PageTerms, ScanItem, Show};
 use crate::value::serializer::Value;
 
-/// About how many items a page asks for.
+/// The number of items that one page asks for.
 const PAGE: usize = 256;
 
 pub(super) fn keys(region: Arc<Context>) -> Listing<String> {
@@ -61,7 +61,7 @@ enum Position {
     End,
 }
 
-/// The items of page after page; after an error the listing ends.
+/// Streams the items of all pages. After an error the stream ends.
 fn pages<T, F, Fut>(next_page: F) -> Listing<T>
 where
     T: Send + 'static,

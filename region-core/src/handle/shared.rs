@@ -1,4 +1,4 @@
-//! What all handles of a cache share beside the engine.
+//! State that all handles of a cache share, beside the engine.
 
 use std::sync::Arc;
 
@@ -6,10 +6,10 @@ use crate::load::Flights;
 use crate::path::{RegionPath, Segment};
 use crate::policy::Policy;
 
-/// The loads under way and the policies that were given by names.
+/// The loads under way, and the policies given to the builder's `region_policy`.
 pub(crate) struct Shared {
     pub(crate) flights: Arc<Flights>,
-    /// Policies by the names of a path's segments below the root.
+    /// Policies, each with the segment names of the paths below the root that it applies to.
     region_policies: Vec<(Vec<String>, Policy)>,
     root_depth: usize,
 }
@@ -19,7 +19,7 @@ impl Shared {
         Self { flights: Arc::default(), region_policies, root_depth }
     }
 
-    /// The policy given for the regions that have the names of `path`, if any was.
+    /// Returns the policy given for regions with the segment names of `path`, if there is one.
     pub(crate) fn region_policy(&self, path: &RegionPath) -> Option<&Policy> {
         if self.region_policies.is_empty() {
             return None;

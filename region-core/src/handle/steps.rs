@@ -1,4 +1,4 @@
-//! Writes of many keys, in steps that keep no server busy for long.
+//! Writes of many keys, split into steps so that no single call keeps a server busy for long.
 
 use super::RegionHandle;
 use crate::error::{Error, ErrorKind, Result};

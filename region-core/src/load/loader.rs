@@ -1,4 +1,4 @@
-//! The caller's function, without its type and safe to call.
+//! The caller's load function, type-erased, with its panics turned into errors.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ type Load<V> = BoxFuture<'static, Result<Vec<Loaded<V>>>>;
 pub(super) enum Loaded<V> {
     /// A value, to be stored with the policy's ttl.
     Value(V),
-    /// The loader left the key out. Nothing is stored.
+    /// The load function returned no value for the key. Nothing is stored.
     Absent,
 }
 
@@ -37,7 +37,9 @@ impl<V: Send + 'static> Loader<V> {
         Self(Box::new(move |_| {
             let load = load.take();
             Box::pin(async move {
-                let load = load.ok_or_else(|| Error::new(ErrorKind::Load, "was run before"))?;
+                let load = load.ok_or_else(|| {
+                    Error::new(ErrorKind::Load, "the load function was called before")
+                })?;
                 Ok(vec![Loaded::Value(load().await.map_err(failed)?)])
             })
         }))
@@ -62,8 +64,8 @@ impl<V: Send + 'static> Loader<V> {
 
     /// Runs the load. A panic in it is an error.
     pub(super) async fn load(&mut self, keys: Vec<String>) -> Result<Vec<Loaded<V>>> {
-        // After a panic nothing of the loader is used again but by another call of it, which its
-        // author has to expect of any function that is called repeatedly.
+        // After a panic only the loader itself may see state that it left inconsistent, when it is called
+        // again. Its author has to expect that of any `FnMut`.
         let loading = std::panic::catch_unwind(AssertUnwindSafe(|| (self.0)(keys)));
         match loading {
             Ok(loading) => AssertUnwindSafe(loading)
@@ -82,7 +84,7 @@ impl<V> Loaded<V> {
 }
 
 fn failed(error: impl Into<BoxError> + 'static) -> Error {
-    // Whether another try can help is for the loader's own error to say.
+    // Not marked as retryable: only the loader's own error, the source, shows if a retry can help.
     Error::new(ErrorKind::Load, "the load failed").with_source(error)
 }
 

@@ -13,11 +13,11 @@ use crate::path::MAX_KEY_BYTES;
 use crate::value::readback::with_all_fields;
 use crate::value::serializer::{Postcard, Serializer, Value};
 
-/// A function whose results are kept in a region, by its serialized arguments: see
-/// [`RegionExt::cached`].
+/// An async function whose results are stored in a region, under a key made of the serialized arguments.
+/// [`RegionExt::cached`] creates it.
 ///
-/// The function must be told by its arguments alone: give each function a region, or a
-/// [`named`](Self::named) of its own.
+/// The key does not identify the function. Give each function a region of its own, or a name with
+/// [`named`](Self::named).
 ///
 /// ```
 /// use std::convert::Infallible;
@@ -46,16 +46,17 @@ impl<R: Region, F> Cached<R, F> {
         Self { region, name: "cached", function }
     }
 
-    /// The same function under a name of its own, so that several may share the region.
+    /// Sets the name that the keys begin with, so that several functions can share the region.
     #[must_use]
     pub fn named(self, name: &'static str) -> Self {
         Self { name, ..self }
     }
 
-    /// The function's result for `args`, from the region or computed and stored.
+    /// Returns the function's result for `args`: from the region if it is stored there, otherwise by calling
+    /// the function and storing the result.
     ///
     /// # Errors
-    /// As [`Region::get_or_compute`]; [`ErrorKind::Encode`] when the arguments cannot be serialized.
+    /// As [`Region::get_or_compute`]; [`ErrorKind::Encode`] if the arguments cannot be serialized.
     pub async fn call<A, V, Fut, E>(&self, args: A) -> Result<Arc<V>>
     where
         A: Serialize + Send + 'static,
@@ -69,7 +70,7 @@ impl<R: Region, F> Cached<R, F> {
         self.region.get_or_compute(&key, move || function(args)).await
     }
 
-    /// Forgets the result for `args`; whether there was one.
+    /// Removes the stored result for `args`. Returns true if there was one.
     ///
     /// # Errors
     /// As [`RegionExt::remove`].
@@ -79,15 +80,15 @@ impl<R: Region, F> Cached<R, F> {
     }
 }
 
-/// The key of a memoised call: the function's name and its arguments, serialized and written in
-/// hexadecimal; where that would be too long, their SHA-256.
+/// Returns the key of a memoised call: the function's name, and the serialized arguments as hexadecimal
+/// digits. If that would exceed the limit for keys, a SHA-256 of the arguments takes their place.
 ///
-/// Arguments that are equal must serialize equally, which a `HashMap` does not, and others
-/// differently, which variants of an untagged enum may not.
+/// Equal arguments must serialize to equal bytes (those of a `HashMap` may not), and different arguments
+/// to different bytes (two variants of an untagged enum may not).
 ///
 /// # Errors
-/// [`ErrorKind::Encode`] when the arguments cannot be serialized or leave a field out
-/// (`skip_serializing_if`), which would give different arguments the same key; [`ErrorKind::InvalidKey`] when
+/// [`ErrorKind::Encode`] if the arguments cannot be serialized or leave a field out
+/// (`skip_serializing_if`), which could give different arguments the same key; [`ErrorKind::InvalidKey`] if
 /// the name alone is too long.
 ///
 /// ```

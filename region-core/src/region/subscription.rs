@@ -50,7 +50,7 @@ impl Subscription {
         Self { _stop: stop, task, failing }
     }
 
-    /// Whether the stream has ended, so that nothing invalidates the region any more.
+    /// Returns true if the stream has ended, so that nothing invalidates the region any more.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.task.is_finished()

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 /// A type whose values can be the id of a segment.
 ///
-/// Two ids that are not equal must have different texts. The text may hold any characters: it is
-/// escaped; but an empty text names no region, and building the region reports that.
+/// Ids that are not equal must have different texts. The text may contain any characters, because it is
+/// escaped. It must not be empty: opening the region would return an error.
 ///
 /// ```
 /// use std::borrow::Cow;
@@ -29,18 +29,17 @@ use std::sync::Arc;
     note = "use an integer, `bool`, `char` or a string, or implement `SegmentId` for `{Self}`"
 )]
 pub trait SegmentId {
-    /// The id as text, not escaped.
+    /// Returns the id as text, not escaped.
     fn segment_id(&self) -> Cow<'_, str>;
 }
 
-/// A segment id that can be read back from its text: what listing the children of a region by type
-/// needs.
+/// A segment id that can be parsed from its text. Listing the ids of a region's children needs it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be read back from a region's segment",
     note = "implement `ParseSegmentId` for `{Self}`"
 )]
 pub trait ParseSegmentId: SegmentId + Sized {
-    /// The id that has this text, if one has.
+    /// Returns the id with this text, or `None` if no id has it.
     fn parse_segment_id(text: &str) -> Option<Self>;
 }
 

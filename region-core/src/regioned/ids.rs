@@ -1,8 +1,8 @@
-//! Tuples of ids: an ancestor's ids and one more.
+//! Tuples of ids: the ancestors' ids, with the type's own id appended.
 
 use super::{Regioned, TypedPath};
 
-/// A tuple of ids that can be made one longer.
+/// A tuple of ids to which one more can be appended.
 ///
 /// ```
 /// use region_core::AppendId;
@@ -13,16 +13,16 @@ use super::{Regioned, TypedPath};
 /// assert_eq!((ancestors, own), ((42, "a".to_owned()), 7));
 /// ```
 pub trait AppendId<Id>: Sized {
-    /// This tuple and `Id`.
+    /// This tuple with `Id` appended.
     type Ids;
 
-    /// Takes the longer tuple apart.
+    /// Splits the longer tuple into this tuple and the appended id.
     fn split(ids: Self::Ids) -> (Self, Id);
 }
 
-/// The function from the ids in a tuple to the path of a `T`: what `T::path` is.
+/// The type of the derived function `T::path`, which takes the ids in this tuple as arguments.
 pub trait PathFn<T> {
-    /// Its type: one argument for each id, the outermost ancestor's first.
+    /// A function with one argument for each id, the outermost ancestor's first.
     type Fn;
 
     /// The function.

@@ -6,15 +6,15 @@ use crate::path::{PathError, RegionPath, Segment};
 
 /// The path of a `T`'s region below the root, built from ids without a value of `T`.
 ///
-/// An id that cannot be a segment (an empty string, say) is reported when a region is made of the
-/// path.
+/// An id that cannot be part of a segment (an empty string, say) is reported when a region is opened at
+/// the path.
 pub struct TypedPath<T> {
     segments: Result<Vec<Segment>, PathError>,
     of: PhantomData<fn() -> T>,
 }
 
 impl TypedPath<TopLevel> {
-    /// The empty path, which all others begin with.
+    /// Returns the empty path, from which all others are built.
     #[must_use]
     pub fn top() -> Self {
         Self { segments: Ok(Vec::new()), of: PhantomData }
@@ -22,7 +22,7 @@ impl TypedPath<TopLevel> {
 }
 
 impl<T> TypedPath<T> {
-    /// The path of the `C` named `name` with `id` in this region.
+    /// Returns the path of the child region `name:id`, of type `C`.
     #[must_use]
     pub fn child<C: Regioned<Parent = T>>(
         self,
@@ -32,25 +32,25 @@ impl<T> TypedPath<T> {
         self.push(Segment::with_id(name, &id.segment_id()))
     }
 
-    /// The path of the `C` in this region, for a type that needs no id.
+    /// Returns the path of the child region `name`, of type `C`, which has no id.
     #[must_use]
     pub fn only_child<C: Regioned<Parent = T>>(self, name: &str) -> TypedPath<C> {
         self.push(Segment::new(name))
     }
 
-    /// The path below `root`.
+    /// Appends the path to `root`.
     ///
     /// # Errors
-    /// When an id cannot be a segment or the path grows too long.
+    /// If an id cannot be a segment or the path would be too long.
     pub fn below(&self, root: &RegionPath) -> Result<RegionPath, PathError> {
         let segments = self.segments()?;
         segments.iter().try_fold(root.clone(), |path, segment| path.join(segment))
     }
 
-    /// The segments, outermost first.
+    /// Returns the segments, the outermost first.
     ///
     /// # Errors
-    /// When an id cannot be a segment.
+    /// If an id cannot be a segment.
     pub fn segments(&self) -> Result<&[Segment], PathError> {
         self.segments.as_deref().map_err(Clone::clone)
     }

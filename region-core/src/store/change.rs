@@ -1,4 +1,4 @@
-//! What tells a holder of entries which of them have changed.
+//! The change ring: it tells a holder of entries which of them have changed.
 
 use std::fmt;
 
@@ -48,7 +48,8 @@ impl ChangedKey {
         Self::Hash((xxh3_64(key.as_bytes()) as u32).max(1))
     }
 
-    /// What a write of these keys changes: one key, or `All` for two and more. `None` for no key.
+    /// Returns the change that a write of these keys makes: of the key if there is one, of `All` if there are
+    /// more, `None` if there are none.
     #[must_use]
     pub fn of_keys<'k>(keys: impl IntoIterator<Item = &'k str>) -> Option<Self> {
         let mut keys = keys.into_iter();
@@ -74,7 +75,7 @@ impl ChangedKey {
         }
     }
 
-    /// Whether a change of `self` may be a change of `key`.
+    /// Returns true if the change may concern `key`.
     #[must_use]
     pub fn concerns(self, key: &str) -> bool {
         self == Self::All || self == Self::of(key)
@@ -164,8 +165,8 @@ impl ChangeRing {
         self.0.last().map_or(ChangeId(0), |change| change.id)
     }
 
-    /// Whether nothing has changed `key` since the change `known`: that one is in the ring, and none
-    /// after it is of all keys or of one with the hash of `key`.
+    /// Returns true if `key` has not changed since the change `known`: `known` is in the ring, and no later
+    /// change is of all keys or of the hash of `key`.
     #[must_use]
     pub fn unchanged_since(&self, known: ChangeId, key: &str) -> bool {
         // The latest is by far the most common: nothing at all has changed.

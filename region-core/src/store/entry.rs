@@ -4,7 +4,7 @@ use super::{ChangeRing, Source};
 use crate::lifetime::Lifetime;
 use crate::lineage::Lineage;
 
-/// What [`Store::read`](super::Store::read) found.
+/// The answer of [`Store::read`](super::Store::read).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Read {
@@ -16,18 +16,18 @@ pub struct Read {
     pub changes: Option<ChangeRing>,
     /// The connection that will tell of changes; `None`: nobody will.
     pub source: Option<Source>,
-    /// The valid entries, one place for each key that was asked for, in the same order.
+    /// The valid entries, in the order of the keys; `None` for a key without one.
     pub entries: Vec<Option<Entry>>,
 }
 
 impl Read {
-    /// These entries; no lineage, changes or source.
+    /// Creates an answer with these entries, and without lineage, changes and source.
     #[must_use]
     pub const fn new(entries: Vec<Option<Entry>>) -> Self {
         Self { lineage: None, changes: None, source: None, entries }
     }
 
-    /// None of `keys` entries.
+    /// Creates an answer without an entry for any of `keys` keys.
     #[must_use]
     pub fn nothing(keys: usize) -> Self {
         Self::new(vec![None; keys])
@@ -41,25 +41,25 @@ impl Read {
 pub struct Entry {
     /// The bytes that were put.
     pub bytes: Bytes,
-    /// How long they stay as they are.
+    /// Fresh or stale, and the remaining time.
     pub freshness: Freshness,
 }
 
 impl Entry {
-    /// The entry with these bytes.
+    /// Creates an entry with these bytes.
     #[must_use]
     pub const fn new(bytes: Bytes, freshness: Freshness) -> Self {
         Self { bytes, freshness }
     }
 
-    /// Whether the entry is fresh, not stale.
+    /// Returns true if the entry is fresh, not stale.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
         self.freshness.is_fresh()
     }
 }
 
-/// Whether a valid entry is fresh, and how long it stays so.
+/// The state of a valid entry, fresh or stale, with the remaining time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
     /// Fresh, until `left` is over.
@@ -75,7 +75,7 @@ pub enum Freshness {
 }
 
 impl Freshness {
-    /// Whether it is fresh, not stale.
+    /// Returns true for [`Fresh`](Self::Fresh).
     #[must_use]
     pub const fn is_fresh(self) -> bool {
         matches!(self, Self::Fresh { .. })

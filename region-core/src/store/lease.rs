@@ -5,12 +5,12 @@ use tokio::time::Instant;
 use super::{ChangeRing, Entry, Source, Trust};
 use crate::lineage::Lineage;
 
-/// Names the holder of a lease: one load.
+/// Identifies the holder of a lease, which is one load.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LeaseToken(u64);
 
 impl LeaseToken {
-    /// A new token, different from all others for all that chance can do.
+    /// Creates a random token. Two tokens are equal only by an improbable chance.
     #[must_use]
     pub fn random() -> Self {
         Self(crate::random::process_random().bits())
@@ -19,31 +19,31 @@ impl LeaseToken {
 
 bits!(LeaseToken(u64), "LeaseToken({:016x})");
 
-/// How [`Store::begin`](super::Store::begin) takes leases.
+/// The options of [`Store::begin`](super::Store::begin).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LeaseTerms {
-    /// Who asks.
+    /// The token of the load that asks for the leases.
     pub token: LeaseToken,
-    /// How long the lease lasts unless it is extended, in whole milliseconds, at least one.
+    /// The time until a lease expires unless it is extended, in whole milliseconds, at least one.
     pub duration: Duration,
-    /// Whether a fresh entry needs a lease at all.
+    /// The keys for which a lease is taken.
     pub take: TakeLease,
-    /// Whether the caller keeps trust.
+    /// Says if the caller keeps the answer and trusts it later.
     pub trust: Trust,
-    /// When the operation of which this call is a part began; `None`: with this call.
+    /// The time at which the operation began that this call is a part of; `None`: it begins with this call.
     pub started: Option<Instant>,
 }
 
 impl LeaseTerms {
-    /// The terms of an ordinary miss: a lease for what has no fresh entry.
+    /// Creates the terms of an ordinary miss: a lease for each key without a fresh entry.
     #[must_use]
     pub const fn new(token: LeaseToken, duration: Duration) -> Self {
         let (take, trust) = (TakeLease::UnlessFresh, Trust::NotKept);
         Self { token, duration, take, trust, started: None }
     }
 
-    /// For which keys a lease is taken.
+    /// Sets the keys for which a lease is taken.
     #[must_use]
     pub const fn take(mut self, take: TakeLease) -> Self {
         self.take = take;
@@ -53,24 +53,24 @@ impl LeaseTerms {
     setters!(trust, started);
 }
 
-/// For which keys a lease is taken.
+/// The keys for which a lease is taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TakeLease {
-    /// For those without a fresh entry: the ordinary miss.
+    /// Keys without a fresh entry: the ordinary miss.
     #[default]
     UnlessFresh,
-    /// For all: the caller cannot use the entry that is there, or refreshes it early.
+    /// All keys: the caller cannot decode the present entry, or refreshes it early.
     Always,
-    /// For none: a lease that the token still holds is extended, one that it lost stays lost. What a
-    /// load that takes long calls: to take a voided lease anew would let it store what it must not.
+    /// None: a lease that the token still holds is extended, a lost one stays lost. A long load calls it.
+    /// Taking a voided lease again would let the load store a value that was invalidated.
     Extend,
 }
 
-/// What [`Store::begin`](super::Store::begin) found and did.
+/// The answer of [`Store::begin`](super::Store::begin).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Begun {
-    /// The region's lineage: what a fill has to show again.
+    /// The region's lineage, which the [`Guard`](super::Guard) of the fill has to contain.
     pub lineage: Lineage,
     /// The last changes of the region's entries; `None` if it holds none, or the store leaves them
     /// out.
@@ -82,7 +82,7 @@ pub struct Begun {
 }
 
 impl Begun {
-    /// These keys under this lineage; no changes or source.
+    /// Creates an answer with this lineage and these keys, and without changes and source.
     #[must_use]
     pub const fn new(lineage: Lineage, keys: Vec<BegunKey>) -> Self {
         Self { lineage, changes: None, source: None, keys }
@@ -91,36 +91,36 @@ impl Begun {
     setters!(changes, source);
 }
 
-/// What [`Store::begin`](super::Store::begin) found and did for one key.
+/// The part of the answer of [`Store::begin`](super::Store::begin) for one key.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct BegunKey {
     /// The valid entry, fresh or stale.
     pub entry: Option<Entry>,
-    /// Who may load.
+    /// The state of the key's lease.
     pub lease: Lease,
 }
 
 impl BegunKey {
-    /// This entry, and who may load.
+    /// Creates the answer with this entry and lease.
     #[must_use]
     pub const fn new(entry: Option<Entry>, lease: Lease) -> Self {
         Self { entry, lease }
     }
 }
 
-/// Who may load a key.
+/// The state of a key's lease: it says who may load the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lease {
-    /// The caller did not ask for the lease (see [`TakeLease`]), or asked to extend one that is lost.
+    /// Nobody's: the caller did not ask for it (see [`TakeLease`]), or asked to extend one that is lost.
     NotTaken,
-    /// The caller: its token holds the lease.
+    /// The caller's token holds the lease: the caller may load.
     Granted,
-    /// Another, for at most so long.
+    /// Another token holds the lease.
     Held {
         /// The holder.
         by: LeaseToken,
-        /// The time until the lease is over, if it is not extended.
+        /// The time until the lease expires, if it is not extended.
         left: Duration,
     },
 }

@@ -130,7 +130,7 @@ impl Listeners {
         all.iter().for_each(|(_, listener)| listener.heard(event.clone()));
     }
 
-    /// Whether nobody listens.
+    /// Returns true if there are no listeners.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.all.read().is_empty()

@@ -2,18 +2,18 @@ use bytes::Bytes;
 
 use super::Freshness;
 
-/// Where a listing goes on. Opaque to all but the store that gave it.
+/// The position at which a listing continues. Only the store that returned it can interpret it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Cursor(Box<[u8]>);
 
 impl Cursor {
-    /// A cursor that carries `bytes`.
+    /// Creates a cursor from the store's own bytes.
     #[must_use]
     pub fn from_bytes(bytes: impl Into<Box<[u8]>>) -> Self {
         Self(bytes.into())
     }
 
-    /// What the store put in.
+    /// Returns the store's own bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -25,18 +25,18 @@ impl Cursor {
 pub struct Page<T> {
     /// The items of this page.
     pub items: Vec<T>,
-    /// Where the next page begins; `None` if this was the last.
+    /// The position at which the next page begins; `None` if this was the last.
     pub next: Option<Cursor>,
 }
 
 impl<T> Page<T> {
-    /// These items; the next page begins at `next`.
+    /// Creates a page of these items; the next page begins at `next`.
     #[must_use]
     pub const fn new(items: Vec<T>, next: Option<Cursor>) -> Self {
         Self { items, next }
     }
 
-    /// The last page, without items.
+    /// Creates a last page without items.
     #[must_use]
     pub const fn end() -> Self {
         Self::new(Vec::new(), None)
@@ -49,20 +49,20 @@ impl<T> Page<T> {
 pub struct ScanItem {
     /// The key.
     pub key: String,
-    /// How long the entry stays as it is.
+    /// Fresh or stale, and the remaining time.
     pub freshness: Freshness,
     /// The bytes that were put, if they were asked for: see [`Show`](super::Show).
     pub bytes: Option<Bytes>,
 }
 
 impl ScanItem {
-    /// An entry at `key`, without its bytes.
+    /// Creates an item for the entry at `key`, without its bytes.
     #[must_use]
     pub const fn new(key: String, freshness: Freshness) -> Self {
         Self { key, freshness, bytes: None }
     }
 
-    /// The entry's bytes.
+    /// Sets the entry's bytes.
     #[must_use]
     pub fn bytes(mut self, bytes: Option<Bytes>) -> Self {
         self.bytes = bytes;

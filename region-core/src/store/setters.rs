@@ -27,7 +27,7 @@ macro_rules! setters {
         }
     };
     (trust) => {
-        /// Says whether the caller keeps trust.
+        /// Says if the caller keeps the answer and trusts it later.
         #[must_use]
         pub const fn trust(mut self, trust: super::Trust) -> Self {
             self.trust = trust;
@@ -35,7 +35,7 @@ macro_rules! setters {
         }
     };
     (started) => {
-        /// Says when the operation began that the call is a part of.
+        /// Sets the time at which the operation began that the call is a part of.
         #[must_use]
         pub const fn started(mut self, started: tokio::time::Instant) -> Self {
             self.started = Some(started);

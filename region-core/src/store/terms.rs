@@ -1,23 +1,23 @@
-//! How a call is to be done.
+//! The options of a call.
 
 use tokio::time::Instant;
 
 use super::Cursor;
 
-/// How [`Store::read`](super::Store::read) reads.
+/// The options of [`Store::read`](super::Store::read).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReadTerms {
-    /// Where the read may be answered.
+    /// The servers that may answer the read.
     pub from: ReadFrom,
-    /// Whether the caller keeps trust.
+    /// Says if the caller keeps the answer and trusts it later.
     pub trust: Trust,
-    /// When the operation of which this call is a part began; `None`: with this call.
+    /// The time at which the operation began that this call is a part of; `None`: it begins with this call.
     pub started: Option<Instant>,
 }
 
 impl ReadTerms {
-    /// Reads from there, for a caller that keeps no trust.
+    /// Creates terms that read from `from`, for a caller that uses the answer once.
     #[must_use]
     pub const fn new(from: ReadFrom) -> Self {
         Self { from, trust: Trust::NotKept, started: None }
@@ -26,19 +26,19 @@ impl ReadTerms {
     setters!(trust, started);
 }
 
-/// Where a read may be answered.
+/// The servers that may answer a read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ReadFrom {
-    /// By the primary: what was completed before the read began is seen.
+    /// The primary: the read sees everything that completed before it began.
     #[default]
     Primary,
-    /// By a replica where there is one: what others did lately may not be seen yet. What this
-    /// process did is.
+    /// A replica, if there is one: the read may miss recent changes by other processes, but none by this
+    /// process.
     Replica,
 }
 
-/// Whether the caller keeps what it reads and trusts it later, and so needs lineage and changes in
-/// the answer. A store may leave these out in any case: then nothing of the answer is trusted.
+/// Says if the caller keeps what it reads and trusts it later. It then needs the lineage and the changes in
+/// the answer. A store may always leave these out: then nothing of the answer is trusted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Trust {
     /// The answer is used once.
@@ -48,18 +48,18 @@ pub enum Trust {
     Kept,
 }
 
-/// How [`Store::end`](super::Store::end) ends.
+/// The options of [`Store::end`](super::Store::end).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EndTerms {
-    /// What is ended.
+    /// The verb to apply.
     pub verb: Verb,
-    /// Whether the caller keeps trust.
+    /// Says if the caller keeps the answer and trusts it later.
     pub trust: Trust,
 }
 
 impl EndTerms {
-    /// Ends what `verb` says, for a caller that keeps no trust.
+    /// Creates terms that apply `verb`, for a caller that uses the answer once.
     #[must_use]
     pub const fn new(verb: Verb) -> Self {
         Self { verb, trust: Trust::NotKept }
@@ -74,7 +74,7 @@ impl From<Verb> for EndTerms {
     }
 }
 
-/// What [`Store::end`](super::Store::end) ends.
+/// The ways in which [`Store::end`](super::Store::end) ends entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verb {
     /// The region and all below it are gone: a new `tree`, own entries and leases dropped.
@@ -82,39 +82,39 @@ pub enum Verb {
     /// The region's own entries and those of every ancestor are gone, with the leases on them.
     /// Children and siblings stay, and so does every lineage.
     Touch,
-    /// What the region and all below it hold becomes stale: a new `soft`.
+    /// All entries of the region and of the regions below it become stale: a new `soft`.
     Expire,
     /// `Invalidate` of the region and `Touch` of every ancestor, in one step.
     InvalidateAndTouch,
 }
 
-/// Which page of a listing, and of what.
+/// The options of one page of a listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PageTerms {
-    /// Where the page begins, from the page before; `None`: at the beginning.
+    /// The position at which the page begins, from the page before; `None`: the beginning.
     pub cursor: Option<Cursor>,
-    /// About how many items the page holds; fewer where they are large.
+    /// The approximate number of items in the page; it holds fewer if they are large.
     pub limit: usize,
-    /// What the items show. For [`Store::scan`](super::Store::scan) alone.
+    /// The parts of an entry that the items show. Only [`Store::scan`](super::Store::scan) uses it.
     pub show: Show,
 }
 
 impl PageTerms {
-    /// The first page, of about `limit` keys.
+    /// Creates terms for the first page, of about `limit` keys.
     #[must_use]
     pub const fn new(limit: usize) -> Self {
         Self { cursor: None, limit, show: Show::Keys }
     }
 
-    /// Where the page begins.
+    /// Sets the position at which the page begins.
     #[must_use]
     pub fn cursor(mut self, cursor: Option<Cursor>) -> Self {
         self.cursor = cursor;
         self
     }
 
-    /// What the items show.
+    /// Sets the parts of an entry that the items show.
     #[must_use]
     pub const fn show(mut self, show: Show) -> Self {
         self.show = show;
@@ -122,7 +122,7 @@ impl PageTerms {
     }
 }
 
-/// What the items of a scan show.
+/// The parts of an entry that the items of a scan show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Show {
     /// The keys and how long each entry stays as it is; no bytes are read.

@@ -6,35 +6,35 @@ use super::{ChangeRing, Entry, LeaseToken, Source, Trust};
 use crate::lifetime::Lifetime;
 use crate::lineage::Lineage;
 
-/// What [`Store::write`](super::Store::write) is to do.
+/// The argument of [`Store::write`](super::Store::write): operations, and a guard that may forbid them.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Write<'a> {
-    /// The operations, applied in this order. A later one sees what an earlier one did.
+    /// The operations, applied in this order. A later one sees the effects of an earlier one.
     pub ops: &'a [Op<'a>],
-    /// What must hold for anything to be applied; `None`: nothing.
+    /// The condition for applying the operations; `None`: they are always applied.
     pub guard: Option<Guard<'a>>,
-    /// What happens to the region's TTL.
+    /// The effect on the region's TTL.
     pub region_ttl: RegionTtl,
-    /// Whether the caller keeps trust.
+    /// Says if the caller keeps the answer and trusts it later.
     pub trust: Trust,
 }
 
 impl<'a> Write<'a> {
-    /// These operations, without a guard; the region's TTL stays as it is.
+    /// Creates a write of these operations, without a guard. The region's TTL stays as it is.
     #[must_use]
     pub const fn new(ops: &'a [Op<'a>]) -> Self {
         Self { ops, guard: None, region_ttl: RegionTtl::Leave, trust: Trust::NotKept }
     }
 
-    /// What must hold for anything to be applied.
+    /// Sets the condition for applying the operations.
     #[must_use]
     pub const fn guard(mut self, guard: Guard<'a>) -> Self {
         self.guard = Some(guard);
         self
     }
 
-    /// What happens to the region's TTL.
+    /// Sets the effect on the region's TTL.
     #[must_use]
     pub const fn region_ttl(mut self, region_ttl: RegionTtl) -> Self {
         self.region_ttl = region_ttl;
@@ -44,7 +44,7 @@ impl<'a> Write<'a> {
     setters!(trust);
 }
 
-/// The fence of a fill: what was true before the load began and must still be.
+/// The fence of a fill: a condition that held before the load began and must still hold.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Guard<'a> {
@@ -57,7 +57,7 @@ pub struct Guard<'a> {
 }
 
 impl<'a> Guard<'a> {
-    /// Holds under this lineage, while `token` holds the leases of `keys`.
+    /// Creates a guard that holds while the region has this lineage and `token` holds the leases of `keys`.
     #[must_use]
     pub const fn new(lineage: &'a Lineage, keys: &'a [&'a str], token: LeaseToken) -> Self {
         Self { lineage, keys, token }
@@ -82,7 +82,7 @@ pub enum Op<'a> {
 }
 
 impl<'a> Op<'a> {
-    /// The key that is changed.
+    /// Returns the key that is changed.
     #[must_use]
     pub fn key(&self) -> &'a str {
         match self {
@@ -100,37 +100,37 @@ pub struct Put<'a> {
     pub key: &'a str,
     /// The bytes.
     pub bytes: Bytes,
-    /// Whether what is there already stands in the way.
+    /// The condition on the present entry under which the put is applied.
     pub when: When,
-    /// How long the entry is fresh, from now by the store's clock.
+    /// The time for which the entry is fresh, from now by the store's clock.
     pub fresh_for: Lifetime,
-    /// How long it is kept as stale after that, in whole milliseconds; zero: it is not.
+    /// The time for which it is stale after that, in whole milliseconds; zero: it is removed at once.
     pub stale_for: Duration,
 }
 
 impl<'a> Put<'a> {
-    /// Stores `bytes` at `key`, whatever is there, for ever.
+    /// Creates a put that stores `bytes` at `key`, replaces any present entry, and never expires.
     #[must_use]
     pub fn new(key: &'a str, bytes: impl Into<Bytes>) -> Self {
         let (when, fresh_for) = (When::Always, Lifetime::Unlimited);
         Self { key, bytes: bytes.into(), when, fresh_for, stale_for: Duration::ZERO }
     }
 
-    /// Whether what is there already stands in the way.
+    /// Sets the condition on the present entry.
     #[must_use]
     pub fn when(mut self, when: When) -> Self {
         self.when = when;
         self
     }
 
-    /// How long the entry is fresh.
+    /// Sets the time for which the entry is fresh.
     #[must_use]
     pub fn fresh_for(mut self, fresh_for: Lifetime) -> Self {
         self.fresh_for = fresh_for;
         self
     }
 
-    /// How long it is kept as stale after that.
+    /// Sets the time for which the entry is stale after that.
     #[must_use]
     pub fn stale_for(mut self, stale_for: Duration) -> Self {
         self.stale_for = stale_for;
@@ -138,22 +138,21 @@ impl<'a> Put<'a> {
     }
 }
 
-/// When a [`Put`] is applied.
+/// The condition on the present entry under which a [`Put`] is applied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum When {
-    /// Whatever is there.
+    /// None: the put replaces any entry.
     #[default]
     Always,
-    /// If there is no fresh entry.
+    /// There is no fresh entry.
     Absent,
-    /// If there is no fresh entry, or one with exactly these bytes: bytes that the caller found to
-    /// be of no use.
+    /// There is no fresh entry, or one with exactly these bytes. For a caller that could not decode
+    /// them.
     AbsentOrHolding(Bytes),
 }
 
-/// What a write does to the time that a region's own entries have together, beside the lifetime of
-/// each. When it is over they are gone. Whether it still runs once none of them is left is for the
-/// store to say.
+/// The effect of a write on the region's TTL: a timeout that all entries of the region share, beside the
+/// TTL of each. When it has passed, the entries are gone. A store may stop it when no entry is left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RegionTtl {
     /// Leave it as it is: running, or none.
@@ -165,7 +164,7 @@ pub enum RegionTtl {
     Restart(Duration),
 }
 
-/// What became of a [`Write`].
+/// The result of a [`Write`].
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant, reason = "nearly all are applied, and none is kept")]
 pub enum Written {
@@ -176,7 +175,7 @@ pub enum Written {
 }
 
 impl Written {
-    /// What each operation did, in order; `None` if the guard does not hold.
+    /// Returns the outcome of each operation, in order, or `None` if the guard does not hold.
     #[must_use]
     pub fn outcomes(self) -> Option<Vec<OpOutcome>> {
         match self {
@@ -185,7 +184,7 @@ impl Written {
         }
     }
 
-    /// Whether the guard does not hold, and nothing has changed.
+    /// Returns true if the guard does not hold, so that nothing has changed.
     #[must_use]
     pub const fn is_fenced(&self) -> bool {
         matches!(self, Self::Fenced)
@@ -196,7 +195,7 @@ impl Written {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Applied {
-    /// What each operation did, in order.
+    /// The outcome of each operation, in order.
     pub outcomes: Vec<OpOutcome>,
     /// The region's lineage after the write; `None` if it does not exist, or the store leaves it out.
     pub lineage: Option<Lineage>,
@@ -208,7 +207,7 @@ pub struct Applied {
 }
 
 impl Applied {
-    /// These outcomes; no lineage, changes or source.
+    /// Creates the answer with these outcomes, and without lineage, changes and source.
     #[must_use]
     pub const fn new(outcomes: Vec<OpOutcome>) -> Self {
         Self { outcomes, lineage: None, changes: None, source: None }
@@ -231,7 +230,7 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// Neither lineage nor changes nor source.
+    /// Creates an answer without lineage, changes and source.
     #[must_use]
     pub const fn new() -> Self {
         Self { lineage: None, changes: None, source: None }
@@ -240,15 +239,15 @@ impl Ended {
     setters!(lineage, changes, source);
 }
 
-/// What one [`Op`] did.
+/// The outcome of one [`Op`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OpOutcome {
     /// The entry was stored.
     Stored,
-    /// The entry was not stored: this fresh one stands in the way.
+    /// The entry was not stored, because of this fresh entry.
     Exists(Entry),
-    /// The key was removed; whether a fresh entry was there.
+    /// The key was removed; true if it had a fresh entry.
     Removed(bool),
-    /// The key was removed; the valid entry that was there, fresh or stale.
+    /// The key was removed; the valid entry that it had, fresh or stale.
     Taken(Option<Entry>),
 }

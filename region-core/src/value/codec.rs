@@ -1,4 +1,4 @@
-//! From values to sealed bytes and back, for one region.
+//! Encoding and decoding the values of one region.
 
 use std::any::type_name;
 
@@ -10,7 +10,7 @@ use crate::value::envelope::{BadBytes, Envelope, Place};
 use crate::value::readback::Readback;
 use crate::value::serializer::{AnySerializer, Value};
 
-/// The most bytes an entry may have, its envelope included: what Redis takes.
+/// The largest size of an entry in bytes, its envelope included. It is Redis's own limit for a value.
 pub const MAX_ENTRY_BYTES: usize = 512 * 1024 * 1024;
 
 /// Encodes and decodes the values of one region under one policy.
@@ -26,8 +26,8 @@ impl Codec {
         Self { place: Place::of_region(path), serializer, version }
     }
 
-    /// The bytes of `value` as the entry at `key`, if it can be read back from them. A panic in the
-    /// type's `Serialize` is an [`ErrorKind::Encode`] too.
+    /// Encodes `value` as the entry at `key`. A value that cannot be read back, and a panic in the type's
+    /// `Serialize`, are [`ErrorKind::Encode`].
     pub(crate) fn encode<V: Value>(&self, key: &str, value: &V) -> Result<Bytes> {
         let bytes = catch_panic(|| self.seal(key, value)).flatten().map_err(|error| {
             let name = type_name::<V>();
@@ -50,7 +50,7 @@ impl Codec {
         Envelope::seal(self.place.of_key(key), self.serializer.id(), fingerprint, write)
     }
 
-    /// The value in `bytes`, found at `key`. A panic in the type's `Deserialize` makes the bytes bad.
+    /// Decodes `bytes`, found at `key`. A panic in the type's `Deserialize` is [`BadBytes::Payload`].
     pub(crate) fn decode<V: Value>(&self, key: &str, bytes: &[u8]) -> Result<V, BadBytes> {
         let envelope = self.open(key, bytes)?;
         let decode = || {

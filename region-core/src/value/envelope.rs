@@ -1,6 +1,6 @@
-//! What stands around a value's bytes in a store: version 1.
+//! The envelope: a header in front of every stored value. Version 1.
 //!
-//! | bytes | what |
+//! | bytes | content |
 //! |---|---|
 //! | 0 | the envelope's version: 1 |
 //! | 1 | flags: 0; a set bit means something that this version cannot read |
@@ -9,11 +9,10 @@
 //! | 11..19 | the seal: XXH3 of bytes 0..11 and the payload, seeded with the entry's place |
 //! | 19.. | the payload: what the serializer wrote |
 //!
-//! The seal ties the bytes to their region and key: an entry that was changed, cut short or copied
-//! to another place does not open. It detects accidents, not forgery: whoever can write to the
-//! store can also compute it. Equal seals in one place mean equal bytes, so the seal also serves as
-//! the entry's version. The store's own stamps (when the entry ends, its soft mark) are the
-//! store's to keep, by its own clock.
+//! The seal is a checksum that includes the region and the key: an entry that was changed, truncated or
+//! copied to another place is not accepted. It detects accidents, not forgery: whoever can write to the
+//! store can compute it too. Within one place, equal seals mean equal bytes, so the seal also serves as
+//! the entry's version. The envelope holds no expiry: that is kept by the store, by its own clock.
 
 use std::fmt;
 use std::ops::Range;
@@ -34,39 +33,42 @@ const SERIALIZER_AT: usize = 2;
 const FINGERPRINT_AT: Range<usize> = 3..11;
 const SEAL_AT: Range<usize> = 11..19;
 
-/// How many bytes an envelope adds to its payload.
+/// The number of bytes that an envelope adds to its payload.
 pub const ENVELOPE_BYTES: usize = SEAL_AT.end;
 
-/// Where an entry is: what ties its envelope to its region and key.
+/// A hash of an entry's region and key. The seal of an envelope includes it, so that an entry is accepted
+/// only where it was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place(u64);
 
 impl Place {
-    /// The place of the region at `path`, which its keys' places are made of.
+    /// Returns the place of the region at `path`, from which [`of_key`](Self::of_key) derives the places of
+    /// its entries.
     #[must_use]
     pub fn of_region(path: &RegionPath) -> Self {
         Self(xxh3_64_with_seed(path.as_str().as_bytes(), u64::from(VERSION)))
     }
 
-    /// The place of `key` in this region.
+    /// Returns the place of the entry at `key` in this region.
     #[must_use]
     pub fn of_key(self, key: &str) -> Self {
         Self(xxh3_64_with_seed(key.as_bytes(), self.0))
     }
 }
 
-/// An open envelope: how to read a payload, and the payload.
+/// An envelope whose seal was checked: the payload, and what is needed to decode it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope<'a> {
-    /// What the payload was written by.
+    /// The serializer that wrote the payload.
     pub serializer: SerializerId,
-    /// What the payload is a value of, as [`Fingerprint::to_bits`].
+    /// The fingerprint of the payload's type, as [`Fingerprint::to_bits`].
     pub fingerprint: u64,
     /// The serialized value.
     pub payload: &'a [u8],
 }
 
-/// Why bytes are not the value that was asked for. To the caller all of these are a miss.
+/// The reason why stored bytes are not a value of the type that was asked for. A read treats all of these
+/// as a miss.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BadBytes {
@@ -74,7 +76,7 @@ pub enum BadBytes {
     Truncated,
     /// Another version of the envelope, or one with unknown flags.
     Version,
-    /// Changed, cut short, or copied from another place.
+    /// The seal does not match: the bytes were changed, truncated, or copied from another place.
     Seal,
     /// Written by another serializer.
     Serializer(SerializerId),
@@ -85,10 +87,10 @@ pub enum BadBytes {
 }
 
 impl<'a> Envelope<'a> {
-    /// Opens `bytes` found at `place`. Takes no memory.
+    /// Parses `bytes` found at `place` and checks the seal. Allocates nothing.
     ///
     /// # Errors
-    /// When the bytes are not an envelope that was sealed for this place.
+    /// If the bytes are not an envelope that was sealed for this place.
     pub fn open(bytes: &'a [u8], place: Place) -> Result<Self, BadBytes> {
         let Some((header, payload)) = bytes.split_at_checked(ENVELOPE_BYTES) else {
             return Err(BadBytes::Truncated);
@@ -106,10 +108,10 @@ impl<'a> Envelope<'a> {
         })
     }
 
-    /// Seals a payload for `place`. `write` appends the payload to the buffer it is given.
+    /// Builds an envelope for `place`. `write` appends the payload to the buffer that it gets.
     ///
     /// # Errors
-    /// What `write` returns.
+    /// The error of `write`.
     pub fn seal<E>(
         place: Place,
         serializer: SerializerId,
@@ -140,7 +142,7 @@ fn read_u64(bytes: &[u8]) -> u64 {
 }
 
 impl BadBytes {
-    /// A word for counters and logs.
+    /// Returns a word for counters and logs.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {

@@ -15,14 +15,13 @@ use parking_lot::RwLock;
 use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-/// A number that stands for the shape of a type: what it asks serde for when it is read.
+/// A hash of the shape of a type, as its `Deserialize` implementation shows it.
 ///
-/// It stands beside every stored value, so that the bytes of another type, or of the same type
-/// before it was changed, are a miss. A format such as postcard could not tell: it would read them
-/// as garbage.
+/// It is stored with every value, so that the bytes of another type, or of an earlier version of the
+/// same type, are a miss. A format such as postcard does not detect that: it would read them as garbage.
 ///
-/// The shape is found by tracing: the type is read, once per process, from a deserializer that
-/// writes down what is asked and answers with dummy values. It is the same in every process, build and
+/// The shape is found by tracing: once per process, the type is deserialized from a deserializer that
+/// records every call and answers with dummy values. It is the same in every process, build and
 /// machine. Two types have different shapes if they differ in the kinds, order, number or names of
 /// fields, in the variants of an enum, in the types of any of these at any depth, or in their own
 /// (serde) names.
@@ -30,12 +29,12 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 /// # What it cannot see
 ///
 /// - *Meaning*: metres became feet.
-/// - What lies below the second nested occurrence of one type in itself (a tree's children's
-///   children), and what a budget of steps leaves out in very large types.
-/// - What comes after a field that refuses every dummy value, as a type that parses a special syntax
-///   may: the names of its siblings are seen, the types of the later ones are not.
-///   [`Shape::is_complete`] tells.
-/// - Types that ask for [`any`](serde::Deserializer::deserialize_any) value and go by what comes.
+/// - The parts of a recursive type below its second nested occurrence (a tree's children's children),
+///   and the parts of a very large type that the limit on steps leaves out.
+/// - The fields after one that refuses every dummy value, as a type that parses a special syntax may:
+///   their names are seen, their types are not. [`Shape::is_complete`] returns false then.
+/// - Types that call [`deserialize_any`](serde::Deserializer::deserialize_any) and accept whatever the
+///   format contains.
 ///
 /// Where that is not enough, change [`Policy::version`](crate::Policy::version) with the type.
 ///
@@ -61,18 +60,18 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint(u64);
 
-/// Whether a format writes types that have a text form (addresses, dates) in that form: serde's
+/// Says if a format writes types that have a text form (addresses, dates) as text. This is serde's
 /// `is_human_readable`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Readability {
-    /// It does not, as postcard.
+    /// As compact bytes, as postcard does.
     Binary,
-    /// It does, as JSON.
+    /// As text, as JSON does.
     HumanReadable,
 }
 
 impl Fingerprint {
-    /// The fingerprint of `V`. Traced at the first call for a type, looked up after that.
+    /// Returns the fingerprint of `V`. The first call for a type traces it; later calls look it up.
     ///
     /// A panic in the type's own `Deserialize` is caught (the panic hook still runs) and leaves the
     /// shape incomplete.
@@ -90,7 +89,8 @@ impl Fingerprint {
         traced
     }
 
-    /// This fingerprint for a version of what the values mean; version 0 leaves it as it is.
+    /// Mixes a version number into the fingerprint; see [`Policy::version`](crate::Policy::version).
+    /// Version 0 leaves it unchanged.
     #[must_use]
     pub fn with_version(self, version: u32) -> Self {
         match version {
@@ -102,8 +102,8 @@ impl Fingerprint {
 
 bits!(Fingerprint(u64), "Fingerprint({:016x})");
 
-/// What a [`Fingerprint`] is made of: what a type asked for, place by place. For tests that want to
-/// know how much of a type is seen.
+/// The shape of a type: everything that its `Deserialize` implementation asked for, in every place of
+/// the type. A [`Fingerprint`] is its hash. Use it in tests, to see how much of a type is covered.
 ///
 /// ```
 /// use region_core::{Readability, Shape};
@@ -116,28 +116,28 @@ bits!(Fingerprint(u64), "Fingerprint({:016x})");
 pub struct Shape {
     facts: BTreeSet<Fact>,
     is_complete: bool,
-    /// The first place that asked for a format that describes itself.
+    /// The first place that needs a self-describing format.
     undescribed: Option<String>,
 }
 
-/// A place in a type, and what was asked for there.
+/// A place in a type, and the kind of value that was asked for there.
 type Fact = (String, String);
 
 impl Shape {
-    /// Traces `V`.
+    /// Traces the shape of `V`.
     #[must_use]
     pub fn of<V: DeserializeOwned>(readability: Readability) -> Self {
         search::trace::<V>(readability)
     }
 
-    /// Whether every place of the type was seen.
+    /// Returns true if tracing reached every place of the type.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.is_complete
     }
 
-    /// The place at which the type asks for a format that describes itself, if it does: such a type
-    /// cannot be read from a format such as [`Postcard`](crate::Postcard).
+    /// Returns the first place where the type needs a self-describing format, if there is one. Such a type
+    /// cannot be read from a format that is not, such as [`Postcard`](crate::Postcard).
     ///
     /// ```
     /// use region_core::{Readability, Shape};
@@ -156,7 +156,7 @@ impl Shape {
         self.undescribed.as_deref()
     }
 
-    /// The number that stands for this shape.
+    /// Returns the hash of the shape.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint(xxh3_64(self.to_string().as_bytes()))

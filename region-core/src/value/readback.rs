@@ -1,10 +1,10 @@
-//! Whether the values of a type can be read back from what a format makes of them.
+//! Checks that the values of a type can be read back from the bytes that a format writes.
 //!
-//! serde lets a type write what it does not read: a format that does not describe itself stores an
+//! serde allows a type to write what it cannot read: a format that is not self-describing stores an
 //! untagged enum, or a struct whose empty fields are left out, and reads garbage. Such a value would
 //! be stored, miss at every read and be loaded again for ever. So before anything is stored:
 //!
-//! - the type's trace tells whether it asks for a format that describes itself;
+//! - the type's trace shows if it needs a self-describing format;
 //! - every value is written through [`Watched`], which refuses a field that is left out and a
 //!   nesting or a number of elements that is not read back;
 //! - a value is read back from its bytes, and written again, when it holds a struct or variant that
@@ -39,17 +39,17 @@ type Key = (TypeId, SerializerId, Readability);
 
 type Known = HashMap<Key, &'static Readback, BuildHasherDefault<KeyHasher>>;
 
-/// What is known of a type in a format. One per pair, for as long as the process lives.
+/// The facts known about a type in a format. One per pair, kept until the process ends.
 pub(super) struct Readback {
     fingerprint: Fingerprint,
     format: Format,
-    /// Where the type asks for a format that describes itself, if it does.
+    /// The first place where the type needs a self-describing format, if there is one.
     undescribed: Option<String>,
-    /// What has been seen in values that were read back.
+    /// The structs and variants seen in values that were read back.
     verified: VerifiedMarks,
-    /// How many values were written. Approximate: threads may overwrite each other's count.
+    /// The number of values written. Approximate: threads may overwrite each other's count.
     written: AtomicU32,
-    /// Whether a value was not read back: from then on every value is checked.
+    /// True once a value could not be read back: from then on every value is checked.
     is_suspect: AtomicBool,
 }
 
@@ -82,7 +82,7 @@ impl Readback {
         self.fingerprint
     }
 
-    /// Appends the bytes of `value` to `out`, if it can be read back from them.
+    /// Appends the bytes of `value` to `out`. Returns an error if it cannot be read back from them.
     pub(super) fn write<V: Value>(
         &self,
         serializer: &AnySerializer,
@@ -130,9 +130,9 @@ impl Readback {
     }
 }
 
-/// Reads `payload`, and once more what the value that was read is written as: bytes that were
-/// mistaken for others rarely pass twice. Equality is not asked for: a map comes in another order,
-/// and a type may normalise what it reads.
+/// Reads `payload`, writes the value again and reads that too: bytes that were misread once rarely pass
+/// twice. The two need not be equal: a map may come in another order, and a type may normalise what it
+/// reads.
 fn read_back<V: Value>(serializer: &AnySerializer, payload: &[u8]) -> Result<(), BoxError> {
     let value: V = serializer.deserialize(payload)?;
     let mut again = Vec::with_capacity(payload.len());

@@ -1,4 +1,4 @@
-//! How values become bytes.
+//! Serializers: the formats of stored values.
 
 mod any;
 mod erased;
@@ -19,15 +19,16 @@ pub(crate) use guard::{MAX_FREE_ELEMENTS, MAX_NESTING};
 pub use json::Json;
 pub use postcard::Postcard;
 
-/// What can be kept in a region: a type that serde writes and reads.
+/// A type whose values can be stored in a region. Every owned type that implements serde's traits is one.
 pub trait Value: Serialize + DeserializeOwned + Send + Sync + 'static {}
 
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Value for T {}
 
-/// Names a serializer in what it wrote. Never use an id for two formats, nor for two versions of
-/// one that cannot read each other.
+/// Identifies the serializer that wrote a stored value. Never use one id for two formats, nor for two
+/// versions of a format that cannot read each other's bytes.
 ///
-/// Ids below [`SerializerId::FIRST_OF_USERS`] are this project's; the others are yours.
+/// Ids below [`SerializerId::FIRST_OF_USERS`] are reserved for this project; the others are free for
+/// your own formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SerializerId(u8);
 
@@ -35,20 +36,20 @@ impl SerializerId {
     /// The lowest id that this project will never use.
     pub const FIRST_OF_USERS: u8 = 128;
 
-    /// The id with this number.
+    /// Creates the id with this number.
     #[must_use]
     pub const fn new(id: u8) -> Self {
         Self(id)
     }
 
-    /// The id's number.
+    /// Returns the number.
     #[must_use]
     pub const fn get(self) -> u8 {
         self.0
     }
 }
 
-/// A format for values: serde in, bytes out.
+/// A format for stored values. It converts any type that implements serde's traits to bytes and back.
 ///
 /// ```
 /// use region_core::{BoxError, Policy, Readability, Serializer, SerializerId};
@@ -78,30 +79,29 @@ impl SerializerId {
 /// let policy = Policy::new().serializer(Pretty);
 /// ```
 pub trait Serializer: Send + Sync + 'static {
-    /// Names the format in what it wrote.
+    /// Returns the id that is stored with every value, to identify the format.
     fn id(&self) -> SerializerId;
 
-    /// Whether types that look different in a text and in a binary format are written as text:
-    /// what serde calls `is_human_readable`.
+    /// Says if the format writes types that have a text form as text, as serde's `is_human_readable`.
     fn readability(&self) -> Readability;
 
     /// Appends the bytes of `value` to `out`.
     ///
     /// # Errors
-    /// When the format cannot express the value. What was appended is then thrown away.
+    /// If the format cannot express the value. The caller then discards the appended bytes.
     fn serialize<T: Serialize + ?Sized>(
         &self,
         value: &T,
         out: &mut Vec<u8>,
     ) -> Result<(), BoxError>;
 
-    /// Reads a value with `seed` (a `PhantomData<T>` reads a `T`). All of `bytes` must be used up.
+    /// Reads a value with `seed` (a `PhantomData<T>` reads a `T`).
     ///
-    /// The bytes may be hostile: it must neither panic nor take memory out of proportion to their
-    /// number.
+    /// The bytes may be corrupt or malicious. An implementation must not panic, and must not allocate
+    /// more memory than their number justifies.
     ///
     /// # Errors
-    /// When the bytes are not such a value.
+    /// If the bytes are not such a value, or bytes are left over after it.
     fn deserialize<'de, S: DeserializeSeed<'de>>(
         &self,
         bytes: &'de [u8],

@@ -3,7 +3,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use region_core::{Incarnation, Incarnations};
 
-/// Where new incarnations come from.
+/// The source of new incarnations.
 pub(crate) enum Ids {
     Random,
     Seeded(Box<Mutex<StdRng>>),

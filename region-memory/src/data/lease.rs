@@ -59,7 +59,7 @@ impl Leases {
         Lease::Granted
     }
 
-    /// Whether `token` holds the lease of `key`.
+    /// Returns true if `token` holds the lease of `key`.
     pub(crate) fn is_held(
         &self,
         key: &str,
@@ -87,7 +87,7 @@ impl Leases {
         *self = Self::new();
     }
 
-    /// Whether none is live.
+    /// Returns true if no lease is live.
     pub(crate) fn is_empty_at(&self, lineage: &Lineage, now: Timestamp) -> bool {
         !self.held.values().any(|held| held.is_live(lineage, now))
     }

@@ -10,7 +10,7 @@ use region_core::{
 
 use super::Data;
 
-/// How many entries are counted under one lock.
+/// The number of entries that are counted under one lock.
 const COUNTED_PER_STEP: usize = 4096;
 
 /// The most places that a page looks at under one lock. Bytes are shared, not copied, so their

@@ -37,7 +37,7 @@ pub(crate) struct Node {
     pub(crate) state: RwLock<State>,
 }
 
-/// What belongs to the region alone.
+/// The state that belongs to the region alone.
 pub(crate) struct State {
     /// The lineage that the entries were stored under.
     pub(crate) stamp: Option<Lineage>,
@@ -189,7 +189,7 @@ impl State {
         }
     }
 
-    /// Whether the entries, as a whole, are alive.
+    /// Returns true if the entries, as a whole, are alive.
     pub(crate) fn is_alive(&self, view: &View<'_>) -> bool {
         self.stamp.as_ref().is_some_and(|stamp| stamp.same_life(&view.lineage))
             && self.deadline.is_none_or(|deadline| view.at.now < deadline)

@@ -3,11 +3,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
-/// What an entry takes beside its key and bytes: the slot, the hash table's place and the key's and
+/// The approximate number of bytes that an entry takes beside its key and bytes: the slot, the hash table's place and the key's and
 /// bytes' allocations.
 const ENTRY_OVERHEAD: u64 = 128;
 
-/// About how many bytes an entry takes.
+/// Returns the approximate number of bytes that an entry takes.
 pub(crate) fn entry_bytes(key: &str, bytes: &Bytes) -> u64 {
     key.len() as u64 + bytes.len() as u64 + ENTRY_OVERHEAD
 }

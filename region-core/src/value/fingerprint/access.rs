@@ -1,4 +1,4 @@
-//! What lies inside a place: elements, pairs, fields, variants.
+//! The parts of a composite value: elements, pairs, fields, variants.
 
 use std::ops::Range;
 

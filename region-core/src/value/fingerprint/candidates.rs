@@ -45,6 +45,6 @@ pub(super) const SEQUENCE_LENGTHS: &[usize] = &[1, 0, 2, 3, 4, 16, 32];
 /// Lengths of maps.
 pub(super) const MAP_LENGTHS: &[usize] = &[1, 0, 2];
 
-/// What a type gets that asks for anything: nothing, a bool, a number, a text, an empty sequence,
+/// The number of answers to a type that accepts any value: nothing, a bool, a number, a text, an empty sequence,
 /// an empty map.
 pub(super) const ANYTHING: usize = 6;

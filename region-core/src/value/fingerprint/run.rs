@@ -6,19 +6,19 @@ use std::fmt;
 
 use super::{Fact, Readability};
 
-/// How often a type may stand inside itself before the tracer looks for a way out.
+/// The number of times a type may be nested in itself before the tracer ends the recursion.
 const NESTED: usize = 2;
 
-/// How deep values may go on once it does.
+/// The number of further levels that may be entered while a recursion is being ended.
 const WAY_OUT: usize = 24;
 
-/// How deep a type may go at all: its reader recurses on the stack.
+/// The deepest nesting. Deserializing recurses on the stack.
 const DEEPEST: usize = 128;
 
-/// How much may be asked for in one attempt.
+/// The largest number of values that one attempt may ask for.
 const STEPS: usize = 20_000;
 
-/// What was chosen where more than one answer was possible.
+/// A point at which more than one answer is possible.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Choice {
     /// At this place.
@@ -34,11 +34,11 @@ pub(super) struct Decision {
     pub(super) choice: Choice,
     pub(super) chosen: usize,
     pub(super) options: usize,
-    /// Whether each option leads to another part of the type, or they are just tries.
+    /// True if each option leads to another part of the type, false if the options are only attempts.
     pub(super) explores: bool,
 }
 
-/// The choices to make; what is not in it is answered with the first option.
+/// The option to take at each choice. A choice that is not in it takes the first option.
 pub(super) type Plan = HashMap<Choice, usize>;
 
 /// The state of one run.
@@ -48,13 +48,13 @@ pub(super) struct Run<'a> {
     notes: RefCell<Notes>,
 }
 
-/// What a run has seen.
+/// The findings of one run.
 #[derive(Default)]
 pub(super) struct Notes {
     pub(super) facts: BTreeSet<Fact>,
     pub(super) decisions: Vec<Decision>,
     pub(super) saw_all: Sight,
-    /// The first place that asked for a format that describes itself.
+    /// The first place that needs a self-describing format.
     pub(super) undescribed: Option<String>,
     /// The named types that are being read, outermost first.
     stack: Vec<String>,
@@ -64,7 +64,7 @@ pub(super) struct Notes {
     steps: usize,
 }
 
-/// Whether a run has met something that cannot be seen.
+/// Says if a run met a part of the type that cannot be traced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Sight {
     #[default]
@@ -72,7 +72,7 @@ pub(super) enum Sight {
     Blurred,
 }
 
-/// Why a run failed.
+/// The reason why a run failed.
 #[derive(Debug)]
 pub(super) struct Refused;
 

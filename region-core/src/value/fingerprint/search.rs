@@ -9,10 +9,10 @@ use super::run::{Choice, Decision, Notes, Plan, Run, Sight};
 use super::tracer::Tracer;
 use super::{Fact, Readability, Shape};
 
-/// How often a type is read at most.
+/// The largest number of times that a type is read.
 const RUNS: usize = 4096;
 
-/// How often, to get one value that goes a certain way.
+/// The largest number of attempts at one value that takes the wanted options.
 const RUNS_PER_TARGET: usize = 256;
 
 /// A variant to be seen, and the choices that lead to its enum.

@@ -1,4 +1,4 @@
-//! The deserializer that writes down what it is asked for.
+//! The deserializer that records every call of a type's `Deserialize`.
 
 use serde::de::value::StrDeserializer;
 use serde::de::{Deserializer, IntoDeserializer, Visitor};

@@ -1,4 +1,4 @@
-//! What holds other values, watched while it is written.
+//! Composite values, watched while they are written.
 
 use serde::ser::{
     Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
@@ -11,7 +11,7 @@ use super::watched::{Watched, Watcher};
 pub(super) struct Compound<'a, C> {
     inner: C,
     watcher: &'a Watcher,
-    /// How many values hold each of the elements, itself included.
+    /// The nesting depth of the elements.
     nesting: usize,
 }
 

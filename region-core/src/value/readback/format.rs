@@ -3,16 +3,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::value::serializer::{AnySerializer, Postcard, Serializer};
 
-/// What a format can do, found out by trying.
+/// The capabilities of a format, found by experiment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Format {
-    /// Whether a value can be read without knowing its type.
+    /// True if a value can be read without knowing its type.
     pub(super) describes_itself: bool,
     pub(super) fields: Fields,
     pub(super) limits: Limits,
 }
 
-/// What limits the nesting and the number of elements of the values that can be read back.
+/// The limits on the nesting and the number of elements of the values that can be read back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Limits {
     /// The guard of [`Postcard`].
@@ -21,7 +21,7 @@ pub(super) enum Limits {
     OfFormat,
 }
 
-/// How a format keeps the fields of a struct.
+/// The way in which a format stores the fields of a struct.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fields {
     /// By name: fields may be left out.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const WORDS: usize = 8;
 const BITS: usize = WORDS * 64;
 
-/// Which structs, variants and other forms occur in a value, a bit for each.
+/// The structs, variants and other forms that occur in a value, a bit for each.
 ///
 /// The variants of one enum have different bits; two types share one rarely.
 #[derive(Default)]

@@ -19,14 +19,14 @@ const FILLED_MAP: &str = "{..}";
 /// Values nested deeper than this are read back each time, where the format has limits of its own.
 const DEEP: usize = 64;
 
-/// What is noted while one value is written.
+/// The findings while one value is written.
 pub(super) struct Watcher {
     fields: Fields,
     limits: Limits,
     marks: Marks,
     is_deep: Cell<bool>,
     elements: Cell<usize>,
-    /// Why the value is refused: a format may drop the message of an error.
+    /// The reason why the value is refused: a format may drop the message of an error.
     refusal: RefCell<Option<String>>,
 }
 
@@ -133,7 +133,7 @@ pub(crate) fn with_all_fields<T: ?Sized>(
 pub(crate) struct Watched<'a, T: ?Sized> {
     value: &'a T,
     watcher: &'a Watcher,
-    /// How many values hold this one, itself included.
+    /// The nesting depth of this value, itself included.
     nesting: usize,
 }
 

@@ -13,14 +13,14 @@ use serde::de::{DeserializeSeed, Deserializer, Error, Visitor};
 
 use visit::GuardedVisitor;
 
-/// How deep a value may be nested: as many levels as `serde_json` allows.
+/// The deepest nesting of a value: as many levels as `serde_json` allows.
 pub(crate) const MAX_NESTING: usize = 128;
 
-/// How many elements a value may have in all its sequences and maps, if that is more than the number
+/// The number of elements that a value may have in all its sequences and maps, if that is more than the number
 /// of its bytes.
 pub(crate) const MAX_FREE_ELEMENTS: usize = 4096;
 
-/// What one value may still take.
+/// The remaining budget of one value.
 pub(super) struct Guard {
     /// For how many elements memory may still be set aside before they are read.
     believed: Cell<usize>,
