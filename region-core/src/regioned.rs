@@ -11,7 +11,7 @@ pub use id::{ParseSegmentId, SegmentId};
 pub use ids::{AppendId, PathFn};
 pub use typed_path::TypedPath;
 
-/// A type whose values each have a region.
+/// A type whose values each have a region of their own.
 ///
 /// Derive it; the derive's documentation lists the attributes. By hand it looks like this:
 ///
@@ -54,44 +54,43 @@ pub use typed_path::TypedPath;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no region",
-    label = "this type does not say which region it belongs to",
+    label = "this type is not `Regioned`",
     note = "add `#[derive(Regioned)]` to `{Self}`"
 )]
 pub trait Regioned: Sized {
-    /// The type whose region this one's lies in; [`TopLevel`] for those right below the root.
+    /// The type of the parent region; [`TopLevel`] if the parent is the root.
     type Parent: Regioned;
 
-    /// The id that tells regions of this type in one parent from each other; `()` where there is just
-    /// one.
+    /// The id that distinguishes regions of this type within one parent; `()` if there is only one.
     type Id;
 
-    /// The name of the type's segment.
+    /// The name in the type's path segment.
     const NAME: &'static str;
 
-    /// The ids that name one region of this type, as a tuple, the outermost ancestor's first. Types
-    /// without an id add nothing.
+    /// The ids that identify one region of this type, as a tuple: the ancestors' from the outermost on, then
+    /// the type's own. Types without an id contribute none.
     type Ids;
 
-    /// The path of the region that `ids` name.
+    /// Returns the path of the region that `ids` identify.
     fn path_from(ids: Self::Ids) -> TypedPath<Self>;
 
-    /// The path of this value's region.
+    /// Returns the path of this value's region.
     fn region_path(&self) -> TypedPath<Self>;
 
-    /// What the type says of its regions' policy; the rest is inherited.
+    /// Returns the policy of the type's regions. Settings that it leaves out are inherited.
     #[must_use]
     fn policy() -> Policy {
         Policy::new()
     }
 
-    /// Appends the policies of the type's ancestors, outermost first, and its own.
+    /// Appends the policies of the type's ancestors, the outermost first, and then its own.
     fn policies(into: &mut Vec<Policy>) {
         Self::Parent::policies(into);
         into.push(Self::policy());
     }
 }
 
-/// The parent of the types whose regions lie right below the root. It has no values.
+/// The parent of types whose regions are children of the root. It has no values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TopLevel {}
 

@@ -27,7 +27,7 @@ pub(crate) fn expand(attributes: TokenStream, function: ItemFn) -> TokenStream {
     match try_expand(attributes, &function) {
         Ok(expanded) => expanded,
         Err(error) => {
-            // The function as it is: its callers are not to blame.
+            // Keep the function as written, so that its callers cause no further errors.
             let error = error.to_compile_error();
             quote!(#error #function)
         }
@@ -45,7 +45,7 @@ fn try_expand(attributes: TokenStream, function: &ItemFn) -> Result<TokenStream>
     }
     let krate = attrs.krate.unwrap_or_else(default_crate);
     let region = attrs.region.ok_or_else(|| {
-        let text = "say where the values are kept: #[cached(region = ..)]";
+        let text = "name the region that stores the values: #[cached(region = ..)]";
         Error::new(function.sig.ident.span(), text)
     })?;
     let name = attrs
@@ -57,7 +57,7 @@ fn try_expand(attributes: TokenStream, function: &ItemFn) -> Result<TokenStream>
         ReturnType::Default => parse_quote!(()),
         ReturnType::Type(_, ty) => (**ty).clone(),
     };
-    // The annotation tells the body's type, as the function's signature did.
+    // The annotation lets the compiler infer the body's type, as the function's return type did.
     let run = quote!(let __value: #returned = async move #body.await;);
     let (value, load) = match value_of_result(&returned) {
         Some(value) => (value, quote!(async move { #run __value })),
@@ -104,8 +104,7 @@ impl CachedAttrs {
     }
 }
 
-/// The arguments, if the function is one that can be memoised; otherwise all that stands against
-/// it.
+/// Returns the arguments, or all reasons why the function cannot be memoised.
 fn check(function: &ItemFn) -> Result<Vec<Ident>> {
     let signature = &function.sig;
     let mut errors = Vec::new();
@@ -158,7 +157,7 @@ fn argument(input: &FnArg) -> Result<Ident> {
     }
 }
 
-/// The `V` of a type that is written `Result<V, ..>`.
+/// Returns the `V` of a type that is written `Result<V, ..>`.
 fn value_of_result(ty: &Type) -> Option<Type> {
     let Type::Path(path) = ty else { return None };
     let last = path.path.segments.last().filter(|last| last.ident == "Result")?;

@@ -1,4 +1,4 @@
-//! The rules that a type keeps, and what a type that keeps them is.
+//! Validation of the type and its attributes.
 
 use proc_macro2::Span;
 use syn::spanned::Spanned;
@@ -12,7 +12,7 @@ use crate::attr::{ContainerAttrs, Role};
 use crate::names::default_crate;
 use crate::policy::PolicyAttrs;
 
-/// A type that keeps every rule.
+/// A type that passed validation.
 pub(crate) struct Model {
     pub(crate) ident: Ident,
     pub(crate) vis: Visibility,
@@ -41,11 +41,11 @@ pub(crate) struct Step {
     pub(crate) parents: Parents,
 }
 
-/// How a type names its parent.
+/// The fields from which the path of the parent is built.
 pub(crate) enum Parents {
-    /// By the ancestors' ids, outermost first.
+    /// One field for each id of the ancestors, the outermost first.
     Ids(Vec<Field>),
-    /// By a field that is the parent.
+    /// One field that holds the parent.
     Embedded(Box<Field>),
 }
 
@@ -58,7 +58,7 @@ impl Model {
     /// Parses and validates a type.
     ///
     /// # Errors
-    /// Everything that is wrong with it, in one error.
+    /// All errors of the type, combined in one.
     pub(crate) fn of(input: &DeriveInput) -> Result<Self> {
         let mut errors = Vec::new();
         let ast = Ast::parse(input, &mut errors)?;
@@ -156,12 +156,12 @@ fn step(Segment { name, fields, .. }: Segment, owner: &Ident, errors: &mut Vec<E
 }
 
 fn mixed(span: Span) -> Error {
-    let text = "the parent is told by its ids (`parent_id`) or by a field that is the parent \
-                (`parent`), not by both";
+    let text = "mark either the ids of the parent (`parent_id`) or one field that holds the parent \
+                (`parent`), not both";
     Error::new(span, text)
 }
 
-/// A struct either has an id or says that it has none.
+/// Checks that a struct with fields has an id or `no_id`, and not both.
 fn check_id(
     step: &Step,
     kind: SegmentKind,
@@ -180,8 +180,8 @@ fn check_id(
         }
         (None, None) if kind == SegmentKind::WithFields => {
             let text = format!(
-                "which region is a `{owner}`'s? mark the field that tells with #[region(id)], or write \
-                 #[region(no_id)] on the type if there is just one in its parent"
+                "`{owner}` has no id: mark a field with #[region(id)], or write #[region(no_id)] on the type \
+                 if each parent has one such region only"
             );
             errors.push(Error::new(owner.span(), text));
         }
@@ -189,7 +189,7 @@ fn check_id(
     }
 }
 
-/// The parent that is named, or the type of the field that is one.
+/// Returns the type in the attribute `parent`, or the type of the field marked as `parent`.
 fn parent_type(attrs: &ContainerAttrs, shape: &Shape) -> Option<Type> {
     let embedded = |step: &Step| match &step.parents {
         Parents::Embedded(field) => Some(behind_pointers(&field.ty).clone()),
@@ -216,7 +216,8 @@ fn check_parent(
             .is_some_and(|last| last.ident == *owner || last.ident == "Self")
         && path.path.segments.len() == 1
     {
-        let text = format!("`{owner}` cannot be its own parent: name the type it lies in");
+        let text =
+            format!("`{owner}` cannot be its own parent: name the type of the parent region");
         errors.push(Error::new(path.span(), text));
     }
     if attrs.parent.is_some() || parent.is_some() {
@@ -227,7 +228,7 @@ fn check_parent(
         Shape::Enum(variants) => variants.iter().map(|variant| &variant.step).collect(),
     };
     for field in steps.iter().flat_map(|step| step.parent_ids()) {
-        let text = "whose id is this? name the parent with #[region(parent = ..)] on the type";
+        let text = "the id of a parent needs the type of the parent: write #[region(parent = ..)] on this type";
         errors.push(Error::new(field.ty.span(), text));
     }
 }

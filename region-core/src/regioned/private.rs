@@ -1,18 +1,18 @@
-//! For the code that the derive writes, and nobody else.
+//! Functions that only the derive's output calls.
 
 use std::borrow::Cow;
 
 use super::{Regioned, SegmentId};
 
-/// Is the same type: what the ids in a type's fields and its parent's ids must be.
+/// Every type is the same as itself. The derive uses the bound to report parent ids that do not fit.
 #[diagnostic::on_unimplemented(
-    message = "these parent ids are `{Self}`, but the parent's region is named by `{T}`",
+    message = "these parent ids have the type `{Self}`, but the ids of the parent have the type `{T}`",
     label = "not the ids of the parent",
     note = "mark one field with #[region(parent_id)] for each id of the parent, of the same types, the \
             outermost ancestor's first"
 )]
 pub trait SameAs<T> {
-    /// This value.
+    /// Returns this value.
     fn same(self) -> T;
 }
 
@@ -22,12 +22,13 @@ impl<T> SameAs<T> for T {
     }
 }
 
-/// `ids`, which must be those of `P`.
+/// Returns `ids`, whose type must be that of the ids of `P`.
 pub fn parent_ids<P: Regioned, I: SameAs<P::Ids>>(ids: I) -> P::Ids {
     ids.same()
 }
 
-/// `id`, which must be one, as a type that always is: so what is wrong is said once.
+/// Converts an id to text. The derive calls it once for a field, so that a type that is not a `SegmentId`
+/// is reported once, at the field.
 pub fn id<T: SegmentId + ?Sized>(id: &T) -> Cow<'_, str> {
     id.segment_id()
 }
