@@ -80,12 +80,24 @@ impl Shard {
         if shown >= needed {
             return true;
         }
+        self.distrust(connections);
+        false
+    }
+
+    /// Checks the count that a write was answered with, after the write was recorded. If an earlier write had
+    /// the same, the primary has lost that one since: recent changes are repeated on it before the next call.
+    pub(crate) fn check_count(&self, connections: &Arc<Connections>, count: u64) {
+        if !self.recovery.is_first(connections, count) {
+            self.distrust(connections);
+        }
+    }
+
+    fn distrust(&self, connections: &Arc<Connections>) {
         let shared = self.primary.shared();
         if let Some(left_out) = self.logs.lost_changes.pass() {
             tracing::warn!(server = %shared.server, left_out, "changes of this process are gone from the server");
         }
         shared.distrust(connections);
-        false
     }
 
     /// Returns the error for a server that loses writes again and again.

@@ -37,6 +37,7 @@ impl Shard {
             if let Some(count) = reply.created {
                 self.recovery.written(region, &connections, count);
             }
+            self.check_count(&connections, reply.shown + 1);
             if self.check_own_writes(&connections, counted, reply.shown) {
                 return Ok(self.begun(region, keys, reply, terms.trust)?.source(source));
             }

@@ -79,6 +79,7 @@ impl Shard {
             Err(error) => return self.invalidation_failed(region, verb, error),
         };
         self.recovery.ended(region, verb, &connections, count);
+        self.check_count(&connections, count);
         if matches!(verb, Verb::Invalidate | Verb::InvalidateAndTouch) {
             self.roots.wake();
         }

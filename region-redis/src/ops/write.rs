@@ -43,6 +43,7 @@ impl Shard {
             return Ok(Written::Fenced);
         };
         self.recovery.written(region, &connections, count);
+        self.check_count(&connections, count);
         if wanted.guard.is_none() {
             self.existing.add(region);
         }
@@ -74,6 +75,7 @@ impl Shard {
         match PutReply::parse(Replies::new(&self.primary.shared().server, values))? {
             PutReply::Done { count, region: after } => {
                 self.recovery.written(region, &connections, count);
+                self.check_count(&connections, count);
                 let outcomes = vec![OpOutcome::Stored; write.ops.len()];
                 let (ids, stamp) = after.map_or((None, None), |(ids, stamp)| (Some(ids), stamp));
                 Ok(Some(applied(outcomes, write.trust, ids.as_ref(), stamp).source(source)))

@@ -15,6 +15,7 @@ use crate::protocol::end::end;
 use crate::protocol::layout;
 use crate::protocol::write::write;
 use crate::server::Server;
+use crate::session::answered::AnsweredCounts;
 use crate::session::counts::UsedCounts;
 use crate::session::queue::{Queue, Queued};
 use crate::session::recent_writes::{Change, RecentWrites};
@@ -44,6 +45,7 @@ pub(crate) struct Recovery {
     queue: Mutex<Queue>,
     repetition: Mutex<Repetition>,
     counts: Mutex<UsedCounts>,
+    answered: Mutex<AnsweredCounts>,
     /// Counts on the server that nobody keeps any more, as it last said.
     overdue: Mutex<Vec<String>>,
     probe: String,
@@ -78,6 +80,7 @@ impl Recovery {
             queue: Mutex::new(Queue::new(capacity)),
             repetition: Mutex::default(),
             counts: Mutex::default(),
+            answered: Mutex::new(AnsweredCounts::new()),
             overdue: Mutex::default(),
             probe: layout::count(rand::random()),
             step: AtomicUsize::new(LARGEST_STEP),
@@ -125,6 +128,13 @@ impl Recovery {
     /// The counts on the server that nobody keeps any more, as it last said.
     pub(crate) fn overdue(&self) -> Vec<String> {
         self.overdue.lock().clone()
+    }
+
+    /// Records an answer with `count` to a script that counts. Returns whether no earlier one had the same:
+    /// if one had, the server has lost that since.
+    #[must_use]
+    pub(crate) fn is_first(&self, connections: &Connections, count: u64) -> bool {
+        self.answered.lock().note(connections.count_id, count)
     }
 
     /// Records a change of a region's own entries that was answered with `count`.
@@ -177,10 +187,16 @@ impl Recovery {
     ) -> Result<Prepared, Failure> {
         let mut earlier = self.counts.lock().begin(&connections.count_key);
         earlier.push(self.probe.clone());
-        match sender.begin_count(connections, &earlier).await? {
+        let expected = self.answered.lock().expected();
+        let expected_key = expected.map(|expected| layout::count(expected.count_id));
+        match sender.begin_count(connections, expected_key.as_deref(), &earlier).await? {
             StartedCount::At(counts) => {
                 connections.note_count(counts.count);
                 self.note_overdue(counts.overdue);
+                if expected.is_some_and(|expected| counts.shown < expected.at_least) {
+                    self.distrust();
+                }
+                self.answered.lock().start(connections.count_id, counts.count);
             }
             StartedCount::Refused(refusal) => return self.prepare_for_reads(connections, refusal),
         }
@@ -194,7 +210,7 @@ impl Recovery {
         let Some(replayed) = self.replay(sender, connections).await? else {
             return Ok(Prepared::Lost);
         };
-        let count = match sender.begin_count(connections, &[]).await? {
+        let count = match sender.begin_count(connections, None, &[]).await? {
             StartedCount::At(counts) if counts.count > connections.counted() => counts.count,
             StartedCount::At(_) => return Ok(Prepared::Lost),
             StartedCount::Refused(refusal) => return Err(refusal),
@@ -208,6 +224,7 @@ impl Recovery {
         let mut recent = self.recent.lock();
         recent.start(connections.count_id, count);
         recent.identity = Some(connections.identity.clone());
+        self.answered.lock().start(connections.count_id, count);
         connections.note_count(count);
         connections.first_count = count;
         connections.replayed = replayed;

@@ -53,7 +53,7 @@ impl Role for PrimaryRole {
         let lifetime = count_lifetime(settings);
         if connections.is_read_only() {
             let none: [&str; 0] = [];
-            return Some(prepare(self.recovery.probe(), &none, lifetime));
+            return Some(prepare(self.recovery.probe(), None, &none, lifetime));
         }
         let overdue = self.recovery.overdue();
         let is_due = connections.count_needs_refresh(lifetime / 4) || !overdue.is_empty();

@@ -97,14 +97,15 @@ impl<'r> Sender<'r> {
     }
 
     /// Begins the connections' count of writes, or raises it by one, and deletes the counts of earlier
-    /// connections.
+    /// connections. Returns also what the server shows of the count `earlier`.
     pub(crate) async fn begin_count(
         &self,
         connections: &Connections,
+        earlier: Option<&str>,
         retired: &[String],
     ) -> Result<StartedCount, Failure> {
         let mut pipeline = Pipeline::with_capacity(1);
-        pipeline.add_command(prepare(&connections.count_key, retired, self.lifetime));
+        pipeline.add_command(prepare(&connections.count_key, earlier, retired, self.lifetime));
         match self.ask(connections, &pipeline).await?.first() {
             Some(Value::ServerError(error)) => {
                 let failure = Failure::server_error(self.server, error);

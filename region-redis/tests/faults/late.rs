@@ -18,6 +18,7 @@ crate::on_both! {
     a_write_after_a_loss_does_not_hide_it
     an_invalidation_queued_again_during_its_replay_is_done_again
     counts_of_writes_end_with_the_store
+    keys_put_back_while_nothing_was_connected_are_told_again
 }
 
 /// A way to a server that can hold requests back, and deliver them when the client is gone.
@@ -203,4 +204,25 @@ async fn counts_of_writes_end_with_the_store(flavor: Flavor) {
     drop(store);
     until("the count to end with the store", || counts().is_empty()).await;
     assert_eq!(server.command(&["ZCARD", LIST]).text(), "0");
+}
+
+/// Bug: new connections to the same run of a server took its keys for those that were there before. Effect: keys
+/// that were put back from a backup meanwhile showed what had been invalidated. Fix: the server must still show the
+/// highest count that it had answered.
+async fn keys_put_back_while_nothing_was_connected_are_told_again(flavor: Flavor) {
+    const BACK_UP: &str = "for _, key in ipairs(redis.call('KEYS', 'rc1:*')) do redis.call('COPY', key, 'backup:' .. key) end";
+    const PUT_BACK: &str = "for _, key in ipairs(redis.call('KEYS', 'rc1:*')) do redis.call('DEL', key) end
+        for _, key in ipairs(redis.call('KEYS', 'backup:*')) do redis.call('COPY', key, string.sub(key, 8)) end";
+    let server = TestServer::start(flavor);
+    let store = connect(&server.url()).await;
+    set(&store, "r.a.b", "k", "old").await.unwrap();
+    server.command(&["EVAL", BACK_UP, "0"]);
+    end(&store, "r.a", Verb::Invalidate).await.unwrap();
+    server.command(&["EVAL", PUT_BACK, "0"]);
+    server.command(&["CLIENT", "KILL", "TYPE", "normal"]);
+    until("new connections", || store.stats().primary.connects == 2).await;
+    let found = until_ok(async || get(&store, "r.a.b", "k").await).await;
+    assert_eq!(found, None);
+    set(&store, "r.a.b", "k", "new").await.unwrap();
+    assert_eq!(get(&store, "r.a.b", "k").await.unwrap().as_deref(), Some("new"));
 }

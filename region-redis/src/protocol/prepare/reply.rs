@@ -9,6 +9,8 @@ pub(crate) struct Counts {
     pub(crate) count: u64,
     /// The names of counts that nobody keeps any more.
     pub(crate) overdue: Vec<String>,
+    /// The count that shows earlier writes; zero if it is lost.
+    pub(crate) shown: u64,
 }
 
 /// The answer to [`refresh`](super::refresh).
@@ -23,8 +25,9 @@ pub(crate) enum Refreshed {
 impl Counts {
     pub(crate) fn parse(answer: &Value) -> Option<Self> {
         let Value::Array(parts) = answer else { return None };
-        let [count, overdue] = parts.as_slice() else { return None };
-        Some(Self { count: number(count)?, overdue: names(overdue)? })
+        let [count, overdue, shown] = parts.as_slice() else { return None };
+        let shown = number(shown).unwrap_or_default();
+        Some(Self { count: number(count)?, overdue: names(overdue)?, shown })
     }
 }
 

@@ -9,20 +9,27 @@ use crate::protocol::scripts::{SCRIPTS, Script};
 /// Makes a connection's count ready, and retires those of connections that were given up. Answers
 /// [`Counts`](super::Counts). It may be sent again at any time; the count rises by one each time. Without
 /// being refreshed it is kept for `lifetime`.
-pub(crate) fn prepare<N: AsRef<str>>(count: &str, retired: &[N], lifetime: Duration) -> Cmd {
-    call(&SCRIPTS.prepare, count, retired, lifetime)
+///
+/// `earlier` is the count that shows whether the server still has what was written before, if there is one.
+pub(crate) fn prepare<N: AsRef<str>>(
+    count: &str,
+    earlier: Option<&str>,
+    retired: &[N],
+    lifetime: Duration,
+) -> Cmd {
+    call(&SCRIPTS.prepare, &[count, earlier.unwrap_or(count)], retired, lifetime)
 }
 
 /// Keeps a connection's count for `lifetime` from now on, and retires others if they are overdue. It
 /// always writes something, unless the count is lost. Answers [`Refreshed`](super::Refreshed).
 pub(crate) fn refresh<N: AsRef<str>>(count: &str, overdue: &[N], lifetime: Duration) -> Cmd {
-    call(&SCRIPTS.refresh, count, overdue, lifetime)
+    call(&SCRIPTS.refresh, &[count], overdue, lifetime)
 }
 
-fn call<N: AsRef<str>>(script: &Script, count: &str, others: &[N], lifetime: Duration) -> Cmd {
-    let mut call = Call::new(script, 2 + others.len());
+fn call<N: AsRef<str>>(script: &Script, counts: &[&str], others: &[N], lifetime: Duration) -> Cmd {
+    let mut call = Call::new(script, 1 + counts.len() + others.len());
     call.arg(count_list());
-    call.arg(count);
+    counts.iter().for_each(|count| call.arg(*count));
     others.iter().for_each(|other| call.arg(other.as_ref()));
     call.arg(millis(lifetime));
     call.done()
@@ -90,10 +97,10 @@ mod tests {
             let client = redis::Client::open(server.url()).unwrap();
             let mut connection = client.get_multiplexed_async_connection().await.unwrap();
             for dead in ["a", "b"] {
-                run(&mut connection, &prepare::<&str>(dead, &[], Duration::ZERO)).await;
+                run(&mut connection, &prepare::<&str>(dead, None, &[], Duration::ZERO)).await;
             }
-            let answer = run(&mut connection, &prepare::<&str>(COUNT, &[], LIFETIME)).await;
-            let counts = Counts { count: 1, overdue: overdue(&["a", "b"]) };
+            let answer = run(&mut connection, &prepare::<&str>(COUNT, None, &[], LIFETIME)).await;
+            let counts = Counts { count: 1, overdue: overdue(&["a", "b"]), shown: 0 };
             assert_eq!(Counts::parse(&answer), Some(counts));
             // It was only slow.
             run(&mut connection, &refresh::<&str>("b", &[], LIFETIME)).await;
@@ -101,6 +108,10 @@ mod tests {
             assert_eq!(Refreshed::parse(&answer), Some(Refreshed::Kept { overdue: vec![] }));
             let left = |names: &[&str]| server.command(&[&["EXISTS"], names].concat()).text();
             assert_eq!((left(&["a"]), left(&["b", COUNT])), ("0".to_owned(), "2".to_owned()));
+            let next = prepare("rc1:w{2}", Some(COUNT), &[COUNT], LIFETIME);
+            let counts = Counts { count: 1, overdue: vec![], shown: 1 };
+            assert_eq!(Counts::parse(&run(&mut connection, &next).await), Some(counts));
+            assert_eq!(left(&[COUNT]), "0");
             server.command(&["FLUSHALL"]);
             let answer = run(&mut connection, &refresh::<&str>(COUNT, &[], LIFETIME)).await;
             assert_eq!(Refreshed::parse(&answer), Some(Refreshed::Lost));
@@ -118,14 +129,14 @@ mod tests {
             let client = redis::Client::open(server.url()).unwrap();
             let mut connection = client.get_multiplexed_async_connection().await.unwrap();
             let path = RegionPath::parse("r.a").unwrap();
-            run(&mut connection, &prepare::<&str>(COUNT, &[], LIFETIME)).await;
+            run(&mut connection, &prepare::<&str>(COUNT, None, &[], LIFETIME)).await;
             for command in writing(&path, 1) {
                 let done = run(&mut connection, &command).await;
                 assert!(!matches!(done, Value::ServerError(_)), "{done:?}");
             }
             server.command(&["FLUSHALL"]);
             run(&mut connection, &writing(&path, 0)[1]).await;
-            run(&mut connection, &prepare("rc1:w{2}", &[COUNT], LIFETIME)).await;
+            run(&mut connection, &prepare("rc1:w{2}", None, &[COUNT], LIFETIME)).await;
             let digest = || {
                 let digest = server.command(&["DEBUG", "DIGEST"]).text();
                 (digest, server.command(&["EXISTS", COUNT]).text())
