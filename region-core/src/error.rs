@@ -15,7 +15,7 @@ pub type BoxError = Box<dyn StdError + Send + Sync + 'static>;
 /// The result of every operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, in which operation, on which region, and whether trying again can help.
+/// An error: its kind, the operation and the region, and if a retry can help.
 ///
 /// Cheap to clone: callers that waited for one load share its error. The loader's own error is the
 /// [`source`](StdError::source); [`load_error`](Self::load_error) finds it by its type.

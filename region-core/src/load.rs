@@ -60,7 +60,7 @@ struct Missing<'a, V> {
     stale: Option<Arc<V>>,
 }
 
-/// What a call has for one missing key.
+/// The state of a call for one missing key.
 enum Place<V> {
     Waits(Waiter),
     HasStale(Arc<V>),

@@ -52,7 +52,7 @@ pub struct RegionPath(Arc<Inner>);
 
 struct Inner {
     text: Box<str>,
-    /// Where each segment ends in `text`, exclusive.
+    /// The position in `text` at which each segment ends, exclusive.
     ends: SmallVec<[u16; INLINE_DEPTH]>,
     hash: u64,
 }

@@ -99,7 +99,7 @@ pub trait Store: Send + Sync + 'static {
     /// is `None`, and so is each of its entries.
     async fn read(&self, region: &RegionPath, keys: &[&str], terms: ReadTerms) -> Result<Read>;
 
-    /// What a miss calls before it loads: creates the region and its ancestors where needed, reads as
+    /// Begins a load: creates the region and its ancestors where needed, reads as
     /// [`read`](Self::read) does from the primary, and for each key takes its lease as `terms` say or
     /// tells who holds it.
     ///

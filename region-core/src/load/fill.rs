@@ -11,7 +11,7 @@ use crate::lineage::Lineage;
 use crate::region::{MAX_STEP_BYTES, MAX_STEP_KEYS};
 use crate::store::{Guard, Lease, LeaseTerms, Op, TakeLease, Write, Written};
 
-/// How often a step is written again without the keys whose leases are lost.
+/// The number of times that a step is written again without the keys whose leases are lost.
 const ATTEMPTS: usize = 3;
 
 /// An encoded value, to be stored under the lineage that it was loaded under.

@@ -28,7 +28,7 @@ pub(super) struct Flight {
     result: watch::Sender<FlightResult>,
 }
 
-/// How far a flight is.
+/// The progress of a flight.
 #[derive(Clone, Debug)]
 pub(super) enum Stage {
     /// The store will be asked, perhaps again. Any caller may join.
@@ -118,7 +118,7 @@ impl Flight {
         }
     }
 
-    /// Whether a caller that started at `started` may take the result as it is.
+    /// Returns true if a caller that started at `started` may take the result as it is.
     pub(super) fn serves(&self, started: Tick) -> bool {
         self.is_under_way()
             && match *self.stage.lock() {

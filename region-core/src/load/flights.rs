@@ -46,7 +46,7 @@ pub(super) struct NewFlight {
     pub(super) hold: Option<Waiter>,
 }
 
-/// How a caller that finds no flight for it starts one.
+/// The way in which a caller that finds no flight for it starts one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Start {
     /// Its task asks the store first.
@@ -186,7 +186,7 @@ impl<'a> Joining<'a> {
         }
     }
 
-    /// Whether a task is needed.
+    /// Returns true if a task is needed.
     pub(super) fn has_started(&self) -> bool {
         !self.new.is_empty()
     }

@@ -23,7 +23,7 @@ pub(super) enum Holder {
     Other { left: Duration },
 }
 
-/// What a task does with a flight once the store has answered.
+/// The next step of a task for a flight, once the store has answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// Return the value that the store showed. The lease is not ours.

@@ -3,7 +3,7 @@ use std::fmt;
 
 use super::limits::{MAX_DEPTH, MAX_KEY_BYTES, MAX_PATH_BYTES, MAX_SEGMENT_BYTES};
 
-/// How much of a refused text an error repeats, in characters.
+/// The number of characters of a refused text that an error repeats.
 const SHOWN_CHARS: usize = 80;
 
 /// A path, segment or key that breaks a [`PathRule`].

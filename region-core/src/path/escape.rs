@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{PathError, PathRule};
 
-/// Whether `byte` is written as an escape. Only ASCII is: the bytes of other characters stay.
+/// Returns true if `byte` is written as an escape. Only ASCII is: the bytes of other characters stay.
 fn is_reserved(byte: u8) -> bool {
     matches!(byte, b'.' | b':' | b'{' | b'}' | b'%') || byte.is_ascii_control()
 }

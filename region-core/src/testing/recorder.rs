@@ -69,13 +69,13 @@ impl<S> Recorder<S> {
         self.log.calls()
     }
 
-    /// How many calls of `method` began since the beginning or the last [`clear`](Self::clear).
+    /// Returns the number of calls of `method` that began since the beginning or the last [`clear`](Self::clear).
     #[must_use]
     pub fn count(&self, method: Method) -> u64 {
         self.log.count(Some(method))
     }
 
-    /// How many calls of any method began since the beginning or the last [`clear`](Self::clear).
+    /// Returns the number of calls of any method that began since the beginning or the last [`clear`](Self::clear).
     #[must_use]
     pub fn total(&self) -> u64 {
         self.log.count(None)

@@ -2,7 +2,7 @@ use parking_lot::RwLock;
 use region_core::Timestamp;
 use smallvec::SmallVec;
 
-/// How many a region remembers apart; beyond that, neighbours are taken for one.
+/// The number of expirations that a region remembers separately; beyond that, neighbours are merged.
 const KEPT: usize = 16;
 
 /// The scale on which gaps between expirations are weighed against their age.

@@ -31,7 +31,7 @@ pub(crate) struct Node {
     /// Read without the lock by those below: changing it is what invalidates a subtree in one step.
     tree: AtomicU64,
     soft: AtomicU64,
-    /// How many changes of the ids are being told to the listeners just now.
+    /// The number of changes of the ids that listeners are being told of now.
     telling: AtomicU32,
     expirations: Expirations,
     pub(crate) state: RwLock<State>,

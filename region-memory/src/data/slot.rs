@@ -15,13 +15,13 @@ pub(crate) struct Slot {
     fresh_until: Option<NonZeroU64>,
     stale_millis: u64,
     soft_mark: u64,
-    /// How many expirations the store counted when this was put.
+    /// The store's number of expirations when this was put.
     expirations: u64,
     /// True if the entry was read since the last visit for eviction. Such an entry is kept once more.
     pub(crate) used: AtomicBool,
 }
 
-/// What the freshness of a region's entries depends on, at one moment.
+/// The facts that the freshness of a region's entries depends on, at one moment.
 #[derive(Clone, Copy)]
 pub(crate) struct Conditions<'n> {
     pub(crate) now: Timestamp,
@@ -58,7 +58,7 @@ impl Slot {
         }
     }
 
-    /// Whether the entry is fresh or stale, and for how long; `None` if it is over.
+    /// Returns fresh or stale, with the remaining time, or `None` if the entry has expired.
     pub(crate) fn freshness(&self, at: Conditions<'_>) -> Option<Freshness> {
         let fresh_until = self.fresh_until.map(|end| Timestamp::from_millis(end.get()));
         let is_expired = self.soft_mark != at.soft_mark;

@@ -8,7 +8,7 @@ use region_core::{EndTerms, Ended, Event, RegionPath, Trust, Verb};
 use super::Data;
 use super::node::{Node, State};
 
-/// What becomes of a region whose ancestors are touched.
+/// The effect on the region whose ancestors are touched.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Leaf {
     Touched,

@@ -180,7 +180,7 @@ impl Data {
     }
 }
 
-/// What a write does to a region that is missing and stays so.
+/// Returns the outcomes of a write to a region that is missing and stays missing.
 fn missing(ops: &[Op<'_>]) -> Vec<OpOutcome> {
     let outcome = |op: &Op<'_>| match op {
         Op::Take { .. } => OpOutcome::Taken(None),

@@ -4,7 +4,7 @@ use tokio::sync::watch;
 
 use super::Fault;
 
-/// Where calls wait until they are let go.
+/// A gate at which calls wait until they are released.
 #[derive(Debug, Default)]
 pub(super) struct PausePoint(watch::Sender<State>);
 
@@ -104,7 +104,7 @@ impl Pause {
         let _ = state.wait_for(|state| state.reached >= calls).await;
     }
 
-    /// How many calls wait at the gate now.
+    /// Returns the number of calls that wait at the gate now.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.gate.0.borrow().waiting

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind};
 use crate::path::RegionPath;
 use crate::testing::Method;
 
-/// What happens to a call.
+/// The effect on a call.
 #[derive(Clone, Debug)]
 pub(super) enum Effect {
     Fail(Error),
@@ -20,7 +20,7 @@ pub(super) enum Effect {
     PauseAfter(Arc<PausePoint>),
 }
 
-/// Which of the calls, or pushes, that a rule is about.
+/// The calls, or pushes, that a rule applies to.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Which {
     Every,
@@ -216,7 +216,7 @@ impl Fault {
         self.script.lift(self.id);
     }
 
-    /// How many calls it has hit.
+    /// The number of calls that it has hit.
     #[must_use]
     pub fn hits(&self) -> u64 {
         self.hits.load(Ordering::Relaxed)

@@ -6,7 +6,7 @@ use crate::testing::Method;
 /// A call that was made to a store.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// What was asked.
+    /// The request.
     pub request: Request,
     /// The region it was asked of; `None` where the method takes none.
     pub region: Option<RegionPath>,
@@ -14,7 +14,7 @@ pub struct Call {
     pub began: u64,
     /// When it ended, by the same numbers; `None` while it runs.
     pub ended: Option<u64>,
-    /// How it ended.
+    /// The result.
     pub outcome: Outcome,
 }
 
@@ -38,7 +38,7 @@ impl Call {
     }
 }
 
-/// What was asked of a store.
+/// A request to a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Request {
@@ -46,7 +46,7 @@ pub enum Request {
     Read {
         /// The keys.
         keys: Vec<String>,
-        /// How they are read.
+        /// The options of the read.
         terms: ReadTerms,
     },
     /// [`Store::begin`](crate::Store::begin)
@@ -79,7 +79,7 @@ pub enum Request {
     Scan {
         /// The page's limit.
         limit: usize,
-        /// What the items show.
+        /// The parts of an entry that the items show.
         show: Show,
     },
     /// [`Store::children`](crate::Store::children)
@@ -117,7 +117,7 @@ impl Request {
 /// An operation of a write, without the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordedOp {
-    /// What it does.
+    /// The operation.
     pub kind: OpKind,
     /// The key it does it to.
     pub key: String,
@@ -146,7 +146,7 @@ pub enum OpKind {
     Take,
 }
 
-/// How a call ended.
+/// The result of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
