@@ -56,7 +56,7 @@ fn now<T>(future: impl Future<Output = region_cache::Result<T>>) -> T {
     future.now_or_never().expect("memory does not wait").expect("memory does not fail")
 }
 
-/// What is compared, filled alike.
+/// The subjects of the comparison, filled alike.
 struct Subjects {
     region: RegionHandle,
     map: RwLock<hashbrown::HashMap<String, Vec<u8>>>,
@@ -172,7 +172,7 @@ fn table(title: &str, operations: &[Operation<'_>]) -> String {
     text
 }
 
-/// How long one `invalidate` takes with so many entries below, spread or in one region.
+/// Measures one `invalidate` with so many entries below, spread or in one region.
 fn invalidations() -> String {
     let mut text = String::from(
         "\n| `invalidate` with | in regions below, ns | in the region itself, ns |\n|---|---|---|\n",

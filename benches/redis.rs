@@ -41,7 +41,7 @@ where
     Arc::new(move |at| run(at).boxed())
 }
 
-/// What is compared, filled alike.
+/// The subjects of the comparison, filled alike.
 struct Subjects {
     bare: MultiplexedConnection,
     cache: RegionCache,
@@ -234,7 +234,7 @@ async fn throughput(operation: &Operation) -> f64 {
     done.load(Ordering::Relaxed) as f64 / start.elapsed().as_secs_f64()
 }
 
-/// Whether the command line names a part of this, or nothing at all.
+/// Returns whether the command line names this part, or no part at all.
 fn is_asked_for(name: &str) -> bool {
     let mut words = std::env::args().skip(1).filter(|word| !word.starts_with("--")).peekable();
     words.peek().is_none() || words.any(|word| name.contains(&word))
@@ -283,7 +283,7 @@ async fn operations(subjects: &Subjects) -> String {
     table + &row(name, subjects.bare_set_many(), subjects.set_many()).await
 }
 
-/// How long an invalidation takes, in turns with a bare SET, with so many entries below.
+/// Measures an invalidation, in turns with a bare SET, with so many entries below.
 async fn invalidations(subjects: &Subjects) -> String {
     let mut text = String::from(
         "\n| `invalidate` with entries below | SET us | invalidate us | ratio |\n|---|---|---|---|\n",
@@ -379,7 +379,7 @@ async fn memory(server: &TestServer) -> String {
     text
 }
 
-/// What the Python library takes on the same server.
+/// Measures the Python library on the same server.
 fn seed(server: &TestServer) -> String {
     let python = std::env::var("REGION_BENCH_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     server.command(&["FLUSHALL"]);

@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 const REGIONS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("regions");
 
-/// How many expirations a region remembers before the next one invalidates it instead.
+/// The number of expirations that a region remembers; the next one invalidates it instead.
 const MAX_EXPIRATIONS: usize = 64;
 
 /// The regions on a path, from the root down: the random id of each one's life, and how often it has
@@ -66,7 +66,7 @@ struct Held {
 struct Path {
     around: Vec<Row>,
     row: Row,
-    /// Whether all of them are in the database, or shall be.
+    /// True if all of them are in the database, or are to be.
     exists: bool,
     now: Timestamp,
     stamp: Stamp,
@@ -153,12 +153,12 @@ impl Path {
         self.around.iter().chain([&self.row])
     }
 
-    /// Whether none of the regions was invalidated since `stamp`.
+    /// Returns whether no region was invalidated since `stamp`.
     fn is_same_life(&self, stamp: &Stamp) -> bool {
         self.rows().map(|row| row.tree).eq(stamp.iter().map(|(tree, _)| *tree))
     }
 
-    /// What is left until `end`, or until the region's TTL is over; `None`: nothing.
+    /// Returns the time until `end`, or until the region's TTL is over; `None` if that has passed.
     fn left(&self, end: Option<u64>) -> Option<Lifetime> {
         let end = end.into_iter().chain(self.row.deadline).min();
         Lifetime::left(end.map(Timestamp::from_millis), self.now)
@@ -209,7 +209,7 @@ impl Path {
         BegunKey::new(self.entry(key), lease)
     }
 
-    /// Whether all that a load began with is still so.
+    /// Returns whether the lineage and the leases of a load still hold.
     fn holds(&self, guard: Guard<'_>) -> bool {
         let is_held = |key: &&str| self.holder(key).is_some_and(|(by, _)| by == guard.token);
         self.lineage == *guard.lineage && guard.keys.iter().all(is_held)
@@ -352,7 +352,7 @@ impl Store for DbStore {
     }
 }
 
-/// What `item` makes of the rows after the key in the cursor.
+/// Returns a page of what `item` makes of the rows after the key in the cursor.
 fn page<V, T>(
     rows: &BTreeMap<String, V>,
     terms: &PageTerms,

@@ -1,4 +1,4 @@
-//! What the macros generate, in use.
+//! The output of the macros, in use.
 
 #![cfg(all(feature = "derive", feature = "memory"))]
 

@@ -3,13 +3,13 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-/// How deep the printed tree goes where nothing is said.
+/// The default depth of the printed tree.
 const DEFAULT_DEPTH: usize = 2;
 
-/// How many entries of a directory are printed where nothing is said.
+/// The default number of printed entries of a directory.
 const DEFAULT_TOP: usize = 8;
 
-/// What `--help` prints.
+/// The text of `--help`.
 pub(crate) const HELP: &str = "\
 Counts the lines and bytes of every file in a directory tree, through a cache.
 
@@ -35,14 +35,14 @@ Environment:
 Exit status: 0 if the tree was counted, 1 if that failed, 2 if the arguments are no good.
 ";
 
-/// What the command line asks for.
+/// The command that the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Request {
     Help,
     Count(Args),
 }
 
-/// What to count, and how much of it to print.
+/// The directory to count, and the part of the result to print.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Args {
     pub(crate) dir: PathBuf,

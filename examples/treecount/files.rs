@@ -1,11 +1,11 @@
-//! What is read from the disk. Everything here blocks.
+//! Reads the disk. Everything here blocks.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
 
-/// How much of a file is read at once.
+/// The bytes of a file that are read at once.
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// The names in a directory that count, in order.
@@ -38,7 +38,7 @@ pub(crate) fn list(dir: &Path) -> io::Result<Listing> {
     Ok(listing)
 }
 
-/// Whether a file says it is longer than what a file system keeps beside the name, and yet takes no
+/// Returns whether a file says it is longer than what a file system keeps beside the name, and yet takes no
 /// room.
 #[cfg(unix)]
 fn is_made_up(metadata: &Metadata) -> bool {
@@ -62,7 +62,7 @@ fn device(_: &Metadata) -> Option<u64> {
     None
 }
 
-/// How many lines and bytes a file has. A line ends at a newline.
+/// Counts the lines and bytes of a file. A line ends at a newline.
 ///
 /// Nothing is read beyond the length that the file has when it is opened, and nothing of a file that
 /// has a length but takes no room: the files of `/proc` and its like are made up as they are read, and

@@ -92,7 +92,7 @@ async fn run(args: Args) -> Result<(), Failure> {
     print(&after.to_string())
 }
 
-/// Whether the store cannot be asked, which is no reason not to count.
+/// Returns whether the error is an outage of the store: counting goes on without it.
 fn is_outage(error: &region_cache::Error) -> bool {
     matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout)
 }

@@ -9,13 +9,13 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
-/// What digests begin with.
+/// The prefix of digests.
 const MARK: &str = "//";
 
-/// How many characters of a name are kept beside its digest, to be shown.
+/// The number of a name's characters that are kept beside its digest, to be shown.
 const KEPT_CHARS: usize = 24;
 
-/// How many characters a digest has.
+/// The length of a digest in characters.
 const DIGEST_CHARS: usize = 64;
 
 /// Text that stands for `name` and for no other name.

@@ -1,4 +1,4 @@
-//! What is printed.
+//! Prints the results.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal, Write as _};
@@ -16,13 +16,13 @@ use crate::format::{counted, grouped, size, time};
 use crate::name;
 use crate::tree::{Counts, DIR, FILES, NAMED, TOTAL, Total, Walk};
 
-/// How long a walk takes before anything is said, and then between words.
+/// The time before the first progress line, and between two of them.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
 /// Where the numbers begin, if the names leave room.
 const NAME_WIDTH: usize = 44;
 
-/// What one pass over the tree took.
+/// The figures of one pass over the tree.
 pub(crate) struct Pass {
     name: &'static str,
     files_read: u64,
@@ -100,7 +100,7 @@ impl Drop for Progress {
     }
 }
 
-/// What could not be counted, or not cached.
+/// The files that could not be counted, and the values that could not be cached.
 pub(crate) fn skipped(walk: &Walk) -> String {
     let mut text = String::from("\n");
     let count = walk.skipped.load(Ordering::Relaxed);
@@ -184,7 +184,7 @@ struct Entry<R> {
     region: Option<R>,
 }
 
-/// What is in a directory, as far as the cache holds it.
+/// The entries of a directory that the cache holds.
 async fn entries<R: Region>(region: &R) -> Result<Vec<Entry<R>>> {
     let mut entries = Vec::new();
     let mut children = region.children();

@@ -1,4 +1,4 @@
-//! Which store the cache stands on.
+//! Chooses the store of the cache.
 
 use std::ffi::OsStr;
 

@@ -28,23 +28,23 @@ pub(crate) const FILES: &str = "files";
 /// The key of a directory's total.
 pub(crate) const TOTAL: &str = "total";
 
-/// How many files are read at once.
+/// The number of files that are read at once.
 const READS: usize = 8;
 
 /// The longest name of a directory that is used as it is.
 const MAX_NAME_BYTES: usize = 255;
 
-/// How many of those that cannot be read are named.
+/// The number of unreadable files that are named.
 pub(crate) const NAMED: usize = 5;
 
-/// What a file has.
+/// The counts of one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Counts {
     pub(crate) lines: u64,
     pub(crate) bytes: u64,
 }
 
-/// What a directory has, itself and below.
+/// The counts of a directory, its subdirectories included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Total {
     pub(crate) files: u64,
@@ -66,7 +66,7 @@ impl From<Counts> for Total {
     }
 }
 
-/// What happened on one walk through the tree.
+/// The events of one walk through the tree.
 #[derive(Debug, Default)]
 pub(crate) struct Walk {
     pub(crate) files_read: AtomicU64,

@@ -1,4 +1,4 @@
-//! What the fuzz targets share: types to decode, and a watch on the memory that takes.
+//! Parts that the fuzz targets share: types to decode, and a limit on the memory that decoding takes.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -64,9 +64,9 @@ use crate::store::Store;
 
 pub use wrapped::{Arced, Boxed, InFaulty, InRecorder, Referenced};
 
-/// How to make stores of one kind.
+/// Makes stores of one kind.
 ///
-/// What a harness cannot do it says with [`Able::No`]; nothing is passed over unsaid.
+/// A harness says with [`Able::No`] that it cannot do something; no case is skipped in silence.
 ///
 /// The suite makes a store for each case and each thread of its own; the durations it lets pass are
 /// short, so that a store with a real clock may sleep.
@@ -101,7 +101,7 @@ pub trait Harness: Send + Sync + 'static {
     fn cut_pushes(&self, store: &Self::Store) -> impl Future<Output = Able> + Send;
 }
 
-/// Whether a [`Harness`] could do what it was asked.
+/// True if a [`Harness`] could do what it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Able {
     /// It did.

@@ -1,4 +1,4 @@
-//! What the store takes up, and what it gives back.
+//! The memory that the store takes, and gives back.
 
 use std::time::Duration;
 

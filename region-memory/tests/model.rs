@@ -69,7 +69,7 @@ fn op() -> impl Strategy<Value = Op> {
 struct Load {
     place: (usize, usize),
     value: u32,
-    /// Whether it may be stored: nothing that covers it has happened since it began.
+    /// True while it may be stored: nothing that covers it has happened since it began.
     good: bool,
     go: oneshot::Sender<()>,
     call: JoinHandle<Result<Arc<u32>>>,

@@ -18,7 +18,7 @@ use region_core::{
 use region_memory::MemoryStore;
 use tokio::runtime::Handle;
 
-/// What is taken out.
+/// The mechanism that is taken out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flaw {
     None,
@@ -72,7 +72,7 @@ impl Broken {
         self.flaw == flaw
     }
 
-    /// What trust is kept in, without what the flaw takes out.
+    /// The trust of a caller, without the mechanism that the flaw takes out.
     fn distort_changes(&self, region: &RegionPath, changes: &mut Option<ChangeRing>) {
         let Some(ring) = changes else { return };
         let rewrite = |key: fn(ChangedKey) -> ChangedKey, ring: &ChangeRing| {

@@ -15,13 +15,13 @@ use crate::way::{Act, From, Way};
 
 const REGIONS: [&str; 5] = ["a", "a.b:1", "a.b:1.c", "a.b:2", "d"];
 
-/// How long each run lasts: `CHAOS_SECONDS`, or a few.
+/// The duration of each run: `CHAOS_SECONDS`, or a few seconds.
 fn run_time() -> Duration {
     let seconds = std::env::var("CHAOS_SECONDS").ok().and_then(|text| text.parse().ok());
     Duration::from_secs(seconds.unwrap_or(5))
 }
 
-/// What may happen to the server.
+/// The faults of the server.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Faults {
     /// It loses whole keys at most.
@@ -36,7 +36,7 @@ enum Faults {
 #[derive(Default)]
 struct Truth {
     now: [AtomicU64; REGIONS.len()],
-    /// What everybody has to see.
+    /// The changes that every process has to see.
     seen_by_all: [AtomicU64; REGIONS.len()],
     /// Held by whoever changes a region, so that plain writes are in order.
     changing: [tokio::sync::Mutex<()>; REGIONS.len()],
@@ -46,10 +46,10 @@ struct Truth {
 struct Process {
     cache: RegionCache,
     truth: Arc<Truth>,
-    /// What this process has to see.
+    /// The changes that this process has to see.
     own: [AtomicU64; REGIONS.len()],
     faults: Faults,
-    /// Whether an invalidation that succeeded is on the server.
+    /// True if an invalidation that succeeded is on the server.
     is_queueing: bool,
     done: AtomicU64,
 }

@@ -1,4 +1,4 @@
-//! What the cases are written in.
+//! The parts that the cases are written in.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -77,7 +77,7 @@ pub(crate) async fn until_ok<T, F: Future<Output = Result<T>>>(mut call: impl Fn
     }
 }
 
-/// What `call` gives, and how long it took; fails if it hangs.
+/// Returns the result of `call` and the time that it took; fails if it hangs.
 pub(crate) async fn timed<T>(call: impl Future<Output = T>) -> (T, Duration) {
     let start = Instant::now();
     let done = tokio::time::timeout(PATIENCE, call).await.expect("a call hangs");
@@ -105,12 +105,12 @@ impl Gate {
         Self { begun: Arc::default(), dropped: Arc::default(), open: watch::Sender::new(false) }
     }
 
-    /// How many loads have begun.
+    /// The number of loads that have begun.
     pub(crate) fn begun(&self) -> u64 {
         self.begun.load(SeqCst)
     }
 
-    /// How many loads were dropped before they ended.
+    /// The number of loads that were dropped before they ended.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(SeqCst)
     }
@@ -163,7 +163,7 @@ pub(crate) fn number(server: &TestServer, section: &str, field: &str) -> u64 {
     value.and_then(|value| value.trim().parse().ok()).unwrap_or_default()
 }
 
-/// How many connections the server has, that of the question not counted.
+/// Returns the number of connections of the server, without that of the question.
 pub(crate) fn clients(server: &TestServer) -> usize {
     server.command(&["CLIENT", "LIST"]).text().lines().count() - 1
 }

@@ -369,7 +369,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// What the server sends last before a connection is cut is not needed for the next call.
+/// The last bytes before a connection is cut are not needed for the next call.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_client_connection_is_replaced() {
     let server = TestServer::start(Flavor::Redis);

@@ -1,4 +1,4 @@
-//! What may happen between two steps of a load.
+//! Events between two steps of a load.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;

@@ -83,7 +83,7 @@ async fn callers_less_patient_than_the_load_are_served_on_a_server() {
     assert_eq!(served, 1);
 }
 
-/// How many loads it takes to serve callers that wait only `patience`, a new one each half of it.
+/// Returns the number of loads that serve callers which wait only `patience`, a new one each half of it.
 async fn serve_impatient(region: &RegionHandle, load: Duration, patience: Duration) -> u64 {
     let begun = Arc::new(std::sync::atomic::AtomicU64::new(0));
     let mut callers = tokio::task::JoinSet::new();
@@ -305,7 +305,7 @@ async fn loads_that_wait_for_each_other_are_an_error() {
     }
 }
 
-/// What only looks like a circle is none.
+/// Loads that only look like a circle are none.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn loads_that_share_an_inner_load_are_no_circle() {
     let server = TestServer::start(Flavor::Redis);

@@ -13,10 +13,10 @@ use crate::kit::{cache, ms};
 
 const KEYS: [&str; 7] = ["a", "b", "c", "d", "e", "f", "g"];
 
-/// How long a call may take: far less than a lease.
+/// The longest time that a call may take: far less than a lease.
 const SOON: Duration = Duration::from_secs(5);
 
-/// Which keys the load of each key asks for, one after the other or all at once.
+/// The keys that the load of each key asks for, one after the other or all at once.
 struct Graph {
     asks: Vec<Vec<usize>>,
     at_once: Vec<bool>,

@@ -1,4 +1,4 @@
-//! What a service sees and logs while its cache is away, and what wrong settings say.
+//! Cases about the results and logs of a service during an outage, and about the errors of wrong settings.
 
 use std::collections::HashMap;
 use std::sync::Arc;

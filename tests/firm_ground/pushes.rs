@@ -21,7 +21,7 @@ impl Listener for Heard {
     }
 }
 
-/// Whether `event` ends the trust in what was read of `region`.
+/// Returns whether `event` ends the trust in what was read of `region`.
 fn concerns(event: &Event, region: &RegionPath) -> bool {
     match event {
         Event::Lineage(top) => region.is_within(top),

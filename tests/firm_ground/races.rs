@@ -1,4 +1,4 @@
-//! What may happen between two steps of one mechanism.
+//! Events between two steps of one mechanism.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -343,7 +343,7 @@ async fn drop_after(steps: usize, region: &RegionHandle, call: u32) {
     }
 }
 
-/// What lives on beside short-lived neighbours is never freed with them.
+/// A region that lives on is never freed with its short-lived neighbours.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn freeing_what_has_ended_frees_nothing_else() {
     let server = TestServer::start(Flavor::Redis);

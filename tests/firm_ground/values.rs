@@ -93,7 +93,7 @@ async fn never_a_silent_miss<V: Value + Clone + Debug + PartialEq>(values: &[V])
     }
 }
 
-/// What is written in any other way is found too, or refused.
+/// A value that is written in any other way is found too, or refused.
 async fn other_ways_to_write<V: Value + Clone + Debug + PartialEq>(
     region: &RegionHandle,
     value: &V,
@@ -174,7 +174,7 @@ enum Kind {
     Struct { a: Option<Box<Kind>> },
 }
 
-/// What can be read back is never refused; a self-describing format takes all of them.
+/// A type that can be read back is never refused; a self-describing format takes every type.
 #[tokio::test]
 async fn a_type_that_can_be_read_back_is_taken() {
     let plain = |kind| Plain {

@@ -21,7 +21,7 @@ pub(crate) enum From {
     Server,
 }
 
-/// What happens to a chunk.
+/// The fate of a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
     Pass,
@@ -45,7 +45,7 @@ struct State {
     rule: Mutex<Option<Rule>>,
     /// Bytes a second and connection, each way; 0: no limit.
     rate: AtomicU64,
-    /// How long each chunk of the server's takes.
+    /// The delay of each chunk of the server's.
     delay_ms: AtomicU64,
     releases: watch::Sender<u64>,
     holding: AtomicU64,
@@ -97,7 +97,7 @@ impl Way {
         self.rule(|_, _, _| Act::Swallow);
     }
 
-    /// How many chunks are held.
+    /// The number of chunks that are held.
     pub(crate) fn holding(&self) -> u64 {
         self.state.holding.load(SeqCst)
     }
@@ -218,7 +218,7 @@ async fn give(
     let _ = to.shutdown().await;
 }
 
-/// Whether `bytes` hold `part`.
+/// Returns whether `bytes` hold `part`.
 pub(crate) fn holds(bytes: &[u8], part: &str) -> bool {
     position(bytes, part).is_some()
 }

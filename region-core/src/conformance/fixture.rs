@@ -1,4 +1,4 @@
-//! What the cases are written in.
+//! The parts that the cases are written in.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(super) const SHORT: Duration = Duration::from_millis(120);
 /// A duration that is not over before the case is.
 pub(super) const LONG: Duration = Duration::from_secs(600);
 
-/// How long a case asks for what has to come, and how often.
+/// The longest time that a case waits for a condition, and the time between two checks.
 const ASK_LIMIT: Duration = Duration::from_secs(5);
 const ASK_INTERVAL: Duration = Duration::from_millis(1);
 
@@ -170,7 +170,7 @@ impl<'h, H: Harness> Fixture<'h, H> {
         assert!(is_free.await, "the lease of {region}/{key} is not given back");
     }
 
-    /// Whether a fill of `key` was stored.
+    /// Returns whether a fill of `key` was stored.
     pub(super) async fn fill(&self, region: &str, key: &str, value: &str, fence: &Fence) -> bool {
         let ops = [Op::Put(put(key, value))];
         let keys = [key];
@@ -185,7 +185,7 @@ impl<'h, H: Harness> Fixture<'h, H> {
     }
 }
 
-/// What a load holds.
+/// The lineage and token of a load.
 #[derive(Clone, Debug)]
 pub(super) struct Fence {
     pub(super) lineage: Lineage,

@@ -10,7 +10,7 @@ use super::fixture::path;
 use crate::path::RegionPath;
 use crate::store::{Event, Listener, Listening, Source, Store};
 
-/// How long a push may take.
+/// The longest time that a push may take.
 pub(super) const PUSH_LIMIT: Duration = Duration::from_secs(5);
 
 /// The pushes that one client heard.
@@ -32,7 +32,7 @@ impl Listener for Events {
     }
 }
 
-/// Whether `event` ends trust in what was read in `region`.
+/// Returns whether `event` ends trust in what was read in `region`.
 fn covers(event: &Event, region: &RegionPath) -> bool {
     match event {
         Event::Lineage(changed) => region.is_within(changed),
@@ -49,12 +49,12 @@ impl Heard {
         Some(Self { _listening: store.listen(listener)?, events })
     }
 
-    /// What has been heard and not been taken yet.
+    /// The events that were heard and not taken yet.
     pub(super) fn take(&self) -> Vec<Event> {
         std::mem::take(&mut self.events.heard.lock())
     }
 
-    /// Whether a push that concerns `region` has been heard and not been taken yet.
+    /// Returns whether a push that concerns `region` was heard and not taken yet.
     pub(super) fn has_heard_of(&self, region: &str) -> bool {
         let region = path(region);
         self.events.heard.lock().iter().any(|event| covers(event, &region))
@@ -81,7 +81,7 @@ impl Heard {
         Some(taken)
     }
 
-    /// Whether a push for `region` comes in time.
+    /// Returns whether a push for `region` comes in time.
     pub(super) async fn hears_of(&self, limit: Duration, region: &str) -> bool {
         let region = path(region);
         self.until(limit, |event| covers(event, &region)).await.is_some()
@@ -91,7 +91,7 @@ impl Heard {
         assert!(self.hears_of(PUSH_LIMIT, region).await, "no push for {region} after {what}");
     }
 
-    /// Whether it is said in time that what was read over `source` is not covered any more.
+    /// Returns whether an event tells in time that reads over `source` are not covered any more.
     pub(super) async fn hears_the_loss_of(&self, source: Source) -> bool {
         let is_loss = |event: &Event| matches!(event, Event::All) || *event == Event::Lost(source);
         self.until(PUSH_LIMIT, is_loss).await.is_some()

@@ -1,4 +1,4 @@
-//! What a store is to do, as plainly as it can be said.
+//! A model of a store, as plain as possible.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -34,12 +34,12 @@ struct Kept {
     stale_for: Duration,
 }
 
-/// What a guard holds.
+/// The contents of a guard.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fence<'a> {
     pub(super) keys: &'a [&'a str],
     pub(super) token: LeaseToken,
-    /// What [`Model::ends`] said when the load began.
+    /// The answer of [`Model::ends`] when the load began.
     pub(super) ends: usize,
 }
 
@@ -47,13 +47,13 @@ fn place(region: &RegionPath, key: &str) -> Place {
     (region.clone(), key.to_owned())
 }
 
-/// Whether `verb` of `region` changes the lineage of `other`: then what is loaded under it is fenced,
+/// Returns whether `verb` of `region` changes the lineage of `other`: then what is loaded under it is fenced,
 /// whatever token holds the lease.
 fn changes_lineage(verb: Verb, region: &RegionPath, other: &RegionPath) -> bool {
     verb != Verb::Touch && other.is_within(region)
 }
 
-/// Whether what `verb` of `region` ends includes what `other` holds itself.
+/// Returns whether `verb` of `region` ends the own entries of `other`.
 fn covers(verb: Verb, region: &RegionPath, other: &RegionPath) -> bool {
     match verb {
         Verb::Invalidate | Verb::Expire => other.is_within(region),
@@ -63,12 +63,12 @@ fn covers(verb: Verb, region: &RegionPath, other: &RegionPath) -> bool {
 }
 
 impl Model {
-    /// How many verbs there have been: what a load has to remember.
+    /// The number of verbs so far, which a load remembers.
     pub(super) fn ends(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether the lineage of `region` has changed since [`ends`](Self::ends) said `ends`.
+    /// Returns whether the lineage of `region` has changed since [`ends`](Self::ends) answered `ends`.
     pub(super) fn ended_since(&self, region: &RegionPath, ends: usize) -> bool {
         self.ends[ends..].iter().any(|(ended, verb)| changes_lineage(*verb, ended, region))
     }
@@ -254,13 +254,13 @@ impl Model {
         self.ends.push((region.clone(), verb));
     }
 
-    /// Whether a timeout runs though no entry is left for it to end: the contract does not say how
+    /// Returns whether a timeout runs though no entry is left for it to end: the contract does not say how
     /// long a store remembers that.
     pub(super) fn has_idle_timeout(&self, region: &RegionPath, now: Timestamp) -> bool {
         self.timeouts.contains_key(region) && self.list(region, now).is_empty()
     }
 
-    /// Whether anything ends by itself after `from` and not after `to`.
+    /// Returns whether anything ends by itself after `from` and not after `to`.
     pub(super) fn ends_within(&self, from: Timestamp, to: Timestamp) -> bool {
         let entries = self.entries.values();
         let mut ends = entries

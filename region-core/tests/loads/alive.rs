@@ -12,7 +12,7 @@ use super::kit::{Source, faulty, region, within};
 const LOAD: Duration = Duration::from_millis(100);
 const TRIP: Duration = Duration::from_millis(2);
 
-/// How long after its arrival a caller leaves, in milliseconds. Odd, so that none leaves at the moment
+/// The time between a caller's arrival and its leaving, in milliseconds. Odd, so that none leaves at the moment
 /// at which another arrives or a trip ends.
 const STAYS: [Option<u64>; 5] = [None, Some(1), Some(3), Some(15), Some(61)];
 
@@ -39,7 +39,7 @@ impl Schedule {
         self.spacing * caller as u64
     }
 
-    /// Whether somebody waits at every moment from the first arrival until a load could be done.
+    /// Returns whether a caller waits at every moment from the first arrival until a load could be done.
     fn has_no_gap(&self) -> bool {
         let mut until = 0;
         for (caller, stay) in self.stays.iter().enumerate() {

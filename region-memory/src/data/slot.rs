@@ -26,7 +26,7 @@ pub(crate) struct Slot {
 pub(crate) struct Conditions<'n> {
     pub(crate) now: Timestamp,
     pub(crate) soft_mark: u64,
-    /// How many expirations the store had counted before the mark was read: one that the mark does
+    /// The number of expirations that the store had counted before the mark was read: one that the mark does
     /// not show has a higher number.
     pub(crate) expirations: u64,
     /// When all of the region's entries are gone.
@@ -35,7 +35,7 @@ pub(crate) struct Conditions<'n> {
 }
 
 impl Conditions<'_> {
-    /// What is left of something that ends at `end`, and at the region's deadline at the latest.
+    /// Returns the time until `end`, or until the region's deadline if that is sooner.
     fn left(&self, end: Option<Timestamp>) -> Option<Lifetime> {
         let end = match (end, self.deadline) {
             (Some(end), Some(deadline)) => Some(end.min(deadline)),

@@ -1,4 +1,4 @@
-//! How the conformance suite uses a [`MemoryStore`]. For the tests of `region-core` too.
+//! The harness by which the conformance suite tests a [`MemoryStore`], for `region-core` too.
 
 use std::time::Duration;
 

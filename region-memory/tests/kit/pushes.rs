@@ -39,7 +39,7 @@ async fn invalidate(store: &impl Store, region: &str) {
     store.end(&path(region), Verb::Invalidate.into()).await.unwrap();
 }
 
-/// What is there already.
+/// The events that were heard so far.
 fn pushed(events: &mut Events) -> Vec<Event> {
     std::iter::from_fn(|| events.0.try_recv().ok()).collect()
 }

@@ -1,6 +1,7 @@
-//! The counts that were answered: a server whose history goes on shows each of them once, and keeps the highest.
+//! The counts that were answered. A server whose history goes on answers each of them once, and keeps
+//! the highest.
 
-/// How far counts of writes that are in flight together may lie apart.
+/// The largest distance between the counts of writes that are in flight together.
 const WINDOW: u64 = 4096;
 
 /// The counts that were answered to the writes of the present connections.

@@ -1,4 +1,4 @@
-//! How servers are reached.
+//! Cases about the ways to reach a server.
 
 use std::time::{Duration, Instant};
 

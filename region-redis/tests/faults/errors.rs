@@ -1,4 +1,4 @@
-//! What a server refuses, and what users are told.
+//! Cases about refusals by a server, and the errors that users get.
 
 use std::convert::Infallible;
 use std::time::Duration;

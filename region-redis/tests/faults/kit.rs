@@ -1,4 +1,4 @@
-//! What the cases are written in.
+//! The parts that the cases are written in.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,10 +16,10 @@ use servers::{Flavor, Proxy, Reply, TestServer};
 pub(crate) const LIMIT: Duration = Duration::from_millis(500);
 pub(crate) const SLACK: Duration = Duration::from_millis(1500);
 
-/// How long a server may be silent, and an attempt to connect may take.
+/// The longest silence of a server, and the longest attempt to connect.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long a store may take to come back, backoff included.
+/// The longest time until a store is back, backoff included.
 pub(crate) const RECOVERY: Duration = Duration::from_secs(10);
 
 pub(crate) fn path(text: &str) -> RegionPath {
@@ -74,7 +74,7 @@ pub(crate) fn keys(server: &TestServer) -> Vec<String> {
     names
 }
 
-/// How many bytes a server's data takes.
+/// Returns the bytes that a server's data takes.
 pub(crate) fn used_memory(server: &TestServer) -> u64 {
     let info = server.command(&["INFO", "memory"]).text();
     let line = info.lines().find_map(|line| line.strip_prefix("used_memory:"));

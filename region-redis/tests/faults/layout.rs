@@ -1,4 +1,4 @@
-//! What lies on the server: as LAYOUT.md says it, and when others have written there.
+//! Cases about the keys on the server: as LAYOUT.md describes them, and when others have written there.
 
 use std::time::Duration;
 
@@ -187,7 +187,7 @@ async fn odd_values_are_misses(flavor: Flavor) {
     assert_eq!(get(&store, "r", "k").await.unwrap(), None);
 }
 
-/// What has an end leaves the server by itself, and ids live as long as what hangs on them.
+/// Entries with an end leave the server by themselves, and ids live as long as the entries under them.
 async fn lifetimes_are_bounded_on_the_server(flavor: Flavor) {
     let server = TestServer::start(flavor);
     let store = connect(&server.url()).await;

@@ -94,7 +94,7 @@ enum Leaves {
 #[derive(Clone, Debug)]
 struct Schedule {
     callers: Vec<Leaves>,
-    /// How many trips to the server lie between two callers: the first is in its read, in its
+    /// The number of trips to the server between two callers: the first is in its read, in its
     /// `begin`, or in its load when the second asks.
     trips: usize,
 }

@@ -1,4 +1,4 @@
-//! What is logged.
+//! Cases about log lines.
 
 use std::cell::RefCell;
 use std::fmt::Write as _;

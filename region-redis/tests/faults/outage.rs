@@ -40,7 +40,7 @@ async fn killed_and_restarted_empty(flavor: Flavor) {
     assert_eq!(get(&store, "r.a", "k").await.unwrap().as_deref(), Some("2"));
 }
 
-/// What the server has forgotten by going back to its last dump, this process has not.
+/// A server that goes back to its last dump forgets changes that this process remembers.
 async fn killed_and_restarted_with_an_old_dump(flavor: Flavor) {
     let mut server = TestServer::start(flavor);
     let store = connect(&server.url()).await;

@@ -29,7 +29,7 @@ async fn from_replica(store: &RedisStore, region: &str, key: &str) -> Option<Str
     bounded(get_from(store, region, key, ReadFrom::Replica)).await.unwrap()
 }
 
-/// How many commands of reading a server has done.
+/// Returns the number of read commands that a server has done.
 fn reads(server: &TestServer) -> u64 {
     let info = server.command(&["INFO", "commandstats"]).text();
     let line = info.lines().find_map(|line| line.strip_prefix("cmdstat_hmget:calls="));
@@ -129,7 +129,7 @@ async fn a_dead_replica_comes_back(flavor: Flavor) {
     .await;
 }
 
-/// What could not be told to the primary must not be read elsewhere either.
+/// A value whose invalidation could not reach the primary must not be read from a replica either.
 async fn queued_invalidations_keep_replicas_unread(flavor: Flavor) {
     let primary = TestServer::start(flavor);
     let replica = primary.replica();

@@ -35,7 +35,7 @@ async fn caches(server: &TestServer) -> Vec<RegionCache> {
     caches
 }
 
-/// What all tasks got, and how many loads there were.
+/// The values that all tasks got, and the number of loads.
 async fn stampede(caches: &[RegionCache], loads: &Arc<AtomicU64>) {
     let mut tasks = Vec::new();
     for cache in caches {

@@ -1,4 +1,4 @@
-//! How long the server is busy with one step.
+//! Cases about the time that one step takes on the server.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a client that keeps trust hears of others, and what it does not.
+//! Cases about pushes to a client that keeps trust.
 
 use std::time::Duration;
 

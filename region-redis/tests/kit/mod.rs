@@ -9,7 +9,7 @@ use region_core::conformance::{Able, Harness};
 use region_redis::{RedisStore, RedisStoreBuilder};
 use servers::{Flavor, Proxy, TestServer};
 
-/// Whether reads may go to a replica.
+/// True if reads may go to a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Replicas {
     None,
@@ -30,7 +30,7 @@ static IDLE: Mutex<Vec<Servers>> = Mutex::new(Vec::new());
 pub(crate) struct OnServers {
     servers: Option<Servers>,
     databases: AtomicU32,
-    /// Whether the servers are of use to the next case.
+    /// True if the servers are of use to the next case.
     is_spoiled: Mutex<Option<Proxy>>,
 }
 

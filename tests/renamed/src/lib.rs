@@ -27,7 +27,7 @@ pub struct Policy {
 pub enum Inner {
     /// One.
     A {
-        /// What it lies in.
+        /// The region around it.
         #[region(parent)]
         policy: Policy,
     },

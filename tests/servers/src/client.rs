@@ -8,7 +8,7 @@ use std::time::Duration;
 /// The longest that an answer may take.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// What a server answered.
+/// An answer of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// Nothing.

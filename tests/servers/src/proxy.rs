@@ -22,13 +22,13 @@ struct Faults {
     is_silent: AtomicBool,
     /// The connection that nothing passes on, counted from zero.
     silent_one: AtomicU64,
-    /// How many bytes pass in a second, each way on each connection.
+    /// The number of bytes that pass in a second, each way on each connection.
     bytes_per_second: AtomicU64,
-    /// How many more bytes of answers pass before the connection is cut.
+    /// The number of bytes of answers that still pass before the connection is cut.
     answer_bytes: AtomicU64,
     cut: Notify,
     connections: AtomicU64,
-    /// How many bytes of requests have passed.
+    /// The number of bytes of requests that have passed.
     request_bytes: AtomicU64,
     /// The port of the server that new connections lead to.
     target: AtomicU16,
@@ -40,7 +40,7 @@ const UNLIMITED: u64 = u64::MAX;
 /// No connection.
 const NONE: u64 = u64::MAX;
 
-/// How many parts of a second's bytes pass at a time where they are limited.
+/// The number of parts in which a second's bytes pass where they are limited.
 const PARTS_OF_SECOND: u64 = 50;
 
 impl Proxy {
@@ -126,13 +126,13 @@ impl Proxy {
         self.faults.answer_bytes.store(bytes, Ordering::SeqCst);
     }
 
-    /// How many bytes of requests have passed so far, over all connections.
+    /// Returns the number of bytes of requests that have passed so far, over all connections.
     #[must_use]
     pub fn request_bytes(&self) -> u64 {
         self.faults.request_bytes.load(Ordering::SeqCst)
     }
 
-    /// How many connections were opened so far.
+    /// Returns the number of connections that were opened so far.
     #[must_use]
     pub fn connections(&self) -> u64 {
         self.faults.connections.load(Ordering::SeqCst)

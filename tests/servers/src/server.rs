@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use crate::client::{Reply, ask, ask_in};
 
-/// How long a server may take to start, or to follow another.
+/// The longest time that a server may take to start, or to follow another.
 const START_LIMIT: Duration = Duration::from_secs(20);
 
-/// How often a server is started on another port when the one it was given has been taken.
+/// The number of attempts to start a server when another process takes its port.
 const ATTEMPTS: usize = 5;
 
-/// Which server.
+/// The kind of server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavor {
     /// `redis-server`.
@@ -30,7 +30,7 @@ impl Flavor {
         }
     }
 
-    /// What installs it on Debian.
+    /// The Debian package that installs it.
     fn install(self) -> &'static str {
         match self {
             Self::Redis => "apt-get install redis-server",
@@ -259,7 +259,7 @@ impl Process {
         self.signal("0")
     }
 
-    /// Whether there is a process to take the signal.
+    /// Returns whether there is a process to take the signal.
     fn signal(&self, signal: &str) -> bool {
         let args = [format!("-{signal}"), self.pid.clone()];
         let status = Command::new("kill").args(args).stderr(Stdio::null()).status();

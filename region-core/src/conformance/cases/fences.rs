@@ -1,4 +1,4 @@
-//! What may be filled.
+//! Cases about fences: which loads may be stored.
 
 use super::super::Harness;
 use super::super::fixture::{Fixture, SHORT, put};

@@ -105,7 +105,7 @@ pub async fn a_started_timeout_goes_on<H: Harness>(harness: &H) {
     assert_eq!(f.get("r.a", "third").await.as_deref(), Some("v"), "a new life, a new timeout");
 }
 
-/// What has no limit has none, and the longest limit does not overflow.
+/// An entry without a limit never ends, and the longest limit does not overflow.
 pub async fn unlimited_entries_stay<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
     f.set("r", "unlimited", "v").await;

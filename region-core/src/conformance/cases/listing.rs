@@ -1,4 +1,4 @@
-//! What is listed.
+//! Cases about listings.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -62,7 +62,7 @@ pub async fn scanning_pages_through_all<H: Harness>(harness: &H) {
     assert!(keys(&f, "r.a", 10).await.is_empty());
 }
 
-/// What stays is listed, though others come and go between the pages.
+/// Keys that stay are listed, although others come and go between the pages.
 pub async fn scanning_survives_changes<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
     let stay: Vec<_> = (0..MANY).map(|key| format!("stay{key}")).collect();

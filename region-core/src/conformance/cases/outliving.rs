@@ -10,7 +10,7 @@ use crate::handle::RegionHandle;
 use crate::policy::Policy;
 use crate::region::{Region, RegionExt};
 
-/// How a value's life is ended in the middle of its load.
+/// The ways to end a value in the middle of its load.
 #[derive(Clone, Copy, Debug)]
 enum End {
     Invalidate,
@@ -43,7 +43,7 @@ impl End {
         .unwrap();
     }
 
-    /// What is there after it.
+    /// The value that is there afterwards.
     fn leaves(self) -> Option<u32> {
         matches!(self, Self::Set).then_some(99)
     }

@@ -17,7 +17,7 @@ const ENDS: u64 = 300;
 const FILLERS: usize = 3;
 const READERS: usize = 2;
 
-/// How the value of `r.a.b`/`k` ends.
+/// The ways in which the value of `r.a.b`/`k` ends.
 #[derive(Clone, Copy)]
 enum End {
     Verb(&'static str, Verb),
@@ -26,9 +26,9 @@ enum End {
 
 struct Race<S> {
     store: S,
-    /// How many ends have returned.
+    /// The number of ends that have returned.
     ended: AtomicU64,
-    /// How many have been called.
+    /// The number of ends that have been called.
     called: AtomicU64,
 }
 

@@ -106,7 +106,7 @@ struct Run<'h, H: Harness> {
     loads: Vec<Load>,
     /// The store's time when the last call began.
     now: Timestamp,
-    /// How far the model's idea of a moment can be from the store's.
+    /// The largest difference between the model's time and the store's.
     drift: Duration,
     trace: String,
 }
@@ -164,7 +164,7 @@ impl<H: Harness> Run<'_, H> {
         );
     }
 
-    /// What is compared of an entry: all of it, unless time flows.
+    /// The part of an entry that is compared: all of it, unless time flows.
     fn seen(&self, entry: Option<Entry>) -> Option<Entry> {
         let mut entry = entry?;
         if !self.drift.is_zero() {

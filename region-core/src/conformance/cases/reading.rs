@@ -1,4 +1,4 @@
-//! What a read returns.
+//! Cases about reads.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub async fn reading_creates_nothing<H: Harness>(harness: &H) {
     assert!(f.read("r", &[]).await.lineage.is_none());
 }
 
-/// What was put is read, by whoever asks, until it is replaced or removed.
+/// A value is read, by every client, until it is replaced or removed.
 pub async fn what_is_put_is_read<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
     f.set("r.a", "k", "one").await;

@@ -5,7 +5,7 @@ use super::super::heard::Heard;
 use super::super::{Able, Harness};
 use crate::store::{Op, ReadFrom, ReadTerms, Store, Verb};
 
-/// What one client does, another sees.
+/// Every client sees the changes of the others.
 pub async fn clients_see_each_other<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
     let other = f.client().await;
@@ -107,7 +107,7 @@ pub async fn losing_incarnations_is_a_miss<H: Harness>(harness: &H) {
     }
 }
 
-/// What a client did itself it sees in replica reads too, however far the replica lags.
+/// A client sees its own changes in replica reads too, however far the replica lags.
 pub async fn own_changes_are_seen_in_replicas<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
     f.apply("r.a", &[Op::Put(put("k", "old")), Op::Put(put("gone", "old"))]).await;

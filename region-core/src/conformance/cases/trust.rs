@@ -1,4 +1,4 @@
-//! What answers and pushes tell those who keep what they read.
+//! Cases about trust: answers and pushes for callers that keep what they read.
 //!
 //! A store may leave lineage, changes and source out of its answers, and may never push: what it
 //! does not give is passed over.
@@ -14,7 +14,7 @@ use crate::store::{
     ReadTerms, RegionTtl, Store, TakeLease, Trust, Verb, Write, Written,
 };
 
-/// How many rounds two clients race each other.
+/// The number of rounds in which two clients race each other.
 const ROUNDS: u64 = 300;
 
 const KEPT: ReadTerms = ReadTerms::new(crate::store::ReadFrom::Primary).trust(Trust::Kept);
@@ -122,7 +122,7 @@ pub async fn a_shorter_region_ttl_is_a_change_of_all<H: Harness>(harness: &H) {
     assert!(!shorter.unchanged_since(after.last(), "begins"), "it ends sooner");
 }
 
-/// What a call answers of lineage and changes is what a following read shows.
+/// The lineage and changes in an answer equal those of the next read.
 pub async fn answers_agree_with_a_following_read<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
     let region = path("r.a");
@@ -201,7 +201,7 @@ pub async fn touch_pushes_nothing_of_siblings_and_children<H: Harness>(harness: 
     assert_eq!(before.iter().find(concerns_others), None, "a push that concerns what was read");
 }
 
-/// What `begin` shows is covered by pushes, as what a read shows.
+/// Pushes cover the answers of `begin` like those of `read`.
 pub async fn begin_is_covered_by_pushes<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
     for (what, verb) in [("a put", None), ("an invalidation", Some(Verb::Invalidate))] {

@@ -1,10 +1,10 @@
-//! What each verb ends.
+//! Cases about the verbs: the entries that each one ends.
 
 use super::super::Harness;
 use super::super::fixture::{Fixture, LONG, put};
 use crate::store::{Op, Put, Verb};
 
-/// How many ends a reader watches.
+/// The number of ends that a reader watches.
 const ROUNDS: usize = 100;
 
 const REGIONS: [&str; 6] = ["r", "r.a", "r.a.b", "r.a.b.c", "r.a.sibling", "r.ab"];

@@ -1,4 +1,4 @@
-//! What a write does.
+//! Cases about writes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -46,7 +46,7 @@ impl Pushes {
         disturbed
     }
 
-    /// What the caller of [`Store::listen`](crate::Store::listen) holds.
+    /// The guard that the caller of [`Store::listen`](crate::Store::listen) holds.
     pub(super) fn listening(disturbed: Arc<Disturbed>, inner: Listening) -> Listening {
         Listening::new(move || {
             drop(inner);

@@ -34,7 +34,7 @@ impl Which {
         Self::Nth(n)
     }
 
-    /// Whether the `count`-th is meant, and whether any later one can be.
+    /// Returns whether the `count`-th call is meant, and whether a later one can be.
     pub(super) fn covers(self, count: u64) -> (bool, bool) {
         match self {
             Self::Every => (true, true),

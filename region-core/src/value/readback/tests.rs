@@ -135,7 +135,7 @@ fn what_the_guard_refuses_is_not_written() {
     assert!(postcard(&vec![0u8; 100_000]).is_ok());
 }
 
-/// What is deep is read back each time where the format itself has a limit.
+/// A deep value is read back each time if the format itself has a limit on depth.
 #[cfg(feature = "json")]
 #[test]
 fn json_that_is_nested_too_deeply_is_refused() {

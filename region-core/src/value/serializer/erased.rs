@@ -9,7 +9,7 @@ use super::{Serializer, SerializerId};
 use crate::error::BoxError;
 use crate::value::fingerprint::Readability;
 
-/// What [`ErasedSerializer::deserialize_erased`] hands the open deserializer to.
+/// The receiver of the open deserializer in [`ErasedSerializer::deserialize_erased`].
 type Visit<'a> =
     &'a mut dyn FnMut(&mut dyn erased_serde::Deserializer<'_>) -> Result<(), erased_serde::Error>;
 

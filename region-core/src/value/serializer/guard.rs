@@ -65,7 +65,7 @@ impl Guard {
         result
     }
 
-    /// How many elements memory is set aside for, when so many are claimed: each takes a byte, or
+    /// The number of elements that memory is reserved for, when so many are claimed: each takes a byte, or
     /// takes no memory either. All claims of a value share its bytes, nested ones too.
     fn believe(&self, claimed: usize) -> usize {
         let left = self.believed.get();
@@ -93,7 +93,7 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Guarded<'_, S> {
     }
 }
 
-/// What holds no other values is passed on as it is; what does is read under guard.
+/// Values without inner values are passed on as they are; others are read under guard.
 macro_rules! forward {
     ($($plain:ident)* ; $($length:ident: $($nesting:ident($($argument:ident: $ty:ty),*))*;)*) => {
         $(fn $plain<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {

@@ -11,7 +11,7 @@ local path = call('MGET', unpack(KEYS))
 local stamp = list_stamp(c)
 local is_there = exists(path)
 if stamp and not (is_there and stamp == '.' .. trees_of(path, depth)) then
-  bury(i, ARGV[2])
+  make_tombstone(i, ARGV[2])
   stamp = nil
 end
 if not is_there then

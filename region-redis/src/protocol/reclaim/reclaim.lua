@@ -20,7 +20,7 @@ local function free(segment, n)
   local trees = is_there and trees_of(path, depth + 1)
   if not (is_there and valid_stamp(stamp_of(d), trees)) then call('UNLINK', d) end
   if not (is_there and stamp_of(l) == trees .. mark_of(path)) then call('UNLINK', l) end
-  if not (is_there and list_stamp(c) == '.' .. trees) then bury(child, ARGV[3] .. n) end
+  if not (is_there and list_stamp(c) == '.' .. trees) then make_tombstone(child, ARGV[3] .. n) end
   -- Ids of the present trees may be those of a load that has nothing to show yet.
   if not is_there then call('UNLINK', child) end
 end

@@ -28,7 +28,7 @@ local function look_at(i, time)
 end
 
 -- Leaves a dead list of children to the reclaimer: it becomes a tombstone.
-local function bury(i, id)
+local function make_tombstone(i, id)
   local c = sibling('c', i)
   if call('EXISTS', c) == 0 then return end
   call('RENAME', c, root_key('x', i) .. id)
@@ -54,7 +54,7 @@ local function list_child(path, i, depth, id)
   local stamp, expiry = '.' .. trees_of(path, depth), expiry_of(path[depth + 1])
   local is_new = list_stamp(c) ~= stamp
   if is_new then
-    bury(parent, id .. depth)
+    make_tombstone(parent, id .. depth)
     call('ZADD', c, '-inf', stamp, score_of(expiry), segment)
   else
     local score = call('ZSCORE', c, segment)
