@@ -10,7 +10,7 @@ use region_cache::testing::Faulty;
 use region_cache::{MemoryStore, Region, RegionExt, TokioClock};
 use servers::{Flavor, TestServer};
 
-use crate::kit::{Gate, cache, loaded, ms, number, region, timed};
+use crate::kit::{LoadGate, cache, loaded, ms, number, region, timed};
 
 /// Whatever the step at which a caller leaves, others are served at once, here and in another process.
 #[tokio::test(start_paused = true)]
@@ -59,7 +59,7 @@ async fn a_caller_that_leaves_at_any_step_leaves_no_lease() {
 async fn late_callers_share_what_they_ask_the_store() {
     let server = TestServer::start(Flavor::Redis);
     let region = region(&server.url(), "r").await;
-    let gate = Gate::new();
+    let gate = LoadGate::new();
     let ask = || {
         let (region, load) = (region.clone(), gate.load(7_u8));
         tokio::spawn(async move { region.get_or_compute("k", load).await })

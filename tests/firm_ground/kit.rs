@@ -86,7 +86,7 @@ pub(crate) async fn timed<T>(call: impl Future<Output = T>) -> (T, Duration) {
 
 /// Loads that last until the test lets them end.
 #[derive(Clone)]
-pub(crate) struct Gate {
+pub(crate) struct LoadGate {
     begun: Arc<AtomicU64>,
     dropped: Arc<AtomicU64>,
     open: watch::Sender<bool>,
@@ -100,7 +100,7 @@ impl Drop for Running {
     }
 }
 
-impl Gate {
+impl LoadGate {
     pub(crate) fn new() -> Self {
         Self { begun: Arc::default(), dropped: Arc::default(), open: watch::Sender::new(false) }
     }

@@ -7,7 +7,7 @@ use region_cache::{MemoryStore, Policy, Region, RegionExt};
 use servers::{Flavor, TestServer};
 
 use crate::kit::{
-    Gate, builder, cache, cache_with, connect, loaded, ms, region, timed, until, until_ok,
+    LoadGate, builder, cache, cache_with, connect, loaded, ms, region, timed, until, until_ok,
 };
 use crate::way::{Act, From, Way, holds};
 
@@ -73,7 +73,7 @@ async fn a_circle_is_found_through_other_types_and_handles() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_load_that_gave_up_waiting_is_no_part_of_a_circle() {
     let region = cache(MemoryStore::new()).region("r").unwrap();
-    let gate = Gate::new();
+    let gate = LoadGate::new();
     let (ask_b, load_b) = (region.clone(), region.clone());
     let pass = gate.clone();
     // `a` asks for `b`, gives up, and goes on; `b` then asks for `a`.
@@ -108,8 +108,8 @@ async fn a_caller_that_is_still_reading_keeps_the_load_alive() {
     let way = Way::to(server.port()).await;
     let region = region(&way.url(), "r").await;
     for answers in 0..3 {
-        let (key, gate) = (format!("k{answers}"), Gate::new());
-        let ask = |gate: &Gate| {
+        let (key, gate) = (format!("k{answers}"), LoadGate::new());
+        let ask = |gate: &LoadGate| {
             let (region, key, load) = (region.clone(), key.clone(), gate.load(7_u8));
             tokio::spawn(async move { region.get_or_compute(&key, load).await })
         };
@@ -157,7 +157,7 @@ async fn a_load_that_fails_in_any_way_frees_other_processes() {
         // The fourth time the store ends with the load.
         let _kept = (way != 4).then(|| a.clone());
         let b = region(&server.url(), "r").await;
-        let (key, gate) = (format!("k{way}"), Gate::new());
+        let (key, gate) = (format!("k{way}"), LoadGate::new());
         let pass = gate.clone();
         let load = move || async move {
             pass.pass().await;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use region_cache::{MemoryStore, Policy, Region, RegionExt, RegionHandle, TokioClock};
 use servers::{Flavor, TestServer};
 
-use crate::kit::{Gate, builder, cache, cache_with, loaded, ms, region, timed};
+use crate::kit::{LoadGate, builder, cache, cache_with, loaded, ms, region, timed};
 use crate::way::{Act, From, Way, holds};
 
 /// Far less than the lease of a load that failed.
@@ -38,7 +38,7 @@ async fn any_caller_that_stays_keeps_the_load_alive() {
 }
 
 async fn cancel_some(callers: u32, staying: u32, steps: usize) {
-    let (region, gate) = (memory(), Gate::new());
+    let (region, gate) = (memory(), LoadGate::new());
     let mut tasks = Vec::new();
     for _ in 0..callers {
         let (region, load) = (region.clone(), gate.load(7_u32));
@@ -115,7 +115,7 @@ async fn an_oversize_value_does_not_make_others_wait() {
     let a = cache(small().connect().await.unwrap()).region("r").unwrap();
     let b = cache(small().connect().await.unwrap()).region("r").unwrap();
     for _ in 0..3 {
-        let gate = Gate::new();
+        let gate = LoadGate::new();
         let load = gate.load(vec![1_u8; 5000]);
         let first = tokio::spawn({
             let a = a.clone();
@@ -140,7 +140,7 @@ async fn a_full_server_does_not_make_others_wait() {
     let server = TestServer::start_with(Flavor::Redis, &["--maxmemory-policy", "noeviction"]);
     let a = region(&server.url(), "r").await;
     let b = region(&server.url(), "r").await;
-    let gate = Gate::new();
+    let gate = LoadGate::new();
     let load = gate.load(7_u32);
     let first = tokio::spawn(async move { a.get_or_compute("k", load).await });
     gate.until_begun(1).await;
@@ -177,7 +177,7 @@ async fn a_lost_begin_leaves_no_lease() {
                 false => Act::Pass,
             }
         });
-        let gate = Gate::new();
+        let gate = LoadGate::new();
         let (asking, load) = (a.clone(), gate.load(7_u32));
         let first = tokio::spawn(async move { asking.get_or_compute("k", load).await });
         crate::kit::until("the lease to be taken", || {
@@ -209,7 +209,7 @@ async fn a_runtime_that_goes_away_frees_all_that_wait() {
     let b = region(&server.url(), "r").await;
     for region in [memory(), region(&server.url(), "r").await] {
         let other = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-        let gate = Gate::new();
+        let gate = LoadGate::new();
         let load = gate.load(7_u32);
         let leaving = region.clone();
         other.spawn(async move { leaving.get_or_compute("k", load).await });

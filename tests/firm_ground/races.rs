@@ -9,7 +9,7 @@ use region_cache::{Policy, Region, RegionExt, RegionHandle};
 use servers::{Flavor, TestServer};
 
 use crate::kit::{
-    Gate, builder, cache, connect, keys, loaded, ms, queueing, region, timed, until, until_ok,
+    LoadGate, builder, cache, connect, keys, loaded, ms, queueing, region, timed, until, until_ok,
     until_so,
 };
 use crate::way::{Act, From, Way, holds};
@@ -103,7 +103,7 @@ async fn any_lost_key_is_a_miss_and_no_error() {
     let inner = all.region("org:1.project:2").unwrap();
     let mut lost = HashSet::new();
     for round in 0..60_u32 {
-        let gate = Gate::new();
+        let gate = LoadGate::new();
         for region in [&outer, &inner] {
             region.set("k", &round).await.unwrap();
         }

@@ -36,13 +36,13 @@ pub(super) async fn region<H: Harness>(harness: &H, policy: Policy) -> RegionHan
 
 /// A loader that counts its runs and waits until it is let go.
 #[derive(Clone)]
-pub(super) struct Gate {
+pub(super) struct LoadGate {
     runs: Arc<AtomicUsize>,
     begun: Arc<Semaphore>,
     go: Arc<Semaphore>,
 }
 
-impl Gate {
+impl LoadGate {
     pub(super) fn new() -> Self {
         let none = || Arc::new(Semaphore::new(0));
         Self { runs: Arc::default(), begun: none(), go: none() }

@@ -27,7 +27,7 @@ fn region(store: impl Store) -> RegionHandle {
 
 /// Loads that wait until they are let go, and how many there were.
 #[derive(Clone)]
-struct Gate {
+struct LoadGate {
     begun: Arc<AtomicU64>,
     under_way: Arc<AtomicU64>,
     is_open: watch::Sender<bool>,
@@ -41,7 +41,7 @@ impl Drop for UnderWay {
     }
 }
 
-impl Gate {
+impl LoadGate {
     fn new() -> Self {
         let (begun, under_way) = Default::default();
         Self { begun, under_way, is_open: watch::Sender::new(false) }
@@ -111,7 +111,7 @@ impl Schedule {
     }
 
     async fn run(&self, region: &RegionHandle) {
-        let gate = Gate::new();
+        let gate = LoadGate::new();
         let mut calls: Vec<JoinHandle<Result<u64>>> = Vec::new();
         for at in 0..self.callers.len() {
             calls.push(gate.call(region, "k"));
@@ -161,7 +161,7 @@ async fn an_abandoned_load_is_taken_over_at_once(flavor: Flavor) {
     let first = region(connect(&server.url()).await);
     let second = region(connect(&server.url()).await);
     for key in ["a", "b", "c"] {
-        let (abandoned, next) = (Gate::new(), Gate::new());
+        let (abandoned, next) = (LoadGate::new(), LoadGate::new());
         let calls = [(); 3].map(|()| abandoned.call(&first, key));
         abandoned.until_begun().await;
         next.is_open.send_replace(true);

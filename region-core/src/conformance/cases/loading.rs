@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::super::Harness;
 use super::super::fixture::SHORT;
-use super::super::gate::{Gate, begun, cache, cache_with, get, joined, region, within};
+use super::super::gate::{LoadGate, begun, cache, cache_with, get, joined, region, within};
 use crate::error::ErrorKind;
 use crate::path::RegionPath;
 use crate::policy::Policy;
@@ -20,7 +20,7 @@ const CALLERS: usize = 100;
 /// Of many callers at once one loads; all get its value, and it is stored. Promise 7.
 pub async fn many_callers_share_one_load<H: Harness>(harness: &H) {
     let region = region(harness, Policy::new()).await;
-    let gate = Gate::new();
+    let gate = LoadGate::new();
     let calls: Vec<_> = (0..CALLERS).map(|_| gate.call(&region, 7)).collect();
     gate.begun().await;
     gate.release();
@@ -37,7 +37,7 @@ pub async fn two_processes_share_one_load<H: Harness>(harness: &H) {
     let client = Recorder::new(harness.client(&store).await);
     let first = cache(store).region("a:1.b").unwrap();
     let second = cache(client.clone()).region("a:1.b").unwrap();
-    let (gate, unused) = (Gate::new(), Gate::open());
+    let (gate, unused) = (LoadGate::new(), LoadGate::open());
     let loading = gate.call(&first, 7);
     gate.begun().await;
     let waiting = unused.call(&second, 8);
@@ -57,7 +57,7 @@ pub async fn a_dead_holder_is_taken_over_from<H: Harness>(harness: &H) {
     let begun = client.begin(&path, &["k"], terms).await.unwrap();
     assert_eq!(begun.keys[0].lease, Lease::Granted);
     let region = cache(store).region("a:1.b").unwrap();
-    let waiting = Gate::open().call(&region, 7);
+    let waiting = LoadGate::open().call(&region, 7);
     harness.advance(&client, SHORT).await;
     assert_eq!(joined(waiting).await.unwrap(), 7);
     assert_eq!(get(&region).await, Some(7));
@@ -73,7 +73,7 @@ pub async fn a_living_holder_keeps_its_lease<H: Harness>(harness: &H) {
     let policy = Policy::new().lease(LEASE);
     let first = cache_with(store, policy.clone()).region("a").unwrap();
     let second = cache_with(client, policy).region("a").unwrap();
-    let (gate, unused) = (Gate::new(), Gate::open());
+    let (gate, unused) = (LoadGate::new(), LoadGate::open());
     let loading = gate.call(&first, 7);
     gate.begun().await;
     let waiting = unused.call(&second, 8);
@@ -91,7 +91,7 @@ pub async fn a_living_holder_keeps_its_lease<H: Harness>(harness: &H) {
 /// An error goes to every waiter, and the next call tries again. Promise 7.
 pub async fn a_failed_load_frees_everyone<H: Harness>(harness: &H) {
     let region = region(harness, Policy::new()).await;
-    let gate = Gate::new();
+    let gate = LoadGate::new();
     let call = || {
         let (gate, region) = (gate.clone(), region.clone());
         tokio::spawn(async move {
@@ -111,7 +111,7 @@ pub async fn a_failed_load_frees_everyone<H: Harness>(harness: &H) {
         let source = error.load_error::<io::Error>().map(ToString::to_string);
         assert_eq!(source.as_deref(), Some("the source is down"));
     }
-    assert_eq!(joined(Gate::open().call(&region, 7)).await.unwrap(), 7);
+    assert_eq!(joined(LoadGate::open().call(&region, 7)).await.unwrap(), 7);
 }
 
 /// A panic, before or after the first await, frees every waiter; the next call tries again.
@@ -132,13 +132,13 @@ pub async fn a_panic_frees_everyone<H: Harness>(harness: &H) {
         assert_eq!(error.kind(), ErrorKind::LoadPanicked);
         assert!(error.to_string().contains("expected panic"), "{error}");
     }
-    assert_eq!(joined(Gate::open().call(&region, 7)).await.unwrap(), 7);
+    assert_eq!(joined(LoadGate::open().call(&region, 7)).await.unwrap(), 7);
 }
 
 /// A caller that starts in the middle of a load that is still good shares it. Promise 7.
 pub async fn late_callers_join_good_loads<H: Harness>(harness: &H) {
     let region = region(harness, Policy::new()).await;
-    let (gate, unused) = (Gate::new(), Gate::open());
+    let (gate, unused) = (LoadGate::new(), LoadGate::open());
     let early = gate.call(&region, 1);
     gate.begun().await;
     region.child("below").unwrap().invalidate().await.unwrap();
@@ -157,7 +157,7 @@ pub async fn late_callers_join_good_loads<H: Harness>(harness: &H) {
 pub async fn a_load_outlives_its_first_caller<H: Harness>(harness: &H) {
     let recorder = Recorder::new(harness.store().await);
     let region = cache(recorder.clone()).region("a:1.b").unwrap();
-    let (gate, unused) = (Gate::new(), Gate::open());
+    let (gate, unused) = (LoadGate::new(), LoadGate::open());
     let first = gate.call(&region, 1);
     gate.begun().await;
     let second = unused.call(&region, 2);
@@ -173,7 +173,7 @@ pub async fn a_load_outlives_its_first_caller<H: Harness>(harness: &H) {
 pub async fn an_abandoned_load_is_dropped<H: Harness>(harness: &H) {
     let region = region(harness, Policy::new()).await;
     for _ in 0..3 {
-        let gate = Gate::new();
+        let gate = LoadGate::new();
         let dropped = Arc::new(());
         let held = Arc::clone(&dropped);
         let call = {
@@ -196,13 +196,13 @@ pub async fn an_abandoned_load_is_dropped<H: Harness>(harness: &H) {
         .await;
     }
     // Were a lease left over, this would have to wait for its end.
-    assert_eq!(joined(Gate::open().call(&region, 2)).await.unwrap(), 2);
+    assert_eq!(joined(LoadGate::open().call(&region, 2)).await.unwrap(), 2);
 }
 
 /// A slow load is in nobody's way but those who want its value.
 pub async fn different_keys_do_not_wait<H: Harness>(harness: &H) {
     let region = region(harness, Policy::new()).await;
-    let gate = Gate::new();
+    let gate = LoadGate::new();
     let slow = gate.call(&region, 1);
     gate.begun().await;
     for other in ["x", "y", "kk"] {
@@ -210,7 +210,7 @@ pub async fn different_keys_do_not_wait<H: Harness>(harness: &H) {
         assert_eq!(*within(region.get_or_compute(other, load)).await.unwrap(), 2);
     }
     let sibling = region.child("k").unwrap();
-    assert_eq!(joined(Gate::open().call(&sibling, 3)).await.unwrap(), 3);
+    assert_eq!(joined(LoadGate::open().call(&sibling, 3)).await.unwrap(), 3);
     gate.release();
     assert_eq!(joined(slow).await.unwrap(), 1);
 }
@@ -218,10 +218,10 @@ pub async fn different_keys_do_not_wait<H: Harness>(harness: &H) {
 /// A load that takes longer than the policy allows fails, and gives its lease back.
 pub async fn a_load_has_a_time_limit<H: Harness>(harness: &H) {
     let region = region(harness, Policy::new().load_timeout(SHORT)).await;
-    let error = joined(Gate::new().call(&region, 1)).await.unwrap_err();
+    let error = joined(LoadGate::new().call(&region, 1)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::LoadTimeout);
     assert!(error.can_retry());
-    assert_eq!(joined(Gate::open().call(&region, 2)).await.unwrap(), 2);
+    assert_eq!(joined(LoadGate::open().call(&region, 2)).await.unwrap(), 2);
 }
 
 /// Stale values are served where the policy keeps them: when a load fails, and while one runs.
@@ -232,10 +232,10 @@ pub async fn stale_values_bridge_loads<H: Harness>(harness: &H) {
     assert_eq!(get(&region).await, None, "a plain read does not return what is stale");
     let fail = || async { Err::<u32, _>(io::Error::other("down")) };
     assert_eq!(*region.get_or_compute("k", fail).await.unwrap(), 1);
-    let gate = Gate::new();
+    let gate = LoadGate::new();
     let loading = gate.call(&region, 2);
     gate.begun().await;
-    assert_eq!(joined(Gate::open().call(&region, 3)).await.unwrap(), 1, "while another loads");
+    assert_eq!(joined(LoadGate::open().call(&region, 3)).await.unwrap(), 1, "while another loads");
     gate.release();
     assert_eq!(joined(loading).await.unwrap(), 2);
     assert_eq!(get(&region).await, Some(2));

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::super::Harness;
-use super::super::gate::{Gate, cache, get, joined, region};
+use super::super::gate::{LoadGate, cache, get, joined, region};
 use crate::cache::RegionCache;
 use crate::error::Error;
 use crate::handle::RegionHandle;
@@ -54,7 +54,7 @@ pub async fn a_load_that_is_outlived_is_not_stored<H: Harness>(harness: &H) {
     for end in End::ALL {
         let cache = cache(harness.store().await);
         let region = cache.region("a:1.b").unwrap();
-        let gate = Gate::new();
+        let gate = LoadGate::new();
         let loading = gate.call(&region, 1);
         gate.begun().await;
         end.end(&cache, &region).await;
@@ -70,7 +70,7 @@ pub async fn late_callers_do_not_join_outlived_loads<H: Harness>(harness: &H) {
     for end in End::ALL {
         let cache = cache(harness.store().await);
         let region = cache.region("a:1.b").unwrap();
-        let (old, new) = (Gate::new(), Gate::open());
+        let (old, new) = (LoadGate::new(), LoadGate::open());
         let early = old.call(&region, 1);
         old.begun().await;
         end.end(&cache, &region).await;
