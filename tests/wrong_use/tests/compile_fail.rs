@@ -1,7 +1,5 @@
 //! Wrong use of the macros is an error that says what to write instead.
 
-#![cfg(all(feature = "derive", feature = "memory"))]
-
 /// The expected errors stand beside the cases; `TRYBUILD=overwrite` writes them anew.
 #[test]
 fn wrong_use_says_what_to_write() {
