@@ -99,11 +99,15 @@ struct Transports {
 }
 
 /// The operations that connections may be used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Access {
     ReadWrite,
     /// The server refused all writes when the connections were prepared.
-    ReadOnly,
+    ReadOnly {
+        /// A count that is not there. The server deletes the count of a write that it refuses, and that of the
+        /// former connections has to stay.
+        unprepared_key: String,
+    },
 }
 
 impl Connections {
@@ -144,12 +148,11 @@ impl Connections {
     /// The count to send with a write. It is refused by a server that lacks any write that it has answered
     /// under this count.
     pub(crate) fn write_count(&self) -> Count<'_> {
-        let floor = match self.access {
-            Access::ReadWrite => self.counted(),
+        match &self.access {
+            Access::ReadWrite => Count { key: &self.count_key, floor: self.counted() },
             // If the server takes writes again it refuses this one, as the connections are not prepared for it.
-            Access::ReadOnly => u64::MAX,
-        };
-        Count { key: &self.count_key, floor }
+            Access::ReadOnly { unprepared_key } => Count { key: unprepared_key, floor: u64::MAX },
+        }
     }
 
     /// Notes a count that was answered.
@@ -173,13 +176,13 @@ impl Connections {
 
     /// Restricts the connections to reads, which are checked against the count with the id `count_id`.
     pub(crate) fn restrict_to_reads(&mut self, count_id: u128) {
+        let unprepared_key = std::mem::replace(&mut self.count_key, layout::count(count_id));
         self.count_id = count_id;
-        self.count_key = layout::count(count_id);
-        self.access = Access::ReadOnly;
+        self.access = Access::ReadOnly { unprepared_key };
     }
 
     pub(crate) fn is_read_only(&self) -> bool {
-        self.access == Access::ReadOnly
+        matches!(self.access, Access::ReadOnly { .. })
     }
 
     /// Asks the server again for its identity.

@@ -110,6 +110,14 @@ impl Schedule {
         schedules.filter(|schedule| schedule.callers.contains(&Leaves::Never)).collect()
     }
 
+    /// One, unless a caller leaves while the next is still in its read: where the load begins and ends within
+    /// that read, the next caller has not heard of it.
+    fn most_loads(&self) -> u64 {
+        let leaves_early = |leaves: &&Leaves| **leaves == Leaves::AfterTheNext;
+        let early = self.callers.iter().filter(leaves_early).count();
+        if self.trips == 0 { 1 + early as u64 } else { 1 }
+    }
+
     async fn run(&self, region: &RegionHandle) {
         let gate = LoadGate::new();
         let mut calls: Vec<JoinHandle<Result<u64>>> = Vec::new();
@@ -133,10 +141,19 @@ impl Schedule {
         gate.is_open.send_replace(true);
         for (call, leaves) in calls.into_iter().zip(&self.callers) {
             if *leaves == Leaves::Never {
-                assert_eq!(call.await.unwrap().unwrap(), 1, "{self:?}");
+                let number = call.await.unwrap().unwrap();
+                assert_eq!(
+                    number,
+                    gate.begun(),
+                    "{self:?}: the last load is the one that was kept"
+                );
             }
         }
-        assert_eq!(gate.begun(), 1, "{self:?}: somebody waited all the time");
+        let begun = gate.begun();
+        assert!(
+            begun <= self.most_loads(),
+            "{self:?}: {begun} loads, but somebody waited all the time"
+        );
         assert!(region.remove("k").await.unwrap(), "{self:?}: the value was not stored");
     }
 }
