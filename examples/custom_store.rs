@@ -268,7 +268,7 @@ impl Path {
 
 #[async_trait]
 impl Store for DbStore {
-    async fn read(&self, region: &RegionPath, keys: &[&str], _: ReadTerms) -> Result<Read> {
+    async fn read(&self, region: &RegionPath, keys: &[&str], _: ReadTerms<'_>) -> Result<Read> {
         let path = self.look_at(region)?;
         let read = Read::new(keys.iter().map(|key| path.entry(key)).collect());
         Ok(read.lineage(path.exists.then_some(path.lineage)))

@@ -269,7 +269,9 @@ macro_rules! __conformance_cases {
             a_region_ttl_alone_is_pushed
             pushes_come_before_replies
             pushes_come_before_replies_under_load
-            a_lost_source_is_said);
+            a_lost_source_is_said
+            an_assumed_lineage_changes_no_answer
+            an_outdated_lineage_is_not_given_to_later_entries);
         $crate::__conformance_cases!(@topic $callback, $argument, races:
             no_stale_fill_under_invalidation
             no_stale_fill_under_ancestor_invalidation

@@ -97,7 +97,10 @@ pub trait Store: Send + Sync + 'static {
     /// Reads the region's current lineage and, of `keys`, the entries valid under it, in the order
     /// asked. Creates nothing: the lineage of a region that is missing, or has an ancestor that is,
     /// is `None`, and so is each of its entries.
-    async fn read(&self, region: &RegionPath, keys: &[&str], terms: ReadTerms) -> Result<Read>;
+    ///
+    /// Where the terms assume a [lineage](ReadTerms::lineage), the store may take it for the current
+    /// one. Every entry of the answer is valid under the lineage that the answer names.
+    async fn read(&self, region: &RegionPath, keys: &[&str], terms: ReadTerms<'_>) -> Result<Read>;
 
     /// Begins a load: creates the region and its ancestors where needed, reads as
     /// [`read`](Self::read) does from the primary, and for each key takes its lease as `terms` say or

@@ -140,7 +140,7 @@ impl Data {
         state.entries.is_empty() && state.leases.is_empty_at(&view.lineage, view.at.now)
     }
 
-    pub(crate) fn read(&self, path: &RegionPath, keys: &[&str], terms: ReadTerms) -> Read {
+    pub(crate) fn read(&self, path: &RegionPath, keys: &[&str], terms: ReadTerms<'_>) -> Read {
         // Before the entries: a loss in between then concerns them.
         let source = (terms.trust == Trust::Kept).then(|| self.events.source());
         let Some(node) = self.node(path) else {

@@ -82,7 +82,7 @@ impl fmt::Debug for MemoryStore {
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn read(&self, region: &RegionPath, keys: &[&str], terms: ReadTerms) -> Result<Read> {
+    async fn read(&self, region: &RegionPath, keys: &[&str], terms: ReadTerms<'_>) -> Result<Read> {
         #[cfg(feature = "testing")]
         if let (region_core::ReadFrom::Replica, Some(replica)) = (terms.from, &self.replica)
             && let Some(read) = replica.read(|data| data.read(region, keys, terms))

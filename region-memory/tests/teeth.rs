@@ -58,6 +58,8 @@ enum Flaw {
     LossUnsaid,
     KeysWithBytes,
     SlowWhenLate,
+    AssumedIsEchoed,
+    AssumedFindsNothing,
 }
 
 #[derive(Clone)]
@@ -163,7 +165,7 @@ impl Listener for Muffled {
 
 #[async_trait]
 impl Store for Broken {
-    async fn read(&self, region: &RegionPath, keys: &[&str], terms: ReadTerms) -> Result<Read> {
+    async fn read(&self, region: &RegionPath, keys: &[&str], terms: ReadTerms<'_>) -> Result<Read> {
         if self.is(Flaw::CreatesOnRead) {
             let terms = LeaseTerms::new(LeaseToken::random(), Duration::from_millis(1))
                 .take(TakeLease::Extend);
@@ -175,6 +177,12 @@ impl Store for Broken {
             tokio::time::sleep(Duration::from_secs(3)).await;
         }
         let mut read = store.read(region, keys, terms).await?;
+        if self.is(Flaw::AssumedIsEchoed) {
+            read.lineage = terms.lineage.cloned().or(read.lineage);
+        }
+        if self.is(Flaw::AssumedFindsNothing) && terms.lineage.is_some() {
+            read.entries.fill(None);
+        }
         read.entries.iter_mut().flatten().for_each(|entry| self.distort(entry));
         self.distort_changes(region, &mut read.changes);
         Ok(read)
@@ -418,5 +426,7 @@ bites! {
     LossUnsaid: trust::a_lost_source_is_said;
     KeysWithBytes: listing::scanning_pages_through_all;
     SlowWhenLate: reading::time_counts_from_when_the_operation_began;
+    AssumedIsEchoed: trust::an_outdated_lineage_is_not_given_to_later_entries;
+    AssumedFindsNothing: trust::an_assumed_lineage_changes_no_answer;
     ValuesComeBack: sharing::losing_all_is_a_miss, sharing::losing_incarnations_is_a_miss;
 }

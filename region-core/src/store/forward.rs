@@ -15,7 +15,7 @@ macro_rules! forward {
                 &self,
                 region: &RegionPath,
                 keys: &[&str],
-                terms: ReadTerms,
+                terms: ReadTerms<'_>,
             ) -> Result<Read> {
                 (**self).read(region, keys, terms).await
             }

@@ -3,24 +3,39 @@
 use tokio::time::Instant;
 
 use super::Cursor;
+use crate::lineage::Lineage;
 
 /// The options of [`Store::read`](super::Store::read).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct ReadTerms {
+pub struct ReadTerms<'a> {
     /// The servers that may answer the read.
     pub from: ReadFrom,
     /// Says if the caller keeps the answer and trusts it later.
     pub trust: Trust,
+    /// The lineage that the caller trusts the region to have; `None`: the store reads it.
+    ///
+    /// A store may believe it, read the entries alone and judge them under it. If the region has
+    /// another lineage by now, the answer then holds entries that were put under the assumed one, or
+    /// none, and names the assumed lineage. So a caller whose trust has ended before the answer came
+    /// reads again without it. A store may also ignore it.
+    pub lineage: Option<&'a Lineage>,
     /// The time at which the operation began that this call is a part of; `None`: it begins with this call.
     pub started: Option<Instant>,
 }
 
-impl ReadTerms {
+impl<'a> ReadTerms<'a> {
     /// Creates terms that read from `from`, for a caller that uses the answer once.
     #[must_use]
     pub const fn new(from: ReadFrom) -> Self {
-        Self { from, trust: Trust::NotKept, started: None }
+        Self { from, trust: Trust::NotKept, lineage: None, started: None }
+    }
+
+    /// Sets the lineage that the caller trusts the region to have.
+    #[must_use]
+    pub const fn lineage(mut self, lineage: Option<&'a Lineage>) -> Self {
+        self.lineage = lineage;
+        self
     }
 
     setters!(trust, started);

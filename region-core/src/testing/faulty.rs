@@ -172,7 +172,7 @@ impl<S: fmt::Debug> fmt::Debug for Faulty<S> {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl<S: Store> Store for Faulty<S> {
-    async fn read(&self, region: &RegionPath, keys: &[&str], terms: ReadTerms) -> Result<Read> {
+    async fn read(&self, region: &RegionPath, keys: &[&str], terms: ReadTerms<'_>) -> Result<Read> {
         let call = || self.inner.read(region, keys, terms);
         let read = self.run(Method::Read, Some(region), call).await?;
         self.pushes.note(read.source);

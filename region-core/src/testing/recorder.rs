@@ -129,8 +129,13 @@ impl<S: fmt::Debug> fmt::Debug for Recorder<S> {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl<S: Store> Store for Recorder<S> {
-    async fn read(&self, region: &RegionPath, keys: &[&str], terms: ReadTerms) -> Result<Read> {
-        let request = Request::Read { keys: owned(keys), terms };
+    async fn read(&self, region: &RegionPath, keys: &[&str], terms: ReadTerms<'_>) -> Result<Read> {
+        let ReadTerms { from, trust, lineage, started } = terms;
+        let request = Request::Read {
+            keys: owned(keys),
+            terms: ReadTerms { from, trust, lineage: None, started },
+            lineage: lineage.cloned(),
+        };
         self.run(Some(region), request, || self.inner.read(region, keys, terms), done).await
     }
 

@@ -26,7 +26,7 @@ impl Shard {
         &self,
         region: &RegionPath,
         keys: &[&str],
-        terms: ReadTerms,
+        terms: ReadTerms<'_>,
     ) -> Result<Read> {
         let deadline = self.deadline_from(terms.started);
         if terms.from == ReadFrom::Replica

@@ -1,4 +1,5 @@
 use crate::error::ErrorKind;
+use crate::lineage::Lineage;
 use crate::path::RegionPath;
 use crate::store::{LeaseTerms, LeaseToken, Op, ReadTerms, Show, Verb};
 use crate::testing::Method;
@@ -46,8 +47,10 @@ pub enum Request {
     Read {
         /// The keys.
         keys: Vec<String>,
-        /// The options of the read.
-        terms: ReadTerms,
+        /// The options of the read, but for the assumed lineage.
+        terms: ReadTerms<'static>,
+        /// The lineage that the read assumed.
+        lineage: Option<Lineage>,
     },
     /// [`Store::begin`](crate::Store::begin)
     Begin {
