@@ -18,7 +18,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, cmd};
-use region_cache::{RedisStore, Region, RegionCache, RegionExt, RegionHandle};
+use region_cache::{ReadTerms, RedisStore, Region, RegionCache, RegionExt, RegionHandle, Store};
 use servers::{Flavor, TestServer};
 
 const VALUE_BYTES: usize = 200;
@@ -45,6 +45,9 @@ where
 struct Subjects {
     bare: MultiplexedConnection,
     cache: RegionCache,
+    /// The store of the cache, which has written the entries, and one that has not.
+    writer: RedisStore,
+    reader: RedisStore,
     value: Bytes,
 }
 
@@ -62,9 +65,11 @@ impl Subjects {
         let config = redis::AsyncConnectionConfig::new().set_response_timeout(None);
         let bare = client.get_multiplexed_async_connection_with_config(&config).await;
         let store = RedisStore::connect(&server.url()).await.expect("a server");
+        let reader = RedisStore::connect(&server.url()).await.expect("a server");
+        let writer = store.clone();
         let cache = RegionCache::builder(store).root("bench").build().expect("no settings");
         let value = Bytes::from(vec![b'v'; VALUE_BYTES]);
-        let subjects = Self { bare: bare.expect("a server"), cache, value };
+        let subjects = Self { bare: bare.expect("a server"), cache, writer, reader, value };
         for at in 0..KEYS {
             subjects.bare_set()(at).await;
             for depth in [1, 4, 8] {
@@ -121,6 +126,23 @@ impl Subjects {
             async move {
                 let value = region.get::<String>(&key(at)).await.expect("the server answers");
                 assert!(value.is_some_and(|value| value.len() == VALUE_BYTES));
+            }
+        })
+    }
+
+    /// Reads as a caller does that trusts the region's lineage.
+    async fn trusted_read(&self, store: &RedisStore, depth: usize) -> Operation {
+        let path = self.region(depth).path().clone();
+        let read = store.read(&path, &[], ReadTerms::default()).await;
+        let lineage = read.expect("the server answers").lineage;
+        let known = Arc::new((store.clone(), path, lineage));
+        operation(move |at| {
+            let known = Arc::clone(&known);
+            async move {
+                let (store, path, lineage) = &*known;
+                let terms = ReadTerms::default().lineage(lineage.as_ref());
+                let read = store.read(path, &[&key(at)], terms).await;
+                assert!(read.expect("the server answers").entries[0].is_some());
             }
         })
     }
@@ -270,6 +292,10 @@ async fn operations(subjects: &Subjects) -> String {
     for depth in [1, 4, 8] {
         let name = format!("`get`, depth {depth}, to HGET");
         table += &row(&name, subjects.bare_get(), subjects.get(depth)).await;
+    }
+    for (who, store) in [("another's", &subjects.reader), ("own", &subjects.writer)] {
+        let name = format!("read of {who} entries, trusted lineage, depth 4, to HGET");
+        table += &row(&name, subjects.bare_get(), subjects.trusted_read(store, 4).await).await;
     }
     let name = "MGET and HMGET by the bare client, depth 4, to HGET";
     table += &row(name, subjects.bare_get(), subjects.bare_pipeline(4)).await;

@@ -18,7 +18,8 @@ pub struct ReadTerms<'a> {
     /// A store may believe it, read the entries alone and judge them under it. If the region has
     /// another lineage by now, the answer then holds entries that were put under the assumed one, or
     /// none, and names the assumed lineage. So a caller whose trust has ended before the answer came
-    /// reads again without it. A store may also ignore it.
+    /// reads again without it. The source of the answer tells of changes of the entries; of changes
+    /// of the lineage, the source over which the caller came to trust it. A store may also ignore it.
     pub lineage: Option<&'a Lineage>,
     /// The time at which the operation began that this call is a part of; `None`: it begins with this call.
     pub started: Option<Instant>,

@@ -22,11 +22,13 @@ pub(crate) enum ReplyForm {
     PerCommand,
     /// A single script answers with a list.
     OneScript,
+    /// Each command has an answer of its own, and the ids are not asked for.
+    WithoutIds,
 }
 
 impl Shard {
-    /// Sends the primary a request whose answer begins with the ids along the path, and the count of writes
-    /// if the request asks for it. Returns the ids and the other answers. If the primary has lost writes of
+    /// Sends the primary a request whose answer begins with the ids along the path (if the form has them), and
+    /// the count of writes if the request asks for it. Returns the ids and the other answers. If the primary has lost writes of
     /// this process, recent changes are repeated and the request is sent again.
     pub(crate) async fn ask(
         &self,
@@ -44,10 +46,11 @@ impl Shard {
             let Response { values, connections, source } =
                 self.primary.call(deadline, request).await?;
             let values = match form {
-                ReplyForm::PerCommand => values,
+                ReplyForm::PerCommand | ReplyForm::WithoutIds => values,
                 ReplyForm::OneScript => Replies::new(&shared.server, values).list()?,
             };
-            let (ids, shown, rest) = match ids_and_count(values, region, needed) {
+            let asked = if form == ReplyForm::WithoutIds { 0 } else { region.depth() };
+            let (ids, shown, rest) = match ids_and_count(values, asked, needed) {
                 Ok(found) => found,
                 Err(values) => {
                     // The first answer is not the ids: it is an error, or of the wrong form.
@@ -106,21 +109,23 @@ impl Shard {
     }
 }
 
-/// Returns the ids along the path, the count of writes that the server shows if it was asked for, and the
-/// other answers; all answers, as an error, if the first is something else.
+/// Returns the ids of the `regions` regions that were asked for, the count of writes that the server shows if it
+/// was asked for, and the other answers; all answers, as an error, if the first is something else.
 pub(crate) fn ids_and_count(
     values: Vec<Value>,
-    region: &RegionPath,
+    regions: usize,
     needed: u64,
 ) -> Result<(Vec<Value>, u64, Vec<Value>), Vec<Value>> {
-    let asked = usize::from(needed > 0);
+    let asked = regions + usize::from(needed > 0);
+    if asked == 0 {
+        return Ok((Vec::new(), 0, values));
+    }
     match values.first() {
-        Some(Value::Array(found)) if found.len() == region.depth() + asked => {}
+        Some(Value::Array(found)) if found.len() == asked => {}
         _ => return Err(values),
     }
     let mut values = values.into_iter();
     let Some(Value::Array(mut ids)) = values.next() else { return Err(values.collect()) };
-    let shown =
-        if asked == 0 { 0 } else { ids.pop().and_then(|count| number(&count)).unwrap_or(0) };
+    let shown = ids.split_off(regions).first().and_then(number).unwrap_or(0);
     Ok((ids, shown, values.collect()))
 }

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use redis::{Pipeline, Value};
 use region_core::{
-    Entry, ErrorKind, Freshness, Read, ReadFrom, ReadTerms, RegionPath, Result, Timestamp, Trust,
+    Entry, ErrorKind, Freshness, Lineage, Read, ReadFrom, ReadTerms, RegionPath, Result, Source,
+    Timestamp, Trust,
 };
 use tokio::time::Instant;
 
@@ -12,7 +13,7 @@ use crate::net::link::Response;
 use crate::ops::ask::{ReplyForm, ids_and_count};
 use crate::ops::one;
 use crate::protocol::layout::{self, PathIds, Unsure, Validator};
-use crate::protocol::read::{entries, ids, time};
+use crate::protocol::read::{count_alone, entries, ids, time};
 use crate::protocol::reply::{Replies, borrowed, bytes, list};
 use crate::time_range::TimeRange;
 use crate::topology::shard::Shard;
@@ -34,14 +35,16 @@ impl Shard {
         {
             return Ok(read);
         }
+        if let Some(lineage) = terms.lineage
+            && let Some(read) =
+                self.read_assuming(lineage, region, keys, terms.trust, deadline).await?
+        {
+            return Ok(read);
+        }
         let clock = self.primary_progress.clock.now();
         let request = |count: Option<&str>| self.read_request(region, keys, count, clock);
-        let asked = self.ask(region, deadline, ReplyForm::PerCommand, request).await;
-        if asked.as_ref().is_err_and(|error| error.kind() == ErrorKind::Timeout) {
-            // It may have been too large for the main connection.
-            self.large.suspect(region, keys);
-        }
-        let (ids, mut replies, source) = asked?;
+        let (ids, mut replies, source) =
+            self.ask_for_entries(region, keys, deadline, ReplyForm::PerCommand, request).await?;
         let fields = replies.next_of_type()?.and_then(list).unwrap_or_default();
         let now = match clock {
             Some(now) => now,
@@ -60,6 +63,57 @@ impl Shard {
                 Ok(found(keys, ids.as_ref(), fields, valid, now, terms.trust).source(source))
             }
         }
+    }
+
+    /// Reads the entries alone, of a region that is trusted to have this lineage. Returns `None` if they have to be
+    /// read in full: the lineage or the clock does not tell enough, or another connection is to be used, whose
+    /// pushes would not tell of the lineage.
+    async fn read_assuming(
+        &self,
+        lineage: &Lineage,
+        region: &RegionPath,
+        keys: &[&str],
+        trust: Trust,
+        deadline: Instant,
+    ) -> Result<Option<Read>> {
+        let clock = self.primary_progress.clock.now();
+        let ids = PathIds::assumed(lineage, region.depth());
+        let (Some(clock), Some(ids)) = (clock, ids) else { return Ok(None) };
+        if self.large.any(region, keys) {
+            return Ok(None);
+        }
+        let request = |count: Option<&str>| {
+            let mut commands = Pipeline::with_capacity(2);
+            // First: what has been written by then, the entries show too.
+            count.into_iter().for_each(|count| {
+                commands.add_command(count_alone(count));
+            });
+            commands.add_command(entries(region, keys));
+            Request { commands, lane: Lane::Main, tracking: Tracking::Read, retry: Retry::Safe }
+        };
+        let (_, mut replies, source) =
+            self.ask_for_entries(region, keys, deadline, ReplyForm::WithoutIds, request).await?;
+        let fields = replies.next_of_type()?.and_then(list).unwrap_or_default();
+        let valid = self.validate(region, keys, Some(&ids), &fields, clock);
+        Ok(valid
+            .ok()
+            .map(|valid| found(keys, Some(&ids), fields, valid, clock, trust).source(source)))
+    }
+
+    /// As [`ask`](Self::ask). Remembers entries that may have been too large for the main connection.
+    async fn ask_for_entries(
+        &self,
+        region: &RegionPath,
+        keys: &[&str],
+        deadline: Instant,
+        form: ReplyForm,
+        request: impl Fn(Option<&str>) -> Request,
+    ) -> Result<(Vec<Value>, Replies<'_>, Option<Source>)> {
+        let asked = self.ask(region, deadline, form, request).await;
+        if asked.as_ref().is_err_and(|error| error.kind() == ErrorKind::Timeout) {
+            self.large.suspect(region, keys);
+        }
+        asked
     }
 
     /// Returns the answer of a replica; `None` if no replica is known to have this process's writes, or none
@@ -85,7 +139,7 @@ impl Shard {
             .await
             .inspect_err(|error| tracing::debug!(%error, "a replica is passed over"))
             .ok()?;
-        let (ids, shown, rest) = ids_and_count(values, region, needed).ok()?;
+        let (ids, shown, rest) = ids_and_count(values, region.depth(), needed).ok()?;
         if shown < needed {
             return None;
         }

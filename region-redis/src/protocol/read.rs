@@ -2,4 +2,4 @@
 
 mod request;
 
-pub(crate) use request::{entries, ids, time};
+pub(crate) use request::{count_alone, entries, ids, time};

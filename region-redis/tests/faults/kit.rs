@@ -81,6 +81,14 @@ pub(crate) fn used_memory(server: &TestServer) -> u64 {
     line.and_then(|bytes| bytes.trim().parse().ok()).unwrap()
 }
 
+/// Returns the number of times that a server has done a command since its statistics were reset.
+pub(crate) fn calls_of(server: &TestServer, command: &str) -> u64 {
+    let stats = server.command(&["INFO", "commandstats"]).text();
+    let name = format!("cmdstat_{command}:calls=");
+    let line = stats.lines().find_map(|line| line.strip_prefix(name.as_str()));
+    line.and_then(|line| line.split(',').next()?.parse().ok()).unwrap_or(0)
+}
+
 pub(crate) async fn set(store: &RedisStore, region: &str, key: &str, value: &str) -> Result<()> {
     let put = Put::new(key, Bytes::copy_from_slice(value.as_bytes()));
     let ops = [Op::Put(put)];

@@ -1,6 +1,7 @@
 //! Real servers under real faults.
 
 mod acknowledgements;
+mod assumed;
 mod connections;
 mod errors;
 mod eviction;

@@ -62,7 +62,7 @@ pub(crate) struct Validator<'p> {
     now: TimeRange,
 }
 
-/// The time is not known exactly enough to decide.
+/// The time, or that of an expiration, is not known exactly enough to decide.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Unsure;
 
@@ -75,6 +75,10 @@ impl<'p> Validator<'p> {
     /// valid.
     pub(crate) fn validate(&self, stored: &[u8]) -> Result<Option<(Freshness, usize)>, Unsure> {
         let Some((head, len)) = Head::parse(stored) else { return Ok(None) };
+        if head.mark != self.mark && !self.path.knows_expirations() {
+            // Without a window it is gone, whenever that expiration was.
+            return if head.window.is_some() { Err(Unsure) } else { Ok(None) };
+        }
         let freshness = self.freshness(head, self.now.latest);
         if self.now.earliest < self.now.latest {
             let earlier = self.freshness(head, self.now.earliest);
@@ -178,6 +182,21 @@ mod tests {
         marked.extend(path.mark().unwrap());
         marked.push(b'x');
         assert_eq!(validated(&path, &marked), Some((true, None)));
+    }
+
+    #[test]
+    fn under_an_assumed_lineage_only_what_it_tells_is_decided() {
+        let read = path(Some(0x10));
+        let assumed = PathIds::assumed(&read.lineage().unwrap(), 1).unwrap();
+        let validate = |stored: &[u8]| Validator::new(&assumed, None, NOW).validate(stored);
+        let mut marked = vec![0x14];
+        marked.extend(read.mark().unwrap());
+        marked.push(b'x');
+        let fresh = Freshness::Fresh { left: Lifetime::Unlimited };
+        assert_eq!(validate(&marked), Ok(Some((fresh, 9))));
+        assert_eq!(validate(b"\x10x"), Ok(None), "it has expired, and has no window");
+        let window = b"\x12\0\0\0\0\0\0\x01\0\0\0\0\0\x32x";
+        assert_eq!(validate(window), Err(Unsure), "its window began with the expiration");
     }
 
     #[test]

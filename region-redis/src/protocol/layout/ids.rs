@@ -21,7 +21,7 @@ type Id = [u8; 8];
 pub(crate) type Mark = [u8; 8];
 
 /// The contents of an `i` key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ids {
     tree: Id,
     /// The first bytes of the `tree` that the parent had when the region was created.
@@ -59,7 +59,19 @@ impl Ids {
 
 /// The ids along a path, from the root down to a region.
 #[derive(Clone, Debug)]
-pub(crate) struct PathIds(Vec<Ids>);
+pub(crate) struct PathIds {
+    path: Vec<Ids>,
+    mark: Option<Mark>,
+    expirations: Expirations,
+}
+
+/// Says if it is known when the regions of a path expired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expirations {
+    Known,
+    /// A lineage shows that something has expired, and not when.
+    Unknown,
+}
 
 impl PathIds {
     /// The ids of a path whose `i` keys hold `values`; `None` if the region or an ancestor does not exist:
@@ -68,30 +80,45 @@ impl PathIds {
         let path: Option<Vec<_>> = values.into_iter().map(|value| Ids::parse(value?)).collect();
         let path = path.filter(|path| !path.is_empty())?;
         let is_of = |(parent, child): (&Ids, &Ids)| parent.tree.starts_with(&child.parent);
-        path.iter().zip(path.iter().skip(1)).all(is_of).then_some(Self(path))
+        path.iter().zip(path.iter().skip(1)).all(is_of).then(|| {
+            let mark = mark_of(&path);
+            Self { path, mark, expirations: Expirations::Known }
+        })
+    }
+
+    /// The ids of a region `depth` deep that is trusted to have this lineage; `None` if it cannot have it.
+    pub(crate) fn assumed(lineage: &Lineage, depth: usize) -> Option<Self> {
+        let trees = lineage.life_bytes();
+        let (trees, []) = trees.as_chunks() else { return None };
+        let ids = |tree: &Id| Ids { tree: *tree, ..Ids::default() };
+        let mark = Some(lineage.soft_mark().to_le_bytes()).filter(|mark| *mark != Mark::default());
+        (trees.len() == depth).then(|| Self {
+            path: trees.iter().map(ids).collect(),
+            mark,
+            expirations: Expirations::Unknown,
+        })
     }
 
     pub(crate) fn lineage(&self) -> Option<Lineage> {
         let id = |id: [u8; 8]| Incarnation::from_bits(u64::from_le_bytes(id));
-        let trees = self.0.iter().map(|ids| id(ids.tree));
-        let mark = self.mark().map_or(0, u64::from_le_bytes);
+        let trees = self.path.iter().map(|ids| id(ids.tree));
+        let mark = self.mark.map_or(0, u64::from_le_bytes);
         Lineage::with_soft_mark(trees, mark)
     }
 
     /// Returns the part of a stamp after the `tree`s; `None` if it begins with others.
     pub(crate) fn strip_trees<'s>(&self, stamp: &'s [u8]) -> Option<&'s [u8]> {
-        self.0.iter().try_fold(stamp, |rest, ids| rest.strip_prefix(&ids.tree))
+        self.path.iter().try_fold(stamp, |rest, ids| rest.strip_prefix(&ids.tree))
     }
 
     /// The mark that entries put at this moment carry; `None` if nothing on the path has expired.
     pub(crate) fn mark(&self) -> Option<Mark> {
-        if self.0.iter().all(|ids| ids.expirations.is_empty()) {
-            return None;
-        }
-        let mut digest = sha1_smol::Sha1::new();
-        self.0.iter().for_each(|ids| digest.update(&ids.soft));
-        let digest = digest.digest().bytes();
-        digest.first_chunk().copied()
+        self.mark
+    }
+
+    /// Returns whether it is known when the regions of the path expired.
+    pub(crate) fn knows_expirations(&self) -> bool {
+        self.expirations == Expirations::Known
     }
 
     /// When the first expiration was that an entry put at `put` has not seen, in microseconds.
@@ -100,8 +127,17 @@ impl PathIds {
             let unseen = ids.expirations.iter().find(|(_, to)| *to >= put);
             unseen.map(|(from, _)| put.max(*from))
         };
-        self.0.iter().filter_map(first_of).min().unwrap_or(put)
+        self.path.iter().filter_map(first_of).min().unwrap_or(put)
     }
+}
+
+fn mark_of(path: &[Ids]) -> Option<Mark> {
+    if path.iter().all(|ids| ids.expirations.is_empty()) {
+        return None;
+    }
+    let mut digest = sha1_smol::Sha1::new();
+    path.iter().for_each(|ids| digest.update(&ids.soft));
+    digest.digest().bytes().first_chunk().copied()
 }
 
 fn id_at(bytes: &[u8], at: usize) -> Option<Id> {
@@ -170,6 +206,25 @@ mod tests {
         // SHA-1 of 00..09 00..00, the first eight bytes.
         let golden = sha1_smol::Sha1::from([0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(upper.unwrap(), golden.digest().bytes()[..8]);
+    }
+
+    #[test]
+    fn an_assumed_lineage_gives_the_ids_that_it_was_made_of() {
+        let root = ids(1, Some((9, &[(10, 20)])));
+        let leaf = ids(2, None);
+        for path in [vec![&root[..]], vec![&root[..], &leaf[..]], vec![&leaf[..]]] {
+            let path =
+                PathIds::parse(path.into_iter().map(Some)).map(|read| (read.path.len(), read));
+            let Some((depth, read)) = path else { continue };
+            let lineage = read.lineage().unwrap();
+            let assumed = PathIds::assumed(&lineage, depth).unwrap();
+            assert_eq!(assumed.lineage(), Some(lineage.clone()));
+            assert_eq!(assumed.mark(), read.mark());
+            let stamp = [&lineage.life_bytes()[..], b"rest"].concat();
+            assert_eq!(assumed.strip_trees(&stamp), Some(&b"rest"[..]));
+            assert!(read.knows_expirations() && !assumed.knows_expirations());
+            assert!(PathIds::assumed(&lineage, depth + 1).is_none(), "of another region");
+        }
     }
 
     #[test]

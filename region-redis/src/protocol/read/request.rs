@@ -21,6 +21,13 @@ pub(crate) fn ids(path: &RegionPath, count: Option<&str>) -> Cmd {
     command
 }
 
+/// `MGET` of the count of writes alone.
+pub(crate) fn count_alone(count: &str) -> Cmd {
+    let mut command = redis::cmd("MGET");
+    command.arg(count);
+    command
+}
+
 /// `HMGET` of the stamp and entries.
 pub(crate) fn entries(path: &RegionPath, keys: &[&str]) -> Cmd {
     let mut command = Cmd::with_capacity(keys.len() + 3, keys.len() * KEY_BYTES + 2 * NAME_BYTES);
