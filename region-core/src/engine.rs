@@ -25,6 +25,9 @@ pub(crate) use lookup::{Accept, Fetched, Found};
 
 use observe::{FailureLog, LogLimiter};
 
+/// The shortest ttl: that is the resolution of lifetimes.
+const SHORTEST_TTL: Duration = Duration::from_millis(1);
+
 /// The state that all regions of a cache share.
 pub(crate) struct Engine {
     pub(crate) store: SharedStore,
@@ -110,9 +113,21 @@ impl Context {
     ) -> Result<Put<'a>> {
         let fresh_for = match ttl {
             Some(ttl) => Lifetime::of(ttl).map_err(|error| error.at_key(key))?,
-            None => self.policy.ttl,
+            None => self.jittered_ttl(),
         };
         let stale_for = self.policy.stale_for;
         Ok(Put::new(key, bytes).fresh_for(fresh_for).stale_for(stale_for))
+    }
+
+    /// The policy's ttl, less its jitter.
+    fn jittered_ttl(&self) -> Lifetime {
+        let jitter = self.policy.ttl_jitter;
+        match self.policy.ttl.duration() {
+            Some(ttl) if jitter > 0.0 => {
+                let jittered = ttl.mul_f64(1.0 - jitter * self.engine.random.unit());
+                Lifetime::of(jittered.max(SHORTEST_TTL)).unwrap_or(self.policy.ttl)
+            }
+            _ => self.policy.ttl,
+        }
     }
 }

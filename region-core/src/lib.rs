@@ -49,7 +49,7 @@ pub use path::{
     MAX_DEPTH, MAX_KEY_BYTES, MAX_PATH_BYTES, MAX_SEGMENT_BYTES, PathError, PathRule, RegionPath,
     Segment,
 };
-pub use policy::{OnOutage, OnUpdate, Policy, PolicySetting, PolicySettingKind};
+pub use policy::{OnOutage, OnStale, OnUpdate, Policy, PolicySetting, PolicySettingKind};
 pub use region::{
     Batch, BatchValue, BatchWrite, Cached, Listing, MAX_STEP_BYTES, MAX_STEP_KEYS,
     MAX_TRANSACTION_BYTES, MAX_TRANSACTION_WRITES, Region, RegionExt, SetOptions, Subscription,

@@ -18,7 +18,9 @@ mod lease;
 mod loader;
 mod open;
 mod perform;
+mod place;
 mod plan;
+mod recent;
 mod run;
 mod waits;
 
@@ -26,6 +28,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::hash::BuildHasher;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -40,7 +43,7 @@ pub(crate) use flights::Flights;
 use flights::{Joining, Start};
 use lease::Leases;
 use loader::Loader;
-use open::OpenFlight;
+use open::{OpenFlight, Stale};
 use run::GroupTask;
 
 /// One call that may have to load.
@@ -53,17 +56,19 @@ struct Call<'a> {
     holds: HashMap<String, Waiter>,
 }
 
-/// A key that the store has no fresh value for.
+/// A key to load.
 struct Missing<'a, V> {
     key: &'a str,
-    /// A value to make do with while another loads.
-    stale: Option<Arc<V>>,
+    held: Held<V>,
 }
 
-/// The state of a call for one missing key.
-enum Place<V> {
-    Waits(Waiter),
-    HasStale(Arc<V>),
+/// The value of a key to load.
+enum Held<V> {
+    Nothing,
+    /// A value to make do with while another loads.
+    Stale(Stale<V>),
+    /// A fresh value that ends within this time, and is to be refreshed early.
+    Due(Arc<V>, Duration),
 }
 
 pub(crate) async fn one<V, F, Fut, E>(
@@ -81,13 +86,12 @@ where
     let described = |error: Error| error.on("get_or_compute", context.path()).at_key(key);
     let call = Call::start::<V>(context, flights, &[key]);
     let (found, outage) = context.find(key, Accept::FreshOrStale).await.map_err(described)?;
-    let stale = match found {
-        Found::Fresh(value) => return Ok(value),
-        Found::Stale(value) => Some(value),
-        Found::Nothing => None,
+    let held = match call.held(key, found) {
+        Ok(value) => return Ok(value),
+        Err(held) => held,
     };
     let loader = || Loader::one(load);
-    let loaded = call.load(vec![Missing { key, stale }], outage, loader).await;
+    let loaded = call.load(vec![Missing { key, held }], outage, loader).await;
     let value = loaded.map_err(described)?.pop().flatten();
     value.ok_or_else(|| described(Error::new(ErrorKind::Load, "the load made no value")))
 }
@@ -113,10 +117,9 @@ where
     let mut values: HashMap<&str, Option<Arc<V>>> = HashMap::with_capacity(unique.len());
     let mut missing = Vec::new();
     for (key, found) in unique.into_iter().zip(found) {
-        match found {
-            Found::Fresh(value) => drop(values.insert(key, Some(value))),
-            Found::Stale(value) => missing.push(Missing { key, stale: Some(value) }),
-            Found::Nothing => missing.push(Missing { key, stale: None }),
+        match call.held(key, found) {
+            Ok(value) => drop(values.insert(key, Some(value))),
+            Err(held) => missing.push(Missing { key, held }),
         }
     }
     if !missing.is_empty() {
@@ -149,6 +152,18 @@ impl<'a> Call<'a> {
         Self { context, flights, started, started_at, holds }
     }
 
+    /// The fresh value that was found at `key`, or else what a load starts from.
+    fn held<V: Value>(&self, key: &str, found: Found<V>) -> Result<Arc<V>, Held<V>> {
+        match found {
+            Found::Fresh(value, left) => match self.due::<V>(key, left) {
+                None => Ok(value),
+                Some(lead) => Err(Held::Due(value, lead)),
+            },
+            Found::Stale(value, left) => Err(Held::Stale(Stale::for_time(value, left))),
+            Found::Nothing => Err(Held::Nothing),
+        }
+    }
+
     /// Joins the loads under way for the missing keys and starts one for the others; their values in
     /// the keys' order. `outage` is the one that the read met: then the store is not asked again.
     ///
@@ -169,10 +184,10 @@ impl<'a> Call<'a> {
         let token = LeaseToken::from_bits(self.context.engine().random.bits());
         let mut joining = Joining::new(self.flights, self.started, start, Group::new(token));
         let mut places = Vec::with_capacity(missing.len());
-        for Missing { key, stale } in missing {
-            places.push(self.place(&mut joining, key, stale));
+        for Missing { key, held } in missing {
+            places.push((key, self.place(&mut joining, key, held)));
         }
-        let load = chain.as_ref().map(|chain| Arc::clone(chain.load()));
+        let inside = chain.as_ref().map(|chain| Arc::clone(chain.load()));
         if joining.has_started() {
             let task = self.task(joining, loader(), chain);
             if let Some(outage) = &outage {
@@ -181,37 +196,10 @@ impl<'a> Call<'a> {
             task.spawn(&runtime, start);
         }
         let mut values = Vec::with_capacity(places.len());
-        for place in places {
-            values.push(match (place, &load) {
-                (Place::Waits(waiter), None) => waiter.value().await?,
-                (Place::Waits(waiter), Some(load)) => waits::value_inside(load, &waiter).await?,
-                (Place::HasStale(value), _) => {
-                    self.context.counters().stale_hits.add(1);
-                    Some(value)
-                }
-            });
+        for (key, place) in places {
+            values.push(self.value_at(key, place, inside.as_ref()).await?);
         }
         Ok(values)
-    }
-
-    fn place<V: Value>(
-        &mut self,
-        joining: &mut Joining<'_>,
-        key: &str,
-        stale: Option<Arc<V>>,
-    ) -> Place<V> {
-        let path = self.context.path();
-        // A flight that is started needs it until it loads; one that is joined needs nothing.
-        let hold = self.holds.remove(key);
-        match stale {
-            Some(stale) => match joining.start_if_none::<V>(path, key, hold) {
-                Some(waiter) => Place::Waits(waiter),
-                None => Place::HasStale(stale),
-            },
-            None => {
-                Place::Waits(joining.join_or_start::<V>(path, key, hold, self.context.counters()))
-            }
-        }
     }
 
     /// Without the store nothing tells that a load is called from inside itself, so it is looked for.

@@ -21,6 +21,20 @@ pub enum OnUpdate {
     Keep,
 }
 
+/// The use of a stale value by a call of `get_or_compute` that finds no load under way for its key.
+/// While one is under way, a stale value is returned at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnStale {
+    /// The caller loads, and waits for the load until [`Policy::soft_timeout`]. It gets the stale
+    /// value if the load fails or takes longer.
+    #[default]
+    Wait,
+    /// *Stale-while-revalidate*: the caller gets the stale value at once, and the load runs in the
+    /// background. It is fenced as every load is, goes on when nobody waits for it, and there is at
+    /// most one for a key, across processes too while its lease is held.
+    Refresh,
+}
+
 /// The result of a read while the store does not serve: see
 /// [`Error::is_outage`](crate::Error::is_outage).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,12 +100,14 @@ mod tests {
 
     #[test]
     fn every_fault_is_listed() {
-        let policy =
-            Policy::new().ttl(Duration::ZERO).lease(Duration::MAX).stale_for(Duration::MAX);
+        let policy = Policy::new().ttl_jitter(101).early_refresh_at(0).early_refresh_beta(10_001);
+        let policy = policy.ttl(Duration::ZERO).lease(Duration::MAX).stale_for(Duration::MAX);
         let error = policy.check().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidPolicy);
         let text = error.to_string();
-        for name in ["ttl is 0ns", "lease is", "stale_for is"] {
+        for name in
+            ["ttl is 0ns", "lease is", "stale_for is", "jitter is 101", "at is 0", "beta is 10001"]
+        {
             assert!(text.contains(name), "{text}");
         }
     }
@@ -109,7 +125,15 @@ mod tests {
     #[test]
     fn every_setting_has_a_line() {
         let lines: Vec<_> = Policy::SETTINGS.iter().map(|s| (s.name, s.default)).collect();
-        let durations = ["ttl", "region_ttl", "stale_for", "load_timeout", "lease"];
+        let durations = [
+            "ttl",
+            "region_ttl",
+            "stale_for",
+            "soft_timeout",
+            "load_retry_after",
+            "load_timeout",
+            "lease",
+        ];
         for setting in Policy::SETTINGS {
             let is_duration = setting.kind == PolicySettingKind::Duration;
             assert_eq!(is_duration, durations.contains(&setting.name), "{}", setting.name);
@@ -117,7 +141,7 @@ mod tests {
             let unlimited = setting.unlimited.is_some();
             assert_eq!(unlimited, setting.default == "unlimited", "{}", setting.name);
         }
-        assert_eq!(lines.len(), 10);
+        assert_eq!(lines.len(), 16);
         assert!(lines.contains(&("lease", "10 s")) && lines.contains(&("version", "0")));
     }
 

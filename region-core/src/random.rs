@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-/// Every random number that a cache draws: lease tokens and jitter. Two caches with the same seed
+/// Every random number that a cache draws: lease tokens, jitter and early refreshes. Two caches with the same seed
 /// draw the same numbers.
 pub(crate) struct Random(Mutex<StdRng>);
 
@@ -29,6 +29,11 @@ impl Random {
 
     pub(crate) fn bits(&self) -> u64 {
         self.0.lock().random()
+    }
+
+    /// A number greater than zero and at most one.
+    pub(crate) fn unit(&self) -> f64 {
+        1.0 - self.0.lock().random_range(0.0..1.0)
     }
 
     /// A duration from half of `full` to `full`.

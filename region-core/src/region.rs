@@ -197,8 +197,14 @@ pub trait Region: Clone + Send + Sync + 'static {
     /// if nothing that covers it was invalidated, touched, removed or set since the load began. Its
     /// callers get it in any case.
     ///
-    /// If the policy keeps stale values, callers get one while another loads, and when the load
-    /// fails.
+    /// If the policy keeps stale values ([`Policy::stale_for`]), callers get one while another loads,
+    /// when the load fails, and after [`Policy::soft_timeout`]; with
+    /// [`OnStale::Refresh`](crate::OnStale::Refresh) at once. After a failed load none is tried for
+    /// [`Policy::load_retry_after`]. Entries may be refreshed early: [`Policy::early_refresh_at`],
+    /// [`Policy::early_refresh_beta`].
+    ///
+    /// A load in the background goes on when nobody waits for it, and is as fenced as any other. Only
+    /// [`Policy::load_timeout`] limits it.
     ///
     /// Must be called within a tokio runtime.
     ///
@@ -225,7 +231,8 @@ pub trait Region: Clone + Send + Sync + 'static {
 
     /// As [`get_or_compute`](Self::get_or_compute) for several keys: `load` gets the missing keys and
     /// returns their values. A key that it leaves out is `None` in the result, and nothing is stored
-    /// for it. `load` is called once, and again only for keys that another process failed to load.
+    /// for it. `load` is called once, and again for keys that another process failed to load, or that are
+    /// refreshed early in the background.
     fn get_or_compute_many<V, F, Fut, E, S>(
         &self,
         keys: &[&str],

@@ -30,6 +30,19 @@ stats! {
     misses,
     /// Stale values that were returned because a load was under way or had failed.
     stale_hits,
+    /// Loads that were left to the background: by [`OnStale::Refresh`](crate::OnStale::Refresh), or
+    /// after a soft timeout.
+    background_loads,
+    /// Loads in the background that were started before the value expired: by
+    /// [`Policy::early_refresh_at`](crate::Policy::early_refresh_at) or
+    /// [`Policy::early_refresh_beta`](crate::Policy::early_refresh_beta). `background_loads` counts
+    /// them too.
+    early_refreshes,
+    /// Stale values that were returned after [`Policy::soft_timeout`](crate::Policy::soft_timeout).
+    soft_timeouts,
+    /// Stale values that were returned without a load because one had failed lately: see
+    /// [`Policy::load_retry_after`](crate::Policy::load_retry_after).
+    throttled_loads,
     /// Entries that counted as misses because their bytes are not a value of the requested type.
     bad_bytes,
     /// Loads that were started.

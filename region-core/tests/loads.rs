@@ -5,8 +5,10 @@
 mod loads {
     mod alive;
     mod cycles;
+    mod early;
     mod kit;
     mod leases;
     mod outages;
+    mod stale;
     mod subscriptions;
 }

@@ -57,9 +57,11 @@ use syn::{DeriveInput, ItemFn, parse_macro_input};
 /// | `no_id` | the type has one region in each parent region, not one for each id |
 /// | `constructor = "path_of"` | the name of the generated function; default: `path`. For an enum, the suffix of the names |
 /// | `crate = "cache"` | the path of the crate `region-cache`; default: `::region_cache` |
-/// | `ttl`, `region_ttl`, `stale_for`, `load_timeout`, `lease` `= "1h30m"` | the `Policy` settings of these names; units `ms`, `s`, `m`, `h`, `d` |
-/// | `no_ttl`, `no_region_ttl`, `no_load_timeout` | the `Policy` settings of these names |
+/// | `ttl`, `region_ttl`, `stale_for`, `soft_timeout`, `load_retry_after`, `load_timeout`, `lease` `= "1h30m"` | the `Policy` settings of these names; units `ms`, `s`, `m`, `h`, `d` |
+/// | `no_ttl`, `no_region_ttl`, `no_soft_timeout`, `no_load_timeout` | the `Policy` settings of these names |
 /// | `on_update = "restart"` or `"keep"` | a write restarts `region_ttl`, or leaves it running |
+/// | `on_stale = "wait"` or `"refresh"` | a caller waits for the load of a stale value, or gets it at once while the load runs in the background |
+/// | `ttl_jitter`, `early_refresh_at`, `early_refresh_beta` `= 10` | the `Policy` settings of these names, in percent |
 /// | `read_from = "primary"` or `"replica"` | the servers that reads go to |
 /// | `on_outage = "miss"` or `"error"` | the result of a read while the store is unavailable |
 /// | `serializer = Json` | the serializer, an expression |

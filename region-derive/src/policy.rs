@@ -13,10 +13,17 @@ use crate::value;
 const SETTINGS: &[(&str, Kind)] = &[
     ("ttl", Kind::Duration),
     ("no_ttl", Kind::Nothing),
+    ("ttl_jitter", Kind::Number),
     ("region_ttl", Kind::Duration),
     ("no_region_ttl", Kind::Nothing),
     ("on_update", Kind::Word("OnUpdate", &["restart", "keep"])),
     ("stale_for", Kind::Duration),
+    ("on_stale", Kind::Word("OnStale", &["wait", "refresh"])),
+    ("soft_timeout", Kind::Duration),
+    ("no_soft_timeout", Kind::Nothing),
+    ("load_retry_after", Kind::Duration),
+    ("early_refresh_at", Kind::Number),
+    ("early_refresh_beta", Kind::Number),
     ("load_timeout", Kind::Duration),
     ("no_load_timeout", Kind::Nothing),
     ("lease", Kind::Duration),
@@ -77,7 +84,7 @@ impl PolicyAttrs {
 
     /// Reports settings that contradict each other.
     pub(crate) fn validate(&self, errors: &mut Vec<Error>) {
-        for limit in ["ttl", "region_ttl", "load_timeout"] {
+        for limit in ["ttl", "region_ttl", "soft_timeout", "load_timeout"] {
             let none = self.settings.iter().find(|(key, ..)| *key == format!("no_{limit}"));
             if let (Some(_), Some((_, span, _))) = (self.duration(limit), none) {
                 let text = format!("`{limit}` and `no_{limit}` contradict each other");

@@ -6,15 +6,16 @@ use tokio::time::Instant;
 
 use super::Context;
 use crate::error::{Error, Result};
+use crate::lifetime::Lifetime;
 use crate::path::check_key;
-use crate::store::Entry;
+use crate::store::{Entry, Freshness};
 use crate::value::envelope::BadBytes;
 use crate::value::serializer::Value;
 
-/// The value that a lookup found at one key.
+/// The value that a lookup found at one key, with the time left until it stops being so.
 pub(crate) enum Found<V> {
-    Fresh(Arc<V>),
-    Stale(Arc<V>),
+    Fresh(Arc<V>, Lifetime),
+    Stale(Arc<V>, Lifetime),
     Nothing,
 }
 
@@ -34,8 +35,8 @@ pub(crate) enum Fetched {
 impl<V> Found<V> {
     pub(crate) fn fresh(self) -> Option<Arc<V>> {
         match self {
-            Self::Fresh(value) => Some(value),
-            Self::Stale(_) | Self::Nothing => None,
+            Self::Fresh(value, _) => Some(value),
+            Self::Stale(..) | Self::Nothing => None,
         }
     }
 }
@@ -64,7 +65,7 @@ impl Context {
         };
         let of_key = |(key, entry): (&&str, Option<Entry>)| self.find_in(key, entry, accept);
         let found: Vec<_> = keys.iter().zip(entries).map(of_key).collect();
-        let hits = found.iter().filter(|found| matches!(found, Found::Fresh(_))).count();
+        let hits = found.iter().filter(|found| matches!(found, Found::Fresh(..))).count();
         self.counters().hits.add(hits);
         self.counters().misses.add(keys.len() - hits);
         Ok((found, outage))
@@ -92,8 +93,8 @@ impl Context {
     ) -> Found<V> {
         let found = self.find_in(key, entry, accept);
         match found {
-            Found::Fresh(_) => self.counters().hits.add(1),
-            Found::Stale(_) | Found::Nothing => self.counters().misses.add(1),
+            Found::Fresh(..) => self.counters().hits.add(1),
+            Found::Stale(..) | Found::Nothing => self.counters().misses.add(1),
         }
         found
     }
@@ -108,10 +109,12 @@ impl Context {
         let Some(entry) = entry.filter(|it| it.is_fresh() || accept == Accept::FreshOrStale) else {
             return Found::Nothing;
         };
-        match self.decode_or_miss(key, &entry).map(Arc::new) {
-            Some(value) if entry.is_fresh() => Found::Fresh(value),
-            Some(value) => Found::Stale(value),
-            None => Found::Nothing,
+        let Some(value) = self.decode_or_miss(key, &entry).map(Arc::new) else {
+            return Found::Nothing;
+        };
+        match entry.freshness {
+            Freshness::Fresh { left } => Found::Fresh(value, left),
+            Freshness::Stale { left } => Found::Stale(value, left),
         }
     }
 
@@ -134,6 +137,13 @@ impl Context {
         self.counters().stale_hits.add(1);
         if let Some(unlogged) = self.engine.limiter.allow("stale", Instant::now()) {
             tracing::warn!(region = %self.path, key, %error, unlogged, "serving stale");
+        }
+    }
+
+    /// Logs that a load in the background failed. Its callers got the stale value when it began.
+    pub(crate) fn refresh_failed(&self, key: &str, error: &Error) {
+        if let Some(unlogged) = self.engine.limiter.allow("refresh", Instant::now()) {
+            tracing::warn!(region = %self.path, key, %error, unlogged, "a refresh failed");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
@@ -26,6 +26,8 @@ pub(super) struct Flight {
     /// Notified when the stage is not [`Stage::Asking`] any more.
     answered: Notify,
     result: watch::Sender<FlightResult>,
+    /// The load goes on in the background.
+    is_detached: AtomicBool,
 }
 
 /// The progress of a flight.
@@ -94,6 +96,7 @@ impl Flight {
             stage: Mutex::new(stage),
             answered: Notify::new(),
             result: watch::Sender::new(FlightResult::None),
+            is_detached: AtomicBool::new(false),
         });
         (Arc::clone(&flight), Waiter { flight })
     }
@@ -136,6 +139,11 @@ impl Flight {
             Stage::Loading { fence: Some(mine), .. } => mine == fence,
             _ => false,
         }
+    }
+
+    /// Returns true if a caller has left the load to the background.
+    pub(super) fn is_detached(&self) -> bool {
+        self.is_detached.load(Ordering::Relaxed)
     }
 
     /// The flight that this one takes its result from.
@@ -189,6 +197,13 @@ impl Waiter {
         let add = |waiting: usize| (waiting > 0).then_some(waiting + 1);
         waiters.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add).ok()?;
         Some(Self { flight: Arc::clone(flight) })
+    }
+
+    /// Leaves the load to the background: it goes on although nobody waits for it.
+    pub(super) fn detach(&self) {
+        // The count is one too high from here on, so that it never falls to zero.
+        self.flight.group.waiters.fetch_add(1, Ordering::SeqCst);
+        self.flight.is_detached.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn flight(&self) -> &Arc<Flight> {

@@ -6,10 +6,12 @@ use std::collections::hash_map::Entry as MapEntry;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use super::flight::{Flight, Group, Outcome, Stage, Tick, Waiter};
+use super::recent::{LoadTimes, Recent};
 use crate::path::RegionPath;
 use crate::stats::Counters;
 use crate::value::serializer::Value;
@@ -26,6 +28,11 @@ pub(crate) struct Flights {
     ticks: AtomicU64,
     /// The number of flights, so that callers need not look while there is none.
     count: AtomicUsize,
+    /// Keys whose load has failed lately, until it is tried again.
+    pub(super) failed: Recent,
+    /// Keys that were refreshed early, until they may be again.
+    pub(super) refreshed: Recent,
+    pub(super) load_times: LoadTimes,
 }
 
 /// Names a load. The same key read as two types is two loads.
@@ -44,6 +51,16 @@ pub(super) struct NewFlight {
     pub(super) previous: Option<Waiter>,
     /// The flight that was under way when the call began. It is kept alive until this one loads.
     pub(super) hold: Option<Waiter>,
+    pub(super) purpose: Purpose,
+}
+
+/// The reason for a load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// There is no fresh value.
+    Miss,
+    /// There is one, which ends within this time.
+    Early(Duration),
 }
 
 /// The way in which a caller that finds no flight for it starts one.
@@ -147,12 +164,15 @@ impl Default for Flights {
             hasher: RandomState::new(),
             ticks: AtomicU64::new(0),
             count: AtomicUsize::new(0),
+            failed: Recent::default(),
+            refreshed: Recent::default(),
+            load_times: LoadTimes::default(),
         }
     }
 }
 
 impl FlightKey {
-    fn new<V: Value>(region: &RegionPath, key: &str) -> Self {
+    pub(super) fn new<V: Value>(region: &RegionPath, key: &str) -> Self {
         Self { region: region.clone(), key: key.into(), of: TypeId::of::<V>() }
     }
 
@@ -182,7 +202,7 @@ impl<'a> Joining<'a> {
                 counters.joined_loads.add(1);
                 waiter
             }
-            previous => self.start(&mut shard, key, previous, hold),
+            previous => self.start(&mut shard, key, previous, hold, Purpose::Miss),
         }
     }
 
@@ -197,13 +217,14 @@ impl<'a> Joining<'a> {
         region: &RegionPath,
         key: &str,
         hold: Option<Waiter>,
+        purpose: Purpose,
     ) -> Option<Waiter> {
         let key = FlightKey::new::<V>(region, key);
         let mut shard = self.flights.shard(&key).lock();
         if shard.get(&key).and_then(Waiter::join).is_some() {
             return None;
         }
-        Some(self.start(&mut shard, key, None, hold))
+        Some(self.start(&mut shard, key, None, hold, purpose))
     }
 
     fn may_take(&self, flight: &Flight) -> bool {
@@ -222,6 +243,7 @@ impl<'a> Joining<'a> {
         key: FlightKey,
         previous: Option<Waiter>,
         hold: Option<Waiter>,
+        purpose: Purpose,
     ) -> Waiter {
         let stage = match self.start {
             Start::Asking => Stage::Open,
@@ -233,7 +255,7 @@ impl<'a> Joining<'a> {
         }
         let is_asking = self.start == Start::Asking;
         let (previous, hold) = (previous.filter(|_| is_asking), hold.filter(|_| is_asking));
-        self.new.push(NewFlight { key, flight, previous, hold });
+        self.new.push(NewFlight { key, flight, previous, hold, purpose });
         waiter
     }
 

@@ -1,11 +1,12 @@
 //! A flight without a result, in the hands of its task.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::flight::{Fence, Outcome, Stage, Tick, Waiter, dropped};
-use super::flights::{Flights, NewFlight};
+use super::flights::{Flights, NewFlight, Purpose};
 use super::waits;
 use crate::engine::Context;
 use crate::error::Error;
@@ -34,14 +35,11 @@ pub(super) struct Stale<V> {
 impl<V> OpenFlight<V> {
     pub(super) fn new(flights: &Arc<Flights>, new: NewFlight) -> Self {
         let (asked, fence, stale) = (None, None, None);
-        Self {
-            flights: Arc::clone(flights),
-            new,
-            take: TakeLease::UnlessFresh,
-            asked,
-            fence,
-            stale,
-        }
+        let take = match new.purpose {
+            Purpose::Miss => TakeLease::UnlessFresh,
+            Purpose::Early(_) => TakeLease::Always,
+        };
+        Self { flights: Arc::clone(flights), new, take, asked, fence, stale }
     }
 
     pub(super) fn key(&self) -> &str {
@@ -108,6 +106,26 @@ impl<V> OpenFlight<V> {
         waits::now_follows(&self.new.flight);
     }
 
+    pub(super) fn purpose(&self) -> Purpose {
+        self.new.purpose
+    }
+
+    /// Notes that the load has brought a value. It is not refreshed early for `pause`.
+    pub(super) fn loaded(&self, pause: Duration) {
+        self.flights.failed.forget(&self.new.key);
+        self.pause_refreshes(pause);
+    }
+
+    /// Refreshes the key not before `pause` is over.
+    pub(super) fn pause_refreshes(&self, pause: Duration) {
+        self.flights.refreshed.remember(&self.new.key, Instant::now().checked_add(pause));
+    }
+
+    /// Returns true if a caller has left the load to the background.
+    pub(super) fn is_detached(&self) -> bool {
+        self.new.flight.is_detached()
+    }
+
     pub(super) fn finish(self, outcome: Outcome) {
         self.finish_here(outcome);
     }
@@ -121,11 +139,16 @@ impl<V> OpenFlight<V> {
 impl<V: Value> OpenFlight<V> {
     /// Ends the flight with the stale value, if there is one whose time is not over, or the error.
     pub(super) fn fail(self, context: &Context, error: &Error) {
-        let lasts = |stale: &&Stale<V>| stale.until.is_none_or(|until| Instant::now() < until);
-        match self.stale.as_ref().filter(lasts) {
+        match self.stale.as_ref().filter(|stale| stale.lasts()) {
             None => self.finish_here(Err(error.clone())),
             Some(stale) => {
-                context.serving_stale(self.key(), error);
+                let retry_after = context.policy().load_retry_after;
+                let until = Instant::now().checked_add(retry_after);
+                self.flights.failed.remember(&self.new.key, until);
+                match self.new.flight.is_detached() {
+                    true => context.refresh_failed(self.key(), error),
+                    false => context.serving_stale(self.key(), error),
+                }
                 self.finish_here(Ok(Some(Arc::clone(&stale.value) as _)));
             }
         }
@@ -141,14 +164,22 @@ impl<V> Drop for OpenFlight<V> {
 }
 
 impl<V> Stale<V> {
-    pub(super) fn new(value: Arc<V>, freshness: Freshness) -> Option<Self> {
-        let Freshness::Stale { left } = freshness else {
-            return None;
-        };
-        let until = match left {
-            Lifetime::Unlimited => None,
-            Lifetime::Millis(_) => Instant::now().checked_add(left.duration().unwrap_or_default()),
-        };
-        Some(Self { value, until })
+    pub(super) fn new(value: Arc<V>, freshness: Freshness) -> Self {
+        let (Freshness::Stale { left } | Freshness::Fresh { left }) = freshness;
+        Self::for_time(value, left)
+    }
+
+    pub(super) fn for_time(value: Arc<V>, left: Lifetime) -> Self {
+        let until = left.duration().and_then(|left| Instant::now().checked_add(left));
+        Self { value, until }
+    }
+
+    pub(super) fn value(&self) -> &Arc<V> {
+        &self.value
+    }
+
+    /// Returns true if the value may still be returned.
+    pub(super) fn lasts(&self) -> bool {
+        self.until.is_none_or(|until| Instant::now() < until)
     }
 }

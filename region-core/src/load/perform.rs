@@ -8,6 +8,7 @@ use super::fill::{Fill, Loadable};
 use super::lease::extend;
 use super::loader::Loaded;
 use super::open::OpenFlight;
+use super::place::early;
 use super::run::{GroupTask, fail_all, outcome, timed_out};
 use crate::engine::Chain;
 use crate::error::{Error, ErrorKind, Result};
@@ -66,6 +67,7 @@ impl<V: Value> GroupTask<V> {
         let chain =
             Chain::extend(Arc::clone(&self.id), Arc::clone(&self.outages), self.chain.clone());
         let names = keys.iter().map(|key| (*key).to_owned()).collect();
+        let started = Instant::now();
         let loading = limited(self.deadline, chain.run(self.loader.load(names)));
         let loaded = tokio::select! {
             loaded = loading => loaded,
@@ -75,8 +77,9 @@ impl<V: Value> GroupTask<V> {
             true => Ok(values),
             false => Err(Error::new(ErrorKind::Load, "the load answered for other keys")),
         });
-        if loaded.is_err() {
-            counters.load_failures.add(1);
+        match &loaded {
+            Ok(_) => self.flights.load_times.add::<V>(self.context.path(), started.elapsed()),
+            Err(_) => counters.load_failures.add(1),
         }
         Some(loaded)
     }
@@ -105,7 +108,9 @@ impl<V: Value> GroupTask<V> {
         let (context, leases, outages) = (&*self.context, &mut self.leases, &*self.outages);
         Fill { context, leases, outages }.store(&loadable).await;
         self.leases.release(loading.iter().map(OpenFlight::key));
+        let pause = early(&self.context, None).pause(self.context.policy().ttl);
         for (flight, outcome) in loading.into_iter().zip(outcomes) {
+            flight.loaded(pause);
             flight.finish(outcome);
         }
     }

@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
+use crate::lifetime::Lifetime;
+use crate::policy::OnStale;
+
 /// The entry that the store showed together with its answer about the lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shown {
     Fresh,
+    /// Fresh, but to be refreshed early.
+    Due,
     Stale,
     Nothing,
 }
@@ -47,6 +52,8 @@ pub(super) fn decide(shown: Shown, holder: Holder) -> Step {
     match (shown, holder) {
         (Shown::Fresh, Holder::Us) => Step::ReturnAndRelease,
         (Shown::Fresh, _) => Step::Return,
+        // Another load refreshes it.
+        (Shown::Due, Holder::Previous | Holder::Other { .. }) => Step::Return,
         (_, Holder::Us) => Step::Load,
         (_, Holder::Nobody) => Step::InsistOnLease,
         (_, Holder::Previous) => Step::Follow,
@@ -55,9 +62,135 @@ pub(super) fn decide(shown: Shown, holder: Holder) -> Step {
     }
 }
 
+/// The load of a key that a call has found a stale value of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LoadOfStale {
+    /// It has failed, and is not to be tried again yet.
+    FailedLately,
+    /// Another call has started it.
+    UnderWay,
+    /// This call has started it.
+    Started,
+}
+
+/// The use that a call makes of a stale value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum UseOfStale {
+    /// Return it at once.
+    Return,
+    /// Return it at once, and leave the load to the background.
+    ReturnAndRefresh,
+    /// Wait for the load; return it after the soft timeout, or if the load fails.
+    Wait,
+}
+
+/// Decides by the load of the key and the policy.
+pub(super) fn use_stale(load: LoadOfStale, on_stale: OnStale) -> UseOfStale {
+    match (load, on_stale) {
+        (LoadOfStale::FailedLately | LoadOfStale::UnderWay, _) => UseOfStale::Return,
+        (LoadOfStale::Started, OnStale::Refresh) => UseOfStale::ReturnAndRefresh,
+        (LoadOfStale::Started, OnStale::Wait) => UseOfStale::Wait,
+    }
+}
+
+/// The part of an entry's ttl for which it is not refreshed early again. Where a refresh does not
+/// prolong its life, because the region's own TTL ends it, each read would else refresh it.
+const LONGEST_PAUSE: f64 = 0.5;
+
+/// The settings of early refreshes, and the measured time of a load.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Early {
+    pub(super) ttl: Lifetime,
+    /// The share of the ttl after which an entry is refreshed.
+    pub(super) at: f64,
+    /// The weight of XFetch.
+    pub(super) beta: f64,
+    pub(super) load_time: Option<Duration>,
+}
+
+impl Early {
+    /// The time before its end from which on an entry is refreshed, for a random number greater than
+    /// zero and at most one.
+    pub(super) fn lead(self, random: impl FnOnce() -> f64) -> Duration {
+        let by_share = self.ttl.duration().map(|ttl| ttl.mul_f64(1.0 - self.at));
+        let by_chance = self.load_time.filter(|_| self.beta > 0.0).map(|time| {
+            // The distribution of XFetch: "Optimal Probabilistic Cache Stampede Prevention", 2015.
+            Duration::try_from_secs_f64(time.as_secs_f64() * self.beta * -random().ln())
+                .unwrap_or(Duration::MAX)
+        });
+        by_share.max(by_chance).unwrap_or_default()
+    }
+
+    /// The time for which an entry that was stored with `ttl` is not refreshed early.
+    pub(super) fn pause(self, ttl: Lifetime) -> Duration {
+        ttl.duration().map_or(Duration::ZERO, |ttl| ttl.mul_f64(self.at.min(LONGEST_PAUSE)))
+    }
+}
+
+/// Returns true if an entry with so much time left is to be refreshed.
+pub(super) fn is_due(left: Lifetime, lead: Duration) -> bool {
+    lead > Duration::ZERO && left.duration().is_some_and(|left| left <= lead)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn early(at: f64, beta: f64, load_time: Option<Duration>) -> Early {
+        Early { ttl: Lifetime::of(100 * SECOND).unwrap(), at, beta, load_time }
+    }
+
+    #[test]
+    fn every_use_of_a_stale_value() {
+        for on_stale in [OnStale::Wait, OnStale::Refresh] {
+            for load in [LoadOfStale::FailedLately, LoadOfStale::UnderWay] {
+                assert_eq!(use_stale(load, on_stale), UseOfStale::Return);
+            }
+        }
+        let started = |on_stale| use_stale(LoadOfStale::Started, on_stale);
+        assert_eq!(started(OnStale::Wait), UseOfStale::Wait);
+        assert_eq!(started(OnStale::Refresh), UseOfStale::ReturnAndRefresh);
+    }
+
+    #[test]
+    fn the_lead_is_the_greater_of_both() {
+        let load = Some(2 * SECOND);
+        let (e, far) = ((-1.0f64).exp(), (-50.0f64).exp());
+        let table = [
+            (early(1.0, 0.0, load), e, Duration::ZERO),
+            (early(0.8, 0.0, load), e, 20 * SECOND),
+            (early(1.0, 1.0, None), e, Duration::ZERO),
+            (early(1.0, 1.0, load), 1.0, Duration::ZERO),
+            (early(1.0, 1.0, load), e, 2 * SECOND),
+            (early(1.0, 0.5, load), e, SECOND),
+            (early(0.8, 1.0, load), e, 20 * SECOND),
+            (early(0.8, 1.0, load), far, 100 * SECOND),
+        ];
+        for (early, random, lead) in table {
+            let off = early.lead(|| random).abs_diff(lead);
+            assert!(off < SECOND / 1000, "{early:?} {random}: {off:?} off {lead:?}");
+        }
+        let unlimited = Early { ttl: Lifetime::Unlimited, ..early(0.5, 0.0, load) };
+        assert_eq!(unlimited.lead(|| e), Duration::ZERO);
+        assert_eq!(early(1.0, 1e300, Some(Duration::MAX)).lead(|| far), Duration::MAX);
+    }
+
+    #[test]
+    fn due_is_what_ends_within_the_lead() {
+        let left = |millis| Lifetime::of(Duration::from_millis(millis)).unwrap();
+        assert!(is_due(left(1000), SECOND) && !is_due(left(1001), SECOND));
+        assert!(!is_due(left(1), Duration::ZERO) && !is_due(Lifetime::Unlimited, SECOND));
+    }
+
+    #[test]
+    fn the_pause_never_outlasts_the_time_until_the_share() {
+        let ttl = Lifetime::of(10 * SECOND).unwrap();
+        assert_eq!(early(0.1, 0.0, None).pause(ttl), SECOND);
+        assert_eq!(early(0.8, 0.0, None).pause(ttl), 5 * SECOND);
+        assert_eq!(early(0.8, 0.0, None).pause(Lifetime::Unlimited), Duration::ZERO);
+    }
 
     const LEFT: Duration = Duration::from_secs(3);
 
@@ -69,6 +202,10 @@ mod tests {
             (Shown::Fresh, Holder::Nobody, Step::Return),
             (Shown::Fresh, Holder::Previous, Step::Return),
             (Shown::Fresh, other, Step::Return),
+            (Shown::Due, Holder::Us, Step::Load),
+            (Shown::Due, Holder::Nobody, Step::InsistOnLease),
+            (Shown::Due, Holder::Previous, Step::Return),
+            (Shown::Due, other, Step::Return),
             (Shown::Stale, Holder::Us, Step::Load),
             (Shown::Stale, Holder::Nobody, Step::InsistOnLease),
             (Shown::Stale, Holder::Previous, Step::Follow),

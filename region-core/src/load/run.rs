@@ -8,11 +8,11 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::flight::{Fence, Group, Outcome, Waiter};
-use super::flights::{Flights, Start};
+use super::flights::{Flights, Purpose, Start};
 use super::lease::Leases;
 use super::loader::Loader;
 use super::open::{OpenFlight, Stale};
-use super::plan::{Holder, Shown, Step, decide};
+use super::plan::{Holder, Shown, Step, decide, is_due};
 use super::waits;
 use crate::engine::{Accept, Chain, Context, Found, LoadId, Outages};
 use crate::error::{Error, ErrorKind, Result};
@@ -160,26 +160,29 @@ impl<V: Value> GroupTask<V> {
         for (mut flight, answer) in asked.into_iter().zip(keys) {
             let BegunKey { entry, lease, .. } = answer;
             let freshness = entry.as_ref().map(|entry| entry.freshness);
-            let (shown, value) =
-                match self.context.find_in::<V>(flight.key(), entry, Accept::FreshOrStale) {
-                    Found::Fresh(value) => (Shown::Fresh, Some(value)),
-                    Found::Stale(value) => (Shown::Stale, Some(value)),
-                    Found::Nothing => (Shown::Nothing, None),
-                };
+            let found = self.context.find_in::<V>(flight.key(), entry, Accept::FreshOrStale);
+            let (shown, value) = shown(found, flight.purpose());
             let (holder, previous) = holder(&mut flight, lease, &lineage);
             match (decide(shown, holder), previous) {
-                (Step::Return, _) => flight.finish(outcome(value)),
+                (Step::Return, _) => {
+                    if let (Shown::Due, Lease::Held { left, .. }) = (shown, lease) {
+                        // Another process refreshes it. No need to ask for as long as it lives.
+                        flight.pause_refreshes(left);
+                    }
+                    flight.finish(outcome(value));
+                }
                 (Step::ReturnAndRelease, _) => {
                     self.leases.release([flight.key()]);
                     flight.finish(outcome(value));
                 }
                 (Step::ReturnStale, _) => {
-                    self.context.counters().stale_hits.add(1);
+                    // Who left the load to the background has the stale value already.
+                    self.context.counters().stale_hits.add(usize::from(!flight.is_detached()));
                     flight.finish(outcome(value));
                 }
                 (Step::Load, _) => {
                     let token = self.leases.token();
-                    let stale = value.zip(freshness).and_then(|(value, it)| Stale::new(value, it));
+                    let stale = value.zip(freshness).map(|(value, it)| Stale::new(value, it));
                     flight.loading(Some(Fence { lineage: lineage.clone(), token }), stale);
                     to_load.push(flight);
                 }
@@ -209,6 +212,18 @@ impl Held {
             self.by.push(by);
         }
         self.least_left = Some(self.least_left.map_or(left, |least| least.min(left)));
+    }
+}
+
+/// The value that the store showed, and what it is to a load for this purpose.
+fn shown<V>(found: Found<V>, purpose: Purpose) -> (Shown, Option<Arc<V>>) {
+    match (found, purpose) {
+        (Found::Fresh(value, left), Purpose::Early(lead)) if is_due(left, lead) => {
+            (Shown::Due, Some(value))
+        }
+        (Found::Fresh(value, _), _) => (Shown::Fresh, Some(value)),
+        (Found::Stale(value, _), _) => (Shown::Stale, Some(value)),
+        (Found::Nothing, _) => (Shown::Nothing, None),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{OnOutage, OnUpdate};
+use super::{OnOutage, OnStale, OnUpdate};
 use crate::lifetime::{Lifetime, MAX_LIFETIME};
 use crate::store::ReadFrom;
 use crate::value::serializer::AnySerializer;
@@ -67,6 +67,25 @@ pub(crate) struct Positive(pub(crate) Duration);
 /// A duration that may be zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Window(pub(crate) Duration);
+
+/// A number of hundredths within bounds, both inclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Percent<const LEAST: u32, const GREATEST: u32>(pub(crate) u32);
+
+impl<const LEAST: u32, const GREATEST: u32> Setting for Percent<LEAST, GREATEST> {
+    const KIND: PolicySettingKind = PolicySettingKind::Number;
+    type Resolved = f64;
+
+    fn fault(&self, name: &str) -> Option<String> {
+        let percent = self.0;
+        (!(LEAST..=GREATEST).contains(&percent))
+            .then(|| format!("{name} is {percent}; it must be from {LEAST} to {GREATEST}"))
+    }
+
+    fn resolve(&self) -> f64 {
+        f64::from(self.0) / 100.0
+    }
+}
 
 impl Setting for Limit {
     const KIND: PolicySettingKind = PolicySettingKind::Duration;
@@ -141,6 +160,7 @@ macro_rules! plain {
 
 plain! {
     OnUpdate: PolicySettingKind::Word(&["restart", "keep"]);
+    OnStale: PolicySettingKind::Word(&["wait", "refresh"]);
     ReadFrom: PolicySettingKind::Word(&["primary", "replica"]);
     OnOutage: PolicySettingKind::Word(&["miss", "error"]);
     AnySerializer: PolicySettingKind::Serializer;

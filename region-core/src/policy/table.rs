@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::setting::{Limit, PolicySetting, Positive, Setting, Window};
-use super::{OnOutage, OnUpdate};
+use super::setting::{Limit, Percent, PolicySetting, Positive, Setting, Window};
+use super::{OnOutage, OnStale, OnUpdate};
 use crate::store::ReadFrom;
 use crate::value::serializer::{AnySerializer, Serializer};
 
@@ -108,6 +108,13 @@ settings! {
     ttl(Duration) as Limit = Limit::For,
     default Limit::Unlimited, "unlimited", unlimited no_ttl = Limit::Unlimited;
 
+    /// The share of [`ttl`](Self::ttl), in percent, that is taken off at random, from 0 to 100.
+    ///
+    /// Entries that are written together then expire one by one: with 10, each lives for 90 to 100 % of
+    /// the ttl. It does not apply to an entry that is written with a ttl of its own.
+    ttl_jitter(u32) as Percent<0, 100> = Percent,
+    default Percent(0), "0";
+
     /// The time to live that all of a region's own entries share.
     ///
     /// It starts with the first write to the region, and [`on_update`](Self::on_update) decides
@@ -122,14 +129,50 @@ settings! {
 
     /// The time for which an expired value is kept as *stale*.
     ///
-    /// `get_or_compute` returns a stale value while another caller loads, and when a load fails. Zero
-    /// keeps none.
+    /// `get_or_compute` returns a stale value while another caller loads, and when a load fails:
+    /// this is the greatest age of what it returns then. Zero keeps none.
     stale_for(Duration) as Window = Window,
     default Window(Duration::ZERO), "zero";
 
+    /// The use of a stale value by a caller that nobody loads for yet.
+    on_stale(OnStale) as OnStale = std::convert::identity,
+    default OnStale::Wait, "wait";
+
+    /// The time after which a caller that waits for a load takes the stale value instead.
+    ///
+    /// The load goes on, and its result is stored if nothing that covers it ended meanwhile. Without
+    /// a stale value callers wait on.
+    soft_timeout(Duration) as Limit = Limit::For,
+    default Limit::Unlimited, "unlimited", unlimited no_soft_timeout = Limit::Unlimited;
+
+    /// The time after a failed load for which stale values are returned and no load is tried.
+    ///
+    /// Each process keeps it for its own loads. Zero tries again at the next call. Where there is no
+    /// stale value, every call loads.
+    load_retry_after(Duration) as Window = Window,
+    default Window(Duration::from_secs(1)), "1 s";
+
+    /// The share of [`ttl`](Self::ttl), in percent, after which a load refreshes an entry early.
+    ///
+    /// From 1 to 100; 100 refreshes none. `get_or_compute` starts the load in the background, and still
+    /// returns the value at once. There is at most one refresh for a key, across processes
+    /// too while its lease is held. An entry without a limit of time is not refreshed.
+    early_refresh_at(u32) as Percent<1, 100> = Percent,
+    default Percent(100), "100";
+
+    /// The weight of *XFetch*, in percent: early refreshes at random, more probable towards the end.
+    ///
+    /// From 0 to 10,000; 0 refreshes none so. As by [`early_refresh_at`](Self::early_refresh_at), the load
+    /// runs in the background. 100 is the usual weight (a beta of one): the mean lead is the time that a load takes. The longer
+    /// the loads and the greater the weight, the earlier. The time is measured by each process for its own
+    /// loads of a region; until it has loaded, it refreshes none so.
+    early_refresh_beta(u32) as Percent<0, 10_000> = Percent,
+    default Percent(0), "0";
+
     /// The time after which a load is dropped, and its callers get an error.
     ///
-    /// The error is [`LoadTimeout`](crate::ErrorKind::LoadTimeout).
+    /// The error is [`LoadTimeout`](crate::ErrorKind::LoadTimeout); callers get a stale value
+    /// instead, if there is one.
     load_timeout(Duration) as Limit = Limit::For,
     default Limit::Unlimited, "unlimited", unlimited no_load_timeout = Limit::Unlimited;
 

@@ -1,0 +1,187 @@
+//! A call's wait for one missing key, and what it does with a stale value.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::flight::Waiter;
+use super::flights::{FlightKey, Flights, Joining, Purpose};
+use super::open::Stale;
+use super::plan::{Early, LoadOfStale, UseOfStale, is_due, use_stale};
+use super::recent::Recent;
+use super::{Call, Held, waits};
+use crate::engine::{Context, LoadId};
+use crate::error::{Error, ErrorKind, Result};
+use crate::lifetime::Lifetime;
+use crate::value::serializer::Value;
+
+/// The state of a call for one missing key.
+pub(super) enum Place<V> {
+    /// Waits for a load, perhaps with a value to make do with.
+    Waits(Waiter, Option<Stale<V>>),
+    /// Does not wait.
+    HasStale(Arc<V>),
+    /// Does not wait: the value is fresh, and refreshed early.
+    HasFresh(Arc<V>),
+}
+
+impl Call<'_> {
+    /// Joins the load of `key` or starts it, unless the stale value is to be returned without one.
+    pub(super) fn place<V: Value>(
+        &mut self,
+        joining: &mut Joining<'_>,
+        key: &str,
+        held: Held<V>,
+    ) -> Place<V> {
+        let (path, counters) = (self.context.path(), self.context.counters());
+        // A flight that is started needs it until it loads; one that is joined needs nothing.
+        let hold = self.holds.remove(key);
+        match held {
+            Held::Nothing => {
+                Place::Waits(joining.join_or_start::<V>(path, key, hold, counters), None)
+            }
+            Held::Stale(stale) => self.place_stale(joining, key, hold, stale),
+            Held::Due(value, lead) => {
+                let purpose = Purpose::Early(lead);
+                if let Some(waiter) = joining.start_if_none::<V>(path, key, hold, purpose) {
+                    counters.background_loads.add(1);
+                    counters.early_refreshes.add(1);
+                    waiter.detach();
+                }
+                Place::HasFresh(value)
+            }
+        }
+    }
+
+    fn place_stale<V: Value>(
+        &self,
+        joining: &mut Joining<'_>,
+        key: &str,
+        hold: Option<Waiter>,
+        stale: Stale<V>,
+    ) -> Place<V> {
+        let (path, counters) = (self.context.path(), self.context.counters());
+        let (load, waiter) = match self.is_recent::<V>(&self.flights.failed, key) {
+            true => {
+                counters.throttled_loads.add(1);
+                (LoadOfStale::FailedLately, None)
+            }
+            false => match joining.start_if_none::<V>(path, key, hold, Purpose::Miss) {
+                Some(waiter) => (LoadOfStale::Started, Some(waiter)),
+                None => (LoadOfStale::UnderWay, None),
+            },
+        };
+        match (use_stale(load, self.context.policy().on_stale), waiter) {
+            (UseOfStale::Wait, Some(waiter)) => return Place::Waits(waiter, Some(stale)),
+            (UseOfStale::ReturnAndRefresh, Some(waiter)) => {
+                counters.background_loads.add(1);
+                waiter.detach();
+            }
+            _ => {}
+        }
+        Place::HasStale(Arc::clone(stale.value()))
+    }
+
+    fn is_recent<V: Value>(&self, recent: &Recent, key: &str) -> bool {
+        !recent.is_empty() && recent.contains(&FlightKey::new::<V>(self.context.path(), key))
+    }
+
+    /// The time before its end from which on the fresh entry at `key` is to be refreshed early, if it is
+    /// now.
+    pub(super) fn due<V: Value>(&self, key: &str, left: Lifetime) -> Option<Duration> {
+        let policy = self.context.policy();
+        if policy.early_refresh_at >= 1.0 && policy.early_refresh_beta <= 0.0 {
+            return None;
+        }
+        let load_time = match policy.early_refresh_beta > 0.0 {
+            true => self.flights.load_times.of::<V>(self.context.path()),
+            false => None,
+        };
+        let random = || self.context.engine().random.unit();
+        let lead = early(self.context, load_time).lead(random);
+        let is_paused = || {
+            let Flights { failed, refreshed, .. } = &**self.flights;
+            self.is_recent::<V>(failed, key) || self.is_recent::<V>(refreshed, key)
+        };
+        (is_due(left, lead) && !is_paused()).then_some(lead)
+    }
+
+    /// The value at `key`, once it is there. `inside` is the load that the call is made from.
+    ///
+    /// # Cancel safety
+    /// Dropping it ends the wait. After the soft timeout the load goes on without the caller.
+    pub(super) async fn value_at<V: Value>(
+        &self,
+        key: &str,
+        place: Place<V>,
+        inside: Option<&Arc<LoadId>>,
+    ) -> Result<Option<Arc<V>>> {
+        let (waiter, stale) = match place {
+            Place::Waits(waiter, stale) => (waiter, stale),
+            Place::HasStale(value) => {
+                self.context.counters().stale_hits.add(1);
+                return Ok(Some(value));
+            }
+            Place::HasFresh(value) => return Ok(Some(value)),
+        };
+        let value = async {
+            match inside {
+                None => waiter.value().await,
+                Some(load) => waits::value_inside(load, &waiter).await,
+            }
+        };
+        let Some(stale) = stale else { return value.await };
+        let mut value = std::pin::pin!(value);
+        if let Some(soft_deadline) = self.soft_deadline() {
+            match timeout_at(soft_deadline, &mut value).await {
+                Ok(value) => return self.or_stale(key, value, &stale),
+                Err(_) if stale.lasts() => {
+                    waiter.detach();
+                    let counters = self.context.counters();
+                    counters.background_loads.add(1);
+                    counters.soft_timeouts.add(1);
+                    counters.stale_hits.add(1);
+                    return Ok(Some(Arc::clone(stale.value())));
+                }
+                Err(_) => {}
+            }
+        }
+        self.or_stale(key, value.await, &stale)
+    }
+
+    fn soft_deadline(&self) -> Option<Instant> {
+        let soft_timeout = self.context.policy().soft_timeout.duration()?;
+        self.started_at.checked_add(soft_timeout)
+    }
+
+    /// The stale value in place of a load's failure. The load's task does the same, but it knows of no
+    /// stale value if the store did not answer it.
+    fn or_stale<V: Value>(
+        &self,
+        key: &str,
+        value: Result<Option<Arc<V>>>,
+        stale: &Stale<V>,
+    ) -> Result<Option<Arc<V>>> {
+        match value {
+            Err(error) if is_of_load(&error) && stale.lasts() => {
+                let retry_after = self.context.policy().load_retry_after;
+                let key_of = FlightKey::new::<V>(self.context.path(), key);
+                self.flights.failed.remember(&key_of, Instant::now().checked_add(retry_after));
+                self.context.serving_stale(key, &error);
+                Ok(Some(Arc::clone(stale.value())))
+            }
+            value => value,
+        }
+    }
+}
+
+pub(super) fn early(context: &Context, load_time: Option<Duration>) -> Early {
+    let policy = context.policy();
+    let (at, beta) = (policy.early_refresh_at, policy.early_refresh_beta);
+    Early { ttl: policy.ttl, at, beta, load_time }
+}
+
+fn is_of_load(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Load | ErrorKind::LoadPanicked | ErrorKind::LoadTimeout)
+}
