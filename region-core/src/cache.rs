@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::handle::RegionHandle;
 use crate::region::{Region, RegionExt};
 use crate::regioned::{Regioned, TypedPath};
-use crate::stats::Stats;
+use crate::stats::{NearUse, Stats};
 use crate::store::SharedStore;
 
 pub use builder::RegionCacheBuilder;
@@ -77,6 +77,12 @@ impl RegionCache {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.engine().counters.snapshot()
+    }
+
+    /// Returns the memory that the near cache uses.
+    #[must_use]
+    pub fn near_use(&self) -> NearUse {
+        self.engine().near.memory_use()
     }
 
     /// The store underneath.

@@ -4,9 +4,10 @@
 mod calls;
 mod chain;
 mod lookup;
+mod near;
 mod observe;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use crate::error::{Error, Result};
 use crate::lifetime::Lifetime;
 use crate::path::RegionPath;
-use crate::policy::{OnOutage, Policy, ResolvedPolicy};
+use crate::policy::{NearCache, OnOutage, Policy, ResolvedPolicy};
 use crate::random::Random;
 use crate::stats::Counters;
 use crate::store::{Put, SharedStore};
@@ -22,7 +23,9 @@ use crate::value::codec::Codec;
 
 pub(crate) use chain::{Chain, LoadId, Outages};
 pub(crate) use lookup::{Accept, Fetched, Found};
+pub(crate) use near::{DEFAULT_NEAR_BYTES, Looked};
 
+use near::{Near, NearHandle, NearRegion};
 use observe::{FailureLog, LogLimiter};
 
 /// The shortest ttl: that is the resolution of lifetimes.
@@ -33,6 +36,7 @@ pub(crate) struct Engine {
     pub(crate) store: SharedStore,
     pub(crate) counters: Counters,
     pub(crate) random: Random,
+    pub(crate) near: Near,
     failures: FailureLog,
     limiter: LogLimiter,
 }
@@ -45,14 +49,19 @@ pub(crate) struct Context {
     given: Policy,
     policy: ResolvedPolicy,
     codec: Codec,
+    /// `None`: the policy keeps nothing of the region near.
+    near: Option<NearHandle>,
+    /// The region's record in the near cache, once it is needed.
+    record: OnceLock<Arc<NearRegion>>,
 }
 
 impl Engine {
-    pub(crate) fn new(store: SharedStore, random: Random) -> Self {
+    pub(crate) fn new(store: SharedStore, random: Random, near_bytes: u64) -> Self {
         Self {
             store,
             counters: Counters::default(),
             random,
+            near: Near::new(near_bytes),
             failures: FailureLog::default(),
             limiter: LogLimiter::default(),
         }
@@ -63,7 +72,9 @@ impl Context {
     pub(crate) fn new(engine: Arc<Engine>, path: RegionPath, given: Policy) -> Result<Self> {
         let policy = ResolvedPolicy::new(&given).map_err(|error| error.on("open", &path))?;
         let codec = Codec::new(&path, policy.serializer.clone(), policy.version);
-        Ok(Self { engine, path, given, policy, codec })
+        let near = (policy.near == NearCache::On)
+            .then(|| engine.near.open(&engine.store, &path, codec.identity()));
+        Ok(Self { engine, path, given, policy, codec, near, record: OnceLock::new() })
     }
 
     pub(crate) fn engine(&self) -> &Arc<Engine> {
@@ -84,6 +95,15 @@ impl Context {
 
     pub(crate) fn codec(&self) -> &Codec {
         &self.codec
+    }
+
+    /// The region's record in the near cache, unless no region is held near.
+    fn record(&self) -> Option<&Arc<NearRegion>> {
+        if let Some(record) = self.record.get() {
+            return Some(record);
+        }
+        let record = self.engine.near.record(&self.path)?;
+        Some(self.record.get_or_init(|| record))
     }
 
     pub(crate) fn counters(&self) -> &Counters {

@@ -49,7 +49,9 @@ pub use path::{
     MAX_DEPTH, MAX_KEY_BYTES, MAX_PATH_BYTES, MAX_SEGMENT_BYTES, PathError, PathRule, RegionPath,
     Segment,
 };
-pub use policy::{OnOutage, OnStale, OnUpdate, Policy, PolicySetting, PolicySettingKind};
+pub use policy::{
+    NearCache, OnOutage, OnStale, OnUpdate, Policy, PolicySetting, PolicySettingKind,
+};
 pub use region::{
     Batch, BatchValue, BatchWrite, Cached, Listing, MAX_STEP_BYTES, MAX_STEP_KEYS,
     MAX_TRANSACTION_BYTES, MAX_TRANSACTION_WRITES, Region, RegionExt, SetOptions, Subscription,
@@ -58,7 +60,7 @@ pub use region::{
 #[doc(hidden)]
 pub use regioned::private as __private;
 pub use regioned::{AppendId, ParseSegmentId, PathFn, Regioned, SegmentId, TopLevel, TypedPath};
-pub use stats::Stats;
+pub use stats::{NearUse, Stats};
 pub use store::{
     Applied, Begun, BegunKey, Change, ChangeId, ChangeRing, ChangedKey, Cursor, EndTerms, Ended,
     Entry, Event, Freshness, Guard, Lease, LeaseTerms, LeaseToken, Listener, Listeners, Listening,

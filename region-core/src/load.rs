@@ -84,6 +84,11 @@ where
     E: Into<BoxError> + 'static,
 {
     let described = |error: Error| error.on("get_or_compute", context.path()).at_key(key);
+    if !context.policy().refreshes_early()
+        && let Some(value) = context.near_hit(key)
+    {
+        return Ok(value);
+    }
     let call = Call::start::<V>(context, flights, &[key]);
     let (found, outage) = context.find(key, Accept::FreshOrStale).await.map_err(described)?;
     let held = match call.held(key, found) {

@@ -46,6 +46,16 @@ pub enum OnOutage {
     Error,
 }
 
+/// Says if values are held near: see [`Policy::near`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NearCache {
+    /// Every read asks the store.
+    #[default]
+    Off,
+    /// Decoded values are held in this process.
+    On,
+}
+
 impl Policy {
     /// Creates a policy that inherits every setting.
     #[must_use]
@@ -141,7 +151,7 @@ mod tests {
             let unlimited = setting.unlimited.is_some();
             assert_eq!(unlimited, setting.default == "unlimited", "{}", setting.name);
         }
-        assert_eq!(lines.len(), 16);
+        assert_eq!(lines.len(), 17);
         assert!(lines.contains(&("lease", "10 s")) && lines.contains(&("version", "0")));
     }
 

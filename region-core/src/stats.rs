@@ -17,7 +17,10 @@ macro_rules! stats {
 
         impl Counters {
             pub(crate) fn snapshot(&self) -> Stats {
-                Stats { $($name: self.$name.get(),)* }
+                let mut stats = Stats { $($name: self.$name.get(),)* };
+                // A near hit is counted once, where it is cheapest.
+                stats.hits += stats.near_hits;
+                stats
             }
         }
     };
@@ -26,6 +29,10 @@ macro_rules! stats {
 stats! {
     /// Keys for which a read found a fresh value.
     hits,
+    /// Those of the hits whose value was held near, trusted or verified.
+    near_hits,
+    /// Reads that asked the store if values held near are still valid.
+    near_verifications,
     /// Keys for which a read found no fresh value. Stale and undecodable entries count too.
     misses,
     /// Stale values that were returned because a load was under way or had failed.
@@ -57,6 +64,19 @@ stats! {
     fenced_fills,
     /// Reads that counted as misses, and loaded values that were not stored, because the store failed.
     store_failures,
+}
+
+/// The memory that the near cache of a cache uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NearUse {
+    /// The bytes that its entries are counted with: see
+    /// [`RegionCacheBuilder::near`](crate::RegionCacheBuilder::near).
+    pub bytes: u64,
+    /// The number of its entries.
+    pub entries: u64,
+    /// The number of regions with a record: those with handles or entries, and their ancestors.
+    pub regions: u64,
 }
 
 #[derive(Debug, Default)]

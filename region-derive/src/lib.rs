@@ -64,6 +64,7 @@ use syn::{DeriveInput, ItemFn, parse_macro_input};
 /// | `ttl_jitter`, `early_refresh_at`, `early_refresh_beta` `= 10` | the `Policy` settings of these names, in percent |
 /// | `read_from = "primary"` or `"replica"` | the servers that reads go to |
 /// | `on_outage = "miss"` or `"error"` | the result of a read while the store is unavailable |
+/// | `near = "off"` or `"on"` | whether decoded values are held in this process |
 /// | `serializer = Json` | the serializer, an expression |
 /// | `version = 3` | the version of the values; change it when their meaning changes |
 /// | `policy = function` | a function that returns the whole `Policy`, instead of single settings |

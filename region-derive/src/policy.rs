@@ -29,6 +29,7 @@ const SETTINGS: &[(&str, Kind)] = &[
     ("lease", Kind::Duration),
     ("read_from", Kind::Word("ReadFrom", &["primary", "replica"])),
     ("on_outage", Kind::Word("OnOutage", &["miss", "error"])),
+    ("near", Kind::Word("NearCache", &["off", "on"])),
     ("serializer", Kind::Expression),
     ("version", Kind::Number),
     (WHOLE, Kind::Expression),

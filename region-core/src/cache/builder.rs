@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
 use super::RegionCache;
-use crate::engine::Engine;
+use crate::engine::{DEFAULT_NEAR_BYTES, Engine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::{RegionHandle, Shared};
 use crate::path::{PathError, RegionPath, Segment};
-use crate::policy::Policy;
+use crate::policy::{NearCache, Policy};
 use crate::random::Random;
 use crate::store::{SharedStore, Store};
 use crate::value::serializer::Serializer;
@@ -20,6 +20,7 @@ pub struct RegionCacheBuilder {
     root: String,
     policy: Policy,
     region_policies: Vec<(String, Policy)>,
+    near_bytes: u64,
     seed: Option<u64>,
 }
 
@@ -31,6 +32,7 @@ impl RegionCache {
             root: DEFAULT_ROOT.to_owned(),
             policy: Policy::new(),
             region_policies: Vec::new(),
+            near_bytes: DEFAULT_NEAR_BYTES,
             seed: None,
         }
     }
@@ -47,6 +49,32 @@ impl RegionCacheBuilder {
     /// Sets the root's policy, which all regions inherit.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy.within(&self.policy);
+        self
+    }
+
+    /// Holds decoded values in this process, at most about `bytes` bytes of them: switches
+    /// [`Policy::near`] on for all regions whose policy does not switch it off.
+    ///
+    /// An entry is counted with the bytes of its key, of its stored value, and of the bookkeeping.
+    /// Without this method a policy that switches it on gets 64 MiB.
+    ///
+    /// ```
+    /// use region_core::{Region, RegionCache, RegionExt};
+    /// use region_memory::MemoryStore;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> region_core::Result<()> {
+    /// let cache = RegionCache::builder(MemoryStore::new()).near(256 * 1024 * 1024).build()?;
+    /// cache.root().set("motto", &"keep it near".to_owned()).await?;
+    /// cache.root().get::<String>("motto").await?;
+    /// cache.root().get::<String>("motto").await?;
+    /// assert!(cache.stats().near_hits > 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn near(mut self, bytes: u64) -> Self {
+        self.near_bytes = bytes;
+        self.policy = self.policy.near(NearCache::On);
         self
     }
 
@@ -94,7 +122,7 @@ impl RegionCacheBuilder {
             region_policies.push((names, policy));
         }
         let random = self.seed.map_or_else(Random::from_system, Random::from_seed);
-        let engine = Arc::new(Engine::new(self.store, random));
+        let engine = Arc::new(Engine::new(self.store, random, self.near_bytes));
         let shared = Arc::new(Shared::new(region_policies, root.depth()));
         Ok(RegionCache { root: RegionHandle::root(engine, shared, root, self.policy)? })
     }

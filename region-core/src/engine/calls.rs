@@ -5,24 +5,25 @@ use std::future::Future;
 
 use tokio::time::Instant;
 
+use super::near::Covers;
 use super::{Chain, Context};
 use crate::error::Result;
 use crate::path::Segment;
 use crate::store::{
-    Begun, LeaseTerms, LeaseToken, Page, PageTerms, Read, ReadTerms, ScanItem, Verb, Write, Written,
+    Begun, EndTerms, LeaseTerms, LeaseToken, Page, PageTerms, Read, ReadTerms, ScanItem, Verb,
+    Write, Written,
 };
 
 impl Context {
-    /// Reads `keys` from the primary or a replica, as the policy says.
+    /// Reads `keys` as `terms` say.
     ///
     /// Inside a load that has just met an outage of this store, the read fails with that outage
     /// and does not ask the store again.
-    pub(crate) async fn read(&self, keys: &[&str]) -> Result<Read> {
+    pub(super) async fn read(&self, keys: &[&str], terms: ReadTerms<'_>) -> Result<Read> {
         if let Some(outage) = Chain::recent_outage(&self.engine.store) {
             return Err(outage);
         }
-        let call = self.engine.store.read(&self.path, keys, ReadTerms::new(self.policy.read_from));
-        let read = self.observed(call).await;
+        let read = self.observed(self.engine.store.read(&self.path, keys, terms)).await;
         if let Err(error) = &read {
             Chain::remember_outage(&self.engine.store, error);
         }
@@ -30,15 +31,31 @@ impl Context {
     }
 
     pub(crate) async fn begin(&self, keys: &[&str], terms: LeaseTerms) -> Result<Begun> {
-        self.observed(self.engine.store.begin(&self.path, keys, terms)).await
+        let sent = self.begin_sent();
+        let terms = terms.trust(self.trust());
+        let begun = self.observed(self.engine.store.begin(&self.path, keys, terms)).await?;
+        if let Some(sent) = sent {
+            self.learn_begun(keys, &begun, &sent);
+        }
+        Ok(begun)
     }
 
     pub(crate) async fn write(&self, write: Write<'_>) -> Result<Written> {
-        self.observed(self.engine.store.write(&self.path, write)).await
+        let (change, sent) = (self.own_change(Covers::Entries), Instant::now());
+        let write = write.trust(self.trust());
+        let written = self.observed(self.engine.store.write(&self.path, write)).await?;
+        if let Written::Applied(applied) = &written {
+            self.learn_write(&change, write, applied, sent);
+        }
+        Ok(written)
     }
 
     pub(crate) async fn end(&self, verb: Verb) -> Result<()> {
-        self.observed(self.engine.store.end(&self.path, verb.into())).await.map(drop)
+        let change = self.own_change(Covers::Ended(verb));
+        let terms = EndTerms::new(verb).trust(self.trust());
+        let ended = self.observed(self.engine.store.end(&self.path, terms)).await?;
+        self.learn_end(&change, &ended);
+        Ok(())
     }
 
     pub(crate) async fn scan(&self, terms: PageTerms) -> Result<Page<ScanItem>> {

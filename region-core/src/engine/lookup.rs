@@ -1,16 +1,21 @@
 //! Lookups: fetch entries from the store, decode them, and count hits and misses.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Context;
+use super::near::Label;
+use super::{Context, Looked};
 use crate::error::{Error, Result};
 use crate::lifetime::Lifetime;
 use crate::path::check_key;
 use crate::store::{Entry, Freshness};
 use crate::value::envelope::BadBytes;
 use crate::value::serializer::Value;
+
+/// The shortest time that can be left of something.
+const SHORTEST: Duration = Duration::from_millis(1);
 
 /// The value that a lookup found at one key, with the time left until it stops being so.
 pub(crate) enum Found<V> {
@@ -26,9 +31,9 @@ pub(crate) enum Accept {
     FreshOrStale,
 }
 
-/// The entries of a read, or the outage that the policy turns into misses.
+/// The entries of a read, with the moment that the near cache knows them by, or the outage that the policy turns into misses.
 pub(crate) enum Fetched {
-    Entries(Vec<Option<Entry>>),
+    Entries(Vec<Option<Entry>>, Option<Label>),
     Outage(Error),
 }
 
@@ -45,8 +50,8 @@ impl Context {
     /// Reads the entries at `keys`.
     pub(crate) async fn fetch(&self, keys: &[&str]) -> Result<Fetched> {
         keys.iter().try_for_each(|key| check_key(key))?;
-        match self.read(keys).await {
-            Ok(read) => Ok(Fetched::Entries(read.entries)),
+        match self.read_near(keys).await {
+            Ok((read, label)) => Ok(Fetched::Entries(read.entries, label)),
             Err(error) if self.is_miss(&error) => Ok(Fetched::Outage(error)),
             Err(error) => Err(error),
         }
@@ -59,29 +64,91 @@ impl Context {
         keys: &[&str],
         accept: Accept,
     ) -> Result<(Vec<Found<V>>, Option<Error>)> {
-        let (entries, outage) = match self.fetch(keys).await? {
-            Fetched::Entries(entries) => (entries, None),
-            Fetched::Outage(error) => (vec![None; keys.len()], Some(error)),
+        let mut near_hits = 0;
+        let (found, outage) = if self.near.is_some() {
+            self.find_near_first(keys, accept, &mut near_hits).await?
+        } else {
+            self.find_stored(keys, accept).await?
         };
-        let of_key = |(key, entry): (&&str, Option<Entry>)| self.find_in(key, entry, accept);
-        let found: Vec<_> = keys.iter().zip(entries).map(of_key).collect();
         let hits = found.iter().filter(|found| matches!(found, Found::Fresh(..))).count();
-        self.counters().hits.add(hits);
+        self.counters().near_hits.add(near_hits);
+        self.counters().hits.add(hits - near_hits);
         self.counters().misses.add(keys.len() - hits);
         Ok((found, outage))
     }
 
-    /// Does the same as [`find_many`](Self::find_many) for one key, without allocating vectors.
+    /// Does the same as [`find_many`](Self::find_many) for one key, without allocating vectors unless a value
+    /// has to be verified.
     pub(crate) async fn find<V: Value>(
         &self,
         key: &str,
         accept: Accept,
     ) -> Result<(Found<V>, Option<Error>)> {
-        let (entry, outage) = match self.fetch(&[key]).await? {
-            Fetched::Entries(mut entries) => (entries.pop().flatten(), None),
-            Fetched::Outage(error) => (None, Some(error)),
+        match self.look_near(key) {
+            Looked::Hit(value, until) => {
+                self.counters().near_hits.add(1);
+                return Ok((Found::Fresh(value, left(until)), None));
+            }
+            Looked::Doubted => {
+                // Boxed, so that the future of a plain read stays small.
+                let (mut found, outage) = Box::pin(self.find_many(&[key], accept)).await?;
+                return Ok((found.pop().unwrap_or(Found::Nothing), outage));
+            }
+            Looked::Nothing => {}
+        }
+        let (entry, label, outage) = match self.fetch(&[key]).await? {
+            Fetched::Entries(mut entries, label) => (entries.pop().flatten(), label, None),
+            Fetched::Outage(error) => (None, None, Some(error)),
         };
-        Ok((self.find_counted(key, entry, accept), outage))
+        Ok((self.find_counted(key, entry, accept, label.as_ref()), outage))
+    }
+
+    async fn find_stored<V: Value>(
+        &self,
+        keys: &[&str],
+        accept: Accept,
+    ) -> Result<(Vec<Found<V>>, Option<Error>)> {
+        let (entries, label, outage) = match self.fetch(keys).await? {
+            Fetched::Entries(entries, label) => (entries, label, None),
+            Fetched::Outage(error) => (vec![None; keys.len()], None, Some(error)),
+        };
+        let label = label.as_ref();
+        let of_key = |(key, entry): (&&str, _)| self.find_in(key, entry, accept, label);
+        Ok((keys.iter().zip(entries).map(of_key).collect(), outage))
+    }
+
+    /// Looks in the near cache first, verifies what is in doubt there, and reads the rest from the store.
+    async fn find_near_first<V: Value>(
+        &self,
+        keys: &[&str],
+        accept: Accept,
+        near_hits: &mut usize,
+    ) -> Result<(Vec<Found<V>>, Option<Error>)> {
+        keys.iter().try_for_each(|key| check_key(key))?;
+        let mut looked: Vec<Looked<V>> = keys.iter().map(|key| self.look_near(key)).collect();
+        let outage = match self.verify_near(keys, &mut looked).await {
+            Ok(()) => None,
+            Err(error) if self.is_miss(&error) => Some(error),
+            Err(error) => return Err(error),
+        };
+        let found = looked.into_iter().map(|looked| match looked {
+            Looked::Hit(value, until) => Found::Fresh(value, left(until)),
+            Looked::Doubted | Looked::Nothing => Found::Nothing,
+        });
+        let mut found: Vec<_> = found.collect();
+        let missing = keys.iter().zip(&mut found);
+        let missing = missing.filter(|(_, found)| matches!(found, Found::Nothing));
+        let (missing, places): (Vec<&str>, Vec<_>) =
+            missing.map(|(key, place)| (*key, place)).unzip();
+        *near_hits = keys.len() - missing.len();
+        if missing.is_empty() || outage.is_some() {
+            return Ok((found, outage));
+        }
+        let (stored, outage) = self.find_stored(&missing, accept).await?;
+        for (place, stored) in places.into_iter().zip(stored) {
+            *place = stored;
+        }
+        Ok((found, outage))
     }
 
     /// Decodes the entry that was found at `key`, and counts a hit or a miss.
@@ -90,8 +157,9 @@ impl Context {
         key: &str,
         entry: Option<Entry>,
         accept: Accept,
+        label: Option<&Label>,
     ) -> Found<V> {
-        let found = self.find_in(key, entry, accept);
+        let found = self.find_in(key, entry, accept, label);
         match found {
             Found::Fresh(..) => self.counters().hits.add(1),
             Found::Stale(..) | Found::Nothing => self.counters().misses.add(1),
@@ -99,12 +167,13 @@ impl Context {
         found
     }
 
-    /// Decodes the entry that was found at `key`.
+    /// Decodes the entry that was found at `key`, and keeps a fresh value near if the answer has a label.
     pub(crate) fn find_in<V: Value>(
         &self,
         key: &str,
         entry: Option<Entry>,
         accept: Accept,
+        label: Option<&Label>,
     ) -> Found<V> {
         let Some(entry) = entry.filter(|it| it.is_fresh() || accept == Accept::FreshOrStale) else {
             return Found::Nothing;
@@ -113,7 +182,10 @@ impl Context {
             return Found::Nothing;
         };
         match entry.freshness {
-            Freshness::Fresh { left } => Found::Fresh(value, left),
+            Freshness::Fresh { left } => {
+                self.keep_near(key, (entry.bytes.len(), left), &value, label);
+                Found::Fresh(value, left)
+            }
             Freshness::Stale { left } => Found::Stale(value, left),
         }
     }
@@ -154,4 +226,10 @@ impl Context {
             tracing::warn!(region = %self.path, key, %error, unlogged, "a load was not stored");
         }
     }
+}
+
+/// The time left until `end`, which has not come; `None`: it never comes.
+fn left(end: Option<Instant>) -> Lifetime {
+    let left = |end: Instant| end.saturating_duration_since(Instant::now()).max(SHORTEST);
+    end.map_or(Lifetime::Unlimited, |end| Lifetime::of(left(end)).unwrap_or_default())
 }

@@ -16,7 +16,7 @@ const ABSENT_ATTEMPTS: usize = 16;
 
 impl RegionHandle {
     pub(super) async fn has_fresh(&self, key: &str) -> Result<bool> {
-        let Fetched::Entries(mut entries) = self.context.fetch(&[key]).await? else {
+        let Fetched::Entries(mut entries, _) = self.context.fetch(&[key]).await? else {
             return Ok(false);
         };
         let fresh = entries.pop().flatten().filter(Entry::is_fresh);
@@ -88,7 +88,7 @@ impl RegionHandle {
             Some(OpOutcome::Taken(entry)) => entry,
             _ => return Err(broken_contract("the outcome of a take is of another kind")),
         };
-        Ok(self.context.find_counted(key, entry, Accept::Fresh).fresh())
+        Ok(self.context.find_counted(key, entry, Accept::Fresh, None).fresh())
     }
 
     pub(super) async fn apply_batch(&self, batch: Batch) -> Result<()> {

@@ -91,7 +91,7 @@ impl Call<'_> {
     /// now.
     pub(super) fn due<V: Value>(&self, key: &str, left: Lifetime) -> Option<Duration> {
         let policy = self.context.policy();
-        if policy.early_refresh_at >= 1.0 && policy.early_refresh_beta <= 0.0 {
+        if !policy.refreshes_early() {
             return None;
         }
         let load_time = match policy.early_refresh_beta > 0.0 {

@@ -160,7 +160,7 @@ impl<V: Value> GroupTask<V> {
         for (mut flight, answer) in asked.into_iter().zip(keys) {
             let BegunKey { entry, lease, .. } = answer;
             let freshness = entry.as_ref().map(|entry| entry.freshness);
-            let found = self.context.find_in::<V>(flight.key(), entry, Accept::FreshOrStale);
+            let found = self.context.find_in::<V>(flight.key(), entry, Accept::FreshOrStale, None);
             let (shown, value) = shown(found, flight.purpose());
             let (holder, previous) = holder(&mut flight, lease, &lineage);
             match (decide(shown, holder), previous) {

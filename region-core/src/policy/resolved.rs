@@ -8,6 +8,11 @@ impl ResolvedPolicy {
         Ok(policy.resolve())
     }
 
+    /// Returns true if entries may be refreshed before they end.
+    pub(crate) fn refreshes_early(&self) -> bool {
+        self.early_refresh_at < 1.0 || self.early_refresh_beta > 0.0
+    }
+
     /// The effect of a write on the TTL that the region's entries share.
     pub(crate) fn region_ttl_on_write(&self) -> RegionTtl {
         match (self.region_ttl.duration(), self.on_update) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{OnOutage, OnStale, OnUpdate};
+use super::{NearCache, OnOutage, OnStale, OnUpdate};
 use crate::lifetime::{Lifetime, MAX_LIFETIME};
 use crate::store::ReadFrom;
 use crate::value::serializer::AnySerializer;
@@ -163,6 +163,7 @@ plain! {
     OnStale: PolicySettingKind::Word(&["wait", "refresh"]);
     ReadFrom: PolicySettingKind::Word(&["primary", "replica"]);
     OnOutage: PolicySettingKind::Word(&["miss", "error"]);
+    NearCache: PolicySettingKind::Word(&["off", "on"]);
     AnySerializer: PolicySettingKind::Serializer;
     u32: PolicySettingKind::Number;
 }

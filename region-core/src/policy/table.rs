@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::setting::{Limit, Percent, PolicySetting, Positive, Setting, Window};
-use super::{OnOutage, OnStale, OnUpdate};
+use super::{NearCache, OnOutage, OnStale, OnUpdate};
 use crate::store::ReadFrom;
 use crate::value::serializer::{AnySerializer, Serializer};
 
@@ -189,6 +189,16 @@ settings! {
     /// The result of a read while the store does not serve.
     on_outage(OnOutage) as OnOutage = std::convert::identity,
     default OnOutage::Miss, "miss";
+
+    /// The switch of the near cache, which holds decoded values in this process.
+    ///
+    /// A value that is held near is returned without asking the store, for as long as the store would
+    /// have told of every change that may concern it. Where that is in doubt, one small read of the
+    /// region tells which of its values have changed. Over a store that pushes nothing every read is
+    /// such a small read. All regions of a cache share one bound on its bytes:
+    /// [`RegionCacheBuilder::near`](crate::RegionCacheBuilder::near).
+    near(NearCache) as NearCache = std::convert::identity,
+    default NearCache::Off, "off";
 
     /// The format of the values. Values written by another serializer are misses.
     serializer(impl Serializer) as AnySerializer = AnySerializer::new,

@@ -26,6 +26,11 @@ impl Codec {
         Self { place: Place::of_region(path), serializer, version }
     }
 
+    /// A number that tells apart codecs that decode the same bytes differently.
+    pub(crate) fn identity(&self) -> u64 {
+        u64::from(self.version) << u8::BITS | u64::from(self.serializer.id().get())
+    }
+
     /// Encodes `value` as the entry at `key`. A value that cannot be read back, and a panic in the type's
     /// `Serialize`, are [`ErrorKind::Encode`].
     pub(crate) fn encode<V: Value>(&self, key: &str, value: &V) -> Result<Bytes> {

@@ -1,0 +1,113 @@
+//! The near cache: decoded values in this process, which are served while nothing was heard that could
+//! concern them and the channel that would tell is up.
+//!
+//! Each region in use has a record of what is known of it, its lineage and its last changes, and of the
+//! marks under which that is trusted ([`known`]). Everything that ends trust raises a word that the
+//! marks are made of ([`word`]): a push ([`registry`]), a lost connection ([`losses`]), an own change
+//! under way ([`change`]). A near entry remembers the lineage and the last change from when it was
+//! read; so it can be judged by whatever is known later ([`values`]). Where nothing is trusted the store is
+//! asked for lineage and changes alone, once for all callers ([`round`]).
+
+mod change;
+mod known;
+mod losses;
+mod reading;
+mod region;
+mod registry;
+mod round;
+mod values;
+mod word;
+mod writing;
+
+use std::sync::atomic::{Ordering, fence};
+use std::sync::{Arc, OnceLock};
+
+use crate::path::RegionPath;
+use crate::store::{Listener, Listening, SharedStore};
+
+pub(super) use change::{Covers, OwnChange};
+pub(crate) use reading::Looked;
+pub(super) use region::NearRegion;
+pub(super) use values::Label;
+
+use crate::stats::NearUse;
+use registry::Registry;
+use values::Values;
+
+/// The bound on the bytes of a near cache that is switched on by a policy alone.
+pub(crate) const DEFAULT_NEAR_BYTES: u64 = 64 * 1024 * 1024;
+
+/// The near cache that all regions of a cache share.
+#[derive(Debug)]
+pub(crate) struct Near {
+    registry: Arc<Registry>,
+    bytes: u64,
+    /// What there is once a region is held near.
+    active: OnceLock<Active>,
+}
+
+struct Active {
+    values: Values,
+    /// `None`: the store never pushes, so nothing is trusted.
+    listening: Option<Listening>,
+}
+
+/// The near cache as a region with the policy for it uses it.
+pub(super) struct NearHandle {
+    region: Arc<NearRegion>,
+    /// Tells apart what different serializers and versions would decode.
+    codec: u64,
+}
+
+impl Near {
+    pub(crate) fn new(bytes: u64) -> Self {
+        Self { registry: Arc::new(Registry::new()), bytes, active: OnceLock::new() }
+    }
+
+    /// Returns the handle of the region at `path`; begins to listen to `store` if nobody has.
+    pub(super) fn open(&self, store: &SharedStore, path: &RegionPath, codec: u64) -> NearHandle {
+        self.active.get_or_init(|| {
+            let registry = Arc::clone(&self.registry) as Arc<dyn Listener>;
+            Active { values: Values::new(self.bytes), listening: store.listen(registry) }
+        });
+        self.fence();
+        NearHandle { region: self.registry.intern(path), codec }
+    }
+
+    /// Returns the record of the region at `path`, unless no region is held near.
+    pub(super) fn record(&self, path: &RegionPath) -> Option<Arc<NearRegion>> {
+        self.active.get()?;
+        Some(self.registry.intern(path))
+    }
+
+    pub(crate) fn memory_use(&self) -> NearUse {
+        let regions = self.registry.len() as u64;
+        let values = self.values();
+        let (bytes, entries) =
+            values.map_or((0, 0), |values| (values.bytes(), values.len() as u64));
+        NearUse { bytes, entries, regions }
+    }
+
+    fn values(&self) -> Option<&Values> {
+        self.active.get().map(|active| &active.values)
+    }
+
+    fn is_listening(&self) -> bool {
+        self.active.get().is_some_and(|active| active.listening.is_some())
+    }
+
+    /// Orders "the first region is held near" and "a change of no record is under way": whoever comes
+    /// second sees the first.
+    fn fence(&self) {
+        fence(Ordering::SeqCst);
+    }
+}
+
+impl std::fmt::Debug for Active {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Active")
+            .field("bytes", &self.values.bytes())
+            .field("listening", &self.listening)
+            .finish_non_exhaustive()
+    }
+}

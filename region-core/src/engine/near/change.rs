@@ -1,0 +1,110 @@
+//! Own changes under way: from before a write or verb is sent until its answer is handled.
+
+use std::sync::Arc;
+
+use super::Near;
+use super::known::{Marks, Shown};
+use super::region::NearRegion;
+use crate::path::MAX_DEPTH;
+use crate::store::Verb;
+
+/// What an own change covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) enum Covers {
+    /// Entries of the region.
+    Entries,
+    /// What a verb ends.
+    Ended(Verb),
+}
+
+/// An own change under way. While it exists nothing that it covers is trusted. Dropping it ends the
+/// change, whatever came of it.
+#[derive(Debug)]
+pub(in crate::engine) struct OwnChange<'n> {
+    near: &'n Near,
+    covers: Covers,
+    /// The region's record; `None`: there are no records yet, so the change counts for all regions.
+    region: Option<Arc<NearRegion>>,
+    /// The marks before the change.
+    before: Option<Marks>,
+}
+
+impl Covers {
+    /// Returns true if the lineage of the region may change.
+    const fn lineage(self) -> bool {
+        match self {
+            Self::Entries | Self::Ended(Verb::Touch) => false,
+            Self::Ended(Verb::Invalidate | Verb::Expire | Verb::InvalidateAndTouch) => true,
+        }
+    }
+
+    /// The number of regions whose own entries may change, from the region upwards.
+    const fn rings(self) -> usize {
+        match self {
+            Self::Entries | Self::Ended(Verb::Invalidate | Verb::Expire) => 1,
+            Self::Ended(Verb::Touch | Verb::InvalidateAndTouch) => MAX_DEPTH,
+        }
+    }
+}
+
+impl<'n> OwnChange<'n> {
+    /// Begins a change, before it is sent. `region` gives the region's record once there are records.
+    pub(super) fn begin(
+        near: &'n Near,
+        covers: Covers,
+        region: impl Fn() -> Option<Arc<NearRegion>>,
+    ) -> Self {
+        let mut change = Self { near, covers, region: region(), before: None };
+        if change.region.is_none() {
+            near.registry.losses.word().begin_change();
+            // Records may have come meanwhile. Whoever makes the first one looks at the word after
+            // that; so either it sees this change, or this change sees the records.
+            near.fence();
+            let Some(region) = region() else { return change };
+            change.region = Some(region);
+            change.count();
+            near.registry.losses.word().end_change();
+            return change;
+        }
+        change.count();
+        change
+    }
+
+    fn count(&mut self) {
+        let Some(region) = &self.region else { return };
+        self.before = Some(region.marks());
+        if self.covers.lineage() {
+            region.lineage_word().begin_change();
+        }
+        let rings = region.upwards().take(self.covers.rings());
+        rings.for_each(|region| region.ring_word().begin_change());
+    }
+
+    /// Takes up what the answer showed, if no other change was under way and no push came meanwhile.
+    /// Returns true if it is trusted once the change has ended.
+    pub(super) fn learn(&self, shown: &Shown) -> bool {
+        let (Some(region), Some(before)) = (&self.region, self.before) else { return false };
+        let mut during = Marks { ring: before.ring.during_change(), ..before };
+        let mut after = Marks { ring: before.ring.after_change(), ..before };
+        if self.covers.lineage() {
+            during.lineage = before.lineage.during_change();
+            after.lineage = before.lineage.after_change();
+        }
+        let is_alone = before.is_settled() && region.marks() == during;
+        is_alone && region.learn(shown, after)
+    }
+}
+
+impl Drop for OwnChange<'_> {
+    fn drop(&mut self) {
+        let Some(region) = &self.region else {
+            self.near.registry.losses.word().end_change();
+            return;
+        };
+        if self.covers.lineage() {
+            region.lineage_word().end_change();
+        }
+        let rings = region.upwards().take(self.covers.rings());
+        rings.for_each(|region| region.ring_word().end_change());
+    }
+}

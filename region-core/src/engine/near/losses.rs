@@ -1,0 +1,126 @@
+//! What ends trust everywhere: lost connections, and pushes that concern everything.
+
+use std::collections::VecDeque;
+
+use parking_lot::Mutex;
+
+use super::word::{Mark, Word};
+use crate::store::Source;
+
+/// The number of lost connections that are told apart; trust from before older ones is taken anew.
+const MAX_LOST: usize = 64;
+
+/// The epoch of the whole cache, and the reasons why it was raised.
+#[derive(Debug, Default)]
+pub(super) struct Losses {
+    word: Word,
+    recent: Mutex<Recent>,
+}
+
+#[derive(Debug, Default)]
+struct Recent {
+    lost: VecDeque<(Mark, Source)>,
+    /// Trust from before this mark has ended, whatever its source.
+    floor: Mark,
+}
+
+impl Losses {
+    /// The word that changes with everything that ends trust everywhere.
+    pub(super) fn word(&self) -> &Word {
+        &self.word
+    }
+
+    /// Ends all trust that was taken over `source`.
+    pub(super) fn lose(&self, source: Source) {
+        let mut recent = self.recent.lock();
+        let raised = self.word.raise();
+        recent.lost.push_back((raised, source));
+        if recent.lost.len() > MAX_LOST
+            && let Some((dropped, _)) = recent.lost.pop_front()
+        {
+            recent.floor = dropped;
+        }
+    }
+
+    /// Ends all trust.
+    pub(super) fn lose_all(&self) {
+        let mut recent = self.recent.lock();
+        recent.floor = self.word.raise();
+    }
+
+    /// Returns true if trust that was taken over `source` at the mark `since` still stands at the mark
+    /// `now`: what was lost meanwhile were other connections.
+    pub(super) fn spared(&self, source: Source, since: Mark, now: Mark) -> bool {
+        if !since.is_settled() || !now.is_settled() {
+            return false;
+        }
+        if since == now {
+            return true;
+        }
+        let recent = self.recent.lock();
+        let is_mine =
+            |(mark, lost): &(Mark, Source)| *lost == source && !since.is_no_earlier_than(*mark);
+        since.is_no_earlier_than(recent.floor) && !recent.lost.iter().any(is_mine)
+    }
+
+    /// Returns true if `source` is known to be lost: an answer that comes late may name it.
+    pub(super) fn is_lost(&self, source: Source) -> bool {
+        self.recent.lock().lost.iter().any(|(_, lost)| *lost == source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loss_concerns_its_own_source_alone() {
+        let losses = Losses::default();
+        let (mine, other) = (Source::unique(), Source::unique());
+        let since = losses.word().mark();
+        losses.lose(other);
+        let now = losses.word().mark();
+        assert_ne!(since, now);
+        assert!(losses.spared(mine, since, now));
+        assert!(!losses.spared(other, since, now));
+        assert!(losses.is_lost(other) && !losses.is_lost(mine));
+        losses.lose(mine);
+        assert!(!losses.spared(mine, since, losses.word().mark()));
+    }
+
+    #[test]
+    fn a_push_of_all_concerns_every_source() {
+        let losses = Losses::default();
+        let source = Source::unique();
+        let since = losses.word().mark();
+        losses.lose_all();
+        let now = losses.word().mark();
+        assert!(!losses.spared(source, since, now));
+        assert!(losses.spared(source, now, now));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_what_is_forgotten_ends_trust() {
+        let losses = Losses::default();
+        let mine = Source::unique();
+        let since = losses.word().mark();
+        for _ in 0..MAX_LOST {
+            losses.lose(Source::unique());
+        }
+        assert!(losses.spared(mine, since, losses.word().mark()));
+        losses.lose(Source::unique());
+        assert!(!losses.spared(mine, since, losses.word().mark()));
+        assert_eq!(losses.recent.lock().lost.len(), MAX_LOST);
+    }
+
+    #[test]
+    fn nothing_is_spared_while_a_change_is_under_way() {
+        let losses = Losses::default();
+        let source = Source::unique();
+        let settled = losses.word().mark();
+        losses.word().begin_change();
+        let unsettled = losses.word().mark();
+        assert!(!losses.spared(source, settled, unsettled));
+        assert!(!losses.spared(source, unsettled, unsettled));
+    }
+}

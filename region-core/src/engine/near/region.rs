@@ -1,0 +1,185 @@
+//! The record of one region: what is known of it, and whether that is trusted.
+
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use super::known::{Known, Marks, Merge, Shown, Sources, Validity};
+use super::registry::Registry;
+use super::round::Rounds;
+use super::values::NearEntry;
+use super::word::{Mark, Word};
+use crate::lineage::Lineage;
+use crate::path::RegionPath;
+use crate::store::Source;
+
+/// The record of one region, which all handles to it, and its near entries, share.
+#[derive(Debug)]
+pub(crate) struct NearRegion {
+    id: u64,
+    path: RegionPath,
+    parent: Option<Arc<NearRegion>>,
+    registry: Arc<Registry>,
+    /// Changes with the lineage of this region, and so of all below it.
+    lineage: Word,
+    /// Changes with the region's own entries.
+    ring: Word,
+    known: RwLock<Option<Known>>,
+    pub(super) rounds: Rounds,
+}
+
+/// A lineage that is trusted, and the connection that would tell of its end.
+#[derive(Clone, Debug)]
+pub(super) struct TrustedLineage {
+    pub(super) lineage: Arc<Lineage>,
+    pub(super) source: Source,
+}
+
+/// The result of judging a near entry by what is trusted now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Judgement {
+    Valid,
+    Outdated,
+    /// Nothing trusted tells: the store has to be asked.
+    Doubted,
+}
+
+impl NearRegion {
+    pub(super) fn new(
+        id: u64,
+        path: RegionPath,
+        parent: Option<Arc<Self>>,
+        registry: Arc<Registry>,
+    ) -> Self {
+        Self {
+            id,
+            path,
+            parent,
+            registry,
+            lineage: Word::default(),
+            ring: Word::default(),
+            known: RwLock::default(),
+            rounds: Rounds::default(),
+        }
+    }
+
+    /// A number that no other record has.
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The marks of now.
+    pub(super) fn marks(&self) -> Marks {
+        let engine = self.registry.losses.word().mark();
+        let path = self.upwards().map(|region| region.lineage.mark());
+        let lineage = path.fold(Mark::default(), Mark::plus);
+        Marks { engine, lineage, ring: self.ring.mark() }
+    }
+
+    /// This record and those of its ancestors.
+    pub(super) fn upwards(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |region| region.parent.as_deref())
+    }
+
+    pub(super) fn lineage_word(&self) -> &Word {
+        &self.lineage
+    }
+
+    pub(super) fn ring_word(&self) -> &Word {
+        &self.ring
+    }
+
+    pub(super) fn lineage_changed(&self) {
+        self.lineage.raise();
+    }
+
+    pub(super) fn entries_changed(&self) {
+        self.ring.raise();
+    }
+
+    /// The lineage, if it is trusted at the marks `now`.
+    pub(super) fn trusted_lineage(&self, now: Marks) -> Option<TrustedLineage> {
+        let known = self.known.read();
+        let known = known.as_ref().filter(|known| self.lineage_stands(known, now))?;
+        let lineage = Arc::clone(&known.lineage);
+        Some(TrustedLineage { lineage, source: known.sources.lineage })
+    }
+
+    /// What is known, if all of it is trusted at the marks `now`.
+    pub(super) fn trusted(&self, now: Marks) -> Option<Shown> {
+        let known = self.known.read();
+        let known = known.as_ref().filter(|known| self.stands(known, now))?;
+        let (lineage, ring) = (Arc::clone(&known.lineage), known.ring.clone());
+        Some(Shown { lineage, ring, sources: Some(known.sources) })
+    }
+
+    /// Judges `entry`, at `key` of this region, by what is trusted now.
+    pub(super) fn judge(&self, entry: &NearEntry, key: &str) -> Judgement {
+        let now = self.marks();
+        if entry.is_verified_at(now.sum()) {
+            return Judgement::Valid;
+        }
+        let known = self.known.read();
+        let Some(known) = known.as_ref().filter(|known| self.stands(known, now)) else {
+            return Judgement::Doubted;
+        };
+        match known.judge(&entry.lineage, entry.change, key) {
+            Validity::Valid => {
+                entry.verified_at(now.sum());
+                Judgement::Valid
+            }
+            Validity::Outdated => Judgement::Outdated,
+        }
+    }
+
+    /// Takes up what an answer showed whose call was sent at the marks `under`, or that own change left
+    /// behind whose end they are. Returns true if something of it is trusted from now on.
+    ///
+    /// Late answers do no harm: what was learned under earlier marks is not trusted.
+    pub(super) fn learn(&self, shown: &Shown, under: Marks) -> bool {
+        let Some(sources) = shown.sources else { return false };
+        if !under.is_lineage_settled() || self.is_lost(sources) {
+            return false;
+        }
+        // A ring that was read while an own change was under way may be older than that change.
+        let ring = shown.ring.clone().filter(|_| under.ring.is_settled());
+        let new = Known { lineage: Arc::clone(&shown.lineage), ring, sources, under };
+        let mut known = self.known.write();
+        match known.as_ref().map_or(Merge::Replace, |known| known.merge(&new, self.marks())) {
+            Merge::Keep => {}
+            Merge::Replace => *known = Some(new),
+            Merge::Contradiction => {
+                *known = None;
+                self.lineage.raise();
+                self.ring.raise();
+                return false;
+            }
+        }
+        true
+    }
+
+    fn is_lost(&self, sources: Sources) -> bool {
+        let losses = &self.registry.losses;
+        losses.is_lost(sources.lineage) || losses.is_lost(sources.ring)
+    }
+
+    fn lineage_stands(&self, known: &Known, now: Marks) -> bool {
+        now.is_lineage_settled()
+            && known.under.lineage == now.lineage
+            && self.registry.losses.spared(known.sources.lineage, known.under.engine, now.engine)
+    }
+
+    fn stands(&self, known: &Known, now: Marks) -> bool {
+        self.lineage_stands(known, now)
+            && known.ring.is_some()
+            && now.ring.is_settled()
+            && known.under.ring == now.ring
+            && self.registry.losses.spared(known.sources.ring, known.under.engine, now.engine)
+    }
+}
+
+impl Drop for NearRegion {
+    fn drop(&mut self) {
+        self.registry.forget(&self.path);
+    }
+}

@@ -1,0 +1,194 @@
+//! The values that are held near: a concurrent cache bounded by bytes.
+
+use std::any::{Any, TypeId};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use quick_cache::sync::Cache;
+use quick_cache::{Equivalent, Weighter};
+use tokio::time::Instant;
+
+use super::region::NearRegion;
+use super::word::Mark;
+use crate::lineage::Lineage;
+use crate::store::ChangeId;
+
+/// The bytes that an entry is counted with beside its key and its encoded value: the entry itself, and
+/// its place in the cache.
+const ENTRY_OVERHEAD: usize = 256;
+
+/// The size of an entry that the number of entries is estimated by.
+const TYPICAL_ENTRY: u64 = 512;
+
+/// The most entries that room is estimated for.
+const MAX_ESTIMATE: u64 = 4_000_000;
+
+/// The sum of no settled marks: it counts a change under way.
+const UNVERIFIED: u64 = 1;
+
+/// Near entries, bounded by bytes.
+pub(super) struct Values(Cache<Slot, Arc<NearEntry>, ByWeight>);
+
+/// The place of a near entry.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Slot {
+    place: Place,
+    key: Box<str>,
+}
+
+/// A [`Slot`] that is looked for.
+#[derive(Hash)]
+struct SlotRef<'k> {
+    place: Place,
+    key: &'k str,
+}
+
+/// The region of a near entry, and the form in which it is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    pub(super) region: u64,
+    pub(super) form: Form,
+}
+
+/// The form in which a value is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Form {
+    /// As it was written, whatever its type: the first read decodes it.
+    Encoded,
+    /// Decoded to a type, by a serializer and a version of the values' meaning.
+    Decoded { of: TypeId, codec: u64 },
+}
+
+/// A value that is held near, and the moment at which the store had it.
+#[derive(Debug)]
+pub(super) struct NearEntry {
+    pub(super) value: Held,
+    /// Keeps the record for as long as it has entries.
+    _region: Arc<NearRegion>,
+    pub(super) lineage: Arc<Lineage>,
+    /// The last change of the region when the value was read or written.
+    pub(super) change: ChangeId,
+    /// The end of its freshness; `None`: never.
+    pub(super) fresh_until: Option<Instant>,
+    /// The sum of the marks at which it was found to be valid.
+    verified: AtomicU64,
+    weight: u64,
+}
+
+/// The value of a near entry.
+pub(super) enum Held {
+    Encoded(Bytes),
+    Decoded(Arc<dyn Any + Send + Sync>),
+}
+
+/// The moment of a store at which it had an entry, as an answer named it.
+#[derive(Clone, Debug)]
+pub(crate) struct Label {
+    pub(super) region: Arc<NearRegion>,
+    pub(super) lineage: Arc<Lineage>,
+    pub(super) change: ChangeId,
+    /// The time at which the call was sent.
+    pub(super) sent: Instant,
+}
+
+#[derive(Clone)]
+struct ByWeight;
+
+impl Weighter<Slot, Arc<NearEntry>> for ByWeight {
+    fn weight(&self, _: &Slot, entry: &Arc<NearEntry>) -> u64 {
+        entry.weight
+    }
+}
+
+impl Equivalent<Slot> for SlotRef<'_> {
+    fn equivalent(&self, slot: &Slot) -> bool {
+        self.place == slot.place && *self.key == *slot.key
+    }
+}
+
+impl Values {
+    /// A cache of at most `bytes` bytes.
+    pub(super) fn new(bytes: u64) -> Self {
+        let estimate = (bytes / TYPICAL_ENTRY).clamp(1, MAX_ESTIMATE);
+        Self(Cache::with_weighter(usize::try_from(estimate).unwrap_or(1), bytes, ByWeight))
+    }
+
+    pub(super) fn get(&self, place: Place, key: &str) -> Option<Arc<NearEntry>> {
+        self.0.get(&SlotRef { place, key })
+    }
+
+    pub(super) fn insert(&self, place: Place, key: &str, entry: NearEntry) {
+        self.0.insert(Slot { place, key: key.into() }, Arc::new(entry));
+    }
+
+    pub(super) fn remove(&self, place: Place, key: &str) {
+        self.0.remove(&SlotRef { place, key });
+    }
+
+    /// The bytes that the entries are counted with.
+    pub(super) fn bytes(&self) -> u64 {
+        self.0.weight()
+    }
+
+    /// The number of entries.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl NearEntry {
+    /// An entry whose key and encoded value have `size` bytes.
+    pub(super) fn new(
+        value: Held,
+        label: &Label,
+        fresh_until: Option<Instant>,
+        size: usize,
+    ) -> Self {
+        Self {
+            value,
+            _region: Arc::clone(&label.region),
+            lineage: Arc::clone(&label.lineage),
+            change: label.change,
+            fresh_until,
+            verified: AtomicU64::new(UNVERIFIED),
+            weight: (size + ENTRY_OVERHEAD) as u64,
+        }
+    }
+
+    /// The same value in another form.
+    pub(super) fn with_value(&self, value: Held) -> Self {
+        Self {
+            value,
+            _region: Arc::clone(&self._region),
+            lineage: Arc::clone(&self.lineage),
+            change: self.change,
+            fresh_until: self.fresh_until,
+            verified: AtomicU64::new(UNVERIFIED),
+            weight: self.weight,
+        }
+    }
+
+    pub(super) fn is_fresh(&self) -> bool {
+        self.fresh_until.is_none_or(|until| Instant::now() < until)
+    }
+
+    /// Notes that the entry is valid for as long as the sum of its region's marks is `sum`.
+    pub(super) fn verified_at(&self, sum: Mark) {
+        // The number says all by itself; nothing else is read on the strength of it.
+        self.verified.store(sum.to_bits(), Ordering::Relaxed);
+    }
+
+    pub(super) fn is_verified_at(&self, sum: Mark) -> bool {
+        self.verified.load(Ordering::Relaxed) == sum.to_bits()
+    }
+}
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Encoded(_) => "Encoded(..)",
+            Self::Decoded(_) => "Decoded(..)",
+        })
+    }
+}

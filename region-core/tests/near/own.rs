@@ -1,0 +1,174 @@
+//! Own changes, over a store that does not tell a client of its own.
+
+use region_core::testing::Method;
+use region_core::{NearCache, Policy, Region, RegionCache, RegionExt, Verb};
+
+use super::kit::{Client, Pushes, keys, memory, two};
+
+/// After an own write the next read does no I/O.
+#[tokio::test]
+async fn what_was_written_is_near() {
+    let (here, _) = two();
+    let mine = here.region("a");
+    for value in 0..20u32 {
+        mine.set("k", &value).await.unwrap();
+        here.assert_near(&mine, value).await;
+        mine.set("other", &value).await.unwrap();
+        here.assert_near(&mine, value).await;
+    }
+    mine.remove("k").await.unwrap();
+    assert_eq!(here.get(&mine).await, (None, vec![keys(&["k"])]));
+}
+
+#[tokio::test]
+async fn own_changes_of_all_kinds_are_seen() {
+    let (here, _) = two();
+    let mine = here.region("a.b");
+    for ended in ["a.b", "a", "a.b.c"] {
+        for verb in [Verb::Invalidate, Verb::Touch, Verb::Expire, Verb::InvalidateAndTouch] {
+            mine.set("k", &7u32).await.unwrap();
+            here.region("a.b.c").set("k", &1u32).await.unwrap();
+            here.assert_near(&mine, 7).await;
+            here.region(ended).end(verb).await.unwrap();
+            let reaches = match verb {
+                Verb::Invalidate | Verb::Expire => ended != "a.b.c",
+                Verb::Touch => ended != "a",
+                Verb::InvalidateAndTouch => true,
+            };
+            here.assert_value(&mine, (!reaches).then_some(7)).await;
+        }
+    }
+    mine.set("k", &7u32).await.unwrap();
+    assert_eq!(mine.take::<u32>("k").await.unwrap().as_deref(), Some(&7));
+    here.assert_value(&mine, None).await;
+    let mut transaction = mine.transaction();
+    transaction.set("k", 8u32);
+    transaction.commit().await.unwrap();
+    here.assert_value(&mine, Some(8)).await;
+    let mut transaction = mine.transaction();
+    transaction.set("k", 9u32).remove("k");
+    transaction.commit().await.unwrap();
+    here.assert_value(&mine, None).await;
+    assert!(mine.set_if_absent("k", &1u32).await.unwrap());
+    assert!(!mine.set_if_absent("k", &2u32).await.unwrap());
+    here.assert_value(&mine, Some(1)).await;
+}
+
+/// The race of the model: the store tells a client nothing of its own write, and what another writes
+/// after it comes as a push.
+#[tokio::test]
+async fn an_own_write_and_then_another_s() {
+    let (here, there) = two();
+    let (mine, theirs) = (here.region("a"), there.region("a"));
+    for round in 0..100u32 {
+        mine.set("k", &round).await.unwrap();
+        here.assert_near(&mine, round).await;
+        theirs.set("k", &(round + 1_000)).await.unwrap();
+        here.assert_value(&mine, Some(round + 1_000)).await;
+    }
+}
+
+/// While an own write is under way, nothing of its region is served untold; when its answer comes late,
+/// and another has written meanwhile, the answer is not trusted.
+#[tokio::test]
+async fn nothing_is_trusted_that_an_own_write_under_way_covers() {
+    let (here, there) = two();
+    let mine = here.region("a");
+    mine.set("k", &1u32).await.unwrap();
+    here.assert_near(&mine, 1).await;
+    let pause = here.faulty.on(Method::Write).nth(1).pause_after();
+    let writing = tokio::spawn({
+        let mine = mine.clone();
+        async move { mine.set("k", &2u32).await }
+    });
+    pause.reached().await;
+    here.assert_value(&mine, Some(2)).await;
+    there.region("a").set("k", &3u32).await.unwrap();
+    here.assert_value(&mine, Some(3)).await;
+    pause.release();
+    writing.await.unwrap().unwrap();
+    here.assert_value(&mine, Some(3)).await;
+}
+
+/// The same for a verb on an ancestor, whose handle keeps nothing near itself.
+#[tokio::test]
+async fn a_verb_under_way_covers_the_regions_below() {
+    let (here, _) = two();
+    let mine = here.region("a.b");
+    let outer = here.region("a").with_policy(Policy::new().near(NearCache::Off)).unwrap();
+    for verb in [Verb::Invalidate, Verb::Expire] {
+        mine.set("k", &1u32).await.unwrap();
+        here.assert_near(&mine, 1).await;
+        let pause = here.faulty.on(Method::End).nth(1).pause_after();
+        let ending = tokio::spawn({
+            let outer = outer.clone();
+            async move { outer.end(verb).await }
+        });
+        pause.reached().await;
+        here.assert_value(&mine, None).await;
+        pause.release();
+        ending.await.unwrap().unwrap();
+        here.assert_value(&mine, None).await;
+    }
+}
+
+/// Dropping an own write's future ends the count of it, and leaves the region in doubt: whether the
+/// store has done it shows in what it answers.
+#[tokio::test]
+async fn an_own_write_that_is_dropped_leaves_doubt_and_nothing_else() {
+    let (here, _) = two();
+    let mine = here.region("a");
+    for (round, happens) in [(10u32, true), (20, false)] {
+        mine.set("k", &round).await.unwrap();
+        here.assert_near(&mine, round).await;
+        let write = here.faulty.on(Method::Write).nth(1);
+        let pause = if happens { write.pause_after() } else { write.pause() };
+        let writing = tokio::spawn({
+            let mine = mine.clone();
+            async move { mine.set("k", &(round + 1)).await }
+        });
+        pause.reached().await;
+        writing.abort();
+        assert!(writing.await.unwrap_err().is_cancelled());
+        pause.release();
+        let value = if happens { round + 1 } else { round };
+        here.assert_value(&mine, Some(value)).await;
+        here.assert_near(&mine, value).await;
+    }
+}
+
+/// An own write whose answer is lost may have happened.
+#[tokio::test]
+async fn an_own_write_of_unknown_outcome_leaves_doubt() {
+    let (here, _) = two();
+    let mine = here.region("a");
+    mine.set("k", &1u32).await.unwrap();
+    here.assert_near(&mine, 1).await;
+    here.faulty.on(Method::Write).nth(1).lose_reply();
+    mine.set("k", &2u32).await.unwrap_err();
+    here.assert_value(&mine, Some(2)).await;
+    here.assert_near(&mine, 2).await;
+}
+
+/// A write that was sent before the first region was held near counts too.
+#[tokio::test]
+async fn a_write_from_before_the_first_near_region_is_seen() {
+    let store = memory();
+    let faulty = region_core::testing::Faulty::new(Client::new(&store, Pushes::OfOthers));
+    let cache = RegionCache::builder(faulty.clone()).root("r").build().unwrap();
+    let plain = cache.region("a").unwrap();
+    plain.set("k", &1u32).await.unwrap();
+    let pause = faulty.pause(Method::Write);
+    let writing = tokio::spawn({
+        let plain = plain.clone();
+        async move { plain.set("k", &2u32).await }
+    });
+    pause.reached().await;
+    let near = plain.with_policy(Policy::new().near(NearCache::On)).unwrap();
+    assert_eq!(near.get::<u32>("k").await.unwrap().as_deref(), Some(&1));
+    pause.release();
+    writing.await.unwrap().unwrap();
+    assert_eq!(near.get::<u32>("k").await.unwrap().as_deref(), Some(&2));
+    assert_eq!(near.get::<u32>("k").await.unwrap().as_deref(), Some(&2));
+    assert!(cache.stats().near_hits > 0);
+}
