@@ -70,7 +70,11 @@ pub use write::{Applied, Ended, Guard, Op, OpOutcome, Put, RegionTtl, When, Writ
 ///    evicted, need not change anything.
 /// 5. While a [`Source`] is not [lost](Event::Lost), each change of what was read over it is pushed:
 ///    a change of the lineage as [`Event::Lineage`] of the region or an ancestor, a change of entries
-///    as [`Event::Entries`]. [`begin`](Self::begin) reads too.
+///    as [`Event::Entries`]. [`begin`](Self::begin) reads too, and so does a
+///    [`write`](Self::write) whose answer names a source.
+/// 6. The change of entries by such a write itself need not be pushed to its client. While it is under
+///    way, pushes of changes to the same region's entries may be held back until it has answered, for
+///    the answer shows them; if it fails or is dropped, they are made up for at that moment.
 ///
 /// # Errors
 ///

@@ -7,6 +7,7 @@ pub(crate) mod keeper;
 pub(crate) mod link;
 pub(crate) mod origin;
 pub(crate) mod outage;
+pub(crate) mod own_pushes;
 pub(crate) mod pushes;
 pub(crate) mod role;
 pub(crate) mod state;

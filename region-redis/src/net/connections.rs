@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use redis::{Pipeline, RedisError, Value};
-use region_core::Source;
+use region_core::{RegionPath, Source};
 use tokio::time::Instant;
 
 use crate::error::{Concerns, Failure};
 use crate::net::extra::ExtraConnection;
 use crate::net::identity::Identity;
 use crate::net::origin::Origin;
+use crate::net::own_pushes::OwnWrite;
 use crate::net::transport::Transport;
 use crate::protocol::call::Count;
 use crate::protocol::layout;
@@ -41,10 +42,12 @@ pub(crate) enum Lane {
 }
 
 /// Says whether the server tracks the keys that a request reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Tracking {
     /// It tracks them if somebody listens.
     Read,
+    /// As `Read`; and the push that tells of the request's own write to the entries of this region is kept back.
+    Write(RegionPath),
     No,
 }
 
@@ -62,6 +65,8 @@ pub(crate) struct RawResponse {
     pub(crate) values: Vec<Value>,
     /// The connection whose pushes tell of changes to what was read; `None` if nobody tells.
     pub(crate) source: Option<Source>,
+    /// The write whose push is kept back, if it is done.
+    pub(crate) own_write: Option<OwnWrite>,
 }
 
 /// The connections to one server, with the count of the writes that are sent over them. The same sockets
@@ -286,11 +291,15 @@ async fn send_over(
     let failed = |error| Failure::client(server, error);
     let sending = async {
         let source = match request.tracking {
-            Tracking::Read => transport.track().await.map_err(failed)?,
+            Tracking::Read | Tracking::Write(_) => transport.track().await.map_err(failed)?,
             Tracking::No => None,
         };
+        let own_write = match &request.tracking {
+            Tracking::Write(region) => transport.begin_write(region),
+            Tracking::Read | Tracking::No => None,
+        };
         let values = transport.send(&request.commands).await.map_err(failed)?;
-        Ok(RawResponse { values, source })
+        Ok(RawResponse { values, source, own_write })
     };
     match tokio::time::timeout_at(deadline, sending).await {
         Ok(answers) => answers,

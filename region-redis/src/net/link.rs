@@ -17,6 +17,7 @@ use crate::net::connections::{Connections, RawResponse, Request, Retry};
 use crate::net::keeper::Keeper;
 use crate::net::origin::Origin;
 use crate::net::outage::Outage;
+use crate::net::own_pushes::OwnWrite;
 use crate::net::role::Role;
 use crate::net::state::Event;
 use crate::protocol::scripts::{is_refused_as_lost, is_unknown_script, with_sources};
@@ -66,6 +67,8 @@ pub(crate) struct Response {
     pub(crate) connections: Arc<Connections>,
     /// The connection whose pushes tell of changes to what was read; `None` if nobody tells.
     pub(crate) source: Option<Source>,
+    /// The write whose push is kept back, if it is done.
+    pub(crate) own_write: Option<OwnWrite>,
 }
 
 impl Link {
@@ -133,8 +136,8 @@ impl Link {
                     losses += 1;
                     shared.refused_as_lost(&connections);
                 }
-                Ok(RawResponse { values, source }) => {
-                    return Ok(Response { values, connections, source });
+                Ok(RawResponse { values, source, own_write }) => {
+                    return Ok(Response { values, connections, source, own_write });
                 }
                 Err(failure) => {
                     shared.note(&connections, &failure, time_left);
@@ -258,7 +261,9 @@ impl Shared {
     ) -> Result<RawResponse, Failure> {
         let answers = connections.send(&self.origin, request, deadline).await?;
         let answers = if answers.values.iter().any(is_unknown_script) {
-            let request = Request { commands: with_sources(&request.commands), ..*request };
+            drop(answers);
+            let (commands, tracking) = (with_sources(&request.commands), request.tracking.clone());
+            let request = Request { commands, tracking, ..*request };
             connections.send(&self.origin, &request, deadline).await?
         } else {
             answers

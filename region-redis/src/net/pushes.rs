@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use redis::{PushInfo, PushKind, Value};
-use region_core::{Event, Listener, Listeners, Listening, Source};
+use region_core::{Event, Listener, Listeners, Listening, RegionPath, Source};
 
+use crate::net::own_pushes::{OwnPushes, OwnWrite};
 use crate::protocol::layout::{self, Kind};
 
 /// The pushes of all connections to all servers, as events.
@@ -21,6 +22,7 @@ pub(crate) struct PushSource {
     source: Source,
     pushes: Arc<Pushes>,
     tracking: AtomicU8,
+    own: Arc<OwnPushes>,
 }
 
 /// The server pushes nothing over this connection, as far as is known.
@@ -36,29 +38,8 @@ impl Pushes {
         self.wanted.load(Ordering::Acquire)
     }
 
-    fn receive(&self, push: &PushInfo) {
-        if push.kind != PushKind::Invalidate {
-            return;
-        }
-        match push.data.first() {
-            Some(Value::Array(names)) => names.iter().for_each(|name| self.changed(name)),
-            // Everything: the server was flushed.
-            _ => self.listeners.tell(&Event::All),
-        }
-    }
-
-    fn changed(&self, name: &Value) {
-        let name = match name {
-            Value::BulkString(name) => name.as_slice(),
-            Value::SimpleString(name) => name.as_bytes(),
-            _ => return self.listeners.tell(&Event::All),
-        };
-        match layout::parse(name) {
-            Some((Kind::Ids, region)) => self.listeners.tell(&Event::Lineage(region)),
-            Some((Kind::Entries, region)) => self.listeners.tell(&Event::Entries(region)),
-            // No answer depends on other keys.
-            _ => {}
-        }
+    pub(crate) fn tell(&self, event: &Event) {
+        self.listeners.tell(event);
     }
 
     pub(crate) fn listen(&self, listener: Arc<dyn Listener>) -> Listening {
@@ -74,6 +55,7 @@ impl PushSource {
             source: Source::unique(),
             pushes: Arc::clone(pushes),
             tracking: AtomicU8::new(UNTRACKED),
+            own: Arc::default(),
         }
     }
 
@@ -81,8 +63,34 @@ impl PushSource {
     pub(crate) fn receive(&self, push: &PushInfo) {
         match push.kind {
             PushKind::Disconnection => self.end(),
-            _ => self.pushes.receive(push),
+            PushKind::Invalidate => match push.data.first() {
+                Some(Value::Array(names)) => names.iter().for_each(|name| self.changed(name)),
+                // Everything: the server was flushed.
+                _ => self.pushes.tell(&Event::All),
+            },
+            _ => {}
         }
+    }
+
+    fn changed(&self, name: &Value) {
+        let name = match name {
+            Value::BulkString(name) => name.as_slice(),
+            Value::SimpleString(name) => name.as_bytes(),
+            _ => return self.pushes.tell(&Event::All),
+        };
+        match layout::parse(name) {
+            Some((Kind::Ids, region)) => self.pushes.tell(&Event::Lineage(region)),
+            Some((Kind::Entries, region)) if self.own.keeps_back(&region) => {}
+            Some((Kind::Entries, region)) => self.pushes.tell(&Event::Entries(region)),
+            // No answer depends on other keys.
+            _ => {}
+        }
+    }
+
+    /// Begins a write to a region's entries whose own push is kept back; `None` if the server does not push.
+    pub(crate) fn begin_write(&self, region: &RegionPath) -> Option<OwnWrite> {
+        let is_tracked = self.tracked().is_some();
+        is_tracked.then(|| OwnWrite::begin(&self.own, &self.pushes, region))
     }
 
     /// Returns whether somebody listens and the server has not been asked to track yet.
@@ -103,7 +111,7 @@ impl PushSource {
     /// The connection is gone, or silent: no pushes come any more.
     pub(crate) fn end(&self) {
         if self.tracking.swap(NEVER, Ordering::AcqRel) == TRACKED {
-            self.pushes.listeners.tell(&Event::Lost(self.source));
+            self.pushes.tell(&Event::Lost(self.source));
         }
     }
 

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Pipeline, PushInfo, RedisResult, Value};
-use region_core::Source;
+use region_core::{RegionPath, Source};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::AbortHandle;
 
 use crate::error::Failure;
+use crate::net::own_pushes::OwnWrite;
 use crate::net::pushes::{PushSource, Pushes};
 use crate::net::traffic::{Observed, Traffic};
 use crate::server::{Address, Server};
@@ -101,7 +102,7 @@ impl Transport {
     pub(crate) async fn track(&self) -> RedisResult<Option<Source>> {
         if self.pushes.is_to_be_tracked() {
             let mut commands = Pipeline::with_capacity(1);
-            // Without NOLOOP: with it a client's own write would end the tracking of a key unsaid.
+            // Without NOLOOP: with it a key that is evicted for a command of this client is forgotten unsaid.
             commands.cmd("CLIENT").arg("TRACKING").arg("ON");
             for answer in self.send(&commands).await? {
                 match answer.extract_error() {
@@ -114,6 +115,11 @@ impl Transport {
             }
         }
         Ok(self.pushes.tracked())
+    }
+
+    /// Begins a write to a region's entries whose own push is kept back; `None` if the server does not push.
+    pub(crate) fn begin_write(&self, region: &RegionPath) -> Option<OwnWrite> {
+        self.pushes.begin_write(region)
     }
 
     /// Ends the connection and all calls that wait for it.

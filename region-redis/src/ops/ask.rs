@@ -43,7 +43,7 @@ impl Shard {
             let request = |connections: &Connections| {
                 request((needed > 0).then_some(connections.count_key.as_str()))
             };
-            let Response { values, connections, source } =
+            let Response { values, connections, source, .. } =
                 self.primary.call(deadline, request).await?;
             let values = match form {
                 ReplyForm::PerCommand | ReplyForm::WithoutIds => values,

@@ -30,7 +30,7 @@ impl Shard {
         let deadline = self.deadline_from(terms.started);
         for _ in 0..ATTEMPTS {
             let counted = self.recovery.recent_writes().needed(region);
-            let Response { values, connections, source } =
+            let Response { values, connections, source, .. } =
                 self.primary.call(deadline, request).await?;
             let replies = Replies::new(&self.primary.shared().server, values).within()?;
             let reply = BeginReply::parse(replies)?;

@@ -6,8 +6,9 @@ use region_core::{
 };
 use tokio::time::Instant;
 
-use crate::net::connections::{Connections, Lane, Retry};
+use crate::net::connections::{Connections, Lane, Request, Retry, Tracking};
 use crate::net::link::Response;
+use crate::net::own_pushes::OwnWrite;
 use crate::ops::one;
 use crate::protocol::layout::{PathIds, Stamp, Validator};
 use crate::protocol::reply::Replies;
@@ -34,9 +35,11 @@ impl Shard {
         }
         let request = |connections: &Connections| {
             // A write that may have been done is not done again: others may have written since.
-            one(write(region, &wanted, connections.write_count()), lane, Retry::Unsafe)
+            let command = write(region, &wanted, connections.write_count());
+            Request { tracking: tracking(region, &wanted), ..one(command, lane, Retry::Unsafe) }
         };
-        let Response { values, connections, source } = self.primary.call(deadline, request).await?;
+        let Response { values, connections, source, own_write } =
+            self.primary.call(deadline, request).await?;
         let replies = Replies::new(&self.primary.shared().server, values);
         let Some(AppliedReply { count, outcomes, region: after }) = AppliedReply::parse(replies)?
         else {
@@ -49,6 +52,10 @@ impl Shard {
         }
         let outcomes = outcomes_of(wanted.ops, outcomes, after.as_ref())
             .ok_or_else(|| Replies::new(&self.primary.shared().server, Vec::new()).unexpected())?;
+        // Of other outcomes it is not known whether they have changed anything.
+        if outcomes.contains(&OpOutcome::Stored) {
+            own_write.into_iter().for_each(OwnWrite::done);
+        }
         let (ids, stamp) = after.map_or((None, None), |after| (after.ids, after.stamp));
         Ok(Written::Applied(applied(outcomes, wanted.trust, ids.as_ref(), stamp).source(source)))
     }
@@ -69,11 +76,14 @@ impl Shard {
             return Ok(None);
         }
         let request = |connections: &Connections| {
-            one(put(region, &puts, write.trust, connections.write_count()), lane, Retry::Unsafe)
+            let command = put(region, &puts, write.trust, connections.write_count());
+            Request { tracking: tracking(region, write), ..one(command, lane, Retry::Unsafe) }
         };
-        let Response { values, connections, source } = self.primary.call(deadline, request).await?;
+        let Response { values, connections, source, own_write } =
+            self.primary.call(deadline, request).await?;
         match PutReply::parse(Replies::new(&self.primary.shared().server, values))? {
             PutReply::Done { count, region: after } => {
+                own_write.into_iter().for_each(OwnWrite::done);
                 self.recovery.written(region, &connections, count);
                 self.check_count(&connections, count);
                 let outcomes = vec![OpOutcome::Stored; write.ops.len()];
@@ -120,6 +130,14 @@ fn outcomes_of(
     });
     let outcomes = ops.iter().zip(outcomes);
     outcomes.map(|(op, outcome)| outcome_of(op, outcome, validator.as_ref())).collect()
+}
+
+/// A write whose answer is trusted hears of later changes, and not of its own.
+fn tracking(region: &RegionPath, write: &Write<'_>) -> Tracking {
+    match write.trust {
+        Trust::Kept => Tracking::Write(region.clone()),
+        Trust::NotKept => Tracking::No,
+    }
 }
 
 fn applied(

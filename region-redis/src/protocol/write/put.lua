@@ -113,4 +113,6 @@ elseif voided > 0 and call('HLEN', KEYS[2]) <= 1 then
   call('UNLINK', KEYS[2])
 end
 if ARGV[3] ~= 'K' then return count end
+-- Writing a key ends its tracking: reading it begins it again.
+call('EXISTS', KEYS[1])
 return {count, path, fields[2]}
