@@ -66,7 +66,8 @@ impl RedisStoreBuilder {
     }
 
     /// Sets the time between two requests for a sign of life from each connection, and the longest silence
-    /// before the connection is replaced.
+    /// before the connection is replaced. What was read over it is trusted no longer than the two together after
+    /// its last sign of life.
     ///
     /// Default: 500 ms each.
     pub fn watch(mut self, every: Duration, silence: Duration) -> Self {

@@ -249,6 +249,12 @@ impl Connections {
         &self.transports.main
     }
 
+    /// Ends the trust in what was read over the connections: their pushes come too late.
+    pub(crate) fn distrust(&self) {
+        self.transports.main.distrust();
+        self.transports.large.present().into_iter().for_each(|large| large.distrust());
+    }
+
     /// Ends all connections and the calls that wait for them.
     pub(crate) fn close(&self) {
         self.transports.close();

@@ -172,6 +172,9 @@ impl Keeper {
         }
         let pulse = Pulse::parse(server, role, &info)?;
         shared.role.note_pulse(server, &pulse, asked)?;
+        if !shared.role.is_current(settings.max_lag) {
+            connections.distrust();
+        }
         Ok(shared.role.read_upkeep_reply(connections, &upkeep))
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
+use parking_lot::Mutex;
 use redis::{PushInfo, PushKind, Value};
 use region_core::{Event, Listener, Listeners, Listening, RegionPath, Source};
 
@@ -19,10 +20,17 @@ pub(crate) struct Pushes {
 /// The pushes of one connection, and whether the server tracks what is read over it.
 #[derive(Debug)]
 pub(crate) struct PushSource {
-    source: Source,
+    name: Mutex<Name>,
     pushes: Arc<Pushes>,
     tracking: AtomicU8,
     own: Arc<OwnPushes>,
+}
+
+/// The name under which the pushes of a connection are known.
+#[derive(Clone, Copy, Debug)]
+struct Name {
+    source: Source,
+    is_given_out: bool,
 }
 
 /// The server pushes nothing over this connection, as far as is known.
@@ -49,10 +57,16 @@ impl Pushes {
     }
 }
 
+impl Name {
+    fn new() -> Self {
+        Self { source: Source::unique(), is_given_out: false }
+    }
+}
+
 impl PushSource {
     pub(crate) fn new(pushes: &Arc<Pushes>) -> Self {
         Self {
-            source: Source::unique(),
+            name: Mutex::new(Name::new()),
             pushes: Arc::clone(pushes),
             tracking: AtomicU8::new(UNTRACKED),
             own: Arc::default(),
@@ -89,7 +103,7 @@ impl PushSource {
 
     /// Begins a write to a region's entries whose own push is kept back; `None` if the server does not push.
     pub(crate) fn begin_write(&self, region: &RegionPath) -> Option<OwnWrite> {
-        let is_tracked = self.tracked().is_some();
+        let is_tracked = self.tracking.load(Ordering::Acquire) == TRACKED;
         is_tracked.then(|| OwnWrite::begin(&self.own, &self.pushes, region))
     }
 
@@ -111,13 +125,30 @@ impl PushSource {
     /// The connection is gone, or silent: no pushes come any more.
     pub(crate) fn end(&self) {
         if self.tracking.swap(NEVER, Ordering::AcqRel) == TRACKED {
-            self.pushes.tell(&Event::Lost(self.source));
+            let lost = self.name.lock().source;
+            self.pushes.tell(&Event::Lost(lost));
+        }
+    }
+
+    /// Ends the trust in what was read so far: the connection is alive, and its pushes come too late. What is read
+    /// from now on has another source.
+    pub(crate) fn distrust(&self) {
+        if self.tracking.load(Ordering::Acquire) != TRACKED {
+            return;
+        }
+        let former = std::mem::replace(&mut *self.name.lock(), Name::new());
+        if former.is_given_out {
+            self.pushes.tell(&Event::Lost(former.source));
         }
     }
 
     /// Returns the source of what is read from now on.
     pub(crate) fn tracked(&self) -> Option<Source> {
-        (self.tracking.load(Ordering::Acquire) == TRACKED).then_some(self.source)
+        (self.tracking.load(Ordering::Acquire) == TRACKED).then(|| {
+            let mut name = self.name.lock();
+            name.is_given_out = true;
+            name.source
+        })
     }
 
     /// A connection that has ended meanwhile stays ended.

@@ -1,5 +1,7 @@
 //! The role of a server.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use redis::{Cmd, Value};
 use region_core::Timestamp;
@@ -58,6 +60,11 @@ pub(crate) trait Role: Send + Sync {
     /// # Errors
     /// When the server does not have this role any more.
     fn note_pulse(&self, server: &Server, pulse: &Pulse, asked: Instant) -> Result<(), Failure>;
+
+    /// Returns whether the server has all changes but those of the last `max_lag`, and so pushes them.
+    fn is_current(&self, _max_lag: Duration) -> bool {
+        true
+    }
 
     /// Forgets the state of the server, for its connections are gone.
     fn disconnected(&self);

@@ -122,6 +122,11 @@ impl Transport {
         self.pushes.begin_write(region)
     }
 
+    /// Ends the trust in what was read over the connection: its pushes come too late.
+    pub(crate) fn distrust(&self) {
+        self.pushes.distrust();
+    }
+
     /// Ends the connection and all calls that wait for it.
     pub(crate) fn close(&self) {
         self.driver.abort();

@@ -1,6 +1,7 @@
 //! The roles that servers have for a store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::{Cmd, Value};
@@ -107,6 +108,10 @@ impl Role for ReplicaRole {
             }
         }
         Ok(())
+    }
+
+    fn is_current(&self, max_lag: Duration) -> bool {
+        self.progress.is_within(&self.primary, max_lag)
     }
 
     fn disconnected(&self) {

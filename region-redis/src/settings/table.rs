@@ -80,7 +80,8 @@ macro_rules! each_setting {
                 large by large_entries(bytes: usize): usize = 64 * 1024, "64 KiB", some_bytes;
                 /// The most bytes an entry may have; the server takes up to 512 MiB.
                 max_entry by max_entry_bytes(bytes: usize): usize = 64 * 1024 * 1024, "64 MiB", entry_bytes;
-                /// The longest replica lag; a replica that lags longer is not read from.
+                /// The longest replica lag; a replica that lags longer is not read from, and what was read from it is not
+                /// trusted any more.
                 max_lag by max_lag(lag: Duration): Duration = Duration::from_secs(5), "5 s", wait;
                 /// The action on an invalidation that cannot reach the server.
                 on_invalidation_failure by on_invalidation_failure(on_failure: OnInvalidationFailure): OnInvalidationFailure = OnInvalidationFailure::Error, "`Error`", any;

@@ -18,6 +18,7 @@ mod reclaim;
 mod refusals;
 mod replicas;
 mod runtimes;
+mod silence;
 mod stampede;
 mod steps;
 mod tracking;
