@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use region_cache::{
-    Batch, BatchWrite, BoxError, Error, ErrorKind, Listing, Policy, Region, RegionExt, RegionPath,
-    Result, Segment, SetOptions, Value, Verb,
+    Batch, BatchWrite, BoxError, Error, ErrorKind, Listing, LoadOptions, Loaded, Policy, Region,
+    RegionExt, RegionPath, Result, Segment, SetOptions, Value, Verb,
 };
 
 type Entries = BTreeMap<(RegionPath, String), Arc<dyn Any + Send + Sync>>;
@@ -149,6 +149,34 @@ impl Region for Double {
         let value = Arc::new(load().await.map_err(failed)?);
         self.put(key, Arc::clone(&value) as _);
         Ok(value)
+    }
+
+    async fn get_or_compute_with<V, F, Fut, E>(
+        &self,
+        key: &str,
+        options: LoadOptions,
+        load: F,
+    ) -> Result<Option<Arc<V>>>
+    where
+        V: Value,
+        F: FnOnce(Option<Arc<V>>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        let found = self.find(key);
+        if found.is_some() && !options.is_reload() {
+            return Ok(found);
+        }
+        match load(None).await.map_err(failed)? {
+            Loaded::Value { value, .. } => {
+                let value = Arc::new(value);
+                self.put(key, Arc::clone(&value) as _);
+                Ok(Some(value))
+            }
+            Loaded::DontStore(value) => Ok(Some(Arc::new(value))),
+            // It remembers no absence, and has given the load function no value.
+            _ => Ok(None),
+        }
     }
 
     async fn get_or_compute_many<V, F, Fut, E, S>(

@@ -16,7 +16,7 @@ use crate::error::{BoxError, Result};
 use crate::load;
 use crate::path::{RegionPath, Segment};
 use crate::policy::Policy;
-use crate::region::{Batch, Listing, Region, SetOptions};
+use crate::region::{Batch, Listing, LoadOptions, Loaded, Region, SetOptions};
 use crate::store::{Op, RegionTtl, Verb, Write};
 use crate::value::serializer::Value;
 
@@ -144,6 +144,21 @@ impl Region for RegionHandle {
         E: Into<BoxError> + 'static,
     {
         load::one(&self.context, &self.shared.flights, key, load)
+    }
+
+    fn get_or_compute_with<V, F, Fut, E>(
+        &self,
+        key: &str,
+        options: LoadOptions,
+        load: F,
+    ) -> impl Future<Output = Result<Option<Arc<V>>>> + Send
+    where
+        V: Value,
+        F: FnOnce(Option<Arc<V>>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        load::one_with(&self.context, &self.shared.flights, key, options, load)
     }
 
     fn get_or_compute_many<V, F, Fut, E, S>(

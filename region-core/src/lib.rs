@@ -53,9 +53,9 @@ pub use policy::{
     NearCache, OnOutage, OnStale, OnUpdate, Policy, PolicySetting, PolicySettingKind,
 };
 pub use region::{
-    Batch, BatchValue, BatchWrite, Cached, Listing, MAX_STEP_BYTES, MAX_STEP_KEYS,
-    MAX_TRANSACTION_BYTES, MAX_TRANSACTION_WRITES, Region, RegionExt, SetOptions, Subscription,
-    Transaction, args_key,
+    Batch, BatchValue, BatchWrite, Cached, Listing, LoadOptions, Loaded, MAX_STEP_BYTES,
+    MAX_STEP_KEYS, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_WRITES, Region, RegionExt, SetOptions,
+    Subscription, Transaction, args_key,
 };
 #[doc(hidden)]
 pub use regioned::private as __private;
@@ -68,7 +68,7 @@ pub use store::{
     ScanItem, SharedStore, Show, Source, Store, TakeLease, Trust, Verb, When, Write, Written,
 };
 pub use value::codec::MAX_ENTRY_BYTES;
-pub use value::envelope::{BadBytes, ENVELOPE_BYTES, Envelope, Place};
+pub use value::envelope::{BadBytes, ENVELOPE_BYTES, Envelope, EnvelopeContent, Place};
 pub use value::fingerprint::{Fingerprint, Readability, Shape};
 #[cfg(feature = "json")]
 pub use value::serializer::Json;

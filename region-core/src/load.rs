@@ -21,6 +21,7 @@ mod perform;
 mod place;
 mod plan;
 mod recent;
+mod result;
 mod run;
 mod waits;
 
@@ -30,11 +31,14 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::engine::{Accept, Chain, Context, Found, LoadId};
 use crate::error::{BoxError, Error, ErrorKind, Result};
+use crate::path::check_key;
+use crate::region::{LoadOptions, Loaded};
 use crate::store::LeaseToken;
 use crate::value::serializer::Value;
 
@@ -52,6 +56,7 @@ struct Call<'a> {
     flights: &'a Arc<Flights>,
     started: Tick,
     started_at: Instant,
+    accept: Accept,
     /// Keeps the loads that were under way when the call started alive while it reads.
     holds: HashMap<String, Waiter>,
 }
@@ -65,12 +70,15 @@ struct Missing<'a, V> {
 /// The value of a key to load.
 enum Held<V> {
     Nothing,
+    /// Whatever there is, a value is wanted that is loaded from now on.
+    Reload,
     /// A value to make do with while another loads.
     Stale(Stale<V>),
     /// A fresh value that ends within this time, and is to be refreshed early.
     Due(Arc<V>, Duration),
 }
 
+/// The value of `key`, from a load function that brings a value or fails.
 pub(crate) async fn one<V, F, Fut, E>(
     context: &Arc<Context>,
     flights: &Arc<Flights>,
@@ -89,16 +97,46 @@ where
     {
         return Ok(value);
     }
-    let call = Call::start::<V>(context, flights, &[key]);
-    let (found, outage) = context.find(key, Accept::FreshOrStale).await.map_err(described)?;
-    let held = match call.held(key, found) {
-        Ok(value) => return Ok(value),
-        Err(held) => held,
-    };
-    let loader = || Loader::one(load);
-    let loaded = call.load(vec![Missing { key, held }], outage, loader).await;
-    let value = loaded.map_err(described)?.pop().flatten();
-    value.ok_or_else(|| described(Error::new(ErrorKind::Load, "the load made no value")))
+    let mut load = Some(|_| async move { load().await.map(Loaded::new) });
+    while let Some(unused) = load.take() {
+        let mut unused = Some(unused);
+        let mut lent = None;
+        let call = Call::start::<V>(context, flights, &[key], Accept::FreshOrStale);
+        let loader = || Loader::one(Arc::clone(lent.insert(Arc::new(Mutex::new(unused.take())))));
+        if let Some(value) = call.one(key, LoadOptions::new(), loader).await.map_err(described)? {
+            return Ok(value);
+        }
+        // Unless its own load function has run, it shared a load that was content with no value.
+        load = unused.or_else(|| lent.and_then(|lent| lent.lock().take()));
+    }
+    Err(described(Error::new(ErrorKind::Load, "the load made no value")))
+}
+
+/// The value of `key`, or `None` if the load function says that there is none.
+pub(crate) async fn one_with<V, F, Fut, E>(
+    context: &Arc<Context>,
+    flights: &Arc<Flights>,
+    key: &str,
+    options: LoadOptions,
+    load: F,
+) -> Result<Option<Arc<V>>>
+where
+    V: Value,
+    F: FnOnce(Option<Arc<V>>) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
+    E: Into<BoxError> + 'static,
+{
+    let described = |error: Error| error.on("get_or_compute_with", context.path()).at_key(key);
+    if !options.is_reload()
+        && !context.policy().refreshes_early()
+        && let Some(value) = context.near_hit(key)
+    {
+        return Ok(Some(value));
+    }
+    let call = Call::start::<V>(context, flights, &[key], Accept::FreshStaleOrAbsent);
+    call.one(key, options, || Loader::one(Arc::new(Mutex::new(Some(load)))))
+        .await
+        .map_err(described)
 }
 
 pub(crate) async fn many<V, F, Fut, E, S>(
@@ -116,14 +154,14 @@ where
 {
     let described = context.during("get_or_compute_many");
     let unique = unique(keys);
-    let call = Call::start::<V>(context, flights, &unique);
-    let found = context.find_many(&unique, Accept::FreshOrStale).await;
+    let call = Call::start::<V>(context, flights, &unique, Accept::FreshOrStale);
+    let found = context.find_many(&unique, call.accept).await;
     let (found, outage) = found.map_err(&described)?;
     let mut values: HashMap<&str, Option<Arc<V>>> = HashMap::with_capacity(unique.len());
     let mut missing = Vec::new();
     for (key, found) in unique.into_iter().zip(found) {
         match call.held(key, found) {
-            Ok(value) => drop(values.insert(key, Some(value))),
+            Ok(value) => drop(values.insert(key, value)),
             Err(held) => missing.push(Missing { key, held }),
         }
     }
@@ -146,6 +184,7 @@ impl<'a> Call<'a> {
         context: &'a Arc<Context>,
         flights: &'a Arc<Flights>,
         keys: &[&str],
+        accept: Accept,
     ) -> Self {
         let mut holds = HashMap::new();
         for key in keys {
@@ -154,14 +193,38 @@ impl<'a> Call<'a> {
             }
         }
         let (started, started_at) = (flights.tick(), Instant::now());
-        Self { context, flights, started, started_at, holds }
+        Self { context, flights, started, started_at, accept, holds }
+    }
+
+    /// The value of the call's only key.
+    async fn one<V: Value>(
+        self,
+        key: &str,
+        options: LoadOptions,
+        loader: impl FnOnce() -> Loader<V>,
+    ) -> Result<Option<Arc<V>>> {
+        let (held, outage) = match options.is_reload() {
+            true => {
+                check_key(key)?;
+                (Held::Reload, None)
+            }
+            false => {
+                let (found, outage) = self.context.find(key, self.accept).await?;
+                match self.held(key, found) {
+                    Ok(value) => return Ok(value),
+                    Err(held) => (held, outage),
+                }
+            }
+        };
+        Ok(self.load(vec![Missing { key, held }], outage, loader).await?.pop().flatten())
     }
 
     /// The fresh value that was found at `key`, or else what a load starts from.
-    fn held<V: Value>(&self, key: &str, found: Found<V>) -> Result<Arc<V>, Held<V>> {
+    fn held<V: Value>(&self, key: &str, found: Found<V>) -> Result<Option<Arc<V>>, Held<V>> {
         match found {
+            Found::Absent => Ok(None),
             Found::Fresh(value, left) => match self.due::<V>(key, left) {
-                None => Ok(value),
+                None => Ok(Some(value)),
                 Some(lead) => Err(Held::Due(value, lead)),
             },
             Found::Stale(value, left) => Err(Held::Stale(Stale::for_time(value, left))),
@@ -235,6 +298,7 @@ impl<'a> Call<'a> {
             id: Arc::new(LoadId::new::<V>(group.token, self.context, keys)),
             leases: Leases::new(self.context, group.token),
             group,
+            accept: self.accept,
             loader,
             outages: chain.as_ref().map(|chain| Arc::clone(chain.outages())).unwrap_or_default(),
             chain,

@@ -137,6 +137,7 @@ mod tests {
         let lines: Vec<_> = Policy::SETTINGS.iter().map(|s| (s.name, s.default)).collect();
         let durations = [
             "ttl",
+            "absent_ttl",
             "region_ttl",
             "stale_for",
             "soft_timeout",

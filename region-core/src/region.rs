@@ -4,6 +4,7 @@ mod batch;
 mod cached;
 mod ext;
 mod limits;
+mod loaded;
 mod options;
 mod subscription;
 mod transaction;
@@ -27,7 +28,8 @@ pub use batch::{Batch, BatchValue, BatchWrite};
 pub use cached::{Cached, args_key};
 pub use ext::RegionExt;
 pub use limits::{MAX_STEP_BYTES, MAX_STEP_KEYS, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_WRITES};
-pub use options::SetOptions;
+pub use loaded::Loaded;
+pub use options::{LoadOptions, SetOptions};
 pub use subscription::Subscription;
 pub use transaction::Transaction;
 
@@ -227,6 +229,59 @@ pub trait Region: Clone + Send + Sync + 'static {
         V: Value,
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
+        E: Into<BoxError> + 'static;
+
+    /// As [`get_or_compute`](Self::get_or_compute), for a load function that says more: a ttl, that there
+    /// is no value, that the old one is still right, or that the new one is not to be stored.
+    ///
+    /// `load` gets the value that is there, if it is stale or about to be replaced early: for a request
+    /// such as HTTP's `If-None-Match`. The result is `None` if there is no value: `load` has said so, now or
+    /// within [`Policy::absent_ttl`](crate::Policy::absent_ttl). Such a record of an absence is a miss for
+    /// every other method. Being an entry, it is listed by [`keys`](Self::keys) and counted by
+    /// [`len`](Self::len) and [`remove_many`](Self::remove_many).
+    ///
+    /// # Errors
+    /// As [`get_or_compute`](Self::get_or_compute); also [`Load`](crate::ErrorKind::Load) if `load`
+    /// returns [`Loaded::NotModified`] and got no value.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use region_core::{LoadOptions, Loaded, Region, RegionCache, Result};
+    /// use region_memory::MemoryStore;
+    ///
+    /// async fn fetch(id: u32) -> std::io::Result<Option<String>> {
+    ///     Ok((id == 7).then(|| "seven".to_owned()))
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<()> {
+    /// let cache = RegionCache::builder(MemoryStore::new()).build()?;
+    /// let name = async |id: u32| {
+    ///     let load = move |_old| async move {
+    ///         let found = fetch(id).await?;
+    ///         Ok::<_, std::io::Error>(match found {
+    ///             Some(name) => Loaded::new(name).ttl(Duration::from_secs(60)),
+    ///             None => Loaded::absent(),
+    ///         })
+    ///     };
+    ///     cache.root().get_or_compute_with(&id.to_string(), LoadOptions::new(), load).await
+    /// };
+    /// assert_eq!(name(7).await?.as_deref().map(String::as_str), Some("seven"));
+    /// assert_eq!(name(8).await?, None);
+    /// assert_eq!((name(8).await?, cache.stats().loads), (None, 2));
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn get_or_compute_with<V, F, Fut, E>(
+        &self,
+        key: &str,
+        options: LoadOptions,
+        load: F,
+    ) -> impl Future<Output = Result<Option<Arc<V>>>> + Send
+    where
+        V: Value,
+        F: FnOnce(Option<Arc<V>>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
         E: Into<BoxError> + 'static;
 
     /// As [`get_or_compute`](Self::get_or_compute) for several keys: `load` gets the missing keys and

@@ -35,6 +35,8 @@ stats! {
     near_verifications,
     /// Keys for which a read found no fresh value. Stale and undecodable entries count too.
     misses,
+    /// Lookups that found the record that there is no value. They are neither hits nor misses.
+    absent_hits,
     /// Stale values that were returned because a load was under way or had failed.
     stale_hits,
     /// Loads that were left to the background: by [`OnStale::Refresh`](crate::OnStale::Refresh), or

@@ -9,6 +9,8 @@ mod loads {
     mod kit;
     mod leases;
     mod outages;
+    mod reload;
+    mod results;
     mod stale;
     mod subscriptions;
 }

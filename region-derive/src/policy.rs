@@ -14,6 +14,7 @@ const SETTINGS: &[(&str, Kind)] = &[
     ("ttl", Kind::Duration),
     ("no_ttl", Kind::Nothing),
     ("ttl_jitter", Kind::Number),
+    ("absent_ttl", Kind::Duration),
     ("region_ttl", Kind::Duration),
     ("no_region_ttl", Kind::Nothing),
     ("on_update", Kind::Word("OnUpdate", &["restart", "keep"])),

@@ -21,6 +21,8 @@ const SHORTEST: Duration = Duration::from_millis(1);
 pub(crate) enum Found<V> {
     Fresh(Arc<V>, Lifetime),
     Stale(Arc<V>, Lifetime),
+    /// The record that there is no value.
+    Absent,
     Nothing,
 }
 
@@ -29,6 +31,8 @@ pub(crate) enum Found<V> {
 pub(crate) enum Accept {
     Fresh,
     FreshOrStale,
+    /// A fresh record that there is no value counts too.
+    FreshStaleOrAbsent,
 }
 
 /// The entries of a read, with the moment that the near cache knows them by, or the outage that the policy turns into misses.
@@ -41,7 +45,7 @@ impl<V> Found<V> {
     pub(crate) fn fresh(self) -> Option<Arc<V>> {
         match self {
             Self::Fresh(value, _) => Some(value),
-            Self::Stale(..) | Self::Nothing => None,
+            Self::Stale(..) | Self::Absent | Self::Nothing => None,
         }
     }
 }
@@ -71,9 +75,11 @@ impl Context {
             self.find_stored(keys, accept).await?
         };
         let hits = found.iter().filter(|found| matches!(found, Found::Fresh(..))).count();
+        let absent = found.iter().filter(|found| matches!(found, Found::Absent)).count();
         self.counters().near_hits.add(near_hits);
         self.counters().hits.add(hits - near_hits);
-        self.counters().misses.add(keys.len() - hits);
+        self.counters().absent_hits.add(absent);
+        self.counters().misses.add(keys.len() - hits - absent);
         Ok((found, outage))
     }
 
@@ -162,6 +168,7 @@ impl Context {
         let found = self.find_in(key, entry, accept, label);
         match found {
             Found::Fresh(..) => self.counters().hits.add(1),
+            Found::Absent => self.counters().absent_hits.add(1),
             Found::Stale(..) | Found::Nothing => self.counters().misses.add(1),
         }
         found
@@ -175,11 +182,19 @@ impl Context {
         accept: Accept,
         label: Option<&Label>,
     ) -> Found<V> {
-        let Some(entry) = entry.filter(|it| it.is_fresh() || accept == Accept::FreshOrStale) else {
+        let Some(entry) = entry.filter(|it| it.is_fresh() || accept != Accept::Fresh) else {
             return Found::Nothing;
         };
-        let Some(value) = self.decode_or_miss(key, &entry).map(Arc::new) else {
-            return Found::Nothing;
+        let value = match self.codec.decode(key, &entry.bytes) {
+            Ok(value) => Arc::new(value),
+            Err(BadBytes::Absent) => {
+                let is_wanted = entry.is_fresh() && accept == Accept::FreshStaleOrAbsent;
+                return if is_wanted { Found::Absent } else { Found::Nothing };
+            }
+            Err(bad) => {
+                self.bad_bytes(key, &bad);
+                return Found::Nothing;
+            }
         };
         match entry.freshness {
             Freshness::Fresh { left } => {
@@ -197,6 +212,9 @@ impl Context {
     }
 
     fn bad_bytes(&self, key: &str, bad: &BadBytes) {
+        if matches!(bad, BadBytes::Absent) {
+            return;
+        }
         self.counters().bad_bytes.add(1);
         if let Some(unlogged) = self.engine.limiter.allow(bad.reason(), Instant::now()) {
             let reason = bad.reason();

@@ -1,6 +1,7 @@
 //! Storing what was loaded, if nothing ended meanwhile.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -10,6 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lineage::Lineage;
 use crate::region::{MAX_STEP_BYTES, MAX_STEP_KEYS};
 use crate::store::{Guard, Lease, LeaseTerms, Op, TakeLease, Write, Written};
+use crate::value::envelope::EnvelopeContent;
 
 /// The number of times that a step is written again without the keys whose leases are lost.
 const ATTEMPTS: usize = 3;
@@ -19,6 +21,9 @@ pub(super) struct Loadable<'a> {
     pub(super) key: &'a str,
     pub(super) bytes: Bytes,
     pub(super) lineage: &'a Lineage,
+    /// Takes precedence over the policy's.
+    pub(super) ttl: Option<Duration>,
+    pub(super) content: EnvelopeContent,
 }
 
 /// Stores loaded values under their leases.
@@ -88,7 +93,11 @@ impl Fill<'_> {
         };
         let mut ops = Vec::with_capacity(values.len());
         for value in values {
-            ops.push(Op::Put(self.context.put(value.key, value.bytes.clone(), None)?));
+            let mut put = self.context.put(value.key, value.bytes.clone(), value.ttl)?;
+            if value.content == EnvelopeContent::Absence {
+                put = put.stale_for(Duration::ZERO);
+            }
+            ops.push(Op::Put(put));
         }
         let keys: Vec<_> = values.iter().map(|value| value.key).collect();
         let token = self.leases.token();

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
@@ -28,6 +29,7 @@ pub(super) struct Flight {
     result: watch::Sender<FlightResult>,
     /// The load goes on in the background.
     is_detached: AtomicBool,
+    purpose: Purpose,
 }
 
 /// The progress of a flight.
@@ -40,6 +42,17 @@ pub(super) enum Stage {
     /// The load runs. Callers that started before `known` may join: a question sent at that tick
     /// showed that the load began later or still holds its lease.
     Loading { known: Tick, fence: Option<Fence> },
+}
+
+/// The reason for a load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// There is no fresh value.
+    Miss,
+    /// There is one, which ends within this time.
+    Early(Duration),
+    /// A caller wants a value that is loaded after its call.
+    Reload,
 }
 
 enum FlightResult {
@@ -89,7 +102,7 @@ impl Group {
 
 impl Flight {
     /// A new flight of `group`, and its first waiter.
-    pub(super) fn new(group: &Arc<Group>, stage: Stage) -> (Arc<Self>, Waiter) {
+    pub(super) fn new(group: &Arc<Group>, stage: Stage, purpose: Purpose) -> (Arc<Self>, Waiter) {
         group.waiters.fetch_add(1, Ordering::SeqCst);
         let flight = Arc::new(Self {
             group: Arc::clone(group),
@@ -97,6 +110,7 @@ impl Flight {
             answered: Notify::new(),
             result: watch::Sender::new(FlightResult::None),
             is_detached: AtomicBool::new(false),
+            purpose,
         });
         (Arc::clone(&flight), Waiter { flight })
     }
@@ -107,6 +121,15 @@ impl Flight {
 
     pub(super) fn stage(&self) -> Stage {
         self.stage.lock().clone()
+    }
+
+    pub(super) fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    /// Returns true if the load begins after its callers have asked for it.
+    pub(super) fn is_reload(&self) -> bool {
+        self.purpose == Purpose::Reload
     }
 
     pub(super) fn set_stage(&self, stage: Stage) {
@@ -128,6 +151,12 @@ impl Flight {
                 Stage::Open => true,
                 Stage::Asking(known) | Stage::Loading { known, .. } => known > started,
             }
+    }
+
+    /// Returns true if a load will begin that a caller takes who started at `started` and asks for a
+    /// later one.
+    pub(super) fn reloads_since(&self, started: Tick) -> bool {
+        self.is_reload() && self.serves(started) && !matches!(self.stage(), Stage::Loading { .. })
     }
 
     pub(super) fn is_under_way(&self) -> bool {

@@ -6,11 +6,10 @@ use std::collections::hash_map::Entry as MapEntry;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::flight::{Flight, Group, Outcome, Stage, Tick, Waiter};
+use super::flight::{Flight, Group, Outcome, Purpose, Stage, Tick, Waiter};
 use super::recent::{LoadTimes, Recent};
 use crate::path::RegionPath;
 use crate::stats::Counters;
@@ -51,16 +50,6 @@ pub(super) struct NewFlight {
     pub(super) previous: Option<Waiter>,
     /// The flight that was under way when the call began. It is kept alive until this one loads.
     pub(super) hold: Option<Waiter>,
-    pub(super) purpose: Purpose,
-}
-
-/// The reason for a load.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// There is no fresh value.
-    Miss,
-    /// There is one, which ends within this time.
-    Early(Duration),
 }
 
 /// The way in which a caller that finds no flight for it starts one.
@@ -206,6 +195,24 @@ impl<'a> Joining<'a> {
         }
     }
 
+    /// Waits for a reload that has yet to load, or for a new one.
+    pub(super) fn join_or_start_reload<V: Value>(
+        &mut self,
+        region: &RegionPath,
+        key: &str,
+        counters: &Counters,
+    ) -> Waiter {
+        let key = FlightKey::new::<V>(region, key);
+        let mut shard = self.flights.shard(&key).lock();
+        match shard.get(&key).and_then(Waiter::join) {
+            Some(waiter) if waiter.flight().reloads_since(self.started) => {
+                counters.joined_loads.add(1);
+                waiter
+            }
+            previous => self.start(&mut shard, key, previous, None, Purpose::Reload),
+        }
+    }
+
     /// Returns true if a task is needed.
     pub(super) fn has_started(&self) -> bool {
         !self.new.is_empty()
@@ -249,13 +256,13 @@ impl<'a> Joining<'a> {
             Start::Asking => Stage::Open,
             Start::Loading => Stage::Loading { known: self.flights.tick(), fence: None },
         };
-        let (flight, waiter) = Flight::new(&self.group, stage);
+        let (flight, waiter) = Flight::new(&self.group, stage, purpose);
         if shard.insert(key.clone(), Arc::clone(&flight)).is_none() {
             self.flights.count.fetch_add(1, Ordering::SeqCst);
         }
         let is_asking = self.start == Start::Asking;
         let (previous, hold) = (previous.filter(|_| is_asking), hold.filter(|_| is_asking));
-        self.new.push(NewFlight { key, flight, previous, hold, purpose });
+        self.new.push(NewFlight { key, flight, previous, hold });
         waiter
     }
 

@@ -5,42 +5,46 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::hash::BuildHasher;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use futures_core::future::BoxFuture;
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 
 use crate::error::{BoxError, Error, ErrorKind, Result, panic_message};
+use crate::region::Loaded;
+use crate::value::serializer::Value;
 
-type Load<V> = BoxFuture<'static, Result<Vec<Loaded<V>>>>;
+/// The results of a load, in the keys' order. For `None` the load function left the key out.
+pub(super) type Results<V> = Vec<Option<Loaded<V>>>;
 
-/// The result of a load for one key.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Loaded<V> {
-    /// A value, to be stored with the policy's ttl.
-    Value(V),
-    /// The load function returned no value for the key. Nothing is stored.
-    Absent,
+type Load<V> = BoxFuture<'static, Result<Results<V>>>;
+
+/// A key to load, and the value that is there: stale, or to be replaced early.
+pub(super) struct ToLoad<V> {
+    pub(super) key: String,
+    pub(super) previous: Option<Arc<V>>,
 }
 
-/// Loads the values of keys, in the keys' order.
-pub(super) struct Loader<V>(Box<dyn FnMut(Vec<String>) -> Load<V> + Send>);
+/// Loads the values of keys.
+pub(super) struct Loader<V>(Box<dyn FnMut(Vec<ToLoad<V>>) -> Load<V> + Send>);
 
-impl<V: Send + 'static> Loader<V> {
-    /// A loader for one key, which can be called once.
-    pub(super) fn one<F, Fut, E>(load: F) -> Self
+impl<V: Value> Loader<V> {
+    /// A loader for one key, which can be called once: it takes the load function out of `load`.
+    pub(super) fn one<F, Fut, E>(load: Arc<Mutex<Option<F>>>) -> Self
     where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<V, E>> + Send + 'static,
+        F: FnOnce(Option<Arc<V>>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
         E: Into<BoxError> + 'static,
     {
-        let mut load = Some(load);
-        Self(Box::new(move |_| {
-            let load = load.take();
+        Self(Box::new(move |mut keys| {
+            let load = load.lock().take();
+            let previous = keys.pop().and_then(|key| key.previous);
             Box::pin(async move {
                 let load = load.ok_or_else(|| {
                     Error::new(ErrorKind::Load, "the load function was called before")
                 })?;
-                Ok(vec![Loaded::Value(load().await.map_err(failed)?)])
+                Ok(vec![Some(load(previous).await.map_err(failed)?)])
             })
         }))
     }
@@ -54,16 +58,17 @@ impl<V: Send + 'static> Loader<V> {
         S: BuildHasher + Send + 'static,
     {
         Self(Box::new(move |keys| {
+            let keys: Vec<_> = keys.into_iter().map(|key| key.key).collect();
             let loading = load(keys.clone());
             Box::pin(async move {
                 let mut values = loading.await.map_err(failed)?;
-                Ok(keys.iter().map(|key| Loaded::of(values.remove(key))).collect())
+                Ok(keys.iter().map(|key| values.remove(key).map(Loaded::new)).collect())
             })
         }))
     }
 
     /// Runs the load. A panic in it is an error.
-    pub(super) async fn load(&mut self, keys: Vec<String>) -> Result<Vec<Loaded<V>>> {
+    pub(super) async fn load(&mut self, keys: Vec<ToLoad<V>>) -> Result<Results<V>> {
         // After a panic only the loader itself may see state that it left inconsistent, when it is called
         // again. Its author has to expect that of any `FnMut`.
         let loading = std::panic::catch_unwind(AssertUnwindSafe(|| (self.0)(keys)));
@@ -74,12 +79,6 @@ impl<V: Send + 'static> Loader<V> {
                 .unwrap_or_else(|panic| Err(panicked(&*panic))),
             Err(panic) => Err(panicked(&*panic)),
         }
-    }
-}
-
-impl<V> Loaded<V> {
-    fn of(value: Option<V>) -> Self {
-        value.map_or(Self::Absent, Self::Value)
     }
 }
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::flight::{Fence, Outcome, Stage, Tick, Waiter, dropped};
-use super::flights::{Flights, NewFlight, Purpose};
+use super::flight::{Fence, Outcome, Purpose, Stage, Tick, Waiter, dropped};
+use super::flights::{Flights, NewFlight};
+use super::loader::ToLoad;
 use super::waits;
 use crate::engine::Context;
 use crate::error::Error;
@@ -26,7 +27,7 @@ pub(super) struct OpenFlight<V> {
     stale: Option<Stale<V>>,
 }
 
-/// A value to make do with if the load fails.
+/// A value to make do with if the load fails, or to be replaced early.
 pub(super) struct Stale<V> {
     value: Arc<V>,
     until: Option<Instant>,
@@ -35,9 +36,9 @@ pub(super) struct Stale<V> {
 impl<V> OpenFlight<V> {
     pub(super) fn new(flights: &Arc<Flights>, new: NewFlight) -> Self {
         let (asked, fence, stale) = (None, None, None);
-        let take = match new.purpose {
+        let take = match new.flight.purpose() {
             Purpose::Miss => TakeLease::UnlessFresh,
-            Purpose::Early(_) => TakeLease::Always,
+            Purpose::Early(_) | Purpose::Reload => TakeLease::Always,
         };
         Self { flights: Arc::clone(flights), new, take, asked, fence, stale }
     }
@@ -50,6 +51,10 @@ impl<V> OpenFlight<V> {
     /// flight takes its result and is done: `None`.
     pub(super) async fn after_previous(mut self) -> Option<Self> {
         while let Some(previous) = self.new.previous.take() {
+            if self.purpose() == Purpose::Reload && !previous.flight().is_reload() {
+                // Its load may have begun before the reload was asked for.
+                break;
+            }
             let previous = previous.answered().await;
             let stage = previous.flight().stage();
             if !previous.flight().is_under_way() {
@@ -63,6 +68,9 @@ impl<V> OpenFlight<V> {
                 Err(previous) => self.new.previous = Some(previous),
             }
             if matches!(stage, Stage::Loading { .. }) {
+                if self.purpose() == Purpose::Reload {
+                    self.new.previous = None;
+                }
                 break;
             }
         }
@@ -106,8 +114,17 @@ impl<V> OpenFlight<V> {
         waits::now_follows(&self.new.flight);
     }
 
+    /// The value that is there: stale, or to be replaced early.
+    pub(super) fn previous_value(&self) -> Option<&Arc<V>> {
+        self.stale.as_ref().map(Stale::value)
+    }
+
+    pub(super) fn to_load(&self) -> ToLoad<V> {
+        ToLoad { key: self.key().to_owned(), previous: self.previous_value().cloned() }
+    }
+
     pub(super) fn purpose(&self) -> Purpose {
-        self.new.purpose
+        self.new.flight.purpose()
     }
 
     /// Notes that the load has brought a value. It is not refreshed early for `pause`.
@@ -139,7 +156,8 @@ impl<V> OpenFlight<V> {
 impl<V: Value> OpenFlight<V> {
     /// Ends the flight with the stale value, if there is one whose time is not over, or the error.
     pub(super) fn fail(self, context: &Context, error: &Error) {
-        match self.stale.as_ref().filter(|stale| stale.lasts()) {
+        let is_reload = self.purpose() == Purpose::Reload;
+        match self.stale.as_ref().filter(|stale| stale.lasts() && !is_reload) {
             None => self.finish_here(Err(error.clone())),
             Some(stale) => {
                 let retry_after = context.policy().load_retry_after;

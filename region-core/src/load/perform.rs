@@ -6,9 +6,10 @@ use tokio::time::Instant;
 
 use super::fill::{Fill, Loadable};
 use super::lease::extend;
-use super::loader::Loaded;
+use super::loader::Results;
 use super::open::OpenFlight;
 use super::place::early;
+use super::result::{LoadResult, NewEntry};
 use super::run::{GroupTask, fail_all, outcome, timed_out};
 use crate::engine::Chain;
 use crate::error::{Error, ErrorKind, Result};
@@ -23,7 +24,7 @@ impl<V: Value> GroupTask<V> {
         let keys: Vec<_> = loading.iter().map(OpenFlight::key).collect();
         let (context, token) = (Arc::clone(&self.context), self.leases.token());
         let loaded = tokio::select! {
-            loaded = self.load(&keys) => loaded,
+            loaded = self.load(&loading) => loaded,
             never = extend(&context, token, &keys) => match never {},
         };
         match loaded {
@@ -42,14 +43,11 @@ impl<V: Value> GroupTask<V> {
     /// Loads without the store: the values go to their callers alone.
     pub(super) async fn load_unfenced(&mut self, mut loading: Vec<OpenFlight<V>>) {
         loading.iter_mut().for_each(|flight| flight.loading(None, None));
-        let keys: Vec<_> = loading.iter().map(OpenFlight::key).collect();
-        match self.load(&keys).await {
-            Some(Ok(values)) => {
-                for (flight, value) in loading.into_iter().zip(values) {
-                    match value {
-                        Loaded::Value(value) => flight.finish(outcome(Some(Arc::new(value)))),
-                        Loaded::Absent => flight.finish(Ok(None)),
-                    }
+        match self.load(&loading).await {
+            Some(Ok(results)) => {
+                for (flight, loaded) in loading.into_iter().zip(results) {
+                    let result = LoadResult::of(loaded, flight.previous_value());
+                    flight.finish(result.and_then(|result| outcome(result.value)));
                 }
             }
             Some(Err(error)) => fail_all(loading, &error),
@@ -58,7 +56,7 @@ impl<V: Value> GroupTask<V> {
     }
 
     /// Runs the loader within the limit of time; `None` once nobody waits any more.
-    async fn load(&mut self, keys: &[&str]) -> Option<Result<Vec<Loaded<V>>>> {
+    async fn load(&mut self, loading: &[OpenFlight<V>]) -> Option<Result<Results<V>>> {
         if self.group.is_abandoned() {
             return None;
         }
@@ -66,14 +64,14 @@ impl<V: Value> GroupTask<V> {
         counters.loads.add(1);
         let chain =
             Chain::extend(Arc::clone(&self.id), Arc::clone(&self.outages), self.chain.clone());
-        let names = keys.iter().map(|key| (*key).to_owned()).collect();
+        let keys = loading.iter().map(OpenFlight::to_load).collect();
         let started = Instant::now();
-        let loading = limited(self.deadline, chain.run(self.loader.load(names)));
+        let running = limited(self.deadline, chain.run(self.loader.load(keys)));
         let loaded = tokio::select! {
-            loaded = loading => loaded,
+            loaded = running => loaded,
             () = self.group.abandoned() => return None,
         };
-        let loaded = loaded.and_then(|values| match values.len() == keys.len() {
+        let loaded = loaded.and_then(|values| match values.len() == loading.len() {
             true => Ok(values),
             false => Err(Error::new(ErrorKind::Load, "the load answered for other keys")),
         });
@@ -84,36 +82,47 @@ impl<V: Value> GroupTask<V> {
         Some(loaded)
     }
 
-    async fn fill(&mut self, loading: Vec<OpenFlight<V>>, values: Vec<Loaded<V>>) {
-        let mut loadable = Vec::with_capacity(values.len());
-        let mut outcomes = Vec::with_capacity(values.len());
-        for (flight, value) in loading.iter().zip(values) {
-            let (Loaded::Value(value), Some(fence)) = (value, &flight.fence) else {
-                outcomes.push(Ok(None));
-                continue;
-            };
-            let (key, lineage) = (flight.key(), &fence.lineage);
-            outcomes.push(match self.context.codec().encode(key, &value) {
-                Ok(bytes) => {
-                    loadable.push(Loadable { key, bytes, lineage });
-                    outcome(Some(Arc::new(value)))
-                }
-                Err(error) if error.kind() == ErrorKind::TooLarge => {
-                    self.context.not_stored(key, &error);
-                    outcome(Some(Arc::new(value)))
-                }
-                Err(error) => Err(error),
-            });
+    async fn fill(&mut self, loading: Vec<OpenFlight<V>>, results: Results<V>) {
+        let context = Arc::clone(&self.context);
+        let mut ended = Vec::with_capacity(results.len());
+        for (flight, loaded) in loading.iter().zip(results) {
+            let result = LoadResult::of(loaded, flight.previous_value());
+            ended.push(result.and_then(|result| {
+                let entry = match result.entry(&context, flight.key()) {
+                    Err(error) if error.kind() == ErrorKind::TooLarge => {
+                        context.not_stored(flight.key(), &error);
+                        None
+                    }
+                    entry => entry?,
+                };
+                Ok((result.value, entry))
+            }));
         }
-        let (context, leases, outages) = (&*self.context, &mut self.leases, &*self.outages);
-        Fill { context, leases, outages }.store(&loadable).await;
+        let loadable: Vec<_> = loading.iter().zip(&ended).filter_map(loadable).collect();
+        let (leases, outages) = (&mut self.leases, &*self.outages);
+        Fill { context: &context, leases, outages }.store(&loadable).await;
+        drop(loadable);
         self.leases.release(loading.iter().map(OpenFlight::key));
-        let pause = early(&self.context, None).pause(self.context.policy().ttl);
-        for (flight, outcome) in loading.into_iter().zip(outcomes) {
-            flight.loaded(pause);
-            flight.finish(outcome);
+        for (flight, ended) in loading.into_iter().zip(ended) {
+            match ended {
+                Ok((value, entry)) => {
+                    let ttl = entry.map_or(context.policy().ttl, |entry| entry.lifetime(&context));
+                    flight.loaded(early(&context, None).pause(ttl));
+                    flight.finish(outcome(value));
+                }
+                Err(error) => flight.fail(&context, &error),
+            }
         }
     }
+}
+
+/// The value of a key after its load, and the entry to store.
+type Ended<V> = Result<(Option<Arc<V>>, Option<NewEntry>)>;
+
+fn loadable<'a, V>((flight, ended): (&'a OpenFlight<V>, &'a Ended<V>)) -> Option<Loadable<'a>> {
+    let (Ok((_, Some(entry))), Some(fence)) = (ended, &flight.fence) else { return None };
+    let (key, lineage, bytes) = (flight.key(), &fence.lineage, entry.bytes.clone());
+    Some(Loadable { key, bytes, lineage, ttl: entry.ttl, content: entry.content })
 }
 
 async fn limited<T>(deadline: Option<Instant>, load: impl Future<Output = Result<T>>) -> Result<T> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::flight::Waiter;
-use super::flights::{FlightKey, Flights, Joining, Purpose};
+use super::flight::{Purpose, Waiter};
+use super::flights::{FlightKey, Flights, Joining};
 use super::open::Stale;
 use super::plan::{Early, LoadOfStale, UseOfStale, is_due, use_stale};
 use super::recent::Recent;
@@ -40,6 +40,9 @@ impl Call<'_> {
         match held {
             Held::Nothing => {
                 Place::Waits(joining.join_or_start::<V>(path, key, hold, counters), None)
+            }
+            Held::Reload => {
+                Place::Waits(joining.join_or_start_reload::<V>(path, key, counters), None)
             }
             Held::Stale(stale) => self.place_stale(joining, key, hold, stale),
             Held::Due(value, lead) => {

@@ -7,8 +7,8 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::flight::{Fence, Group, Outcome, Waiter};
-use super::flights::{Flights, Purpose, Start};
+use super::flight::{Fence, Group, Outcome, Purpose, Waiter};
+use super::flights::{Flights, Start};
 use super::lease::Leases;
 use super::loader::Loader;
 use super::open::{OpenFlight, Stale};
@@ -32,6 +32,7 @@ pub(super) struct GroupTask<V: Value> {
     pub(super) context: Arc<Context>,
     pub(super) flights: Arc<Flights>,
     pub(super) group: Arc<Group>,
+    pub(super) accept: Accept,
     pub(super) id: Arc<LoadId>,
     pub(super) loader: Loader<V>,
     pub(super) chain: Option<Arc<Chain>>,
@@ -160,7 +161,7 @@ impl<V: Value> GroupTask<V> {
         for (mut flight, answer) in asked.into_iter().zip(keys) {
             let BegunKey { entry, lease, .. } = answer;
             let freshness = entry.as_ref().map(|entry| entry.freshness);
-            let found = self.context.find_in::<V>(flight.key(), entry, Accept::FreshOrStale, None);
+            let found = self.context.find_in::<V>(flight.key(), entry, self.accept, None);
             let (shown, value) = shown(found, flight.purpose());
             let (holder, previous) = holder(&mut flight, lease, &lineage);
             match (decide(shown, holder), previous) {
@@ -218,6 +219,11 @@ impl Held {
 /// The value that the store showed, and what it is to a load for this purpose.
 fn shown<V>(found: Found<V>, purpose: Purpose) -> (Shown, Option<Arc<V>>) {
     match (found, purpose) {
+        (Found::Fresh(value, _) | Found::Stale(value, _), Purpose::Reload) => {
+            (Shown::Nothing, Some(value))
+        }
+        (Found::Absent, Purpose::Reload) => (Shown::Nothing, None),
+        (Found::Absent, _) => (Shown::Fresh, None),
         (Found::Fresh(value, left), Purpose::Early(lead)) if is_due(left, lead) => {
             (Shown::Due, Some(value))
         }

@@ -115,6 +115,10 @@ settings! {
     ttl_jitter(u32) as Percent<0, 100> = Percent,
     default Percent(0), "0";
 
+    /// The time for which [`Loaded::Absent`](crate::Loaded::Absent) is remembered; zero forgets it.
+    absent_ttl(Duration) as Window = Window,
+    default Window(Duration::from_secs(10)), "10 s";
+
     /// The time to live that all of a region's own entries share.
     ///
     /// It starts with the first write to the region, and [`on_update`](Self::on_update) decides

@@ -1,10 +1,13 @@
 use std::future::{Future, ready};
+use std::sync::Arc;
 
 use futures_core::Stream;
 use futures_util::StreamExt;
 
-use super::{Batch, Cached, Listing, Region, SetOptions, Subscription, Transaction};
-use crate::error::Result;
+use super::{
+    Batch, Cached, Listing, LoadOptions, Loaded, Region, SetOptions, Subscription, Transaction,
+};
+use crate::error::{BoxError, Error, ErrorKind, Result};
 use crate::path::Segment;
 use crate::regioned::{ParseSegmentId, Regioned, TypedPath};
 use crate::store::Verb;
@@ -197,6 +200,35 @@ pub trait RegionExt: Region {
         S: Stream + Send + 'static,
     {
         Subscription::new(self.clone(), events)
+    }
+
+    /// Loads the value at `key` although there is a fresh one, and stores it as
+    /// [`get_or_compute`](Region::get_or_compute) does. Until then readers get the old value.
+    ///
+    /// The load begins after the call: a load that is under way is not joined, but waited for. Of many
+    /// calls at once those that come before the load begins share it.
+    ///
+    /// # Errors
+    /// As [`get_or_compute`](Region::get_or_compute). A load that fails leaves the value that is there,
+    /// and its callers get the error.
+    fn reload<V, F, Fut, E>(
+        &self,
+        key: &str,
+        load: F,
+    ) -> impl Future<Output = Result<Arc<V>>> + Send
+    where
+        V: Value,
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<V, E>> + Send + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        let load = |_| async move { load().await.map(Loaded::new) };
+        async move {
+            let options = LoadOptions::new().reload();
+            let value = self.get_or_compute_with(key, options, load).await?;
+            // Another caller's load, which this one shares, may have brought none.
+            value.ok_or_else(|| Error::new(ErrorKind::Load, "there is no value").at_key(key))
+        }
     }
 
     /// Memoises `function` in this region, by its serialized arguments: see [`Cached`].

@@ -38,3 +38,43 @@ impl SetOptions {
         self.ttl
     }
 }
+
+/// Options of [`Region::get_or_compute_with`](crate::Region::get_or_compute_with).
+///
+/// ```
+/// use region_core::LoadOptions;
+///
+/// assert!(LoadOptions::new().reload().is_reload());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoadOptions {
+    mode: LoadMode,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum LoadMode {
+    #[default]
+    IfMissing,
+    Reload,
+}
+
+impl LoadOptions {
+    /// Creates options that load what is missing.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { mode: LoadMode::IfMissing }
+    }
+
+    /// Loads although there is a fresh value: see [`RegionExt::reload`](crate::RegionExt::reload).
+    #[must_use]
+    pub const fn reload(self) -> Self {
+        Self { mode: LoadMode::Reload }
+    }
+
+    /// Returns true if [`reload`](Self::reload) was called, for implementations of
+    /// [`Region`](crate::Region).
+    #[must_use]
+    pub const fn is_reload(self) -> bool {
+        matches!(self.mode, LoadMode::Reload)
+    }
+}

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::error::{BoxError, Error, ErrorKind, Result, catch_panic};
 use crate::path::RegionPath;
-use crate::value::envelope::{BadBytes, Envelope, Place};
+use crate::value::envelope::{BadBytes, Envelope, EnvelopeContent, Place};
 use crate::value::readback::Readback;
 use crate::value::serializer::{AnySerializer, Value};
 
@@ -48,6 +48,19 @@ impl Codec {
         Ok(bytes)
     }
 
+    /// Encodes that there is no `V` at `key`.
+    pub(crate) fn encode_absence<V: Value>(&self, key: &str) -> Result<Bytes> {
+        let seal = || {
+            let fingerprint = Readback::of::<V>(&self.serializer).fingerprint();
+            let fingerprint = fingerprint.with_version(self.version);
+            Envelope::seal_absence(self.place.of_key(key), self.serializer.id(), fingerprint)
+        };
+        catch_panic(seal).map_err(|error| {
+            let message = format!("the type {} cannot be encoded", type_name::<V>());
+            Error::new(ErrorKind::Encode, message).at_key(key).with_source(error)
+        })
+    }
+
     fn seal<V: Value>(&self, key: &str, value: &V) -> Result<Bytes, BoxError> {
         let readback = Readback::of::<V>(&self.serializer);
         let fingerprint = readback.fingerprint().with_version(self.version);
@@ -56,6 +69,7 @@ impl Codec {
     }
 
     /// Decodes `bytes`, found at `key`. A panic in the type's `Deserialize` is [`BadBytes::Payload`].
+    /// The record that there is no `V` is [`BadBytes::Absent`].
     pub(crate) fn decode<V: Value>(&self, key: &str, bytes: &[u8]) -> Result<V, BadBytes> {
         let envelope = self.open(key, bytes)?;
         let decode = || {
@@ -64,6 +78,9 @@ impl Codec {
             if envelope.fingerprint != fingerprint.to_bits() {
                 return Err(BadBytes::Type);
             }
+            if envelope.content == EnvelopeContent::Absence {
+                return Err(BadBytes::Absent);
+            }
             self.serializer.deserialize(envelope.payload).map_err(BadBytes::Payload)
         };
         catch_panic(decode).map_err(BadBytes::Payload).flatten()
@@ -71,7 +88,10 @@ impl Codec {
 
     /// Checks all that can be checked without knowing the value's type.
     pub(crate) fn check(&self, key: &str, bytes: &[u8]) -> Result<(), BadBytes> {
-        self.open(key, bytes).map(drop)
+        match self.open(key, bytes)?.content {
+            EnvelopeContent::Value => Ok(()),
+            EnvelopeContent::Absence => Err(BadBytes::Absent),
+        }
     }
 
     fn open<'a>(&self, key: &str, bytes: &'a [u8]) -> Result<Envelope<'a>, BadBytes> {

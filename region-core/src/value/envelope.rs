@@ -3,7 +3,8 @@
 //! | bytes | content |
 //! |---|---|
 //! | 0 | the envelope's version: 1 |
-//! | 1 | flags: 0; a set bit means something that this version cannot read |
+//! | 1 | flags: bit 0 says that there is no value, and then no payload; another set bit means something that
+//! this version cannot read |
 //! | 2 | the serializer's id |
 //! | 3..11 | the fingerprint of the value's type, with the policy's version mixed in, little-endian |
 //! | 11..19 | the seal: XXH3 of bytes 0..11 and the payload, seeded with the entry's place |
@@ -27,6 +28,7 @@ use crate::value::serializer::SerializerId;
 
 const VERSION: u8 = 1;
 const NO_FLAGS: u8 = 0;
+const ABSENT: u8 = 1;
 const VERSION_AT: usize = 0;
 const FLAGS_AT: usize = 1;
 const SERIALIZER_AT: usize = 2;
@@ -65,6 +67,17 @@ pub struct Envelope<'a> {
     pub fingerprint: u64,
     /// The serialized value.
     pub payload: &'a [u8],
+    /// A value, or that there is none.
+    pub content: EnvelopeContent,
+}
+
+/// The kind of an envelope's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EnvelopeContent {
+    /// A value.
+    Value,
+    /// The record that there is no value. The payload is empty.
+    Absence,
 }
 
 /// The reason why stored bytes are not a value of the type that was asked for. A read treats all of these
@@ -84,6 +97,8 @@ pub enum BadBytes {
     Type,
     /// The serializer cannot read it.
     Payload(BoxError),
+    /// The record that there is no value: nothing is wrong with it.
+    Absent,
 }
 
 impl<'a> Envelope<'a> {
@@ -95,16 +110,22 @@ impl<'a> Envelope<'a> {
         let Some((header, payload)) = bytes.split_at_checked(ENVELOPE_BYTES) else {
             return Err(BadBytes::Truncated);
         };
-        if header[VERSION_AT] != VERSION || header[FLAGS_AT] != NO_FLAGS {
+        if header[VERSION_AT] != VERSION || !matches!(header[FLAGS_AT], NO_FLAGS | ABSENT) {
             return Err(BadBytes::Version);
         }
         if read_u64(&header[SEAL_AT]) != seal(&header[..SEAL_AT.start], payload, place) {
             return Err(BadBytes::Seal);
         }
+        let content = match header[FLAGS_AT] {
+            NO_FLAGS => EnvelopeContent::Value,
+            _ if payload.is_empty() => EnvelopeContent::Absence,
+            _ => return Err(BadBytes::Version),
+        };
         Ok(Self {
             serializer: SerializerId::new(header[SERIALIZER_AT]),
             fingerprint: read_u64(&header[FINGERPRINT_AT]),
             payload,
+            content,
         })
     }
 
@@ -118,16 +139,32 @@ impl<'a> Envelope<'a> {
         fingerprint: Fingerprint,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<Bytes, E> {
-        let mut bytes = vec![0; ENVELOPE_BYTES];
-        bytes[VERSION_AT] = VERSION;
-        bytes[FLAGS_AT] = NO_FLAGS;
-        bytes[SERIALIZER_AT] = serializer.get();
-        bytes[FINGERPRINT_AT].copy_from_slice(&fingerprint.to_bits().to_le_bytes());
+        let mut bytes = header(NO_FLAGS, serializer, fingerprint);
         write(&mut bytes)?;
-        let seal = seal(&bytes[..SEAL_AT.start], &bytes[ENVELOPE_BYTES..], place);
-        bytes[SEAL_AT].copy_from_slice(&seal.to_le_bytes());
-        Ok(bytes.into())
+        Ok(sealed(bytes, place))
     }
+
+    /// Builds an envelope for `place` that says that there is no value of this type.
+    #[must_use]
+    pub fn seal_absence(place: Place, serializer: SerializerId, fingerprint: Fingerprint) -> Bytes {
+        sealed(header(ABSENT, serializer, fingerprint), place)
+    }
+}
+
+/// A header without its seal.
+fn header(flags: u8, serializer: SerializerId, fingerprint: Fingerprint) -> Vec<u8> {
+    let mut bytes = vec![0; ENVELOPE_BYTES];
+    bytes[VERSION_AT] = VERSION;
+    bytes[FLAGS_AT] = flags;
+    bytes[SERIALIZER_AT] = serializer.get();
+    bytes[FINGERPRINT_AT].copy_from_slice(&fingerprint.to_bits().to_le_bytes());
+    bytes
+}
+
+fn sealed(mut bytes: Vec<u8>, place: Place) -> Bytes {
+    let seal = seal(&bytes[..SEAL_AT.start], &bytes[ENVELOPE_BYTES..], place);
+    bytes[SEAL_AT].copy_from_slice(&seal.to_le_bytes());
+    bytes.into()
 }
 
 fn seal(header: &[u8], payload: &[u8], place: Place) -> u64 {
@@ -152,6 +189,7 @@ impl BadBytes {
             Self::Serializer(_) => "serializer",
             Self::Type => "type",
             Self::Payload(_) => "payload",
+            Self::Absent => "absent",
         }
     }
 }
@@ -165,6 +203,7 @@ impl fmt::Display for BadBytes {
             Self::Serializer(id) => write!(f, "written by serializer {}", id.get()),
             Self::Type => f.write_str("a value of another type, shape or version"),
             Self::Payload(error) => write!(f, "the payload cannot be read: {error}"),
+            Self::Absent => f.write_str("the record that there is no value"),
         }
     }
 }
@@ -199,6 +238,20 @@ mod tests {
         assert_eq!(open.payload, b"payload");
         assert_eq!(open.serializer, SERIALIZER);
         assert_eq!(open.fingerprint, fingerprint().to_bits());
+    }
+
+    #[test]
+    fn an_absence_has_no_payload() {
+        let bytes = Envelope::seal_absence(place(), SERIALIZER, fingerprint());
+        let open = Envelope::open(&bytes, place()).unwrap();
+        assert_eq!((open.content, open.payload), (EnvelopeContent::Absence, &b""[..]));
+        assert_eq!(Envelope::open(&sealed(b""), place()).unwrap().content, EnvelopeContent::Value);
+        for flags in 1..=u8::MAX {
+            let mut header = header(flags, SERIALIZER, fingerprint());
+            header.extend_from_slice(b"payload");
+            let bytes = super::sealed(header, place());
+            assert!(matches!(Envelope::open(&bytes, place()), Err(BadBytes::Version)), "{flags}");
+        }
     }
 
     #[test]

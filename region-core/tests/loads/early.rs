@@ -8,7 +8,7 @@ use region_core::testing::Method;
 use region_core::{Policy, Region, RegionCache, RegionExt, RegionHandle, Store};
 use tokio::time::{advance, sleep};
 
-use super::kit::{Source, faulty, memory, region_with, within};
+use super::kit::{Source, faulty, memory, process, region_with, within};
 
 const TTL: Duration = Duration::from_secs(100);
 const LOAD: Duration = Duration::from_secs(1);
@@ -80,7 +80,7 @@ async fn nothing_is_refreshed_without_a_read_or_without_a_limit_of_time() {
 #[tokio::test(start_paused = true)]
 async fn of_several_processes_one_refreshes() {
     let store = faulty();
-    let regions: Vec<_> = (0..4).map(|_| region_with(store.clone(), by_share())).collect();
+    let regions: Vec<_> = (0..4).map(|seed| process(seed, store.clone(), by_share())).collect();
     let source = Source::default();
     assert_eq!(get(&regions[0], &source).await, 1);
     advance(TTL * 85 / 100).await;

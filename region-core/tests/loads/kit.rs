@@ -28,7 +28,12 @@ pub(crate) fn region(store: impl Store) -> RegionHandle {
 }
 
 pub(crate) fn region_with(store: impl Store, policy: Policy) -> RegionHandle {
-    let cache = RegionCache::builder(store).root("r").policy(policy).seed(7).build().unwrap();
+    process(7, store, policy)
+}
+
+/// The region in one of several processes over a store. Equal seeds would make equal lease tokens.
+pub(crate) fn process(seed: u64, store: impl Store, policy: Policy) -> RegionHandle {
+    let cache = RegionCache::builder(store).root("r").policy(policy).seed(seed).build().unwrap();
     cache.region("a").unwrap()
 }
 
