@@ -60,9 +60,10 @@ use std::future::Future;
 use std::time::Duration;
 
 use crate::path::RegionPath;
+use crate::policy::NearCache;
 use crate::store::Store;
 
-pub use wrapped::{Arced, Boxed, InFaulty, InRecorder, Referenced};
+pub use wrapped::{Arced, Boxed, InFaulty, InRecorder, Near, Referenced};
 
 /// Makes stores of one kind.
 ///
@@ -99,6 +100,12 @@ pub trait Harness: Send + Sync + 'static {
     /// Breaks the connection that pushes for what was read come over, if there is one and the harness
     /// can. The store may open another.
     fn cut_pushes(&self, store: &Self::Store) -> impl Future<Output = Able> + Send;
+
+    /// Says if the cases about handles hold values near. Only for stores whose time is that of tokio:
+    /// the near cache goes by it.
+    fn near(&self) -> NearCache {
+        NearCache::Off
+    }
 }
 
 /// True if a [`Harness`] could do what it was asked.
@@ -148,6 +155,22 @@ macro_rules! __conformance_of_core {
             #[allow(unused_imports)]
             use super::*;
             $crate::__conformance_cases_of_core!($crate::__conformance_test, $harness);
+        }
+    };
+}
+
+/// The cases about handles and loads, with the near cache in front of the stores.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_of_near {
+    ($harness:expr) => {
+        mod near {
+            #[allow(unused_imports)]
+            use super::*;
+            $crate::__conformance_cases_of_core!(
+                $crate::__conformance_test,
+                $crate::conformance::Near($harness)
+            );
         }
     };
 }
@@ -272,6 +295,12 @@ macro_rules! __conformance_cases {
             a_lost_source_is_said
             an_assumed_lineage_changes_no_answer
             an_outdated_lineage_is_not_given_to_later_entries);
+        $crate::__conformance_cases!(@topic $callback, $argument, near:
+            changes_by_others_are_seen_near
+            own_changes_are_seen_near
+            an_own_change_and_then_anothers_is_seen_near
+            a_change_while_pushes_are_cut_is_seen_near
+            a_loss_is_seen_near);
         $crate::__conformance_cases!(@topic $callback, $argument, races:
             no_stale_fill_under_invalidation
             no_stale_fill_under_ancestor_invalidation

@@ -7,6 +7,7 @@ pub mod leases;
 pub mod lifetimes;
 pub mod listing;
 pub mod loading;
+pub mod near;
 pub mod outliving;
 pub mod races;
 pub mod random;

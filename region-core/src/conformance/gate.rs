@@ -21,17 +21,18 @@ use crate::testing::{Method, Recorder};
 /// No case waits longer than this for anything.
 const LIMIT: Duration = Duration::from_secs(10);
 
-pub(super) fn cache(store: impl Store) -> RegionCache {
-    cache_with(store, Policy::new())
+pub(super) fn cache(harness: &impl Harness, store: impl Store) -> RegionCache {
+    cache_with(harness, store, Policy::new())
 }
 
-pub(super) fn cache_with(store: impl Store, policy: Policy) -> RegionCache {
+pub(super) fn cache_with(harness: &impl Harness, store: impl Store, policy: Policy) -> RegionCache {
+    let policy = policy.near(harness.near());
     let cache = RegionCache::builder(store).root("r").policy(policy).build();
     cache.unwrap_or_else(|error| panic!("{error}"))
 }
 
 pub(super) async fn region<H: Harness>(harness: &H, policy: Policy) -> RegionHandle {
-    cache_with(harness.store().await, policy).region("a:1.b").unwrap()
+    cache_with(harness, harness.store().await, policy).region("a:1.b").unwrap()
 }
 
 /// A loader that counts its runs and waits until it is let go.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Able, Harness};
 use crate::path::RegionPath;
+use crate::policy::NearCache;
 use crate::testing::{Faulty, Recorder};
 
 /// Defines a harness whose stores are those of another, wrapped by `$wrap` and unwrapped by
@@ -46,6 +47,10 @@ macro_rules! wrapped {
             async fn cut_pushes(&self, store: &Self::Store) -> Able {
                 self.0.cut_pushes(($inner)(store)).await
             }
+
+            fn near(&self) -> NearCache {
+                self.0.near()
+            }
         }
     };
 }
@@ -70,3 +75,44 @@ wrapped!(
     /// The stores of another harness in a [`Recorder`].
     InRecorder, Recorder<H::Store>, Recorder::new, Recorder::inner
 );
+
+/// The stores of another harness, with the near cache in front of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Near<H>(pub H);
+
+#[deny(clippy::missing_trait_methods)]
+impl<H: Harness> Harness for Near<H> {
+    type Store = H::Store;
+
+    async fn store(&self) -> Self::Store {
+        self.0.store().await
+    }
+
+    async fn client(&self, store: &Self::Store) -> Self::Store {
+        self.0.client(store).await
+    }
+
+    async fn advance(&self, store: &Self::Store, by: Duration) {
+        self.0.advance(store, by).await;
+    }
+
+    async fn lose_all(&self, store: &Self::Store) -> Able {
+        self.0.lose_all(store).await
+    }
+
+    async fn lose_incarnations(&self, store: &Self::Store, region: &RegionPath) -> Able {
+        self.0.lose_incarnations(store, region).await
+    }
+
+    async fn hold_replica(&self, store: &Self::Store) -> Able {
+        self.0.hold_replica(store).await
+    }
+
+    async fn cut_pushes(&self, store: &Self::Store) -> Able {
+        self.0.cut_pushes(store).await
+    }
+
+    fn near(&self) -> NearCache {
+        NearCache::On
+    }
+}

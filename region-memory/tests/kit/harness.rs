@@ -6,13 +6,18 @@ use region_core::conformance::{Able, Harness};
 use region_core::{ManualClock, RegionPath};
 use region_memory::{Loss, MemoryStore};
 
-/// Stores whose time is in the suite's hands.
+/// Stores whose time is in the suite's hands, or that of the system.
 #[derive(Clone)]
-pub(crate) struct InMemory(ManualClock);
+pub(crate) struct InMemory(Option<ManualClock>);
 
 impl InMemory {
     pub(crate) fn new() -> Self {
-        Self(ManualClock::new())
+        Self(Some(ManualClock::new()))
+    }
+
+    #[allow(dead_code, reason = "not every test that includes this uses it")]
+    pub(crate) fn in_real_time() -> Self {
+        Self(None)
     }
 }
 
@@ -20,7 +25,11 @@ impl Harness for InMemory {
     type Store = MemoryStore;
 
     async fn store(&self) -> MemoryStore {
-        MemoryStore::builder().clock(self.0.clone()).replica().build()
+        let builder = MemoryStore::builder().replica();
+        match &self.0 {
+            Some(clock) => builder.clock(clock.clone()).build(),
+            None => builder.build(),
+        }
     }
 
     async fn client(&self, store: &MemoryStore) -> MemoryStore {
@@ -28,7 +37,10 @@ impl Harness for InMemory {
     }
 
     async fn advance(&self, _store: &MemoryStore, by: Duration) {
-        self.0.advance(by);
+        match &self.0 {
+            Some(clock) => clock.advance(by),
+            None => tokio::time::sleep(by).await,
+        }
     }
 
     async fn lose_all(&self, store: &MemoryStore) -> Able {

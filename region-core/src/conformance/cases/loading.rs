@@ -35,8 +35,8 @@ pub async fn many_callers_share_one_load<H: Harness>(harness: &H) {
 pub async fn two_processes_share_one_load<H: Harness>(harness: &H) {
     let store = harness.store().await;
     let client = Recorder::new(harness.client(&store).await);
-    let first = cache(store).region("a:1.b").unwrap();
-    let second = cache(client.clone()).region("a:1.b").unwrap();
+    let first = cache(harness, store).region("a:1.b").unwrap();
+    let second = cache(harness, client.clone()).region("a:1.b").unwrap();
     let (gate, unused) = (LoadGate::new(), LoadGate::open());
     let loading = gate.call(&first, 7);
     gate.begun().await;
@@ -56,7 +56,7 @@ pub async fn a_dead_holder_is_taken_over_from<H: Harness>(harness: &H) {
     let terms = LeaseTerms::new(LeaseToken::random(), SHORT);
     let begun = client.begin(&path, &["k"], terms).await.unwrap();
     assert_eq!(begun.keys[0].lease, Lease::Granted);
-    let region = cache(store).region("a:1.b").unwrap();
+    let region = cache(harness, store).region("a:1.b").unwrap();
     let waiting = LoadGate::open().call(&region, 7);
     harness.advance(&client, SHORT).await;
     assert_eq!(joined(waiting).await.unwrap(), 7);
@@ -71,8 +71,8 @@ pub async fn a_living_holder_keeps_its_lease<H: Harness>(harness: &H) {
     let client = harness.client(&store).await;
     let time = harness.client(&store).await;
     let policy = Policy::new().lease(LEASE);
-    let first = cache_with(store, policy.clone()).region("a").unwrap();
-    let second = cache_with(client, policy).region("a").unwrap();
+    let first = cache_with(harness, store, policy.clone()).region("a").unwrap();
+    let second = cache_with(harness, client, policy).region("a").unwrap();
     let (gate, unused) = (LoadGate::new(), LoadGate::open());
     let loading = gate.call(&first, 7);
     gate.begun().await;
@@ -156,7 +156,7 @@ pub async fn late_callers_join_good_loads<H: Harness>(harness: &H) {
 /// The caller that began a load may go; those who joined it get the value. Promise 9.
 pub async fn a_load_outlives_its_first_caller<H: Harness>(harness: &H) {
     let recorder = Recorder::new(harness.store().await);
-    let region = cache(recorder.clone()).region("a:1.b").unwrap();
+    let region = cache(harness, recorder.clone()).region("a:1.b").unwrap();
     let (gate, unused) = (LoadGate::new(), LoadGate::open());
     let first = gate.call(&region, 1);
     gate.begun().await;
@@ -226,7 +226,8 @@ pub async fn a_load_has_a_time_limit<H: Harness>(harness: &H) {
 
 /// Stale values are served where the policy keeps them: when a load fails, and while one runs.
 pub async fn stale_values_bridge_loads<H: Harness>(harness: &H) {
-    let region = region(harness, Policy::new().stale_for(Duration::from_secs(600))).await;
+    let policy = Policy::new().stale_for(Duration::from_secs(600));
+    let region = region(harness, policy.load_retry_after(Duration::ZERO)).await;
     region.set("k", &1u32).await.unwrap();
     region.expire().await.unwrap();
     assert_eq!(get(&region).await, None, "a plain read does not return what is stale");

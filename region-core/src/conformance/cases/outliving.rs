@@ -52,7 +52,7 @@ impl End {
 /// A load during which its value's life ended is not stored, but its caller gets it. Promise 1.
 pub async fn a_load_that_is_outlived_is_not_stored<H: Harness>(harness: &H) {
     for end in End::ALL {
-        let cache = cache(harness.store().await);
+        let cache = cache(harness, harness.store().await);
         let region = cache.region("a:1.b").unwrap();
         let gate = LoadGate::new();
         let loading = gate.call(&region, 1);
@@ -68,7 +68,7 @@ pub async fn a_load_that_is_outlived_is_not_stored<H: Harness>(harness: &H) {
 /// A caller that starts after the end does not share a load that began before it. Promise 1.
 pub async fn late_callers_do_not_join_outlived_loads<H: Harness>(harness: &H) {
     for end in End::ALL {
-        let cache = cache(harness.store().await);
+        let cache = cache(harness, harness.store().await);
         let region = cache.region("a:1.b").unwrap();
         let (old, new) = (LoadGate::new(), LoadGate::open());
         let early = old.call(&region, 1);

@@ -93,7 +93,7 @@ impl Serialize for Unencodable {
 /// Values of any shape come back as they were, with the default serializer and with a user's own.
 pub async fn values_survive_the_round_trip<H: Harness>(harness: &H) {
     for policy in [Policy::new(), Policy::new().serializer(Own)] {
-        let region = cache_with(harness.store().await, policy).region("a").unwrap();
+        let region = cache_with(harness, harness.store().await, policy).region("a").unwrap();
         for (at, value) in Sample::all().into_iter().enumerate() {
             let key = format!("k{at}");
             region.set(&key, &value).await.unwrap();
@@ -104,7 +104,7 @@ pub async fn values_survive_the_round_trip<H: Harness>(harness: &H) {
 
 /// Reading, writing, taking, counting: what a dictionary does.
 pub async fn regions_are_dictionaries<H: Harness>(harness: &H) {
-    let region = cache(harness.store().await).region("a").unwrap();
+    let region = cache(harness, harness.store().await).region("a").unwrap();
     assert!(region.is_empty().await.unwrap());
     region.set_many(&[("a", &1u32), ("b", &2), ("c", &3)]).await.unwrap();
     assert_eq!(region.len().await.unwrap(), 3);
@@ -130,7 +130,7 @@ pub async fn regions_are_dictionaries<H: Harness>(harness: &H) {
 
 /// A transaction's writes happen together, or not at all.
 pub async fn transactions_are_all_or_nothing<H: Harness>(harness: &H) {
-    let region = cache(harness.store().await).region("a").unwrap();
+    let region = cache(harness, harness.store().await).region("a").unwrap();
     region.set("old", &0u32).await.unwrap();
     let mut transaction = region.transaction();
     transaction.set("a", 1u32).set("b", "two".to_owned()).remove("old");
@@ -152,7 +152,7 @@ pub async fn transactions_are_all_or_nothing<H: Harness>(harness: &H) {
 
 /// A value that cannot be written is an error that names it; what was there stays.
 pub async fn what_cannot_be_written_loses_nothing<H: Harness>(harness: &H) {
-    let region = cache(harness.store().await).region("a").unwrap();
+    let region = cache(harness, harness.store().await).region("a").unwrap();
     region.set("k", &1u32).await.unwrap();
     let error = region.set("k", &Unencodable).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Encode);
@@ -174,7 +174,7 @@ pub async fn what_cannot_be_written_loses_nothing<H: Harness>(harness: &H) {
 /// Bytes that are not the value asked for are a counted miss, and are written over. Promise 8.
 pub async fn bad_bytes_are_a_miss<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
-    let cache = cache(harness.client(&f.store).await);
+    let cache = cache(harness, harness.client(&f.store).await);
     let region = cache.region("a").unwrap();
     region.set("good", &7u32).await.unwrap();
     region.set("long", &"x".repeat(100)).await.unwrap();
@@ -209,13 +209,13 @@ pub async fn bad_bytes_are_a_miss<H: Harness>(harness: &H) {
 /// each can write over it, and none loops. Promise 12.
 pub async fn two_versions_miss_each_other<H: Harness>(harness: &H) {
     let store = harness.store().await;
-    let one = cache(harness.client(&store).await).region("a").unwrap();
+    let one = cache(harness, harness.client(&store).await).region("a").unwrap();
     one.set("k", &(1u32, 2u32)).await.unwrap();
     assert_eq!(one.get::<Newer>("k").await.unwrap(), None, "the same bytes, another type");
     assert_eq!(one.get::<(u32, u16)>("k").await.unwrap(), None);
     assert_eq!(one.get::<(u32, u32)>("k").await.unwrap().as_deref(), Some(&(1, 2)));
     for policy in [Policy::new().version(2), Policy::new().serializer(Own)] {
-        let other = cache_with(harness.client(&store).await, policy).region("a").unwrap();
+        let other = cache_with(harness, harness.client(&store).await, policy).region("a").unwrap();
         one.set("k", &1u32).await.unwrap();
         assert_eq!(other.get::<u32>("k").await.unwrap(), None);
         let load = || async { Ok::<_, Infallible>(2u32) };
@@ -231,7 +231,7 @@ pub async fn two_versions_miss_each_other<H: Harness>(harness: &H) {
 pub async fn policies_set_lifetimes<H: Harness>(harness: &H) {
     const TTL: Duration = Duration::from_millis(200);
     let store = harness.store().await;
-    let cache = cache_with(harness.client(&store).await, Policy::new().ttl(TTL));
+    let cache = cache_with(harness, harness.client(&store).await, Policy::new().ttl(TTL));
     let inherits = cache.region("a.b").unwrap();
     let forever = cache.region("a").unwrap().with_policy(Policy::new().no_ttl()).unwrap();
     let inherits_forever = forever.child("c").unwrap();

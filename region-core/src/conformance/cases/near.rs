@@ -1,0 +1,146 @@
+//! The near cache in front of a store: two clients of the same data, each with values near.
+//!
+//! A push takes its time, so a change by another client is waited for; one by the client itself is not.
+
+use super::super::fixture::{path, until};
+use super::super::{Able, Harness};
+use crate::cache::RegionCache;
+use crate::handle::RegionHandle;
+use crate::policy::{NearCache, Policy};
+use crate::region::{Region, RegionExt};
+use crate::store::{Store, Verb};
+
+/// The bytes of each near cache.
+const BYTES: u64 = 1 << 20;
+
+/// The number of times that two clients take turns.
+const ROUNDS: u32 = 20;
+
+fn near(store: impl Store) -> RegionCache {
+    let cache = RegionCache::builder(store).root("r").near(BYTES).build();
+    cache.unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn region(cache: &RegionCache, relative: &str) -> RegionHandle {
+    cache.region(relative).unwrap_or_else(|error| panic!("{error}"))
+}
+
+async fn get(region: &RegionHandle) -> Option<u32> {
+    region.get::<u32>("k").await.unwrap().map(|value| *value)
+}
+
+async fn assert_comes(region: &RegionHandle, value: Option<u32>, what: &str) {
+    let came = until(async || get(region).await == value).await;
+    assert!(came, "{what}: {value:?} has not been seen");
+}
+
+/// Stores `value`, and reads it so often that it is near if this store has it near at all.
+async fn hold(region: &RegionHandle, value: u32) {
+    region.set("k", &value).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(get(region).await, Some(value), "an own write is seen at once");
+    }
+}
+
+/// What another client writes, removes, invalidates, touches or expires is seen.
+pub async fn changes_by_others_are_seen_near<H: Harness>(harness: &H) {
+    let store = harness.store().await;
+    let (here, there) = (near(harness.client(&store).await), near(store));
+    let (mine, theirs) = (region(&here, "a.b"), region(&there, "a.b"));
+    hold(&mine, 1).await;
+    theirs.set("k", &2u32).await.unwrap();
+    assert_comes(&mine, Some(2), "a set").await;
+    theirs.set("k", &3u32).await.unwrap();
+    assert_comes(&mine, Some(3), "another set").await;
+    theirs.remove("k").await.unwrap();
+    assert_comes(&mine, None, "a removal").await;
+    for verb in [Verb::Invalidate, Verb::Touch, Verb::Expire, Verb::InvalidateAndTouch] {
+        hold(&mine, 4).await;
+        theirs.end(verb).await.unwrap();
+        assert_comes(&mine, None, &format!("{verb:?}")).await;
+    }
+    for verb in [Verb::Invalidate, Verb::Expire, Verb::InvalidateAndTouch] {
+        hold(&mine, 5).await;
+        region(&there, "a").end(verb).await.unwrap();
+        assert_comes(&mine, None, &format!("{verb:?} of the parent")).await;
+    }
+    for verb in [Verb::Touch, Verb::InvalidateAndTouch] {
+        hold(&mine, 6).await;
+        region(&there, "a.b.c").end(verb).await.unwrap();
+        assert_comes(&mine, None, &format!("{verb:?} of a child")).await;
+    }
+}
+
+/// What a client changes itself it sees at once, whatever it holds near.
+pub async fn own_changes_are_seen_near<H: Harness>(harness: &H) {
+    let cache = near(harness.store().await);
+    let mine = region(&cache, "a.b");
+    let plain = Policy::new().near(NearCache::Off);
+    for (ended, verbs) in [
+        ("a.b", &[Verb::Invalidate, Verb::Touch, Verb::Expire, Verb::InvalidateAndTouch][..]),
+        ("a", &[Verb::Invalidate, Verb::Expire, Verb::InvalidateAndTouch]),
+        ("a.b.c", &[Verb::Touch, Verb::InvalidateAndTouch]),
+    ] {
+        for verb in verbs {
+            hold(&mine, 1).await;
+            let ended = region(&cache, ended).with_policy(plain.clone()).unwrap();
+            ended.end(*verb).await.unwrap();
+            assert_eq!(get(&mine).await, None, "{verb:?} of {}", ended.path());
+        }
+    }
+    hold(&mine, 2).await;
+    mine.with_policy(plain).unwrap().set("k", &3u32).await.unwrap();
+    assert_eq!(get(&mine).await, Some(3));
+    mine.remove("k").await.unwrap();
+    assert_eq!(get(&mine).await, None);
+}
+
+/// An own change does not silence the push of another's that follows.
+pub async fn an_own_change_and_then_anothers_is_seen_near<H: Harness>(harness: &H) {
+    let store = harness.store().await;
+    let (here, there) = (near(harness.client(&store).await), near(store));
+    let (mine, theirs) = (region(&here, "a"), region(&there, "a"));
+    for round in 0..ROUNDS {
+        hold(&mine, 2 * round).await;
+        theirs.set("k", &(2 * round + 1)).await.unwrap();
+        assert_comes(&mine, Some(2 * round + 1), "the write of another").await;
+    }
+    for _ in 0..ROUNDS {
+        hold(&mine, 1).await;
+        mine.invalidate().await.unwrap();
+        theirs.set("k", &2u32).await.unwrap();
+        assert_comes(&mine, Some(2), "the write after an invalidation").await;
+    }
+}
+
+/// Trust ends with the connection that pushes come over.
+pub async fn a_change_while_pushes_are_cut_is_seen_near<H: Harness>(harness: &H) {
+    let store = harness.store().await;
+    let here = near(harness.client(&store).await);
+    let mine = region(&here, "a");
+    for round in 0..3 {
+        hold(&mine, 10 * round).await;
+        if harness.cut_pushes(&store).await == Able::No {
+            return;
+        }
+        region(&near(harness.client(&store).await), "a").set("k", &(10 * round + 1)).await.unwrap();
+        assert_comes(&mine, Some(10 * round + 1), "a change after the cut").await;
+    }
+}
+
+/// What the store has lost is not served.
+pub async fn a_loss_is_seen_near<H: Harness>(harness: &H) {
+    let store = harness.store().await;
+    let here = near(harness.client(&store).await);
+    let mine = region(&here, "a.b");
+    hold(&mine, 1).await;
+    if harness.lose_all(&store).await == Able::Yes {
+        assert_comes(&mine, None, "the loss of all").await;
+    }
+    for lost in ["r.a", "r.a.b"] {
+        hold(&mine, 2).await;
+        if harness.lose_incarnations(&store, &path(lost)).await == Able::Yes {
+            assert_comes(&mine, None, &format!("the loss of {lost}")).await;
+        }
+    }
+}
