@@ -152,7 +152,7 @@ mod tests {
             let unlimited = setting.unlimited.is_some();
             assert_eq!(unlimited, setting.default == "unlimited", "{}", setting.name);
         }
-        assert_eq!(lines.len(), 17);
+        assert_eq!(lines.len(), 18);
         assert!(lines.contains(&("lease", "10 s")) && lines.contains(&("version", "0")));
     }
 
