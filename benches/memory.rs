@@ -56,6 +56,95 @@ fn now<T>(future: impl Future<Output = region_cache::Result<T>>) -> T {
     future.now_or_never().expect("memory does not wait").expect("memory does not fail")
 }
 
+/// Values near, and the same values in a bare cache.
+struct NearSubjects {
+    cache: RegionCache,
+    region: RegionHandle,
+    bare: Cache<String, Arc<String>>,
+    keys: Vec<String>,
+}
+
+impl NearSubjects {
+    fn new(entries: usize) -> Self {
+        /// More than an entry is counted with, so that all of them stay.
+        const ROOM: u64 = 2048;
+        let cache = RegionCache::builder(MemoryStore::new()).near(ROOM * entries as u64).build();
+        let cache = cache.expect("no settings");
+        let region = cache.region_at(Task::path(42, 7, 3)).expect("a path of numbers");
+        let keys: Vec<_> = (0..entries).map(|key| format!("key-{key}")).collect();
+        let subjects = Self { cache, region, bare: Cache::new(2 * entries), keys };
+        let value = "v".repeat(VALUE_BYTES);
+        for key in &subjects.keys {
+            now(subjects.region.set(key, &value));
+            subjects.bare.insert(key.clone(), Arc::new(value.clone()));
+        }
+        for key in &subjects.keys {
+            now(subjects.region.get::<String>(key));
+        }
+        subjects
+    }
+
+    fn key(&self, at: usize) -> &str {
+        &self.keys[at.wrapping_mul(7919) % self.keys.len()]
+    }
+
+    fn hits(&self) -> Vec<Operation<'_>> {
+        let load = || async { Ok::<_, Infallible>(String::new()) };
+        vec![
+            Operation::new("bare quick_cache", |at| {
+                black_box(self.bare.get(self.key(at)));
+            }),
+            Operation::new("near `get`", |at| {
+                black_box(now(self.region.get::<String>(self.key(at))));
+            }),
+            Operation::new("near `get_or_compute`", move |at| {
+                black_box(now(self.region.get_or_compute(self.key(at), load)));
+            }),
+            Operation::new("near `region_at` and `get`", |at| {
+                let region = self.cache.region_at(Task::path(42, 7, 3)).expect("a path");
+                black_box(now(region.get::<String>(self.key(at))));
+            }),
+        ]
+    }
+
+    /// Nanoseconds of a hit while two threads read at once.
+    fn two_threads(&self) -> String {
+        const ROUND: usize = 200_000;
+        const TURNS: usize = 9;
+        let time = |run: &(dyn Fn(usize) + Sync)| {
+            let start = Instant::now();
+            std::thread::scope(|scope| {
+                for _ in 0..2 {
+                    scope.spawn(|| (0..ROUND).for_each(run));
+                }
+            });
+            start.elapsed().as_secs_f64() * 1e9 / ROUND as f64
+        };
+        let turn = |_| {
+            let bare = time(&|at| drop(black_box(self.bare.get(self.key(at)))));
+            let near = time(&|at| drop(black_box(now(self.region.get::<String>(self.key(at))))));
+            (bare, near)
+        };
+        let (bare, near): (Vec<_>, Vec<_>) = (0..TURNS).map(turn).unzip();
+        let (bare, near) = (median(bare), median(near));
+        format!(
+            "\n| {} entries near, two threads at once | ns | ratio |\n|---|---|---|\n\
+             | bare quick_cache | {bare:.0} | 1.00 |\n| near `get` | {near:.0} | {:.2} |\n",
+            self.keys.len(),
+            near / bare
+        )
+    }
+}
+
+fn near() -> String {
+    let tables = [1_000, MILLION].map(|entries| {
+        let subjects = NearSubjects::new(entries);
+        let title = format!("{entries} entries near");
+        table(&title, &subjects.hits()) + &subjects.two_threads()
+    });
+    tables.concat()
+}
+
 /// The subjects of the comparison, filled alike.
 struct Subjects {
     region: RegionHandle,
@@ -267,12 +356,14 @@ fn main() {
     let Some(memory) = memory else {
         // As a test it only has to run.
         let operations = [reads(&subjects), writes(&subjects), paths()];
-        return operations.iter().flatten().for_each(|Operation(_, run)| run(1));
+        operations.iter().flatten().for_each(|Operation(_, run)| run(1));
+        return NearSubjects::new(100).hits().iter().for_each(|Operation(_, run)| run(1));
     };
     if is_asked("--criterion") {
         return criterion(&subjects);
     }
     let tables = [
+        near(),
         table("reads of 200 bytes, depth 4", &reads(&subjects)),
         table("writes of 200 bytes, depth 4", &writes(&subjects)),
         table("paths", &paths()),

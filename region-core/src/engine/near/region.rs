@@ -183,3 +183,59 @@ impl Drop for NearRegion {
         self.registry.forget(&self.path);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lineage::{Incarnations, Lineage};
+    use crate::store::{ChangeId, ChangeRing, Event, Listener};
+
+    fn shown(source: Source) -> Shown {
+        let lineage = Lineage::new([Incarnations::random()]).unwrap();
+        let ring = Some(ChangeRing::begin(ChangeId::random()));
+        let sources = Some(Sources { lineage: source, ring: source });
+        Shown { lineage: Arc::new(lineage), ring, sources }
+    }
+
+    fn region() -> (Arc<Registry>, Arc<NearRegion>) {
+        let registry = Arc::new(Registry::new());
+        let region = registry.intern(&RegionPath::parse("r.a").unwrap());
+        (registry, region)
+    }
+
+    #[test]
+    fn an_answer_is_trusted_until_its_marks_have_moved() {
+        let (registry, region) = region();
+        let under = region.marks();
+        assert!(region.learn(&shown(Source::unique()), under));
+        assert!(region.trusted(region.marks()).is_some());
+        registry.heard(Event::Entries(region.path.clone()));
+        assert!(region.trusted(region.marks()).is_none());
+        assert!(region.trusted_lineage(region.marks()).is_some());
+        registry.heard(Event::Lineage(region.path.clone()));
+        assert!(region.trusted_lineage(region.marks()).is_none());
+        // A late answer of before brings nothing back.
+        region.learn(&shown(Source::unique()), under);
+        assert!(region.trusted_lineage(region.marks()).is_none());
+    }
+
+    /// A call that was sent after a connection was given up may still be answered over it.
+    #[test]
+    fn an_answer_over_a_lost_connection_is_not_trusted() {
+        let (registry, region) = region();
+        let source = Source::unique();
+        registry.heard(Event::Lost(source));
+        assert!(!region.learn(&shown(source), region.marks()));
+        assert!(region.trusted_lineage(region.marks()).is_none());
+        assert!(region.learn(&shown(Source::unique()), region.marks()));
+    }
+
+    #[test]
+    fn two_answers_that_contradict_each_other_are_both_doubted() {
+        let (_registry, region) = region();
+        let under = region.marks();
+        assert!(region.learn(&shown(Source::unique()), under));
+        assert!(!region.learn(&shown(Source::unique()), under));
+        assert!(region.trusted_lineage(region.marks()).is_none());
+    }
+}

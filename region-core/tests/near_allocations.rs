@@ -1,0 +1,32 @@
+//! A hit near allocates nothing. In a program of its own: it counts every allocation.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use allocation_counter::measure;
+use futures_util::FutureExt;
+use region_core::{Policy, Region, RegionCache, RegionExt};
+use region_memory::MemoryStore;
+
+/// The output of a future that has nothing to wait for.
+fn now<T>(future: impl Future<Output = region_core::Result<T>>) -> T {
+    future.now_or_never().unwrap().unwrap()
+}
+
+#[test]
+fn a_trusted_hit_allocates_nothing() {
+    for policy in [Policy::new(), Policy::new().ttl(Duration::from_secs(600))] {
+        let cache = RegionCache::builder(MemoryStore::new()).policy(policy).near(1 << 20).build();
+        let region = cache.unwrap().region("org:42.project:7.task:3").unwrap();
+        now(region.set("k", &"v".repeat(200)));
+        for _ in 0..2 {
+            assert!(now(region.get::<String>("k")).is_some());
+        }
+        let load = || async { Ok::<_, Infallible>(String::new()) };
+        let allocated = measure(|| {
+            assert!(now(region.get::<String>("k")).is_some());
+            assert_eq!(now(region.get_or_compute("k", load)).len(), 200);
+        });
+        assert_eq!(allocated.count_total, 0);
+    }
+}
