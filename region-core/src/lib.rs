@@ -55,7 +55,7 @@ pub use policy::{
 pub use region::{
     Batch, BatchValue, BatchWrite, Cached, Listing, LoadOptions, Loaded, MAX_STEP_BYTES,
     MAX_STEP_KEYS, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_WRITES, Region, RegionExt, SetOptions,
-    Subscription, Transaction, args_key,
+    Subscription, Transaction, Warm, WarmProgress, args_key,
 };
 #[doc(hidden)]
 pub use regioned::private as __private;

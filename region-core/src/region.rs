@@ -8,6 +8,7 @@ mod loaded;
 mod options;
 mod subscription;
 mod transaction;
+mod warm;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -32,6 +33,7 @@ pub use loaded::Loaded;
 pub use options::{LoadOptions, SetOptions};
 pub use subscription::Subscription;
 pub use transaction::Transaction;
+pub use warm::{Warm, WarmProgress};
 
 /// The stream of a listing. An error ends it.
 pub type Listing<T> = BoxStream<'static, Result<T>>;

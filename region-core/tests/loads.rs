@@ -13,4 +13,5 @@ mod loads {
     mod results;
     mod stale;
     mod subscriptions;
+    mod warm;
 }

@@ -6,6 +6,7 @@ use futures_util::StreamExt;
 
 use super::{
     Batch, Cached, Listing, LoadOptions, Loaded, Region, SetOptions, Subscription, Transaction,
+    Warm,
 };
 use crate::error::{BoxError, Error, ErrorKind, Result};
 use crate::path::Segment;
@@ -229,6 +230,11 @@ pub trait RegionExt: Region {
             // Another caller's load, which this one shares, may have brought none.
             value.ok_or_else(|| Error::new(ErrorKind::Load, "there is no value").at_key(key))
         }
+    }
+
+    /// Loads `keys` ahead of their readers, some at a time: see [`Warm`].
+    fn warm<K: Into<String>>(&self, keys: impl IntoIterator<Item = K>) -> Warm<Self> {
+        Warm::new(self.clone(), keys.into_iter().map(Into::into).collect())
     }
 
     /// Memoises `function` in this region, by its serialized arguments: see [`Cached`].

@@ -74,12 +74,6 @@ impl<V> Loaded<V> {
     }
 }
 
-impl<V> From<V> for Loaded<V> {
-    fn from(value: V) -> Self {
-        Self::new(value)
-    }
-}
-
 impl<V> From<Option<V>> for Loaded<V> {
     fn from(value: Option<V>) -> Self {
         value.map_or_else(Self::absent, Self::new)
