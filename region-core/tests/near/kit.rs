@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use region_core::testing::{Faulty, Method, Recorder, Request};
 use region_core::{
     Begun, EndTerms, Ended, Event, LeaseTerms, LeaseToken, Listener, Listening, Page, PageTerms,
@@ -20,7 +21,11 @@ pub(crate) const NEAR_BYTES: u64 = 1 << 20;
 pub(crate) enum Pushes {
     /// The changes of others, as over a connection that is not told of its own.
     OfOthers,
+    /// The same, and each answer names a connection of its own.
+    OverManyConnections,
     Never,
+    /// Never, although the answers name a connection.
+    NeverAsPromised,
 }
 
 /// A client of a memory store that hears less of it.
@@ -31,6 +36,8 @@ pub(crate) struct Client {
     /// Whether a call of this client is changing something. The store is done at once, so all that it
     /// pushes meanwhile is of this client's own change.
     changing: Arc<AtomicBool>,
+    /// The connections that the answers named, where each has its own.
+    sources: Arc<Mutex<Vec<Source>>>,
 }
 
 /// One process.
@@ -56,7 +63,8 @@ impl Listener for OfOthers {
 
 impl Client {
     pub(crate) fn new(store: &MemoryStore, pushes: Pushes) -> Self {
-        Self { store: store.client(), pushes, changing: Arc::default() }
+        let (changing, sources) = (Arc::default(), Arc::default());
+        Self { store: store.client(), pushes, changing, sources }
     }
 
     async fn change<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
@@ -67,7 +75,20 @@ impl Client {
     }
 
     fn source(&self, source: Option<Source>) -> Option<Source> {
-        source.filter(|_| self.pushes == Pushes::OfOthers)
+        match self.pushes {
+            Pushes::OfOthers | Pushes::NeverAsPromised => source,
+            Pushes::OverManyConnections => {
+                let source = Source::unique();
+                self.sources.lock().push(source);
+                Some(source)
+            }
+            Pushes::Never => None,
+        }
+    }
+
+    /// The connections that the answers named, in their order.
+    pub(crate) fn sources(&self) -> Vec<Source> {
+        self.sources.lock().clone()
     }
 }
 
@@ -120,7 +141,7 @@ impl Store for Client {
 
     fn listen(&self, listener: Arc<dyn Listener>) -> Option<Listening> {
         let changing = Arc::clone(&self.changing);
-        (self.pushes == Pushes::OfOthers)
+        matches!(self.pushes, Pushes::OfOthers | Pushes::OverManyConnections)
             .then(|| self.store.listen(Arc::new(OfOthers { changing, inner: listener })))?
     }
 

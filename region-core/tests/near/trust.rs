@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use region_core::testing::Method;
-use region_core::{ErrorKind, Event, Region, RegionExt, RegionPath, Source};
+use region_core::{ErrorKind, Event, Policy, Region, RegionExt, RegionPath, Source};
 
-use super::kit::{keys, two, verification};
+use super::kit::{Process, Pushes, keys, memory, two, verification};
 
 /// While the connection that would tell is gone nothing is trusted; one small read brings it back.
 #[tokio::test]
@@ -48,6 +48,25 @@ async fn the_loss_of_another_connection_is_no_doubt() {
     mine.set("k", &1u32).await.unwrap();
     here.assert_near(&mine, 1).await;
     here.faulty.push(Event::Lost(Source::unique()));
+    here.assert_near(&mine, 1).await;
+}
+
+/// A lineage that was read over one connection and then assumed by a read over another is trusted no
+/// longer than the first.
+#[tokio::test]
+async fn an_assumed_lineage_hangs_on_the_connection_that_told_of_it() {
+    let store = memory();
+    let here = Process::new(&store, Pushes::OverManyConnections, Policy::new());
+    let there = Process::new(&store, Pushes::OfOthers, Policy::new());
+    let mine = here.region("a");
+    mine.set("k", &1u32).await.unwrap();
+    there.region("a").set("other", &1u32).await.unwrap();
+    assert_eq!(mine.get::<u32>("absent").await.unwrap(), None);
+    here.assert_near(&mine, 1).await;
+    let sources = here.faulty.inner().sources();
+    assert_eq!(sources.len(), 2);
+    here.faulty.push(Event::Lost(sources[0]));
+    assert_eq!(here.get(&mine).await, (Some(1), vec![verification()]));
     here.assert_near(&mine, 1).await;
 }
 

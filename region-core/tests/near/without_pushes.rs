@@ -6,8 +6,14 @@ use super::kit::{Process, Pushes, keys, memory, verification};
 
 #[tokio::test]
 async fn each_read_is_verified_and_every_change_is_seen() {
+    for pushes in [Pushes::Never, Pushes::NeverAsPromised] {
+        each_read_is_verified(pushes).await;
+    }
+}
+
+async fn each_read_is_verified(pushes: Pushes) {
     let store = memory();
-    let process = || Process::new(&store, Pushes::Never, Policy::new());
+    let process = || Process::new(&store, pushes, Policy::new());
     let (here, there) = (process(), process());
     let (mine, theirs) = (here.region("a.b"), there.region("a.b"));
     theirs.set("k", &1u32).await.unwrap();
