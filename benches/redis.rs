@@ -130,6 +130,18 @@ impl Subjects {
         })
     }
 
+    /// The command that a read under a trusted lineage needs, by the bare client.
+    fn bare_entries(&self, depth: usize) -> Operation {
+        let bare = self.bare.clone();
+        let region = self.region(depth).path().to_string();
+        let below = region.strip_prefix("bench").expect("the root").to_owned();
+        operation(move |at| {
+            let mut entry = cmd("HMGET");
+            entry.arg(format!("rc1:d{{bench}}{below}")).arg("").arg(key(at));
+            run(bare.clone(), entry)
+        })
+    }
+
     /// Reads as a caller does that trusts the region's lineage.
     async fn trusted_read(&self, store: &RedisStore, depth: usize) -> Operation {
         let path = self.region(depth).path().clone();
@@ -297,6 +309,8 @@ async fn operations(subjects: &Subjects) -> String {
         let name = format!("read of {who} entries, trusted lineage, depth 4, to HGET");
         table += &row(&name, subjects.bare_get(), subjects.trusted_read(store, 4).await).await;
     }
+    let name = "HMGET by the bare client, trusted lineage, depth 4, to HGET";
+    table += &row(name, subjects.bare_get(), subjects.bare_entries(4)).await;
     let name = "MGET and HMGET by the bare client, depth 4, to HGET";
     table += &row(name, subjects.bare_get(), subjects.bare_pipeline(4)).await;
     for depth in [1, 4, 8] {
