@@ -289,10 +289,12 @@ macro_rules! __conformance_cases {
             touch_keeps_every_lineage
             touch_pushes_nothing_of_siblings_and_children
             begin_is_covered_by_pushes
+            a_trusted_write_is_covered_by_pushes
             a_region_ttl_alone_is_pushed
             pushes_come_before_replies
             pushes_come_before_replies_under_load
-            a_lost_source_is_said
+            a_lost_source_is_said);
+        $crate::__conformance_cases!(@topic $callback, $argument, assumed:
             an_assumed_lineage_changes_no_answer
             an_outdated_lineage_is_not_given_to_later_entries);
         $crate::__conformance_cases!(@topic $callback, $argument, near:

@@ -420,13 +420,14 @@ bites! {
     AnswersOfBefore: trust::answers_agree_with_a_following_read;
     TouchIsALineage: trust::touch_keeps_every_lineage,
         trust::touch_pushes_nothing_of_siblings_and_children;
-    BeginUntracked: trust::begin_is_covered_by_pushes, sharing::pushes_cover_every_change;
+    BeginUntracked: trust::begin_is_covered_by_pushes,
+        trust::a_trusted_write_is_covered_by_pushes, sharing::pushes_cover_every_change;
     TtlUntold: trust::a_region_ttl_alone_is_pushed;
     LatePushes: trust::pushes_come_before_replies;
     LossUnsaid: trust::a_lost_source_is_said;
     KeysWithBytes: listing::scanning_pages_through_all;
     SlowWhenLate: reading::time_counts_from_when_the_operation_began;
-    AssumedIsEchoed: trust::an_outdated_lineage_is_not_given_to_later_entries;
-    AssumedFindsNothing: trust::an_assumed_lineage_changes_no_answer;
+    AssumedIsEchoed: assumed::an_outdated_lineage_is_not_given_to_later_entries;
+    AssumedFindsNothing: assumed::an_assumed_lineage_changes_no_answer;
     ValuesComeBack: sharing::losing_all_is_a_miss, sharing::losing_incarnations_is_a_miss;
 }

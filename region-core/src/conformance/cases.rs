@@ -1,6 +1,7 @@
 //! The cases, by topic. Each takes a [`Harness`](super::Harness) and panics if a rule of the
 //! [`Store`](crate::Store) contract is broken.
 
+pub mod assumed;
 pub mod batches;
 pub mod fences;
 pub mod leases;
