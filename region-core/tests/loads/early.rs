@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
-use region_core::testing::Method;
+use region_core::testing::{Faulty, Method};
 use region_core::{Policy, Region, RegionCache, RegionExt, RegionHandle, Store};
 use tokio::time::{advance, sleep};
 
@@ -211,4 +211,19 @@ async fn an_entrys_own_ttl_has_no_jitter() {
     region.set_with("k", &7_u8, options).await.unwrap();
     advance(TTL - NOW).await;
     assert!(region.contains("k").await.unwrap());
+}
+
+/// What another process has refreshed between the read and the question is not refreshed again.
+#[tokio::test(start_paused = true)]
+async fn a_value_that_was_refreshed_meanwhile_is_not_refreshed_again() {
+    let shared = memory();
+    let slow = Faulty::new(shared.clone());
+    slow.on(Method::Begin).delay_before(3 * LOAD);
+    let (first, second) = (process(1, shared, by_share()), process(2, slow, by_share()));
+    let source = Source::default();
+    assert_eq!(get(&first, &source).await, 1);
+    advance(TTL * 85 / 100).await;
+    assert_eq!((get(&first, &source).await, get(&second, &source).await), (1, 1));
+    sleep(6 * LOAD).await;
+    assert_eq!((get(&second, &source).await, source.begun()), (2, 2));
 }

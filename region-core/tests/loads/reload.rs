@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use region_core::testing::{Faulty, Method};
 use region_core::{ErrorKind, Policy, Region, RegionExt, RegionHandle};
 use tokio::time::sleep;
 
@@ -125,4 +126,22 @@ async fn a_reload_inside_the_load_of_its_key_is_a_cycle() {
     assert_eq!(error.kind(), ErrorKind::Load);
     let source = error.load_error::<region_core::Error>().map(region_core::Error::kind);
     assert_eq!(source, Some(ErrorKind::LoadCycle));
+}
+
+/// A call that has yet to ask the store may find a fresh value there: a reload does not share it.
+#[tokio::test(start_paused = true)]
+async fn a_reload_does_not_share_a_call_that_may_not_load() {
+    let shared = memory();
+    let slow = Faulty::new(shared.clone());
+    slow.on(Method::Begin).nth(1).delay_before(LOAD);
+    let (first, other) = (process(1, slow, Policy::new()), process(2, shared, Policy::new()));
+    let source = Source::default();
+    let missing = {
+        let (first, source) = (first.clone(), source.clone());
+        tokio::spawn(async move { get(&first, &source).await })
+    };
+    sleep(LOAD / 2).await;
+    other.set("k", &70_usize).await.unwrap();
+    assert_eq!(reload(&first, &source).await, 1);
+    assert!([70, 1].contains(&missing.await.unwrap()));
 }
