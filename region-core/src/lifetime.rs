@@ -58,6 +58,15 @@ impl Lifetime {
         }
     }
 
+    /// Returns the shorter of two lifetimes.
+    #[must_use]
+    pub(crate) fn shorter(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Unlimited, limit) | (limit, Self::Unlimited) => limit,
+            (Self::Millis(mine), Self::Millis(millis)) => Self::Millis(mine.min(millis)),
+        }
+    }
+
     /// Returns the time at which a lifetime that begins at `start` ends, or `None` if it is unlimited.
     #[must_use]
     pub fn end(self, start: Timestamp) -> Option<Timestamp> {

@@ -6,9 +6,9 @@ use std::future::Future;
 use tokio::time::Instant;
 
 use super::near::Covers;
-use super::{Chain, Context};
+use super::{Chain, Context, Engine};
 use crate::error::Result;
-use crate::path::Segment;
+use crate::path::{RegionPath, Segment};
 use crate::store::{
     Begun, EndTerms, LeaseTerms, LeaseToken, Page, PageTerms, Read, ReadTerms, ScanItem, Verb,
     Write, Written,
@@ -16,18 +16,23 @@ use crate::store::{
 
 impl Context {
     /// Reads `keys` as `terms` say.
+    pub(super) async fn read(&self, keys: &[&str], terms: ReadTerms<'_>) -> Result<Read> {
+        self.unless_out(self.engine.read(&self.path, keys, terms)).await
+    }
+
+    /// Does `call`, which reads.
     ///
     /// Inside a load that has just met an outage of this store, the read fails with that outage
     /// and does not ask the store again.
-    pub(super) async fn read(&self, keys: &[&str], terms: ReadTerms<'_>) -> Result<Read> {
+    pub(super) async fn unless_out<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
         if let Some(outage) = Chain::recent_outage(&self.engine.store) {
             return Err(outage);
         }
-        let read = self.observed(self.engine.store.read(&self.path, keys, terms)).await;
-        if let Err(error) = &read {
+        let result = call.await;
+        if let Err(error) = &result {
             Chain::remember_outage(&self.engine.store, error);
         }
-        read
+        result
     }
 
     pub(crate) async fn begin(&self, keys: &[&str], terms: LeaseTerms) -> Result<Begun> {
@@ -76,11 +81,31 @@ impl Context {
     }
 
     async fn observed<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+        self.engine.observed(&self.path, call).await
+    }
+}
+
+impl Engine {
+    /// Reads `keys` of the region at `path`.
+    pub(super) async fn read(
+        &self,
+        path: &RegionPath,
+        keys: &[&str],
+        terms: ReadTerms<'_>,
+    ) -> Result<Read> {
+        self.observed(path, self.store.read(path, keys, terms)).await
+    }
+
+    async fn observed<T>(
+        &self,
+        path: &RegionPath,
+        call: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
         let result = call.await;
         match &result {
-            Ok(_) => self.engine.failures.succeeded(Instant::now),
+            Ok(_) => self.failures.succeeded(Instant::now),
             Err(error) if error.is_outage() => {
-                self.engine.failures.failed(&self.path, error, Instant::now());
+                self.failures.failed(path, error, Instant::now());
             }
             Err(_) => {}
         }

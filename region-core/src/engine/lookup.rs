@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::near::Label;
+use super::near::{Label, Moment};
 use super::{Context, Looked};
 use crate::error::{Error, Result};
 use crate::lifetime::Lifetime;
@@ -41,6 +41,14 @@ pub(crate) enum Fetched {
     Outage(Error),
 }
 
+/// Values that were read from the store in one step, the moment of that, and the outage that the policy turns
+/// into misses.
+struct Stored<V> {
+    found: Vec<Found<V>>,
+    moment: Option<Moment>,
+    outage: Option<Error>,
+}
+
 impl<V> Found<V> {
     pub(crate) fn fresh(self) -> Option<Arc<V>> {
         match self {
@@ -72,7 +80,8 @@ impl Context {
         let (found, outage) = if self.near.is_some() {
             self.find_near_first(keys, accept, &mut near_hits).await?
         } else {
-            self.find_stored(keys, accept).await?
+            let stored = self.find_stored(keys, accept).await?;
+            (stored.found, stored.outage)
         };
         let hits = found.iter().filter(|found| matches!(found, Found::Fresh(..))).count();
         let absent = found.iter().filter(|found| matches!(found, Found::Absent)).count();
@@ -109,21 +118,20 @@ impl Context {
         Ok((self.find_counted(key, entry, accept, label.as_ref()), outage))
     }
 
-    async fn find_stored<V: Value>(
-        &self,
-        keys: &[&str],
-        accept: Accept,
-    ) -> Result<(Vec<Found<V>>, Option<Error>)> {
+    /// Reads the values at `keys` from the store, in one step.
+    async fn find_stored<V: Value>(&self, keys: &[&str], accept: Accept) -> Result<Stored<V>> {
         let (entries, label, outage) = match self.fetch(keys).await? {
             Fetched::Entries(entries, label) => (entries, label, None),
             Fetched::Outage(error) => (vec![None; keys.len()], None, Some(error)),
         };
-        let label = label.as_ref();
-        let of_key = |(key, entry): (&&str, _)| self.find_in(key, entry, accept, label);
-        Ok((keys.iter().zip(entries).map(of_key).collect(), outage))
+        let of_key = |(key, entry): (&&str, _)| self.find_in(key, entry, accept, label.as_ref());
+        let found = keys.iter().zip(entries).map(of_key).collect();
+        Ok(Stored { found, moment: label.map(|label| label.moment()), outage })
     }
 
     /// Looks in the near cache first, verifies what is in doubt there, and reads the rest from the store.
+    ///
+    /// No reader sees one half of a write: if the region has changed in between, all is read from the store.
     async fn find_near_first<V: Value>(
         &self,
         keys: &[&str],
@@ -131,9 +139,17 @@ impl Context {
         near_hits: &mut usize,
     ) -> Result<(Vec<Found<V>>, Option<Error>)> {
         keys.iter().try_for_each(|key| check_key(key))?;
+        let first = self.trusted_moment();
         let mut looked: Vec<Looked<V>> = keys.iter().map(|key| self.look_near(key)).collect();
+        let mut moments = Vec::new();
+        if looked.iter().any(|looked| matches!(looked, Looked::Hit(..))) {
+            moments.extend([first, self.trusted_moment()]);
+        }
         let outage = match self.verify_near(keys, &mut looked).await {
-            Ok(()) => None,
+            Ok(moment) => {
+                moments.extend(moment.map(Some));
+                None
+            }
             Err(error) if self.is_miss(&error) => Some(error),
             Err(error) => return Err(error),
         };
@@ -147,14 +163,29 @@ impl Context {
         let (missing, places): (Vec<&str>, Vec<_>) =
             missing.map(|(key, place)| (*key, place)).unzip();
         *near_hits = keys.len() - missing.len();
-        if missing.is_empty() || outage.is_some() {
+        if outage.is_some() {
             return Ok((found, outage));
         }
-        let (stored, outage) = self.find_stored(&missing, accept).await?;
-        for (place, stored) in places.into_iter().zip(stored) {
-            *place = stored;
+        if !missing.is_empty() {
+            let stored = self.find_stored(&missing, accept).await?;
+            if *near_hits == 0 || stored.outage.is_some() {
+                moments.clear();
+            } else {
+                moments.push(stored.moment);
+            }
+            for (place, stored) in places.into_iter().zip(stored.found) {
+                *place = stored;
+            }
+            if stored.outage.is_some() {
+                return Ok((found, stored.outage));
+            }
         }
-        Ok((found, outage))
+        if keys.len() > 1 && !is_one(&moments) {
+            *near_hits = 0;
+            let stored = self.find_stored(keys, accept).await?;
+            return Ok((stored.found, stored.outage));
+        }
+        Ok((found, None))
     }
 
     /// Decodes the entry that was found at `key`, and counts a hit or a miss.
@@ -244,6 +275,11 @@ impl Context {
             tracing::warn!(region = %self.path, key, %error, unlogged, "a load was not stored");
         }
     }
+}
+
+/// Returns true if all values were seen at one moment.
+fn is_one(moments: &[Option<Moment>]) -> bool {
+    moments.windows(2).all(|pair| pair[0].is_some() && pair[0] == pair[1])
 }
 
 /// The time left until `end`, which has not come; `None`: it never comes.

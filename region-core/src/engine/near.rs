@@ -11,6 +11,7 @@
 mod change;
 mod known;
 mod losses;
+mod question;
 mod reading;
 mod region;
 mod registry;
@@ -26,6 +27,7 @@ use crate::path::RegionPath;
 use crate::store::{Listener, Listening, SharedStore};
 
 pub(super) use change::{Covers, OwnChange};
+pub(super) use known::Moment;
 pub(crate) use reading::Looked;
 pub(super) use region::NearRegion;
 pub(super) use values::Label;

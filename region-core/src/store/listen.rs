@@ -130,6 +130,12 @@ impl Listeners {
         all.iter().for_each(|(_, listener)| listener.heard(event.clone()));
     }
 
+    /// Returns the number of listeners.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.all.read().len()
+    }
+
     /// Returns true if there are no listeners.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -204,16 +204,26 @@ pub struct Applied {
     pub changes: Option<ChangeRing>,
     /// The connection that will tell of changes; `None`: nobody will.
     pub source: Option<Source>,
+    /// The time left until the region's TTL is over, at the write or later; `None`: it is not known.
+    /// What is put without it is not kept near, unless the write restarts the TTL.
+    pub region_ttl_left: Option<Lifetime>,
 }
 
 impl Applied {
-    /// Creates the answer with these outcomes, and without lineage, changes and source.
+    /// Creates the answer with these outcomes, and without lineage, changes, source and the region's TTL.
     #[must_use]
     pub const fn new(outcomes: Vec<OpOutcome>) -> Self {
-        Self { outcomes, lineage: None, changes: None, source: None }
+        Self { outcomes, lineage: None, changes: None, source: None, region_ttl_left: None }
     }
 
     setters!(lineage, changes, source);
+
+    /// Sets the time left until the region's TTL is over.
+    #[must_use]
+    pub const fn region_ttl_left(mut self, left: Option<Lifetime>) -> Self {
+        self.region_ttl_left = left;
+        self
+    }
 }
 
 /// The answer of [`Store::end`](super::Store::end).

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use parking_lot::RwLockWriteGuard;
 use region_core::{
-    Applied, ChangedKey, Error, ErrorKind, Event, Guard, Lineage, Op, OpOutcome, Put, RegionPath,
-    RegionTtl, Result, Timestamp, Trust, When, Write, Written,
+    Applied, ChangedKey, Error, ErrorKind, Event, Guard, Lifetime, Lineage, Op, OpOutcome, Put,
+    RegionPath, RegionTtl, Result, Timestamp, Trust, When, Write, Written,
 };
 
 use super::Data;
@@ -41,7 +41,9 @@ impl Data {
         let mut applied = Applied::new(outcomes).source(Some(source));
         if write.trust == Trust::Kept {
             let changes = state.changes(&view);
+            let left = Lifetime::left(state.deadline, view.at.now);
             applied = applied.lineage(Some(view.lineage.clone())).changes(changes);
+            applied = applied.region_ttl_left(left);
         }
         let is_known = state.registered.as_ref().is_some_and(|r| r.same_life(&view.lineage));
         drop(state);

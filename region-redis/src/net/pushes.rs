@@ -50,6 +50,12 @@ impl Pushes {
         self.listeners.tell(event);
     }
 
+    /// Returns whether nobody listens but the one who writes: what one of several caches writes in this
+    /// process concerns the others. One that comes later has read nothing of what was kept back.
+    fn has_one_listener(&self) -> bool {
+        self.listeners.len() == 1
+    }
+
     pub(crate) fn listen(&self, listener: Arc<dyn Listener>) -> Listening {
         let listening = self.listeners.add(listener);
         self.wanted.store(true, Ordering::Release);
@@ -94,8 +100,12 @@ impl PushSource {
         };
         match layout::parse(name) {
             Some((Kind::Ids, region)) => self.pushes.tell(&Event::Lineage(region)),
-            Some((Kind::Entries, region)) if self.own.keeps_back(&region) => {}
-            Some((Kind::Entries, region)) => self.pushes.tell(&Event::Entries(region)),
+            Some((Kind::Entries, region)) => {
+                let is_kept_back = self.own.keeps_back(&region);
+                if !(is_kept_back && self.pushes.has_one_listener()) {
+                    self.pushes.tell(&Event::Entries(region));
+                }
+            }
             // No answer depends on other keys.
             _ => {}
         }

@@ -57,7 +57,8 @@ impl Shard {
             own_write.into_iter().for_each(OwnWrite::done);
         }
         let (ids, stamp) = after.map_or((None, None), |after| (after.ids, after.stamp));
-        Ok(Written::Applied(applied(outcomes, wanted.trust, ids.as_ref(), stamp).source(source)))
+        let applied = self.applied(outcomes, wanted.trust, ids.as_ref(), stamp);
+        Ok(Written::Applied(applied.source(source)))
     }
 
     /// Does the write by the faster script, if it consists of puts and the region exists.
@@ -88,13 +89,36 @@ impl Shard {
                 self.check_count(&connections, count);
                 let outcomes = vec![OpOutcome::Stored; write.ops.len()];
                 let (ids, stamp) = after.map_or((None, None), |(ids, stamp)| (Some(ids), stamp));
-                Ok(Some(applied(outcomes, write.trust, ids.as_ref(), stamp).source(source)))
+                let applied = self.applied(outcomes, write.trust, ids.as_ref(), stamp);
+                Ok(Some(applied.source(source)))
             }
             PutReply::NotDone => {
                 self.existing.remove(region);
                 Ok(None)
             }
         }
+    }
+
+    fn applied(
+        &self,
+        outcomes: Vec<OpOutcome>,
+        trust: Trust,
+        ids: Option<&PathIds>,
+        stamp: Option<Stamp>,
+    ) -> Applied {
+        let applied = Applied::new(outcomes);
+        if trust == Trust::NotKept {
+            return applied;
+        }
+        let applied = applied.lineage(ids.and_then(PathIds::lineage));
+        let Some(stamp) = stamp else { return applied };
+        // The clock is asked after the write: so no more is left than there was.
+        let left = match (stamp.ttl_end, self.primary_progress.clock.now()) {
+            (None, _) => Some(Lifetime::Unlimited),
+            (end, Some(now)) => Lifetime::left(end, now.latest),
+            (Some(_), None) => None,
+        };
+        applied.changes(Some(stamp.changes)).region_ttl_left(left)
     }
 
     /// Returns the bytes of all puts, if each is within the limit.
@@ -137,20 +161,5 @@ fn tracking(region: &RegionPath, write: &Write<'_>) -> Tracking {
     match write.trust {
         Trust::Kept => Tracking::Write(region.clone()),
         Trust::NotKept => Tracking::No,
-    }
-}
-
-fn applied(
-    outcomes: Vec<OpOutcome>,
-    trust: Trust,
-    ids: Option<&PathIds>,
-    stamp: Option<Stamp>,
-) -> Applied {
-    let applied = Applied::new(outcomes);
-    match trust {
-        Trust::NotKept => applied,
-        Trust::Kept => applied
-            .lineage(ids.and_then(PathIds::lineage))
-            .changes(stamp.map(|stamp| stamp.changes)),
     }
 }

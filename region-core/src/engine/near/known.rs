@@ -53,6 +53,13 @@ pub(super) enum Merge {
     Contradiction,
 }
 
+/// A state of a region: two that are equal are the same state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::engine) struct Moment {
+    lineage: Arc<Lineage>,
+    change: ChangeId,
+}
+
 /// The state of an entry that was read at some moment, by what a region shows now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Validity {
@@ -81,7 +88,18 @@ impl Marks {
     }
 }
 
+impl Moment {
+    pub(super) fn new(lineage: &Arc<Lineage>, change: ChangeId) -> Self {
+        Self { lineage: Arc::clone(lineage), change }
+    }
+}
+
 impl Shown {
+    /// The moment that it shows; `None`: the region holds nothing, or the store does not say.
+    pub(super) fn moment(&self) -> Option<Moment> {
+        self.ring.as_ref().map(|ring| Moment::new(&self.lineage, ring.last()))
+    }
+
     /// Judges an entry that was read under `lineage` when `change` was the last of the region's
     /// changes.
     pub(super) fn judge(&self, lineage: &Arc<Lineage>, change: ChangeId, key: &str) -> Validity {

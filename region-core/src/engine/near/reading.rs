@@ -6,14 +6,15 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::NearHandle;
-use super::known::{Shown, Sources, Validity};
-use super::region::{Judgement, TrustedLineage};
+use super::known::{Moment, Shown, Validity};
+use super::question::Question;
+use super::region::Judgement;
 use super::round::Verified;
 use super::values::{Form, Held, Label, NearEntry, Place};
 use crate::engine::Context;
 use crate::error::Result;
 use crate::lifetime::Lifetime;
-use crate::store::{Entry, Freshness, Read, ReadTerms, Trust};
+use crate::store::{Entry, Freshness, Read, ReadTerms};
 use crate::value::serializer::Value;
 
 /// What a look into the near cache found at a key.
@@ -43,14 +44,15 @@ impl Context {
 
     /// Asks the store for the region's lineage and changes, and looks again for those of `keys` that were in
     /// doubt. Several callers share one question.
-    pub(crate) async fn verify_near<V: Value>(
+    /// Returns the moment that the answer showed.
+    pub(in crate::engine) async fn verify_near<V: Value>(
         &self,
         keys: &[&str],
         looked: &mut [Looked<V>],
-    ) -> Result<()> {
+    ) -> Result<Option<Moment>> {
         let is_doubted = |looked: &Looked<V>| matches!(looked, Looked::Doubted);
         let Some(near) = self.near.as_ref().filter(|_| looked.iter().any(is_doubted)) else {
-            return Ok(());
+            return Ok(None);
         };
         let shown = self.verify(near).await?;
         for (key, looked) in keys.iter().zip(looked).filter(|(_, looked)| is_doubted(looked)) {
@@ -59,7 +61,13 @@ impl Context {
                 None => Looked::Nothing,
             };
         }
-        Ok(())
+        Ok(shown.as_ref().and_then(Shown::moment))
+    }
+
+    /// The moment of the store that is trusted to be the present one.
+    pub(in crate::engine) fn trusted_moment(&self) -> Option<Moment> {
+        let region = &self.near.as_ref()?.region;
+        region.trusted(region.marks())?.moment()
     }
 
     fn read_terms(&self) -> ReadTerms<'static> {
@@ -67,13 +75,20 @@ impl Context {
     }
 
     async fn verify(&self, near: &NearHandle) -> Verified {
-        let region = &near.region;
-        let trusted = || region.trusted(region.marks());
-        let ask = || async {
-            self.counters().near_verifications.add(1);
-            Ok(self.read_shown(near, &[]).await?.1.map(|(shown, _)| shown))
+        let known = {
+            let region = Arc::clone(&near.region);
+            move || region.trusted(region.marks())
         };
-        region.rounds.ask(trusted, ask).await
+        let ask = {
+            let (engine, path) = (Arc::clone(&self.engine), self.path.clone());
+            let (region, terms) = (Arc::clone(&near.region), self.read_terms());
+            move || async move {
+                engine.counters.near_verifications.add(1);
+                let question = Question { engine: &engine, path: &path, region: &region, terms };
+                Ok(question.ask(&[]).await?.1.map(|(shown, _)| shown))
+            }
+        };
+        self.unless_out(near.region.rounds.ask(known, ask)).await
     }
 
     fn look<V: Value>(
@@ -121,45 +136,13 @@ impl Context {
         let Some(near) = &self.near else {
             return Ok((self.read(keys, self.read_terms()).await?, None));
         };
-        let (read, shown) = self.read_shown(near, keys).await?;
+        let (read, shown) = self.unless_out(self.question(near).ask(keys)).await?;
         Ok((read, shown.and_then(|(shown, sent)| near.label(&shown, sent))))
     }
 
-    /// Reads `keys`; also returns what the answer showed of the region and when the call was sent.
-    async fn read_shown(
-        &self,
-        near: &NearHandle,
-        keys: &[&str],
-    ) -> Result<(Read, Option<(Shown, Instant)>)> {
-        let region = &near.region;
-        let (under, sent) = (region.marks(), Instant::now());
-        let mut assumed = region.trusted_lineage(under);
-        let terms = self.read_terms().trust(Trust::Kept);
-        let lineage = assumed.as_ref().map(|assumed| &*assumed.lineage);
-        let mut read = self.read(keys, terms.lineage(lineage)).await?;
-        let (mut under, mut sent) = (under, sent);
-        if assumed.is_some() && !region.marks().has_lineage_of(under) {
-            // The answer assumed a lineage that was not trusted to the end.
-            (under, sent, assumed) = (region.marks(), Instant::now(), None);
-            read = self.read(keys, terms).await?;
-        }
-        let shown = self.shown_by(&read, assumed);
-        if let Some(shown) = &shown {
-            region.learn(shown, under);
-        }
-        Ok((read, shown.map(|shown| (shown, sent))))
-    }
-
-    fn shown_by(&self, read: &Read, assumed: Option<TrustedLineage>) -> Option<Shown> {
-        let lineage = read.lineage.as_ref()?;
-        let source = read.source.filter(|_| self.engine.near.is_listening());
-        let same = assumed.filter(|assumed| *assumed.lineage == *lineage);
-        let (lineage, of_lineage) = match same {
-            Some(assumed) => (assumed.lineage, Some(assumed.source)),
-            None => (Arc::new(lineage.clone()), source),
-        };
-        let sources = source.zip(of_lineage).map(|(ring, lineage)| Sources { lineage, ring });
-        Some(Shown { lineage, ring: read.changes.clone(), sources })
+    fn question<'a>(&'a self, near: &'a NearHandle) -> Question<'a> {
+        let (engine, path) = (&self.engine, &self.path);
+        Question { engine, path, region: &near.region, terms: self.read_terms() }
     }
 
     /// Keeps `value`, which the entry at `key` of an answer decodes to. The entry has `size` bytes, and `left`
@@ -218,6 +201,11 @@ impl NearHandle {
 }
 
 impl Label {
+    /// The moment that it names.
+    pub(in crate::engine) fn moment(&self) -> Moment {
+        Moment::new(&self.lineage, self.change)
+    }
+
     /// The end of a lifetime that begins no earlier than when the call was sent.
     pub(super) fn end_of(&self, lifetime: Option<std::time::Duration>) -> Option<Instant> {
         // An instant that cannot be named is later than any process lives.

@@ -1,9 +1,11 @@
 //! Verifications of a region, shared by all callers that may have their answer.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::Mutex;
+use futures_util::future::{BoxFuture, FutureExt, Shared, WeakShared};
+use parking_lot::Mutex;
 
 use super::known::Shown;
 use crate::error::Result;
@@ -14,12 +16,17 @@ pub(super) type Verified = Result<Option<Shown>>;
 /// The verifications of one region: at most one is under way, and a caller shares the answer of any
 /// that was sent after it came.
 ///
-/// The lock is held while the store is asked, by those alone who wait for that answer.
+/// Whoever waits for an answer also drives the question on. So a caller that is not polled any more
+/// holds up nobody.
 #[derive(Debug, Default)]
-pub(super) struct Rounds {
-    /// The number of questions that were about to be sent.
-    sent: AtomicU64,
-    last: Mutex<Option<(u64, Verified)>>,
+pub(super) struct Rounds(Mutex<Option<Round>>);
+
+/// A question. Its callers keep it: it ends with the last of them.
+#[derive(Debug)]
+struct Round {
+    /// Whether it is about to be sent, or has been.
+    sent: Arc<AtomicBool>,
+    verified: WeakShared<BoxFuture<'static, Verified>>,
 }
 
 impl Rounds {
@@ -27,41 +34,67 @@ impl Rounds {
     /// first, once it is this caller's turn.
     ///
     /// # Cancel safety
-    /// Dropping the future drops the question; the next in the queue asks again.
+    /// Dropping the future ends the wait. The question ends with the last that waits for it.
     pub(super) async fn ask<F>(
         &self,
-        known: impl FnOnce() -> Option<Shown>,
-        ask: impl FnOnce() -> F,
+        known: impl FnOnce() -> Option<Shown> + Send + 'static,
+        ask: impl FnOnce() -> F + Send + 'static,
     ) -> Verified
     where
-        F: Future<Output = Verified>,
+        F: Future<Output = Verified> + Send + 'static,
     {
-        let came = self.sent.load(Ordering::SeqCst);
-        let mut last = self.last.lock().await;
-        if let Some((number, verified)) = &*last
-            && *number > came
-        {
-            return verified.clone();
-        }
-        if let Some(shown) = known() {
-            return Ok(Some(shown));
-        }
-        let number = self.sent.fetch_add(1, Ordering::SeqCst) + 1;
-        let verified = ask().await;
-        *last = Some((number, verified.clone()));
+        let verified = self.join_or_start(known, ask);
+        verified.await
+    }
+
+    fn join_or_start<F>(
+        &self,
+        known: impl FnOnce() -> Option<Shown> + Send + 'static,
+        ask: impl FnOnce() -> F + Send + 'static,
+    ) -> Shared<BoxFuture<'static, Verified>>
+    where
+        F: Future<Output = Verified> + Send + 'static,
+    {
+        let mut last = self.0.lock();
+        let previous = last.as_ref().and_then(|round| {
+            // First: were it looked at after the upgrade, the round could be sent in between.
+            let is_sent = round.sent.load(Ordering::SeqCst);
+            round.verified.upgrade().map(|verified| (is_sent, verified))
+        });
+        let previous = match previous {
+            Some((false, verified)) => return verified,
+            Some((true, verified)) => Some(verified),
+            None => None,
+        };
+        let sent = Arc::new(AtomicBool::new(false));
+        let is_sent = Arc::clone(&sent);
+        let round = async move {
+            if let Some(previous) = previous {
+                // Its answer may be older than this caller.
+                drop(previous.await);
+            }
+            is_sent.store(true, Ordering::SeqCst);
+            match known() {
+                Some(shown) => Ok(Some(shown)),
+                None => ask().await,
+            }
+        };
+        let verified = round.boxed().shared();
+        *last = verified.downgrade().map(|verified| Round { sent, verified });
         verified
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::atomic::AtomicU64;
 
+    use futures_util::poll;
     use tokio::sync::Semaphore;
 
     use super::*;
 
-    async fn count(asked: &AtomicU64, gate: &Semaphore) -> Verified {
+    async fn count(asked: Arc<AtomicU64>, gate: Arc<Semaphore>) -> Verified {
         asked.fetch_add(1, Ordering::SeqCst);
         drop(gate.acquire().await);
         Ok(None)
@@ -75,7 +108,7 @@ mod tests {
         let caller = || {
             let (rounds, asked, gate) =
                 (Arc::clone(&rounds), Arc::clone(&asked), Arc::clone(&gate));
-            tokio::spawn(async move { rounds.ask(|| None, || count(&asked, &gate)).await })
+            tokio::spawn(async move { rounds.ask(|| None, || count(asked, gate)).await })
         };
         let first = caller();
         while asked.load(Ordering::SeqCst) == 0 {
@@ -101,7 +134,7 @@ mod tests {
         let caller = || {
             let (rounds, asked, gate) =
                 (Arc::clone(&rounds), Arc::clone(&asked), Arc::clone(&gate));
-            tokio::spawn(async move { rounds.ask(|| None, || count(&asked, &gate)).await })
+            tokio::spawn(async move { rounds.ask(|| None, || count(asked, gate)).await })
         };
         let dropped = caller();
         while asked.load(Ordering::SeqCst) == 0 {
@@ -112,5 +145,24 @@ mod tests {
         gate.add_permits(1);
         waiting.await.unwrap().unwrap();
         assert_eq!(asked.load(Ordering::SeqCst), 2);
+    }
+
+    /// A lock was held while the store was asked: a caller that was not polled any more kept it for good.
+    #[tokio::test]
+    async fn a_caller_that_is_not_polled_holds_up_no_other() {
+        let (rounds, asked) = (Rounds::default(), Arc::new(AtomicU64::new(0)));
+        let gate = Arc::new(Semaphore::new(0));
+        let ask = || {
+            let (asked, gate) = (Arc::clone(&asked), Arc::clone(&gate));
+            rounds.ask(|| None, || count(asked, gate))
+        };
+        let mut unpolled = Box::pin(ask());
+        assert!(poll!(&mut unpolled).is_pending());
+        gate.add_permits(1);
+        ask().await.unwrap();
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
+        drop(unpolled);
+        let last = rounds.0.lock();
+        assert!(last.as_ref().is_none_or(|round| round.verified.upgrade().is_none()));
     }
 }

@@ -1,7 +1,6 @@
 //! What own changes and loads leave in the near cache.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -9,6 +8,7 @@ use super::known::{Marks, Shown, Sources};
 use super::values::{Held, Label, NearEntry};
 use super::{Covers, NearHandle, OwnChange};
 use crate::engine::Context;
+use crate::lifetime::Lifetime;
 use crate::lineage::Lineage;
 use crate::store::{
     Applied, Begun, ChangeRing, Ended, Op, OpOutcome, Put, RegionTtl, Source, Trust, Write,
@@ -45,10 +45,11 @@ impl Context {
             change.learn(&shown);
             near.label(&shown, sent)
         });
+        let left = applied.region_ttl_left;
         for (op, outcome) in write.ops.iter().zip(&applied.outcomes) {
             match (op, outcome, &label) {
                 (Op::Put(put), OpOutcome::Stored, Some(label)) => {
-                    self.keep_put(near, put, write.region_ttl, label);
+                    self.keep_put(near, put, lifetime(put, write.region_ttl, left), label);
                 }
                 (_, OpOutcome::Exists(_), _) => {}
                 // A put earlier in the same write has the same change.
@@ -94,13 +95,19 @@ impl Context {
         Some(Shown { lineage: Arc::new(lineage?.clone()), ring: ring.cloned(), sources })
     }
 
-    fn keep_put(&self, near: &NearHandle, put: &Put<'_>, region_ttl: RegionTtl, label: &Label) {
+    fn keep_put(
+        &self,
+        near: &NearHandle,
+        put: &Put<'_>,
+        lifetime: Option<Lifetime>,
+        label: &Label,
+    ) {
         let Some(values) = self.engine.near.values() else { return };
-        let Some(lifetime) = lifetime(put, region_ttl) else {
+        let Some(lifetime) = lifetime else {
             return values.remove(near.encoded(), put.key);
         };
         let (value, size) = (Held::Encoded(put.bytes.clone()), put.key.len() + put.bytes.len());
-        let entry = NearEntry::new(value, label, label.end_of(lifetime), size);
+        let entry = NearEntry::new(value, label, label.end_of(lifetime.duration()), size);
         values.insert(near.encoded(), put.key, entry);
     }
 
@@ -111,37 +118,44 @@ impl Context {
     }
 }
 
-/// The time for which what is put is fresh; `None` within if it is unlimited, `None` if it is not
-/// known: the region's TTL may have begun earlier.
-fn lifetime(put: &Put<'_>, region_ttl: RegionTtl) -> Option<Option<Duration>> {
-    let own = put.fresh_for.duration();
-    match region_ttl {
-        RegionTtl::Leave => Some(own),
-        RegionTtl::Restart(ttl) => Some(Some(own.map_or(ttl, |own| own.min(ttl)))),
-        RegionTtl::Start(_) => None,
-    }
+/// The time for which what is put is fresh, `None` if it is not known. `left` is what is left of the
+/// region's TTL.
+fn lifetime(put: &Put<'_>, region_ttl: RegionTtl, left: Option<Lifetime>) -> Option<Lifetime> {
+    let region = match region_ttl {
+        RegionTtl::Restart(ttl) => Lifetime::of(ttl).ok()?,
+        RegionTtl::Leave | RegionTtl::Start(_) => left?,
+    };
+    Some(put.fresh_for.shorter(region))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::lifetime::Lifetime;
 
     #[test]
     fn a_put_is_kept_no_longer_than_the_region() {
-        let (short, long) = (Duration::from_secs(1), Duration::from_secs(9));
-        let put = |own| Put::new("k", "v").fresh_for(own);
-        let limited = |own| put(Lifetime::of(own).unwrap());
+        let limited = |secs| Lifetime::of(Duration::from_secs(secs)).unwrap();
+        let (short, long, unlimited) = (limited(1), limited(9), Lifetime::Unlimited);
+        let restart = |secs| RegionTtl::Restart(Duration::from_secs(secs));
+        let start = RegionTtl::Start(Duration::from_secs(9));
         let table = [
-            (put(Lifetime::Unlimited), RegionTtl::Leave, Some(None)),
-            (limited(long), RegionTtl::Leave, Some(Some(long))),
-            (put(Lifetime::Unlimited), RegionTtl::Restart(short), Some(Some(short))),
-            (limited(long), RegionTtl::Restart(short), Some(Some(short))),
-            (limited(short), RegionTtl::Restart(long), Some(Some(short))),
-            (limited(short), RegionTtl::Start(long), None),
+            (unlimited, RegionTtl::Leave, Some(unlimited), Some(unlimited)),
+            (long, RegionTtl::Leave, Some(unlimited), Some(long)),
+            (long, RegionTtl::Leave, Some(short), Some(short)),
+            (unlimited, RegionTtl::Leave, Some(short), Some(short)),
+            (long, RegionTtl::Leave, None, None),
+            (unlimited, restart(1), None, Some(short)),
+            (long, restart(1), Some(long), Some(short)),
+            (short, restart(9), None, Some(short)),
+            (unlimited, start, Some(short), Some(short)),
+            (short, start, Some(long), Some(short)),
+            (short, start, None, None),
         ];
-        for (put, region_ttl, kept) in table {
-            assert_eq!(lifetime(&put, region_ttl), kept, "{put:?} {region_ttl:?}");
+        for (own, region_ttl, left, kept) in table {
+            let put = Put::new("k", "v").fresh_for(own);
+            assert_eq!(lifetime(&put, region_ttl, left), kept, "{own} {region_ttl:?} {left:?}");
         }
     }
 }
