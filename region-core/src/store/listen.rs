@@ -11,7 +11,9 @@ use crate::path::RegionPath;
 
 /// A push: what was read before may have changed.
 ///
-/// A store may leave out what concerns nothing that this client has read since its last push.
+/// A store may leave out what concerns nothing that this client has read since its last push; and, while
+/// there is one listener, a write of this client itself whose answer is trusted. Where several listen, one
+/// of them may have read what another writes.
 ///
 /// An event ends trust, it never establishes a value; so repeating one does no harm.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
