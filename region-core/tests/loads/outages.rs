@@ -9,8 +9,6 @@ use region_core::testing::{Faulty, Method, Recorder, Request};
 use region_core::{Error, ErrorKind, OnOutage, Policy, Region, RegionExt, RegionHandle, Result};
 use region_memory::MemoryStore;
 use tokio::time::Instant;
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
 
 use super::kit::{faulty, region, region_with};
 
@@ -110,57 +108,4 @@ async fn callers_share_a_load_in_an_outage() {
         call.await.unwrap().unwrap();
     }
     assert_eq!(loads.load(Ordering::SeqCst), 1);
-}
-
-/// Counts the lines of the log.
-struct Lines(Arc<AtomicUsize>);
-
-impl Subscriber for Lines {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= Level::WARN
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, _: &Event<'_>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-}
-
-/// Bug: each call that failed wrote a line.
-/// Effect: 439,427 lines in fifteen seconds of outage.
-/// Fix: a line when an outage begins and one when it has ended; at most one a second in between.
-#[tokio::test(start_paused = true)]
-async fn an_outage_writes_a_line_a_second() {
-    let lines = Arc::new(AtomicUsize::new(0));
-    let _logging = tracing::subscriber::set_default(Lines(Arc::clone(&lines)));
-    // Other tests of this process log meanwhile: nothing is taken for unwanted because of them.
-    tracing::callsite::rebuild_interest_cache();
-    let store = faulty();
-    let region = region(store.clone());
-    let outage = store.inner().on_any().fail(ErrorKind::Unavailable);
-    for _ in 0..15_000 {
-        let load = || async { Ok::<_, Infallible>(1u32) };
-        region.get_or_compute("k", load).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    let during = lines.load(Ordering::SeqCst);
-    assert!((2..=16).contains(&during), "{during} lines");
-    outage.lift();
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    tracing::callsite::rebuild_interest_cache();
-    for _ in 0..100 {
-        region.get::<u32>("k").await.unwrap();
-    }
-    assert_eq!(lines.load(Ordering::SeqCst), during + 1, "it has ended");
 }
