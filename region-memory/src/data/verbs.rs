@@ -24,14 +24,15 @@ impl Data {
             Verb::Expire => self.expire(path),
             Verb::InvalidateAndTouch => self.touch(path, Leaf::Invalidated),
         }
-        match self.node(path) {
-            Some(node) if terms.trust == Trust::Kept => {
+        let kept = (terms.trust == Trust::Kept).then(|| self.node(path)).flatten();
+        match kept {
+            Some(node) => {
                 let state = node.state.read();
                 let view = self.look(&node, &state);
                 let changes = state.changes(&view);
                 Ended::new().lineage(Some(view.lineage)).changes(changes).source(Some(source))
             }
-            _ => Ended::new().source(Some(source)),
+            None => Ended::new().source(Some(source)),
         }
     }
 
