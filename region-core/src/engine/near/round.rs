@@ -91,6 +91,7 @@ mod tests {
 
     use futures_util::poll;
     use tokio::sync::Semaphore;
+    use tokio::task::JoinHandle;
 
     use super::*;
 
@@ -100,16 +101,21 @@ mod tests {
         Ok(None)
     }
 
+    fn spawn_caller(
+        rounds: &Arc<Rounds>,
+        asked: &Arc<AtomicU64>,
+        gate: &Arc<Semaphore>,
+    ) -> JoinHandle<Verified> {
+        let (rounds, asked, gate) = (Arc::clone(rounds), Arc::clone(asked), Arc::clone(gate));
+        tokio::spawn(async move { rounds.ask(|| None, || count(asked, gate)).await })
+    }
+
     /// Callers that come while a question is under way share the next one, and never that one.
     #[tokio::test]
     async fn callers_share_questions_that_were_sent_after_they_came() {
         let (rounds, asked) = (Arc::new(Rounds::default()), Arc::new(AtomicU64::new(0)));
         let gate = Arc::new(Semaphore::new(0));
-        let caller = || {
-            let (rounds, asked, gate) =
-                (Arc::clone(&rounds), Arc::clone(&asked), Arc::clone(&gate));
-            tokio::spawn(async move { rounds.ask(|| None, || count(asked, gate)).await })
-        };
+        let caller = || spawn_caller(&rounds, &asked, &gate);
         let first = caller();
         while asked.load(Ordering::SeqCst) == 0 {
             tokio::task::yield_now().await;
@@ -131,11 +137,7 @@ mod tests {
     async fn a_question_that_is_dropped_is_asked_again() {
         let (rounds, asked) = (Arc::new(Rounds::default()), Arc::new(AtomicU64::new(0)));
         let gate = Arc::new(Semaphore::new(0));
-        let caller = || {
-            let (rounds, asked, gate) =
-                (Arc::clone(&rounds), Arc::clone(&asked), Arc::clone(&gate));
-            tokio::spawn(async move { rounds.ask(|| None, || count(asked, gate)).await })
-        };
+        let caller = || spawn_caller(&rounds, &asked, &gate);
         let dropped = caller();
         while asked.load(Ordering::SeqCst) == 0 {
             tokio::task::yield_now().await;
