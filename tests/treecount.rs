@@ -41,7 +41,9 @@ fn program() -> &'static Path {
         let here = std::env::current_exe().unwrap();
         let profile = here.parent().and_then(Path::parent).unwrap();
         let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--example", "treecount", "--target-dir"]);
+        // With the features of the tests, so that nothing but the example is built for it.
+        build.args(["build", "--quiet", "--workspace", "--all-features"]);
+        build.args(["--example", "treecount", "--target-dir"]);
         build.arg(profile.parent().unwrap()).current_dir(env!("CARGO_MANIFEST_DIR"));
         assert!(build.status().unwrap().success(), "the example does not build");
         let built = profile.with_file_name("debug").join("examples/treecount");

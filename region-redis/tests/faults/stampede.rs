@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use region_core::{Region, RegionCache, Verb};
+use region_core::{Policy, Region, RegionCache, Verb};
 use region_redis::RedisStore;
 use servers::{Flavor, TestServer};
 
@@ -19,10 +19,13 @@ crate::on_both! {
 const PROCESSES: usize = 8;
 const TASKS: usize = 1000;
 
+/// On a busy machine with a stampede on it, the task that extends a lease may come late.
+const LEASE: Duration = Duration::from_secs(120);
+
 /// Limits that hold on a busy machine with a stampede on it.
 async fn connect_patiently(server: &TestServer) -> RedisStore {
-    let builder = builder(&server.url()).call_timeout(Duration::from_secs(20));
-    let builder = builder.watch(Duration::from_secs(1), Duration::from_secs(20));
+    let builder = builder(&server.url()).call_timeout(Duration::from_secs(60));
+    let builder = builder.watch(Duration::from_secs(1), Duration::from_secs(60));
     builder.connect().await.unwrap()
 }
 
@@ -30,7 +33,8 @@ async fn caches(server: &TestServer) -> Vec<RegionCache> {
     let mut caches = Vec::new();
     for _ in 0..PROCESSES {
         let store = connect_patiently(server).await;
-        caches.push(RegionCache::builder(store).root("r").build().unwrap());
+        let cache = RegionCache::builder(store).root("r").policy(Policy::new().lease(LEASE));
+        caches.push(cache.build().unwrap());
     }
     caches
 }
