@@ -76,7 +76,7 @@ impl RegionCache {
     /// Returns the counters since the cache was built.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.engine().counters.snapshot()
+        self.engine().stats()
     }
 
     /// Returns the memory that the near cache uses.

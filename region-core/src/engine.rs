@@ -17,8 +17,9 @@ use crate::lifetime::Lifetime;
 use crate::path::RegionPath;
 use crate::policy::{NearCache, OnOutage, Policy, ResolvedPolicy};
 use crate::random::Random;
-use crate::stats::Counters;
+use crate::stats::{Counters, Stats};
 use crate::store::{Put, SharedStore};
+use crate::striped::Striped;
 use crate::value::codec::Codec;
 
 pub(crate) use chain::{Chain, LoadId, Outages};
@@ -34,7 +35,7 @@ const SHORTEST_TTL: Duration = Duration::from_millis(1);
 /// The state that all regions of a cache share.
 pub(crate) struct Engine {
     pub(crate) store: SharedStore,
-    pub(crate) counters: Counters,
+    counters: Striped<Counters>,
     pub(crate) random: Random,
     pub(crate) near: Near,
     failures: FailureLog,
@@ -59,12 +60,22 @@ impl Engine {
     pub(crate) fn new(store: SharedStore, random: Random, near_bytes: u64) -> Self {
         Self {
             store,
-            counters: Counters::default(),
+            counters: Striped::default(),
             random,
             near: Near::new(near_bytes),
             failures: FailureLog::default(),
             limiter: LogLimiter::default(),
         }
+    }
+
+    /// The counters that the calling thread adds to.
+    #[inline]
+    pub(crate) fn counters(&self) -> &Counters {
+        self.counters.here()
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.counters.snapshot()
     }
 }
 
@@ -106,8 +117,9 @@ impl Context {
         Some(self.record.get_or_init(|| record))
     }
 
+    #[inline]
     pub(crate) fn counters(&self) -> &Counters {
-        &self.engine.counters
+        self.engine.counters()
     }
 
     /// Adds this region and `operation` to an error.

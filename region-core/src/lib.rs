@@ -32,6 +32,7 @@ mod region;
 mod regioned;
 mod stats;
 mod store;
+mod striped;
 mod value;
 
 #[cfg(feature = "conformance")]

@@ -28,9 +28,12 @@ mod waits;
 use std::collections::HashMap;
 use std::future::Future;
 use std::hash::BuildHasher;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::poll;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -55,7 +58,9 @@ struct Call<'a> {
     context: &'a Arc<Context>,
     flights: &'a Arc<Flights>,
     started: Tick,
-    started_at: Instant,
+    /// The time at which the call began; `None` until it first waits, for a call that finds its value at once
+    /// has no use for it.
+    started_at: Option<Instant>,
     accept: Accept,
     /// Keeps the loads that were under way when the call started alive while it reads.
     holds: HashMap<String, Waiter>,
@@ -154,7 +159,8 @@ where
 {
     let described = context.during("get_or_compute_many");
     let unique = unique(keys);
-    let call = Call::start::<V>(context, flights, &unique, Accept::FreshOrStale);
+    let mut call = Call::start::<V>(context, flights, &unique, Accept::FreshOrStale);
+    call.started_at = Some(Instant::now());
     let found = context.find_many(&unique, call.accept).await;
     let (found, outage) = found.map_err(&described)?;
     let mut values: HashMap<&str, Option<Arc<V>>> = HashMap::with_capacity(unique.len());
@@ -192,13 +198,12 @@ impl<'a> Call<'a> {
                 holds.insert((*key).to_owned(), hold);
             }
         }
-        let (started, started_at) = (flights.tick(), Instant::now());
-        Self { context, flights, started, started_at, accept, holds }
+        Self { context, flights, started: flights.tick(), started_at: None, accept, holds }
     }
 
     /// The value of the call's only key.
     async fn one<V: Value>(
-        self,
+        mut self,
         key: &str,
         options: LoadOptions,
         loader: impl FnOnce() -> Loader<V>,
@@ -209,14 +214,32 @@ impl<'a> Call<'a> {
                 (Held::Reload, None)
             }
             false => {
-                let (found, outage) = self.context.find(key, self.accept).await?;
+                let (found, outage) = self.find(key).await?;
                 match self.held(key, found) {
                     Ok(value) => return Ok(value),
                     Err(held) => (held, outage),
                 }
             }
         };
-        Ok(self.load(vec![Missing { key, held }], outage, loader).await?.pop().flatten())
+        // Boxed, so that the future of a hit stays small.
+        let loaded = Box::pin(self.load(vec![Missing { key, held }], outage, loader));
+        Ok(loaded.await?.pop().flatten())
+    }
+
+    /// Looks up the value at `key`.
+    async fn find<V: Value>(&mut self, key: &str) -> Result<(Found<V>, Option<Error>)> {
+        let mut find = pin!(self.context.find(key, self.accept));
+        match poll!(&mut find) {
+            Poll::Ready(found) => found,
+            Poll::Pending => {
+                self.started_at = Some(Instant::now());
+                find.await
+            }
+        }
+    }
+
+    fn started_at(&self) -> Instant {
+        self.started_at.unwrap_or_else(Instant::now)
     }
 
     /// The fresh value that was found at `key`, or else what a load starts from.
@@ -303,7 +326,7 @@ impl<'a> Call<'a> {
             outages: chain.as_ref().map(|chain| Arc::clone(chain.outages())).unwrap_or_default(),
             chain,
             deadline: limit.and_then(|limit| Instant::now().checked_add(limit)),
-            started: Some(self.started_at),
+            started: Some(self.started_at()),
             open,
         }
     }

@@ -1,5 +1,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::striped::Striped;
+
 macro_rules! stats {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// The counters of a cache since it was built. All handles of the cache share them.
@@ -9,15 +11,18 @@ macro_rules! stats {
             $($(#[$doc])* pub $name: u64,)*
         }
 
-        /// The live counters.
+        /// The live counters, as some of the threads have counted.
         #[derive(Debug, Default)]
         pub(crate) struct Counters {
             $(pub(crate) $name: Counter,)*
         }
 
-        impl Counters {
+        impl Striped<Counters> {
             pub(crate) fn snapshot(&self) -> Stats {
-                let mut stats = Stats { $($name: self.$name.get(),)* };
+                let mut stats = Stats::default();
+                for counters in self.iter() {
+                    $(stats.$name += counters.$name.get();)*
+                }
                 // A near hit is counted once, where it is cheapest.
                 stats.hits += stats.near_hits;
                 stats

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::near::Covers;
 use super::{Chain, Context, Engine};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::path::{RegionPath, Segment};
 use crate::store::{
     Begun, EndTerms, LeaseTerms, LeaseToken, Page, PageTerms, Read, ReadTerms, ScanItem, Verb,
@@ -17,7 +17,11 @@ use crate::store::{
 impl Context {
     /// Reads `keys` as `terms` say.
     pub(super) async fn read(&self, keys: &[&str], terms: ReadTerms<'_>) -> Result<Read> {
-        self.unless_out(self.engine.read(&self.path, keys, terms)).await
+        self.refuse_during_outage()?;
+        let read = self.engine.store.read(&self.path, keys, terms).await;
+        self.observe(&read);
+        self.remember_outage(&read);
+        read
     }
 
     /// Does `call`, which reads.
@@ -25,54 +29,71 @@ impl Context {
     /// Inside a load that has just met an outage of this store, the read fails with that outage
     /// and does not ask the store again.
     pub(super) async fn unless_out<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
-        if let Some(outage) = Chain::recent_outage(&self.engine.store) {
-            return Err(outage);
-        }
+        self.refuse_during_outage()?;
         let result = call.await;
-        if let Err(error) = &result {
+        self.remember_outage(&result);
+        result
+    }
+
+    fn refuse_during_outage(&self) -> Result<()> {
+        match Chain::recent_outage(&self.engine.store) {
+            Some(outage) => Err(outage),
+            None => Ok(()),
+        }
+    }
+
+    fn remember_outage<T>(&self, result: &Result<T>) {
+        if let Err(error) = result {
             Chain::remember_outage(&self.engine.store, error);
         }
-        result
     }
 
     pub(crate) async fn begin(&self, keys: &[&str], terms: LeaseTerms) -> Result<Begun> {
         let sent = self.begin_sent();
         let terms = terms.trust(self.trust());
-        let begun = self.observed(self.engine.store.begin(&self.path, keys, terms)).await?;
-        if let Some(sent) = sent {
-            self.learn_begun(keys, &begun, &sent);
+        let begun = self.engine.store.begin(&self.path, keys, terms).await;
+        self.observe(&begun);
+        if let (Ok(begun), Some(sent)) = (&begun, sent) {
+            self.learn_begun(keys, begun, &sent);
         }
-        Ok(begun)
+        begun
     }
 
     pub(crate) async fn write(&self, write: Write<'_>) -> Result<Written> {
-        let (change, sent) = (self.own_change(Covers::Entries), Instant::now());
+        let (change, sent) = (self.own_change(Covers::Entries), self.write_sent());
         let write = write.trust(self.trust());
-        let written = self.observed(self.engine.store.write(&self.path, write)).await?;
-        if let Written::Applied(applied) = &written {
+        let written = self.engine.store.write(&self.path, write).await;
+        self.observe(&written);
+        if let (Ok(Written::Applied(applied)), Some(sent)) = (&written, sent) {
             self.learn_write(&change, write, applied, sent);
         }
-        Ok(written)
+        written
     }
 
     pub(crate) async fn end(&self, verb: Verb) -> Result<()> {
         let change = self.own_change(Covers::Ended(verb));
         let terms = EndTerms::new(verb).trust(self.trust());
-        let ended = self.observed(self.engine.store.end(&self.path, terms)).await?;
-        self.learn_end(&change, &ended);
-        Ok(())
+        let ended = self.engine.store.end(&self.path, terms).await;
+        self.observe(&ended);
+        ended.map(|ended| self.learn_end(&change, &ended))
     }
 
     pub(crate) async fn scan(&self, terms: PageTerms) -> Result<Page<ScanItem>> {
-        self.observed(self.engine.store.scan(&self.path, terms)).await
+        let result = self.engine.store.scan(&self.path, terms).await;
+        self.observe(&result);
+        result
     }
 
     pub(crate) async fn children(&self, terms: PageTerms) -> Result<Page<Segment>> {
-        self.observed(self.engine.store.children(&self.path, terms)).await
+        let result = self.engine.store.children(&self.path, terms).await;
+        self.observe(&result);
+        result
     }
 
     pub(crate) async fn len(&self) -> Result<u64> {
-        self.observed(self.engine.store.len(&self.path)).await
+        let result = self.engine.store.len(&self.path).await;
+        self.observe(&result);
+        result
     }
 
     /// Releases the leases of `keys` that `token` holds, in the background.
@@ -80,8 +101,8 @@ impl Context {
         self.engine.store.release(&self.path, keys, token);
     }
 
-    async fn observed<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
-        self.engine.observed(&self.path, call).await
+    fn observe<T>(&self, result: &Result<T>) {
+        self.engine.observe(&self.path, result.as_ref().err());
     }
 }
 
@@ -93,22 +114,17 @@ impl Engine {
         keys: &[&str],
         terms: ReadTerms<'_>,
     ) -> Result<Read> {
-        self.observed(path, self.store.read(path, keys, terms)).await
+        let read = self.store.read(path, keys, terms).await;
+        self.observe(path, read.as_ref().err());
+        read
     }
 
-    async fn observed<T>(
-        &self,
-        path: &RegionPath,
-        call: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        let result = call.await;
-        match &result {
-            Ok(_) => self.failures.succeeded(Instant::now),
-            Err(error) if error.is_outage() => {
-                self.failures.failed(path, error, Instant::now());
-            }
-            Err(_) => {}
+    /// Logs what the failure or success of a call says of the store.
+    fn observe(&self, path: &RegionPath, error: Option<&Error>) {
+        match error {
+            None => self.failures.succeeded(Instant::now),
+            Some(error) if error.is_outage() => self.failures.failed(path, error, Instant::now()),
+            Some(_) => {}
         }
-        result
     }
 }

@@ -100,6 +100,7 @@ impl Context {
         accept: Accept,
     ) -> Result<(Found<V>, Option<Error>)> {
         match self.look_near(key) {
+            Looked::Nothing => {}
             Looked::Hit(value, until) => {
                 self.counters().near_hits.add(1);
                 return Ok((Found::Fresh(value, left(until)), None));
@@ -109,13 +110,17 @@ impl Context {
                 let (mut found, outage) = Box::pin(self.find_many(&[key], accept)).await?;
                 return Ok((found.pop().unwrap_or(Found::Nothing), outage));
             }
-            Looked::Nothing => {}
         }
-        let (entry, label, outage) = match self.fetch(&[key]).await? {
-            Fetched::Entries(mut entries, label) => (entries.pop().flatten(), label, None),
-            Fetched::Outage(error) => (None, None, Some(error)),
+        check_key(key)?;
+        let (entry, label) = match self.read_one(key).await {
+            Ok(read) => read,
+            Err(error) if self.is_miss(&error) => {
+                self.counters().misses.add(1);
+                return Ok((Found::Nothing, Some(error)));
+            }
+            Err(error) => return Err(error),
         };
-        Ok((self.find_counted(key, entry, accept, label.as_ref()), outage))
+        Ok((self.find_counted(key, entry, accept, label.as_ref()), None))
     }
 
     /// Reads the values at `keys` from the store, in one step.

@@ -20,7 +20,6 @@ mod values;
 mod word;
 mod writing;
 
-use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
 use crate::path::RegionPath;
@@ -72,7 +71,6 @@ impl Near {
             let registry = Arc::clone(&self.registry) as Arc<dyn Listener>;
             Active { values: Values::new(self.bytes), listening: store.listen(registry) }
         });
-        self.fence();
         NearHandle { region: self.registry.intern(path), codec }
     }
 
@@ -98,10 +96,17 @@ impl Near {
         self.active.get().is_some_and(|active| active.listening.is_some())
     }
 
-    /// Orders "the first region is held near" and "a change of no record is under way": whoever comes
-    /// second sees the first.
-    fn fence(&self) {
-        fence(Ordering::SeqCst);
+    /// Ends an own change that began when no region was held near, so that nothing counted it.
+    ///
+    /// If a region is held near by now, all trust ends. While the change was under way it was as
+    /// another's: its answer is not trusted, so the store pushes it. But a push may come later than the
+    /// answer, and this process must not read anything older once that has come. Whoever read what was
+    /// there before the change asked the store before the change was done, and was held near before
+    /// that: so it is seen here.
+    fn end_uncounted_change(&self) {
+        if self.active.get().is_some() {
+            self.registry.losses.lose_all();
+        }
     }
 }
 

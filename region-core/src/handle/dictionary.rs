@@ -8,7 +8,7 @@ use crate::engine::{Accept, Fetched};
 use crate::error::{Error, ErrorKind, Result};
 use crate::path::check_key;
 use crate::region::{Batch, EncodedWrite, SetOptions};
-use crate::store::{Entry, Op, OpOutcome, When, Write};
+use crate::store::{Entry, Op, OpOutcome, When, Write, Written};
 use crate::value::serializer::Value;
 
 /// The number of attempts of `set_if_absent` while others keep writing entries of other types to the key.
@@ -25,11 +25,13 @@ impl RegionHandle {
 
     pub(super) async fn write(&self, ops: &[Op<'_>]) -> Result<Vec<OpOutcome>> {
         let region_ttl = self.context.policy().region_ttl_on_write();
-        let written = self.context.write(Write::new(ops).region_ttl(region_ttl)).await?;
-        written
-            .outcomes()
-            .filter(|outcomes| outcomes.len() == ops.len())
-            .ok_or_else(|| broken_contract("an unguarded write was not applied"))
+        match self.context.write(Write::new(ops).region_ttl(region_ttl)).await {
+            Ok(Written::Applied(applied)) if applied.outcomes.len() == ops.len() => {
+                Ok(applied.outcomes)
+            }
+            Ok(_) => Err(broken_contract("an unguarded write was not applied")),
+            Err(error) => Err(error),
+        }
     }
 
     pub(super) async fn put<V: Value>(
@@ -37,16 +39,26 @@ impl RegionHandle {
         values: &[(&str, &V)],
         options: SetOptions,
     ) -> Result<()> {
-        let mut ops = Vec::with_capacity(values.len());
-        for &(key, value) in values {
-            check_key(key)?;
-            let bytes = self.context.codec().encode(key, value)?;
-            ops.push(Op::Put(self.context.put(key, bytes, options.ttl)?));
+        match values {
+            [] => Ok(()),
+            // Most calls: they need neither a list nor steps.
+            [one] => self.write(&[self.put_op(*one, options)?]).await.map(drop),
+            values => {
+                let ops = values.iter().map(|value| self.put_op(*value, options));
+                let ops = ops.collect::<Result<Vec<_>>>()?;
+                self.write_in_steps(&ops).await.map(drop)
+            }
         }
-        if ops.is_empty() {
-            return Ok(());
-        }
-        self.write_in_steps(&ops).await.map(drop)
+    }
+
+    fn put_op<'k, V: Value>(
+        &self,
+        (key, value): (&'k str, &V),
+        options: SetOptions,
+    ) -> Result<Op<'k>> {
+        check_key(key)?;
+        let bytes = self.context.codec().encode(key, value)?;
+        self.context.put(key, bytes, options.ttl).map(Op::Put)
     }
 
     pub(super) async fn put_if_absent<V: Value>(&self, key: &str, value: &V) -> Result<bool> {

@@ -155,7 +155,7 @@ impl Call<'_> {
 
     fn soft_deadline(&self) -> Option<Instant> {
         let soft_timeout = self.context.policy().soft_timeout.duration()?;
-        self.started_at.checked_add(soft_timeout)
+        self.started_at().checked_add(soft_timeout)
     }
 
     /// The stale value in place of a load's failure. The load's task does the same, but it knows of no

@@ -23,12 +23,14 @@ pub struct Read {
 impl Read {
     /// Creates an answer with these entries, and without lineage, changes and source.
     #[must_use]
+    #[inline]
     pub const fn new(entries: Vec<Option<Entry>>) -> Self {
         Self { lineage: None, changes: None, source: None, entries }
     }
 
     /// Creates an answer without an entry for any of `keys` keys.
     #[must_use]
+    #[inline]
     pub fn nothing(keys: usize) -> Self {
         Self::new(vec![None; keys])
     }
@@ -48,6 +50,7 @@ pub struct Entry {
 impl Entry {
     /// Creates an entry with these bytes.
     #[must_use]
+    #[inline]
     pub const fn new(bytes: Bytes, freshness: Freshness) -> Self {
         Self { bytes, freshness }
     }

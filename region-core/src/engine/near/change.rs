@@ -23,7 +23,7 @@ pub(in crate::engine) enum Covers {
 pub(in crate::engine) struct OwnChange<'n> {
     near: &'n Near,
     covers: Covers,
-    /// The region's record; `None`: there are no records yet, so the change counts for all regions.
+    /// The region's record; `None`: no region was held near when the change began.
     region: Option<Arc<NearRegion>>,
     /// The marks before the change.
     before: Option<Marks>,
@@ -48,24 +48,9 @@ impl Covers {
 }
 
 impl<'n> OwnChange<'n> {
-    /// Begins a change, before it is sent. `region` gives the region's record once there are records.
-    pub(super) fn begin(
-        near: &'n Near,
-        covers: Covers,
-        region: impl Fn() -> Option<Arc<NearRegion>>,
-    ) -> Self {
-        let mut change = Self { near, covers, region: region(), before: None };
-        if change.region.is_none() {
-            near.registry.losses.word().begin_change();
-            // Records may have come meanwhile. Whoever makes the first one looks at the word after
-            // that; so either it sees this change, or this change sees the records.
-            near.fence();
-            let Some(region) = region() else { return change };
-            change.region = Some(region);
-            change.count();
-            near.registry.losses.word().end_change();
-            return change;
-        }
+    /// Begins a change, before it is sent. `region` is the region's record, if there are records.
+    pub(super) fn begin(near: &'n Near, covers: Covers, region: Option<Arc<NearRegion>>) -> Self {
+        let mut change = Self { near, covers, region, before: None };
         change.count();
         change
     }
@@ -97,14 +82,15 @@ impl<'n> OwnChange<'n> {
 
 impl Drop for OwnChange<'_> {
     fn drop(&mut self) {
-        let Some(region) = &self.region else {
-            self.near.registry.losses.word().end_change();
-            return;
-        };
-        if self.covers.lineage() {
-            region.lineage_word().end_change();
+        match &self.region {
+            Some(region) => {
+                if self.covers.lineage() {
+                    region.lineage_word().end_change();
+                }
+                let rings = region.upwards().take(self.covers.rings());
+                rings.for_each(|region| region.ring_word().end_change());
+            }
+            None => self.near.end_uncounted_change(),
         }
-        let rings = region.upwards().take(self.covers.rings());
-        rings.for_each(|region| region.ring_word().end_change());
     }
 }

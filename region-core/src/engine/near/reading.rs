@@ -83,7 +83,7 @@ impl Context {
             let (engine, path) = (Arc::clone(&self.engine), self.path.clone());
             let (region, terms) = (Arc::clone(&near.region), self.read_terms());
             move || async move {
-                engine.counters.near_verifications.add(1);
+                engine.counters().near_verifications.add(1);
                 let question = Question { engine: &engine, path: &path, region: &region, terms };
                 Ok(question.ask(&[]).await?.1.map(|(shown, _)| shown))
             }
@@ -138,6 +138,20 @@ impl Context {
         };
         let (read, shown) = self.unless_out(self.question(near).ask(keys)).await?;
         Ok((read, shown.and_then(|(shown, sent)| near.label(&shown, sent))))
+    }
+
+    /// Does the same as [`read_near`](Self::read_near) for one key.
+    pub(in crate::engine) async fn read_one(
+        &self,
+        key: &str,
+    ) -> Result<(Option<Entry>, Option<Label>)> {
+        let keys = &[key];
+        if self.near.is_none() {
+            let mut read = self.read(keys, self.read_terms()).await?;
+            return Ok((read.entries.pop().flatten(), None));
+        }
+        let (mut read, label) = self.read_near(keys).await?;
+        Ok((read.entries.pop().flatten(), label))
     }
 
     fn question<'a>(&'a self, near: &'a NearHandle) -> Question<'a> {

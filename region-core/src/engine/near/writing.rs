@@ -28,7 +28,12 @@ impl Context {
 
     /// Begins an own change, before it is sent: nothing that it covers is trusted until it is dropped.
     pub(in crate::engine) fn own_change(&self, covers: Covers) -> OwnChange<'_> {
-        OwnChange::begin(&self.engine.near, covers, || self.record().cloned())
+        OwnChange::begin(&self.engine.near, covers, self.record().cloned())
+    }
+
+    /// Returns the time at which a write is sent, if its answer is learned from.
+    pub(in crate::engine) fn write_sent(&self) -> Option<Instant> {
+        self.near.as_ref().map(|_| Instant::now())
     }
 
     /// Learns from the answer of an own write, and keeps what it has put.
