@@ -5,10 +5,11 @@
 //! marks under which that is trusted ([`known`]). Everything that ends trust raises a word that the
 //! marks are made of ([`word`]): a push ([`registry`]), a lost connection ([`losses`]), an own change
 //! under way ([`change`]). A near entry remembers the lineage and the last change from when it was
-//! read; so it can be judged by whatever is known later ([`values`]). Where nothing is trusted the store is
+//! read; so it can be judged by whatever is known later ([`values`], [`history`]). Where nothing is trusted the store is
 //! asked for lineage and changes alone, once for all callers ([`round`]).
 
 mod change;
+mod history;
 mod known;
 mod losses;
 mod question;

@@ -99,20 +99,9 @@ impl Shown {
     pub(super) fn moment(&self) -> Option<Moment> {
         self.ring.as_ref().map(|ring| Moment::new(&self.lineage, ring.last()))
     }
-
-    /// Judges an entry that was read under `lineage` when `change` was the last of the region's
-    /// changes.
-    pub(super) fn judge(&self, lineage: &Arc<Lineage>, change: ChangeId, key: &str) -> Validity {
-        judge(&self.lineage, self.ring.as_ref(), (lineage, change), key)
-    }
 }
 
 impl Known {
-    /// As [`Shown::judge`].
-    pub(super) fn judge(&self, lineage: &Arc<Lineage>, change: ChangeId, key: &str) -> Validity {
-        judge(&self.lineage, self.ring.as_ref(), (lineage, change), key)
-    }
-
     /// Compares this with `new`, for the marks `now`.
     pub(super) fn merge(&self, new: &Self, now: Marks) -> Merge {
         let stands = |known: &Self| known.under.has_lineage_of(now) && now.is_lineage_settled();
@@ -140,7 +129,8 @@ impl Known {
     }
 }
 
-fn judge(
+/// Judges an entry that was read under `lineage` when `change` was the last of the region's changes.
+pub(super) fn judge(
     now: &Arc<Lineage>,
     ring: Option<&ChangeRing>,
     (lineage, change): (&Arc<Lineage>, ChangeId),
@@ -200,10 +190,10 @@ mod tests {
             (&expired, at(2), "k", Validity::Outdated),
         ];
         for (lineage, change, key, validity) in table {
-            assert_eq!(shown.judge(lineage, change, key), validity, "{change:?} {key}");
+            let judged = judge(&shown.lineage, shown.ring.as_ref(), (lineage, change), key);
+            assert_eq!(judged, validity, "{change:?} {key}");
         }
-        let without_ring = Shown { ring: None, ..shown };
-        assert_eq!(without_ring.judge(&mine, at(2), "k"), Validity::Outdated);
+        assert_eq!(judge(&shown.lineage, None, (&mine, at(2)), "k"), Validity::Outdated);
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl Context {
         let shown = self.verify(near).await?;
         for (key, looked) in keys.iter().zip(looked).filter(|(_, looked)| is_doubted(looked)) {
             *looked = match &shown {
-                Some(shown) => self.look(near, key, |entry| judge(shown, entry, key)),
+                Some(shown) => self.look(near, key, |entry| judge(near, shown, entry, key)),
                 None => Looked::Nothing,
             };
         }
@@ -190,8 +190,8 @@ impl Context {
     }
 }
 
-fn judge(shown: &Shown, entry: &NearEntry, key: &str) -> Judgement {
-    match shown.judge(&entry.lineage, entry.change, key) {
+fn judge(near: &NearHandle, shown: &Shown, entry: &NearEntry, key: &str) -> Judgement {
+    match near.region.judge_by(&shown.lineage, shown.ring.as_ref(), entry, key) {
         Validity::Valid => Judgement::Valid,
         Validity::Outdated => Judgement::Outdated,
     }

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use super::known::{Known, Marks, Merge, Shown, Sources, Validity};
+use super::history::History;
+use super::known::{Known, Marks, Merge, Shown, Sources, Validity, judge};
 use super::registry::Registry;
 use super::round::Rounds;
 use super::values::NearEntry;
 use super::word::{Mark, Word};
 use crate::lineage::Lineage;
 use crate::path::RegionPath;
-use crate::store::Source;
+use crate::store::{ChangeRing, Source};
 
 /// The record of one region, which all handles to it, and its near entries, share.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub(crate) struct NearRegion {
     /// Changes with the region's own entries.
     ring: Word,
     known: RwLock<Option<Known>>,
+    history: RwLock<History>,
     pub(super) rounds: Rounds,
 }
 
@@ -59,6 +61,7 @@ impl NearRegion {
             lineage: Word::default(),
             ring: Word::default(),
             known: RwLock::default(),
+            history: RwLock::default(),
             rounds: Rounds::default(),
         }
     }
@@ -123,7 +126,7 @@ impl NearRegion {
         let Some(known) = known.as_ref().filter(|known| self.stands(known, now)) else {
             return Judgement::Doubted;
         };
-        match known.judge(&entry.lineage, entry.change, key) {
+        match self.judge_by(&known.lineage, known.ring.as_ref(), entry, key) {
             Validity::Valid => {
                 entry.verified_at(now.sum());
                 Judgement::Valid
@@ -132,11 +135,41 @@ impl NearRegion {
         }
     }
 
+    /// Judges `entry`, at `key` of this region, by the lineage and the ring that the store has shown.
+    pub(super) fn judge_by(
+        &self,
+        lineage: &Arc<Lineage>,
+        ring: Option<&ChangeRing>,
+        entry: &NearEntry,
+        key: &str,
+    ) -> Validity {
+        let known_at = entry.change();
+        let by_ring = judge(lineage, ring, (&entry.lineage, known_at), key);
+        let Some(ring) = ring.filter(|_| by_ring == Validity::Outdated) else { return by_ring };
+        // The ring reaches back over a few changes only.
+        let change = ring.last();
+        let is_same = Arc::ptr_eq(lineage, &entry.lineage) || *lineage == entry.lineage;
+        if is_same && self.history.read().is_unchanged(lineage, (known_at, change), key) {
+            entry.unchanged_at(change);
+            return Validity::Valid;
+        }
+        Validity::Outdated
+    }
+
+    /// Remembers the changes that an answer showed, whatever is trusted: they have happened.
+    fn remember(&self, shown: &Shown) {
+        let Some(ring) = &shown.ring else { return };
+        if !self.history.read().is_up_to(&shown.lineage, ring.last()) {
+            self.history.write().extend(&shown.lineage, ring);
+        }
+    }
+
     /// Takes up what an answer showed whose call was sent at the marks `under`, or that own change left
     /// behind whose end they are. Returns true if something of it is trusted from now on.
     ///
     /// Late answers do no harm: what was learned under earlier marks is not trusted.
     pub(super) fn learn(&self, shown: &Shown, under: Marks) -> bool {
+        self.remember(shown);
         let Some(sources) = shown.sources else { return false };
         if !under.is_lineage_settled() || self.is_lost(sources) {
             return false;
@@ -188,7 +221,7 @@ impl Drop for NearRegion {
 mod tests {
     use super::*;
     use crate::lineage::{Incarnations, Lineage};
-    use crate::store::{ChangeId, ChangeRing, Event, Listener};
+    use crate::store::{ChangeId, Event, Listener};
 
     fn shown(source: Source) -> Shown {
         let lineage = Lineage::new([Incarnations::random()]).unwrap();

@@ -2,7 +2,7 @@
 
 use std::any::{Any, TypeId};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use quick_cache::sync::Cache;
@@ -67,8 +67,8 @@ pub(super) struct NearEntry {
     /// Keeps the record for as long as it has entries.
     _region: Arc<NearRegion>,
     pub(super) lineage: Arc<Lineage>,
-    /// The last change of the region when the value was read or written.
-    pub(super) change: ChangeId,
+    /// A change of the region, the last at some moment at which the store had the value.
+    change: AtomicU32,
     /// The end of its freshness; `None`: never.
     pub(super) fresh_until: Option<Instant>,
     /// The sum of the marks at which it was found to be valid.
@@ -149,7 +149,7 @@ impl NearEntry {
             value,
             _region: Arc::clone(&label.region),
             lineage: Arc::clone(&label.lineage),
-            change: label.change,
+            change: AtomicU32::new(label.change.to_bits()),
             fresh_until,
             verified: AtomicU64::new(UNVERIFIED),
             weight: (size + ENTRY_OVERHEAD) as u64,
@@ -162,7 +162,7 @@ impl NearEntry {
             value,
             _region: Arc::clone(&self._region),
             lineage: Arc::clone(&self.lineage),
-            change: self.change,
+            change: AtomicU32::new(self.change().to_bits()),
             fresh_until: self.fresh_until,
             verified: AtomicU64::new(UNVERIFIED),
             weight: self.weight,
@@ -171,6 +171,17 @@ impl NearEntry {
 
     pub(super) fn is_fresh(&self) -> bool {
         self.fresh_until.is_none_or(|until| Instant::now() < until)
+    }
+
+    /// A change of the region, the last at some moment at which the store had the value.
+    pub(super) fn change(&self) -> ChangeId {
+        ChangeId::from_bits(self.change.load(Ordering::Relaxed))
+    }
+
+    /// Notes that the store still had the value after `change`.
+    pub(super) fn unchanged_at(&self, change: ChangeId) {
+        // Each moment that is noted here is true, in whatever order threads note them.
+        self.change.store(change.to_bits(), Ordering::Relaxed);
     }
 
     /// Notes that the entry is valid for as long as the sum of its region's marks is `sum`.
