@@ -2,9 +2,11 @@
 //! stopped, restarted and cut off.
 
 mod client;
+mod monitor;
 mod proxy;
 mod server;
 
 pub use client::{Reply, ask, ask_as};
+pub use monitor::{Monitor, Monitored};
 pub use proxy::Proxy;
 pub use server::{Flavor, TestServer};

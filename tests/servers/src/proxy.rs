@@ -24,6 +24,8 @@ struct Faults {
     silent_one: AtomicU64,
     /// The number of bytes that pass in a second, each way on each connection.
     bytes_per_second: AtomicU64,
+    /// The time for which each part of an answer is held back, in microseconds.
+    answer_delay: AtomicU64,
     /// The number of bytes of answers that still pass before the connection is cut.
     answer_bytes: AtomicU64,
     cut: Notify,
@@ -56,6 +58,7 @@ impl Proxy {
             is_silent: AtomicBool::new(false),
             silent_one: AtomicU64::new(NONE),
             bytes_per_second: AtomicU64::new(UNLIMITED),
+            answer_delay: AtomicU64::new(0),
             answer_bytes: AtomicU64::new(UNLIMITED),
             cut: Notify::new(),
             connections: AtomicU64::new(0),
@@ -111,12 +114,23 @@ impl Proxy {
         self.faults.bytes_per_second.store(bytes.max(PARTS_OF_SECOND), Ordering::SeqCst);
     }
 
+    /// Holds all that comes from the server back for so long from now on, in its order.
+    ///
+    /// # Panics
+    /// When the delay is too long to be counted in microseconds.
+    pub fn delay_answers(&self, delay: Duration) {
+        let micros = u64::try_from(delay.as_micros());
+        let micros = micros.unwrap_or_else(|error| panic!("{delay:?}: {error}"));
+        self.faults.answer_delay.store(micros, Ordering::SeqCst);
+    }
+
     /// Lets everything pass again. What was sent meanwhile on open connections is lost, and they with
     /// it.
     pub fn restore(&self) {
         self.faults.is_silent.store(false, Ordering::SeqCst);
         self.faults.silent_one.store(NONE, Ordering::SeqCst);
         self.faults.bytes_per_second.store(UNLIMITED, Ordering::SeqCst);
+        self.faults.answer_delay.store(0, Ordering::SeqCst);
         self.faults.answer_bytes.store(UNLIMITED, Ordering::SeqCst);
         self.cut();
     }
@@ -198,6 +212,10 @@ async fn pass(
         }
         let mut passing = len;
         if direction == Direction::Answer {
+            let delay = faults.answer_delay.load(Ordering::SeqCst);
+            if delay > 0 {
+                tokio::time::sleep(Duration::from_micros(delay)).await;
+            }
             let left = faults.answer_bytes.load(Ordering::SeqCst);
             if left != UNLIMITED {
                 passing = len.min(usize::try_from(left).unwrap_or(len));

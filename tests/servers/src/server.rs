@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::client::{Reply, ask, ask_in};
+use crate::monitor::Monitor;
 
 /// The longest time that a server may take to start, or to follow another.
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -184,6 +185,15 @@ impl TestServer {
         let args: Vec<_> = args.iter().map(|arg| arg.as_bytes()).collect();
         let reply = ask_in(self.port, database, &args);
         reply.unwrap_or_else(|error| panic!("{}/{database}: {error}", self.url()))
+    }
+
+    /// Shows what clients send from now on.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    #[must_use]
+    pub fn monitor(&self) -> Monitor {
+        Monitor::start(self.port).unwrap_or_else(|error| panic!("{}: {error}", self.url()))
     }
 
     /// Kills the process, as a crash does.

@@ -1,0 +1,137 @@
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command as Program};
+use tokio::sync::{Notify, oneshot};
+
+use crate::message::{Answer, Command, Line, Request, Setup};
+
+/// The longest time that any answer may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A process with a cache. It is killed when this value is dropped.
+#[derive(Debug)]
+pub struct Worker {
+    name: String,
+    process: tokio::sync::Mutex<Child>,
+    input: tokio::sync::Mutex<ChildStdin>,
+    heard: Arc<Heard>,
+    next: AtomicU64,
+}
+
+/// What the process has said.
+#[derive(Debug, Default)]
+struct Heard {
+    waiting: Mutex<HashMap<u64, oneshot::Sender<Answer>>>,
+    is_ready: Notify,
+    loads: AtomicU64,
+}
+
+impl Worker {
+    /// Starts `program` and waits until its cache is connected.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start(program: impl AsRef<Path>, setup: &Setup) -> Self {
+        let setup_line = serde_json::to_string(setup).expect("settings are JSON");
+        let mut process = Program::new(program.as_ref())
+            .arg(setup_line)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the program was built with the tests");
+        let input = process.stdin.take().expect("it is piped");
+        let output = process.stdout.take().expect("it is piped");
+        let heard = Arc::new(Heard::default());
+        tokio::spawn(listen(BufReader::new(output), Arc::clone(&heard)));
+        let ready = tokio::time::timeout(PATIENCE, heard.is_ready.notified()).await;
+        ready.expect("the process connects");
+        let (process, input) = (tokio::sync::Mutex::new(process), tokio::sync::Mutex::new(input));
+        Self { name: setup.name.clone(), process, input, heard, next: AtomicU64::new(0) }
+    }
+
+    /// The name that it has on the server.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The number of loads that have begun in it.
+    #[must_use]
+    pub fn loads(&self) -> u64 {
+        self.heard.loads.load(Ordering::SeqCst)
+    }
+
+    /// Gives a command and waits for what comes of it. `None` if the process has ended.
+    ///
+    /// # Panics
+    /// When it takes too long.
+    pub async fn try_ask(&self, command: Command) -> Option<Answer> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let (sender, answer) = oneshot::channel();
+        self.heard.waiting().insert(id, sender);
+        let text = format!("{command:?}");
+        let request = serde_json::to_string(&Request { id, command }).expect("it is JSON");
+        {
+            let mut input = self.input.lock().await;
+            // One that has ended reads nothing.
+            input.write_all(format!("{request}\n").as_bytes()).await.ok()?;
+            input.flush().await.ok()?;
+        }
+        let answer = tokio::time::timeout(PATIENCE, answer).await;
+        answer.unwrap_or_else(|_| panic!("{}: no answer to {text}", self.name)).ok()
+    }
+
+    /// As [`try_ask`](Self::try_ask), of a process that goes on, for something that succeeds.
+    ///
+    /// # Panics
+    /// When the process has ended, or the command has failed.
+    pub async fn ask(&self, command: Command) -> Answer {
+        let text = format!("{command:?}");
+        let answer = self.try_ask(command).await;
+        let answer = answer.unwrap_or_else(|| panic!("{} has ended: {text}", self.name));
+        assert_eq!(answer.error, None, "{}: {text}", self.name);
+        answer
+    }
+
+    /// Kills the process, as a crash does, and waits until it has gone.
+    ///
+    /// # Panics
+    /// When it cannot be killed.
+    pub async fn kill(&self) {
+        self.process.lock().await.kill().await.expect("it can be killed");
+    }
+}
+
+impl Heard {
+    fn waiting(&self) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<Answer>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn listen(output: BufReader<ChildStdout>, heard: Arc<Heard>) {
+    let mut lines = output.lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        match serde_json::from_str(&line) {
+            Ok(Line::Ready) => heard.is_ready.notify_one(),
+            Ok(Line::LoadBegan) => {
+                heard.loads.fetch_add(1, Ordering::SeqCst);
+            }
+            Ok(Line::Answer(id, answer)) => {
+                if let Some(waiting) = heard.waiting().remove(&id) {
+                    // A test that has given up needs no answer.
+                    let _ = waiting.send(answer);
+                }
+            }
+            Err(error) => panic!("{error} in {line}"),
+        }
+    }
+    // Whoever still waits is told that none comes.
+    heard.waiting().clear();
+}
