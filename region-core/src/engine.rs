@@ -6,6 +6,7 @@ mod chain;
 mod lookup;
 mod near;
 mod observe;
+mod wakes;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub(crate) use near::{DEFAULT_NEAR_BYTES, Looked};
 
 use near::{Near, NearHandle, NearRegion};
 use observe::{FailureLog, LogLimiter};
+pub(crate) use wakes::Heard;
 
 /// The shortest ttl: that is the resolution of lifetimes.
 const SHORTEST_TTL: Duration = Duration::from_millis(1);
@@ -120,6 +122,25 @@ impl Context {
     #[inline]
     pub(crate) fn counters(&self) -> &Counters {
         self.engine.counters()
+    }
+
+    /// The pushes heard so far that may concern this region; `None`: nobody listens to the store.
+    pub(crate) fn heard(&self) -> Option<Heard> {
+        let near = &self.engine.near;
+        near.is_listening().then(|| near.wakes().heard_of(&self.path))
+    }
+
+    /// Waits for a push about this region that had not been heard at `before`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the wait.
+    pub(crate) async fn heard_since(&self, before: Heard) {
+        self.engine.near.wakes().heard_since(before, &self.path).await;
+    }
+
+    /// Begins to listen to the store, unless it is listened to or never pushes; then returns true.
+    pub(crate) fn begin_to_listen(&self) -> bool {
+        self.engine.near.listen(&self.engine.store)
     }
 
     /// Adds this region and `operation` to an error.

@@ -17,6 +17,7 @@ mod flights;
 mod lease;
 mod loader;
 mod open;
+mod pace;
 mod perform;
 mod place;
 mod plan;

@@ -13,5 +13,6 @@ mod loads {
     mod results;
     mod stale;
     mod subscriptions;
+    mod waiting;
     mod warm;
 }

@@ -180,7 +180,11 @@ impl Data {
     pub(crate) fn release(&self, path: &RegionPath, keys: &[&str], token: LeaseToken) {
         if let Some(node) = self.node(path) {
             let mut state = node.state.write();
-            keys.iter().for_each(|key| state.leases.release(key, token));
+            let released = keys.iter().filter(|key| state.leases.release(key, token)).count();
+            // Under the lock: who hears it and asks sees it.
+            if released > 0 {
+                self.events.push(Event::Leases, path);
+            }
         }
     }
 

@@ -37,6 +37,7 @@ fn covers(event: &Event, region: &RegionPath) -> bool {
     match event {
         Event::Lineage(changed) => region.is_within(changed),
         Event::Entries(changed) => region == changed,
+        Event::Leases(_) => false,
         Event::All | Event::Lost(_) => true,
     }
 }

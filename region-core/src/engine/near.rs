@@ -32,6 +32,7 @@ pub(crate) use reading::Looked;
 pub(super) use region::NearRegion;
 pub(super) use values::Label;
 
+use super::wakes::Wakes;
 use crate::stats::NearUse;
 use registry::Registry;
 use values::Values;
@@ -40,18 +41,14 @@ use values::Values;
 pub(crate) const DEFAULT_NEAR_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The near cache that all regions of a cache share.
-#[derive(Debug)]
 pub(crate) struct Near {
     registry: Arc<Registry>,
     bytes: u64,
-    /// What there is once a region is held near.
-    active: OnceLock<Active>,
-}
-
-struct Active {
-    values: Values,
-    /// `None`: the store never pushes, so nothing is trusted.
-    listening: Option<Listening>,
+    /// The values, once a region is held near.
+    values: OnceLock<Values>,
+    /// The listening to the store, once anyone needs it; `None` within: the store never pushes, so
+    /// nothing is trusted.
+    listening: OnceLock<Option<Listening>>,
 }
 
 /// The near cache as a region with the policy for it uses it.
@@ -63,21 +60,20 @@ pub(super) struct NearHandle {
 
 impl Near {
     pub(crate) fn new(bytes: u64) -> Self {
-        Self { registry: Arc::new(Registry::new()), bytes, active: OnceLock::new() }
+        let (values, listening) = (OnceLock::new(), OnceLock::new());
+        Self { registry: Arc::new(Registry::new()), bytes, values, listening }
     }
 
     /// Returns the handle of the region at `path`; begins to listen to `store` if nobody has.
     pub(super) fn open(&self, store: &SharedStore, path: &RegionPath, codec: u64) -> NearHandle {
-        self.active.get_or_init(|| {
-            let registry = Arc::clone(&self.registry) as Arc<dyn Listener>;
-            Active { values: Values::new(self.bytes), listening: store.listen(registry) }
-        });
+        self.listen(store);
+        self.values.get_or_init(|| Values::new(self.bytes));
         NearHandle { region: self.registry.intern(path), codec }
     }
 
     /// Returns the record of the region at `path`, unless no region is held near.
     pub(super) fn record(&self, path: &RegionPath) -> Option<Arc<NearRegion>> {
-        self.active.get()?;
+        self.values.get()?;
         Some(self.registry.intern(path))
     }
 
@@ -89,12 +85,27 @@ impl Near {
         NearUse { bytes, entries, regions }
     }
 
-    fn values(&self) -> Option<&Values> {
-        self.active.get().map(|active| &active.values)
+    /// Begins to listen to `store`, unless it is listened to already or never pushes; then returns true.
+    pub(crate) fn listen(&self, store: &SharedStore) -> bool {
+        let mut has_begun = false;
+        let listening = self.listening.get_or_init(|| {
+            has_begun = true;
+            store.listen(Arc::clone(&self.registry) as Arc<dyn Listener>)
+        });
+        has_begun && listening.is_some()
     }
 
-    fn is_listening(&self) -> bool {
-        self.active.get().is_some_and(|active| active.listening.is_some())
+    pub(crate) fn is_listening(&self) -> bool {
+        self.listening.get().is_some_and(Option::is_some)
+    }
+
+    /// The loads that pushes wake.
+    pub(crate) fn wakes(&self) -> &Wakes {
+        &self.registry.wakes
+    }
+
+    fn values(&self) -> Option<&Values> {
+        self.values.get()
     }
 
     /// Ends an own change that began when no region was held near, so that nothing counted it.
@@ -105,17 +116,17 @@ impl Near {
     /// there before the change asked the store before the change was done, and was held near before
     /// that: so it is seen here.
     fn end_uncounted_change(&self) {
-        if self.active.get().is_some() {
+        if self.values.get().is_some() {
             self.registry.losses.lose_all();
         }
     }
 }
 
-impl std::fmt::Debug for Active {
+impl std::fmt::Debug for Near {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Active")
-            .field("bytes", &self.values.bytes())
-            .field("listening", &self.listening)
+        f.debug_struct("Near")
+            .field("use", &self.memory_use())
+            .field("is_listening", &self.is_listening())
             .finish_non_exhaustive()
     }
 }

@@ -12,20 +12,18 @@ use super::flights::{Flights, Start};
 use super::lease::Leases;
 use super::loader::Loader;
 use super::open::{OpenFlight, Stale};
+use super::pace::{Pace, Pause, Told};
 use super::plan::{Holder, Shown, Step, decide, is_due};
 use super::waits;
-use crate::engine::{Accept, Chain, Context, Found, LoadId, Outages};
+use crate::engine::{Accept, Chain, Context, Found, Heard, LoadId, Outages};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lineage::Lineage;
 use crate::region::MAX_STEP_KEYS;
 use crate::store::{Begun, BegunKey, Lease, LeaseTerms, LeaseToken, TakeLease};
 use crate::value::serializer::Value;
 
-/// The first wait for a load in another process; it grows by half each time.
-const FIRST_WAIT: Duration = Duration::from_millis(4);
-
-/// The longest such wait.
-const LONGEST_WAIT: Duration = Duration::from_millis(100);
+/// A lease that is over is asked for this much later: the store's clock decides.
+const AFTER_LEASE: Duration = Duration::from_millis(1);
 
 /// Serves the flights that one call has started.
 pub(super) struct GroupTask<V: Value> {
@@ -51,6 +49,8 @@ pub(super) struct GroupTask<V: Value> {
 struct Held {
     by: Vec<LeaseToken>,
     least_left: Option<Duration>,
+    /// Some answer did not say over which connection its changes are pushed.
+    is_untold: bool,
 }
 
 impl<V: Value> GroupTask<V> {
@@ -64,27 +64,58 @@ impl<V: Value> GroupTask<V> {
             return self.load_unfenced(open).await;
         }
         self.wait_for_previous().await;
-        let mut wait = FIRST_WAIT;
+        let mut pace = Pace::new();
         while !self.open.is_empty() && !self.group.is_abandoned() {
+            // Before the question: a push that comes after its answer, and before the wait, counts too.
+            let heard = self.context.heard();
             let mut held = Held::default();
             for take in [TakeLease::UnlessFresh, TakeLease::Always] {
                 self.turn(take, &mut held).await;
             }
             self.started = None;
-            let Some(left) = held.least_left else { continue };
+            if held.by.is_empty() {
+                continue;
+            }
             if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 return fail_all(self.open, &timed_out());
             }
-            let _waiting: Vec<_> =
-                held.by.iter().map(|holder| waits::wait_for_holder(&self.id, *holder)).collect();
-            // Processes that wait for one load ask at different times.
-            let jittered = self.context.engine().random.jittered(wait);
-            tokio::select! {
-                () = tokio::time::sleep(jittered.min(left + Duration::from_millis(1))) => {
-                    wait = (wait * 3 / 2).min(LONGEST_WAIT);
-                }
-                () = self.group.abandoned() => return,
+            if !self.wait(held, heard, &mut pace).await {
+                return;
             }
+        }
+    }
+
+    /// Waits for other loads, until the store pushes that something has happened in the region or it is
+    /// time to ask again. Returns false once nobody waits for this load any more.
+    async fn wait(&mut self, held: Held, heard: Option<Heard>, pace: &mut Pace) -> bool {
+        if heard.is_none() && self.context.begin_to_listen() {
+            // What was asked before is not covered.
+            return true;
+        }
+        let _waiting: Vec<_> =
+            held.by.iter().map(|holder| waits::wait_for_holder(&self.id, *holder)).collect();
+        let heard = heard.filter(|_| !held.is_untold);
+        let told = if heard.is_some() { Told::ByPush } else { Told::ByAnswerAlone };
+        let Pause { least, most } = pace.next(told);
+        // Processes that wait for one load ask at different times.
+        let most = self.context.engine().random.jittered(most);
+        let left = held.least_left.map_or(most, |left| left + AFTER_LEASE);
+        let to_deadline = self.deadline.map(|deadline| deadline - Instant::now());
+        let most = most.min(left).min(to_deadline.unwrap_or(most));
+        let context = &self.context;
+        let pushed = async {
+            if !least.is_zero() {
+                tokio::time::sleep(least).await;
+            }
+            match heard {
+                Some(heard) => context.heard_since(heard).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = pushed => true,
+            () = tokio::time::sleep(most) => true,
+            () = self.group.abandoned() => false,
         }
     }
 
@@ -157,6 +188,7 @@ impl<V: Value> GroupTask<V> {
         held: &mut Held,
     ) -> Vec<OpenFlight<V>> {
         let (lineage, keys) = (begun.lineage, begun.keys);
+        held.is_untold |= begun.source.is_none();
         let mut to_load = Vec::new();
         for (mut flight, answer) in asked.into_iter().zip(keys) {
             let BegunKey { entry, lease, .. } = answer;

@@ -23,6 +23,10 @@ pub enum Event {
     Lineage(RegionPath),
     /// Entries of this region have changed.
     Entries(RegionPath),
+    /// Leases of this region were taken, extended or given back, or are void. No answer that is trusted
+    /// hangs on them: this only wakes loads that wait for a lease. They also ask again from time to time, so
+    /// a store may leave it out.
+    Leases(RegionPath),
     /// Anything may have changed: the store was flushed, or pushes were lost.
     All,
     /// The connection is gone, or silent: nothing that was read over it is covered any more.

@@ -76,11 +76,13 @@ impl Leases {
         }
     }
 
-    /// Drops the lease of `key` if `token` holds it.
-    pub(crate) fn release(&mut self, key: &str, token: LeaseToken) {
-        if self.held.get(key).is_some_and(|held| held.token == token) {
+    /// Drops the lease of `key` if `token` holds it; then returns true.
+    pub(crate) fn release(&mut self, key: &str, token: LeaseToken) -> bool {
+        let is_held = self.held.get(key).is_some_and(|held| held.token == token);
+        if is_held {
             self.held.remove(key);
         }
+        is_held
     }
 
     pub(crate) fn clear(&mut self) {

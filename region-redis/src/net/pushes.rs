@@ -106,6 +106,7 @@ impl PushSource {
                     self.pushes.tell(&Event::Entries(region));
                 }
             }
+            Some((Kind::Leases, region)) => self.pushes.tell(&Event::Leases(region)),
             // No answer depends on other keys.
             _ => {}
         }

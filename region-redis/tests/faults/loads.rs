@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use region_core::testing::{Faulty, Method, Recorder};
 use region_core::{Error, Region, RegionCache, RegionExt, RegionHandle, Result, Store};
+use region_redis::RedisStore;
 use servers::{Flavor, TestServer};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -17,6 +18,7 @@ use crate::kit::{RECOVERY, connect, until, unwatched};
 crate::on_both! {
     whoever_asks_keeps_a_load_alive
     an_abandoned_load_is_taken_over_at_once
+    a_fill_wakes_those_who_wait_in_other_processes
     limits_do_not_add_up_while_the_server_hangs
     a_read_and_its_begin_share_one_limit
 }
@@ -189,6 +191,54 @@ async fn an_abandoned_load_is_taken_over_at_once(flavor: Flavor) {
         assert_eq!(served.expect("served before the lease is over").unwrap().unwrap(), 1);
         assert_eq!((abandoned.begun(), next.begun()), (1, 1), "{key}");
     }
+}
+
+/// A load in one process, for which another one waits: the number of questions that this one asks, and the
+/// time from the answer of the fill until it has the value.
+async fn waited_for(
+    loading: &RegionHandle,
+    (waiting, store): (&RegionHandle, &Recorder<RedisStore>),
+    key: &'static str,
+) -> (u64, Duration) {
+    let (gate, unused) = (LoadGate::new(), LoadGate::new());
+    let before = store.count(Method::Begin);
+    let loaded = gate.call(loading, key);
+    gate.until_begun().await;
+    let waited = unused.call(waiting, key);
+    until("a question", || store.count(Method::Begin) > before).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    gate.is_open.send_replace(true);
+    let (loaded, waited) = (timed(loaded), timed(waited));
+    let ((one, loaded), (other, waited)) = tokio::join!(loaded, waited);
+    assert_eq!((one, other, unused.begun()), (1, 1, 0));
+    (store.count(Method::Begin) - before, waited.saturating_duration_since(loaded))
+}
+
+async fn timed(call: JoinHandle<Result<u64>>) -> (u64, Instant) {
+    let value = call.await.unwrap().unwrap();
+    (value, Instant::now())
+}
+
+/// Bug: a process that waited for another's load asked the server until the value was there.
+/// Effect: it asked up to ten times a second, and had the value a twentieth of a second late.
+/// Fix: the push of the fill wakes it.
+async fn a_fill_wakes_those_who_wait_in_other_processes(flavor: Flavor) {
+    const KEYS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let server = TestServer::start(flavor);
+    let loading = region(connect(&server.url()).await);
+    let store = Recorder::new(connect(&server.url()).await);
+    let waiting = region(store.clone());
+    let mut times = Vec::new();
+    let mut questions = Vec::new();
+    for key in KEYS {
+        let (asked, time) = waited_for(&loading, (&waiting, &store), key).await;
+        questions.push(asked);
+        times.push(time);
+    }
+    times.sort();
+    // The first is asked once more, for nobody listened before.
+    let few = questions.iter().filter(|asked| **asked <= 3).count();
+    assert!(few >= KEYS.len() / 2, "{questions:?} questions; served {times:?} after the fill");
 }
 
 /// The limit on a call here: far more than a busy machine adds.

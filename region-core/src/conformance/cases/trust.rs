@@ -196,6 +196,7 @@ pub async fn touch_pushes_nothing_of_siblings_and_children<H: Harness>(harness: 
             path("r.a.b.c").is_within(region) || path("r.a.sibling").is_within(region)
         }
         Event::Entries(region) => *region == path("r.a.b.c"),
+        Event::Leases(_) => false,
         Event::All | Event::Lost(_) => true,
     };
     assert_eq!(before.iter().find(concerns_others), None, "a push that concerns what was read");

@@ -10,6 +10,7 @@ use parking_lot::RwLock;
 
 use super::losses::Losses;
 use super::region::NearRegion;
+use crate::engine::wakes::Wakes;
 use crate::path::RegionPath;
 use crate::store::{Event, Listener};
 
@@ -25,6 +26,8 @@ pub(crate) struct Registry {
     shards: [RwLock<Records>; SHARDS],
     next_id: AtomicU64,
     pub(super) losses: Losses,
+    /// Hears every push too: one listener serves the whole cache.
+    pub(super) wakes: Wakes,
 }
 
 impl Registry {
@@ -33,6 +36,7 @@ impl Registry {
             shards: std::array::from_fn(|_| RwLock::default()),
             next_id: AtomicU64::new(0),
             losses: Losses::default(),
+            wakes: Wakes::default(),
         }
     }
 
@@ -88,7 +92,10 @@ impl Registry {
 
 impl Listener for Registry {
     fn heard(&self, event: Event) {
+        self.wakes.heard(&event);
         match event {
+            // No value hangs on a lease.
+            Event::Leases(_) => {}
             // Without a record of the region nothing below it has one: nothing is trusted there.
             Event::Lineage(path) => {
                 if let Some(record) = self.find(&path) {
