@@ -87,6 +87,9 @@ impl Context {
         let codec = Codec::new(&path, policy.serializer.clone(), policy.version);
         let near = (policy.near == NearCache::On)
             .then(|| engine.near.open(&engine.store, &path, codec.identity()));
+        if let Some(near) = near.as_ref().filter(|_| policy.serves_unverified()) {
+            near.keep_evidence();
+        }
         Ok(Self { engine, path, given, policy, codec, near, record: OnceLock::new() })
     }
 

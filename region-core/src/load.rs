@@ -167,7 +167,7 @@ where
     let mut values: HashMap<&str, Option<Arc<V>>> = HashMap::with_capacity(unique.len());
     let mut missing = Vec::new();
     for (key, found) in unique.into_iter().zip(found) {
-        match call.held(key, found) {
+        match call.held(key, found, outage.as_ref()) {
             Ok(value) => drop(values.insert(key, value)),
             Err(held) => missing.push(Missing { key, held }),
         }
@@ -216,7 +216,7 @@ impl<'a> Call<'a> {
             }
             false => {
                 let (found, outage) = self.find(key).await?;
-                match self.held(key, found) {
+                match self.held(key, found, outage.as_ref()) {
                     Ok(value) => return Ok(value),
                     Err(held) => (held, outage),
                 }
@@ -243,10 +243,17 @@ impl<'a> Call<'a> {
         self.started_at.unwrap_or_else(Instant::now)
     }
 
-    /// The fresh value that was found at `key`, or else what a load starts from.
-    fn held<V: Value>(&self, key: &str, found: Found<V>) -> Result<Option<Arc<V>>, Held<V>> {
+    /// The fresh value that was found at `key`, or else what a load starts from. In an outage nothing is
+    /// refreshed early, for it could not be stored.
+    fn held<V: Value>(
+        &self,
+        key: &str,
+        found: Found<V>,
+        outage: Option<&Error>,
+    ) -> Result<Option<Arc<V>>, Held<V>> {
         match found {
             Found::Absent => Ok(None),
+            Found::Fresh(value, _) if outage.is_some() => Ok(Some(value)),
             Found::Fresh(value, left) => match self.due::<V>(key, left) {
                 None => Ok(Some(value)),
                 Some(lead) => Err(Held::Due(value, lead)),

@@ -144,6 +144,8 @@ mod tests {
             "load_retry_after",
             "load_timeout",
             "lease",
+            "near_unverified_for",
+            "near_outage_for",
         ];
         for setting in Policy::SETTINGS {
             let is_duration = setting.kind == PolicySettingKind::Duration;
@@ -152,7 +154,7 @@ mod tests {
             let unlimited = setting.unlimited.is_some();
             assert_eq!(unlimited, setting.default == "unlimited", "{}", setting.name);
         }
-        assert_eq!(lines.len(), 18);
+        assert_eq!(lines.len(), 20);
         assert!(lines.contains(&("lease", "10 s")) && lines.contains(&("version", "0")));
     }
 

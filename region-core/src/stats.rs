@@ -34,8 +34,12 @@ macro_rules! stats {
 stats! {
     /// Keys for which a read found a fresh value.
     hits,
-    /// Those of the hits whose value was held near, trusted or verified.
+    /// Those of the hits whose value was held near.
     near_hits,
+    /// Those of the near hits whose value was neither trusted nor verified: see
+    /// [`Policy::near_unverified_for`](crate::Policy::near_unverified_for) and
+    /// [`Policy::near_outage_for`](crate::Policy::near_outage_for).
+    near_unverified_hits,
     /// Reads that asked the store if values held near are still valid.
     near_verifications,
     /// Keys for which a read found no fresh value. Stale and undecodable entries count too.

@@ -6,8 +6,10 @@ mod near {
     mod bounds;
     mod changes;
     mod kit;
+    mod outage;
     mod own;
     mod reads;
     mod trust;
+    mod unverified;
     mod without_pushes;
 }

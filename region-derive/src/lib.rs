@@ -57,7 +57,7 @@ use syn::{DeriveInput, ItemFn, parse_macro_input};
 /// | `no_id` | the type has one region in each parent region, not one for each id |
 /// | `constructor = "path_of"` | the name of the generated function; default: `path`. For an enum, the suffix of the names |
 /// | `crate = "cache"` | the path of the crate `region-cache`; default: `::region_cache` |
-/// | `ttl`, `absent_ttl`, `region_ttl`, `stale_for`, `soft_timeout`, `load_retry_after`, `load_timeout`, `lease` `= "1h30m"` | the `Policy` settings of these names; units `ms`, `s`, `m`, `h`, `d` |
+/// | `ttl`, `absent_ttl`, `region_ttl`, `stale_for`, `soft_timeout`, `load_retry_after`, `load_timeout`, `lease`, `near_unverified_for`, `near_outage_for` `= "1h30m"` | the `Policy` settings of these names; units `ms`, `s`, `m`, `h`, `d` |
 /// | `no_ttl`, `no_region_ttl`, `no_soft_timeout`, `no_load_timeout` | the `Policy` settings of these names |
 /// | `on_update = "restart"` or `"keep"` | a write restarts `region_ttl`, or leaves it running |
 /// | `on_stale = "wait"` or `"refresh"` | a caller waits for the load of a stale value, or gets it at once while the load runs in the background |

@@ -31,6 +31,8 @@ const SETTINGS: &[(&str, Kind)] = &[
     ("read_from", Kind::Word("ReadFrom", &["primary", "replica"])),
     ("on_outage", Kind::Word("OnOutage", &["miss", "error"])),
     ("near", Kind::Word("NearCache", &["off", "on"])),
+    ("near_unverified_for", Kind::Duration),
+    ("near_outage_for", Kind::Duration),
     ("serializer", Kind::Expression),
     ("version", Kind::Number),
     (WHOLE, Kind::Expression),

@@ -10,8 +10,8 @@ use super::{Chain, Context, Engine};
 use crate::error::{Error, Result};
 use crate::path::{RegionPath, Segment};
 use crate::store::{
-    Begun, EndTerms, LeaseTerms, LeaseToken, Page, PageTerms, Read, ReadTerms, ScanItem, Verb,
-    Write, Written,
+    Begun, ChangedKey, EndTerms, LeaseTerms, LeaseToken, Op, Page, PageTerms, Read, ReadTerms,
+    ScanItem, Verb, Write, Written,
 };
 
 impl Context {
@@ -60,7 +60,9 @@ impl Context {
     }
 
     pub(crate) async fn write(&self, write: Write<'_>) -> Result<Written> {
-        let (change, sent) = (self.own_change(Covers::Entries), self.write_sent());
+        // A write of no keys restarts the region's TTL, which concerns them all.
+        let keys = ChangedKey::of_keys(write.ops.iter().map(Op::key)).unwrap_or(ChangedKey::All);
+        let (change, sent) = (self.own_change(Covers::Entries(keys)), self.write_sent());
         let write = write.trust(self.trust());
         let written = self.engine.store.write(&self.path, write).await;
         self.observe(&written);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::near::{Label, Moment};
+use super::near::{Label, LookedMany, Moment, is_one};
 use super::{Context, Looked};
 use crate::error::{Error, Result};
 use crate::lifetime::Lifetime;
@@ -41,11 +41,20 @@ pub(crate) enum Fetched {
     Outage(Error),
 }
 
-/// Values that were read from the store in one step, the moment of that, and the outage that the policy turns
-/// into misses.
+/// Values that were read from the store in one step, the moment of that, and the outage if there was one.
 struct Stored<V> {
     found: Vec<Found<V>>,
     moment: Option<Moment>,
+    outage: Option<Error>,
+}
+
+/// The values at several keys.
+struct Lookup<V> {
+    found: Vec<Found<V>>,
+    /// The number of values that were held near.
+    near: usize,
+    /// The number of those that were neither trusted nor verified.
+    unverified: usize,
     outage: Option<Error>,
 }
 
@@ -58,13 +67,43 @@ impl<V> Found<V> {
     }
 }
 
+impl<V> Lookup<V> {
+    /// The values that were held near; `stored` gives the others.
+    fn new(near: LookedMany<V>, mut stored: impl FnMut() -> Found<V>) -> Self {
+        let mut lookup = Self::stored(Vec::with_capacity(near.looked.len()));
+        for looked in near.looked {
+            lookup.unverified += usize::from(matches!(looked, Looked::Unverified(..)));
+            lookup.near += usize::from(!looked.is_missing());
+            lookup.found.push(match looked {
+                Looked::Hit(value, until) | Looked::Unverified(value, until) => {
+                    Found::Fresh(value, left(until))
+                }
+                Looked::Doubted | Looked::Nothing => stored(),
+            });
+        }
+        lookup
+    }
+
+    fn stored(found: Vec<Found<V>>) -> Self {
+        Self { found, near: 0, unverified: 0, outage: None }
+    }
+}
+
 impl Context {
     /// Reads the entries at `keys`.
     pub(crate) async fn fetch(&self, keys: &[&str]) -> Result<Fetched> {
+        match self.fetch_or_outage(keys).await? {
+            Fetched::Outage(error) if !self.is_miss(&error) => Err(error),
+            fetched => Ok(fetched),
+        }
+    }
+
+    /// Does the same, and leaves it to the caller what becomes of an outage.
+    async fn fetch_or_outage(&self, keys: &[&str]) -> Result<Fetched> {
         keys.iter().try_for_each(|key| check_key(key))?;
         match self.read_near(keys).await {
             Ok((read, label)) => Ok(Fetched::Entries(read.entries, label)),
-            Err(error) if self.is_miss(&error) => Ok(Fetched::Outage(error)),
+            Err(error) if error.is_outage() => Ok(Fetched::Outage(error)),
             Err(error) => Err(error),
         }
     }
@@ -76,17 +115,18 @@ impl Context {
         keys: &[&str],
         accept: Accept,
     ) -> Result<(Vec<Found<V>>, Option<Error>)> {
-        let mut near_hits = 0;
-        let (found, outage) = if self.near.is_some() {
-            self.find_near_first(keys, accept, &mut near_hits).await?
-        } else {
-            let stored = self.find_stored(keys, accept).await?;
-            (stored.found, stored.outage)
-        };
+        let Lookup { found, near, unverified, outage } = self.look_up(keys, accept).await?;
         let hits = found.iter().filter(|found| matches!(found, Found::Fresh(..))).count();
         let absent = found.iter().filter(|found| matches!(found, Found::Absent)).count();
-        self.counters().near_hits.add(near_hits);
-        self.counters().hits.add(hits - near_hits);
+        if let Some(error) = &outage
+            && found.iter().any(|found| matches!(found, Found::Nothing))
+            && !self.is_miss(error)
+        {
+            return Err(error.clone());
+        }
+        self.counters().near_hits.add(near);
+        self.counters().near_unverified_hits.add(unverified);
+        self.counters().hits.add(hits - near);
         self.counters().absent_hits.add(absent);
         self.counters().misses.add(keys.len() - hits - absent);
         Ok((found, outage))
@@ -103,6 +143,11 @@ impl Context {
             Looked::Nothing => {}
             Looked::Hit(value, until) => {
                 self.counters().near_hits.add(1);
+                return Ok((Found::Fresh(value, left(until)), None));
+            }
+            Looked::Unverified(value, until) => {
+                self.counters().near_hits.add(1);
+                self.counters().near_unverified_hits.add(1);
                 return Ok((Found::Fresh(value, left(until)), None));
             }
             Looked::Doubted => {
@@ -125,7 +170,7 @@ impl Context {
 
     /// Reads the values at `keys` from the store, in one step.
     async fn find_stored<V: Value>(&self, keys: &[&str], accept: Accept) -> Result<Stored<V>> {
-        let (entries, label, outage) = match self.fetch(keys).await? {
+        let (entries, label, outage) = match self.fetch_or_outage(keys).await? {
             Fetched::Entries(entries, label) => (entries, label, None),
             Fetched::Outage(error) => (vec![None; keys.len()], None, Some(error)),
         };
@@ -137,60 +182,47 @@ impl Context {
     /// Looks in the near cache first, verifies what is in doubt there, and reads the rest from the store.
     ///
     /// No reader sees one half of a write: if the region has changed in between, all is read from the store.
-    async fn find_near_first<V: Value>(
+    async fn look_up<V: Value>(&self, keys: &[&str], accept: Accept) -> Result<Lookup<V>> {
+        keys.iter().try_for_each(|key| check_key(key))?;
+        let mut near = self.look_near_many::<V>(keys);
+        match self.verify_near(keys, &mut near.looked).await {
+            Ok(moment) => near.moments.extend(moment.map(Some)),
+            Err(error) if error.is_outage() => return Ok(self.in_outage(keys, near, error)),
+            Err(error) => return Err(error),
+        }
+        let missing = keys.iter().zip(&near.looked);
+        let missing = missing.filter(|(_, looked)| looked.is_missing()).map(|(key, _)| *key);
+        let missing: Vec<&str> = missing.collect();
+        let mut stored = Vec::new().into_iter();
+        if !missing.is_empty() {
+            let read = self.find_stored(&missing, accept).await?;
+            if let Some(error) = read.outage {
+                return Ok(self.in_outage(keys, near, error));
+            }
+            if missing.len() < keys.len() {
+                near.moments.push(read.moment);
+            }
+            stored = read.found.into_iter();
+        }
+        if keys.len() > 1 && !is_one(&near.moments) {
+            let read = self.find_stored(keys, accept).await?;
+            return Ok(match read.outage {
+                Some(error) => self.in_outage(keys, near, error),
+                None => Lookup::stored(read.found),
+            });
+        }
+        Ok(Lookup::new(near, || stored.next().unwrap_or(Found::Nothing)))
+    }
+
+    /// Returns the values that the near cache still has when the store does not serve.
+    fn in_outage<V: Value>(
         &self,
         keys: &[&str],
-        accept: Accept,
-        near_hits: &mut usize,
-    ) -> Result<(Vec<Found<V>>, Option<Error>)> {
-        keys.iter().try_for_each(|key| check_key(key))?;
-        let first = self.trusted_moment();
-        let mut looked: Vec<Looked<V>> = keys.iter().map(|key| self.look_near(key)).collect();
-        let mut moments = Vec::new();
-        if looked.iter().any(|looked| matches!(looked, Looked::Hit(..))) {
-            moments.extend([first, self.trusted_moment()]);
-        }
-        let outage = match self.verify_near(keys, &mut looked).await {
-            Ok(moment) => {
-                moments.extend(moment.map(Some));
-                None
-            }
-            Err(error) if self.is_miss(&error) => Some(error),
-            Err(error) => return Err(error),
-        };
-        let found = looked.into_iter().map(|looked| match looked {
-            Looked::Hit(value, until) => Found::Fresh(value, left(until)),
-            Looked::Doubted | Looked::Nothing => Found::Nothing,
-        });
-        let mut found: Vec<_> = found.collect();
-        let missing = keys.iter().zip(&mut found);
-        let missing = missing.filter(|(_, found)| matches!(found, Found::Nothing));
-        let (missing, places): (Vec<&str>, Vec<_>) =
-            missing.map(|(key, place)| (*key, place)).unzip();
-        *near_hits = keys.len() - missing.len();
-        if outage.is_some() {
-            return Ok((found, outage));
-        }
-        if !missing.is_empty() {
-            let stored = self.find_stored(&missing, accept).await?;
-            if *near_hits == 0 || stored.outage.is_some() {
-                moments.clear();
-            } else {
-                moments.push(stored.moment);
-            }
-            for (place, stored) in places.into_iter().zip(stored.found) {
-                *place = stored;
-            }
-            if stored.outage.is_some() {
-                return Ok((found, stored.outage));
-            }
-        }
-        if keys.len() > 1 && !is_one(&moments) {
-            *near_hits = 0;
-            let stored = self.find_stored(keys, accept).await?;
-            return Ok((stored.found, stored.outage));
-        }
-        Ok((found, None))
+        mut near: LookedMany<V>,
+        outage: Error,
+    ) -> Lookup<V> {
+        self.look_in_outage(keys, &mut near);
+        Lookup { outage: Some(outage), ..Lookup::new(near, || Found::Nothing) }
     }
 
     /// Decodes the entry that was found at `key`, and counts a hit or a miss.
@@ -280,11 +312,6 @@ impl Context {
             tracing::warn!(region = %self.path, key, %error, unlogged, "a load was not stored");
         }
     }
-}
-
-/// Returns true if all values were seen at one moment.
-fn is_one(moments: &[Option<Moment>]) -> bool {
-    moments.windows(2).all(|pair| pair[0].is_some() && pair[0] == pair[1])
 }
 
 /// The time left until `end`, which has not come; `None`: it never comes.

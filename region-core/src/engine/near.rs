@@ -7,16 +7,22 @@
 //! under way ([`change`]). A near entry remembers the lineage and the last change from when it was
 //! read; so it can be judged by whatever is known later ([`values`], [`history`]). Where nothing is trusted the store is
 //! asked for lineage and changes alone, once for all callers ([`round`]).
+//!
+//! Beside trust lies evidence of when values were last known to be the store's ([`evidence`]). By that a
+//! policy may have them served without trust for a while ([`unverified`]).
 
 mod change;
+mod evidence;
 mod history;
 mod known;
 mod losses;
+mod own_writes;
 mod question;
 mod reading;
 mod region;
 mod registry;
 mod round;
+mod unverified;
 mod values;
 mod word;
 mod writing;
@@ -30,6 +36,7 @@ pub(super) use change::{Covers, OwnChange};
 pub(super) use known::Moment;
 pub(crate) use reading::Looked;
 pub(super) use region::NearRegion;
+pub(super) use unverified::{LookedMany, is_one};
 pub(super) use values::Label;
 
 use super::wakes::Wakes;

@@ -13,6 +13,12 @@ impl ResolvedPolicy {
         self.early_refresh_at < 1.0 || self.early_refresh_beta > 0.0
     }
 
+    /// Returns true if values held near may be returned although nothing tells that they are still the
+    /// store's.
+    pub(crate) fn serves_unverified(&self) -> bool {
+        !self.near_unverified_for.is_zero() || !self.near_outage_for.is_zero()
+    }
+
     /// The effect of a write on the TTL that the region's entries share.
     pub(crate) fn region_ttl_on_write(&self) -> RegionTtl {
         match (self.region_ttl.duration(), self.on_update) {

@@ -204,6 +204,27 @@ settings! {
     near(NearCache) as NearCache = std::convert::identity,
     default NearCache::Off, "off";
 
+    /// The time for which a value held near is returned unverified where nothing would tell of a change.
+    ///
+    /// It applies to a store that pushes nothing, and while the connection that pushes come over is lost. It
+    /// counts from the last answer of the store that showed the value, or from the loss of the
+    /// connection. So a read may be behind the store by this time, and by the time
+    /// that the store takes to notice a silent connection. Zero verifies each such read.
+    ///
+    /// Changes by this process are seen at once all the same, and so is each change that was pushed: what
+    /// they may concern is verified. No value outlives its own lifetime.
+    near_unverified_for(Duration) as Window = Window,
+    default Window(Duration::ZERO), "zero";
+
+    /// The time for which a value held near is returned while the store does not serve.
+    ///
+    /// It takes precedence over [`on_outage`](Self::on_outage) and over a load. It counts as
+    /// [`near_unverified_for`](Self::near_unverified_for) does, and with the same exceptions: a value that
+    /// this process may have changed, or that a push may have concerned, is not returned. Once the store
+    /// serves again, values are verified first. Zero returns none.
+    near_outage_for(Duration) as Window = Window,
+    default Window(Duration::ZERO), "zero";
+
     /// The format of the values. Values written by another serializer are misses.
     serializer(impl Serializer) as AnySerializer = AnySerializer::new,
     default AnySerializer::default(), "`Postcard`";

@@ -165,6 +165,11 @@ impl ChangeRing {
         self.0.last().map_or(ChangeId(0), |change| change.id)
     }
 
+    /// Returns true if the ring holds the change `id`.
+    pub(crate) fn knows(&self, id: ChangeId) -> bool {
+        self.0.iter().any(|change| change.id == id)
+    }
+
     /// Returns true if `key` has not changed since the change `known`: `known` is in the ring, and no later
     /// change is of all keys or of the hash of `key`.
     #[must_use]

@@ -115,9 +115,7 @@ impl Known {
         let has_ring = |known: &Self| known.ring.is_some() && known.under.ring == now.ring;
         match (&self.ring, &new.ring) {
             (Some(mine), Some(ring)) if has_ring(self) && has_ring(new) => {
-                let knows =
-                    |ring: &ChangeRing, id| ring.changes().iter().any(|change| change.id == id);
-                match (knows(mine, ring.last()), knows(ring, mine.last())) {
+                match (mine.knows(ring.last()), ring.knows(mine.last())) {
                     (true, _) => Merge::Keep,
                     (false, true) => Merge::Replace,
                     (false, false) => Merge::Contradiction,

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::word::{Mark, Word};
 use crate::store::Source;
@@ -19,9 +20,19 @@ pub(super) struct Losses {
 
 #[derive(Debug, Default)]
 struct Recent {
-    lost: VecDeque<(Mark, Source)>,
+    lost: VecDeque<Loss>,
     /// Trust from before this mark has ended, whatever its source.
     floor: Mark,
+    /// The mark of the last push that concerned everything.
+    lost_all: Mark,
+}
+
+/// A lost connection.
+#[derive(Debug)]
+struct Loss {
+    mark: Mark,
+    source: Source,
+    at: Instant,
 }
 
 impl Losses {
@@ -34,11 +45,11 @@ impl Losses {
     pub(super) fn lose(&self, source: Source) {
         let mut recent = self.recent.lock();
         let raised = self.word.raise();
-        recent.lost.push_back((raised, source));
+        recent.lost.push_back(Loss { mark: raised, source, at: Instant::now() });
         if recent.lost.len() > MAX_LOST
-            && let Some((dropped, _)) = recent.lost.pop_front()
+            && let Some(dropped) = recent.lost.pop_front()
         {
-            recent.floor = dropped;
+            recent.floor = dropped.mark;
         }
     }
 
@@ -46,6 +57,7 @@ impl Losses {
     pub(super) fn lose_all(&self) {
         let mut recent = self.recent.lock();
         recent.floor = self.word.raise();
+        recent.lost_all = recent.floor;
     }
 
     /// Returns true if trust that was taken over `source` at the mark `since` still stands at the mark
@@ -58,14 +70,28 @@ impl Losses {
             return true;
         }
         let recent = self.recent.lock();
-        let is_mine =
-            |(mark, lost): &(Mark, Source)| *lost == source && !since.is_no_earlier_than(*mark);
+        let is_mine = |lost: &Loss| lost.source == source && !since.is_no_earlier_than(lost.mark);
         since.is_no_earlier_than(recent.floor) && !recent.lost.iter().any(is_mine)
     }
 
     /// Returns true if `source` is known to be lost: an answer that comes late may name it.
     pub(super) fn is_lost(&self, source: Source) -> bool {
-        self.recent.lock().lost.iter().any(|(_, lost)| *lost == source)
+        self.recent.lock().lost.iter().any(|lost| lost.source == source)
+    }
+
+    /// Returns true if a push has concerned everything since the mark `since`.
+    pub(super) fn has_lost_all_since(&self, since: Mark) -> bool {
+        !since.is_no_earlier_than(self.recent.lock().lost_all)
+    }
+
+    /// Returns the time until which `source` has told of the changes to what was read over it at the mark
+    /// `since`; `None`: it was lost so long ago that the time is forgotten.
+    pub(super) fn told_until(&self, source: Source, since: Mark) -> Option<Instant> {
+        let recent = self.recent.lock();
+        match recent.lost.iter().find(|lost| lost.source == source) {
+            Some(lost) => Some(lost.at),
+            None => since.is_no_earlier_than(recent.floor).then(Instant::now),
+        }
     }
 }
 

@@ -23,6 +23,7 @@ impl Question<'_> {
     /// Reads `keys`; also returns what the answer showed of the region and when the call was sent.
     pub(super) async fn ask(&self, keys: &[&str]) -> Result<(Read, Option<(Shown, Instant)>)> {
         let region = self.region;
+        let mut asked = region.asked();
         let (mut under, mut sent) = (region.marks(), Instant::now());
         let mut assumed = region.trusted_lineage(under);
         let terms = self.terms.trust(Trust::Kept);
@@ -30,12 +31,16 @@ impl Question<'_> {
         let mut read = self.engine.read(self.path, keys, terms.lineage(lineage)).await?;
         if assumed.is_some() && !region.marks().has_lineage_of(under) {
             // The answer assumed a lineage that was not trusted to the end.
+            asked = region.asked();
             (under, sent, assumed) = (region.marks(), Instant::now(), None);
             read = self.engine.read(self.path, keys, terms).await?;
         }
         let shown = self.shown_by(&read, assumed);
         if let Some(shown) = &shown {
             region.learn(shown, under);
+        }
+        if let Some(asked) = asked {
+            region.witness(asked, shown.as_ref(), None);
         }
         Ok((read, shown.map(|shown| (shown, sent))))
     }

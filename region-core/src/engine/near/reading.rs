@@ -21,23 +21,47 @@ use crate::value::serializer::Value;
 pub(crate) enum Looked<V> {
     /// The value, and the end of its freshness.
     Hit(Arc<V>, Option<Instant>),
+    /// The same for a value that is neither trusted nor verified, which the policy allows.
+    Unverified(Arc<V>, Option<Instant>),
     /// There is a value, but nothing trusted tells that it is still the store's.
     Doubted,
     Nothing,
 }
 
+impl<V> Looked<V> {
+    /// Returns true if there is no value to serve.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self, Self::Doubted | Self::Nothing)
+    }
+}
+
 impl Context {
-    /// Looks for a trusted value at `key`. It does no I/O, and counts nothing.
+    /// Looks for a value at `key` that may be served without a question. It does no I/O, and counts nothing.
     pub(crate) fn look_near<V: Value>(&self, key: &str) -> Looked<V> {
+        match (self.look_trusted(key), &self.near) {
+            (Looked::Doubted, Some(near)) => self.look_unverified(near, key),
+            (looked, _) => looked,
+        }
+    }
+
+    /// Looks for a trusted value at `key`.
+    pub(super) fn look_trusted<V: Value>(&self, key: &str) -> Looked<V> {
         match &self.near {
             Some(near) => self.look(near, key, |entry| near.region.judge(entry, key)),
             None => Looked::Nothing,
         }
     }
 
-    /// Returns the trusted value at `key`, and counts the hit. It does no I/O.
+    /// Returns the value at `key` that may be served without a question, and counts the hit. It does no I/O.
     pub(crate) fn near_hit<V: Value>(&self, key: &str) -> Option<Arc<V>> {
-        let Looked::Hit(value, _) = self.look_near(key) else { return None };
+        let value = match self.look_near(key) {
+            Looked::Hit(value, _) => value,
+            Looked::Unverified(value, _) => {
+                self.counters().near_unverified_hits.add(1);
+                value
+            }
+            Looked::Doubted | Looked::Nothing => return None,
+        };
         self.counters().near_hits.add(1);
         Some(value)
     }
@@ -91,7 +115,7 @@ impl Context {
         self.unless_out(near.region.rounds.ask(known, ask)).await
     }
 
-    fn look<V: Value>(
+    pub(super) fn look<V: Value>(
         &self,
         near: &NearHandle,
         key: &str,

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
+use super::evidence::Evidence;
 use super::history::History;
 use super::known::{Known, Marks, Merge, Shown, Sources, Validity, judge};
+use super::losses::Losses;
 use super::registry::Registry;
 use super::round::Rounds;
 use super::values::NearEntry;
@@ -28,6 +30,7 @@ pub(crate) struct NearRegion {
     known: RwLock<Option<Known>>,
     history: RwLock<History>,
     pub(super) rounds: Rounds,
+    evidence: Evidence,
 }
 
 /// A lineage that is trusted, and the connection that would tell of its end.
@@ -63,6 +66,7 @@ impl NearRegion {
             known: RwLock::default(),
             history: RwLock::default(),
             rounds: Rounds::default(),
+            evidence: Evidence::default(),
         }
     }
 
@@ -98,6 +102,15 @@ impl NearRegion {
 
     pub(super) fn entries_changed(&self) {
         self.ring.raise();
+        self.evidence.end();
+    }
+
+    pub(super) fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
+    pub(super) fn losses(&self) -> &Losses {
+        &self.registry.losses
     }
 
     /// The lineage, if it is trusted at the marks `now`.

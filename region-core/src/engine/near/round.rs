@@ -8,7 +8,7 @@ use futures_util::future::{BoxFuture, FutureExt, Shared, WeakShared};
 use parking_lot::Mutex;
 
 use super::known::Shown;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 
 /// The answer of a verification: what it showed, and the sum of marks at which that is trusted.
 pub(super) type Verified = Result<Option<Shown>>;
@@ -70,8 +70,12 @@ impl Rounds {
         let is_sent = Arc::clone(&sent);
         let round = async move {
             if let Some(previous) = previous {
-                // Its answer may be older than this caller.
-                drop(previous.await);
+                // Its answer may be older than this caller. But a question that ran into its limit has cost
+                // this caller time too, and there is no reason to think that another fares better.
+                match previous.await {
+                    Err(error) if error.kind() == ErrorKind::Timeout => return Err(error),
+                    _ => {}
+                }
             }
             is_sent.store(true, Ordering::SeqCst);
             match known() {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::evidence::Asked;
 use super::known::{Marks, Shown, Sources};
 use super::values::{Held, Label, NearEntry};
 use super::{Covers, NearHandle, OwnChange};
@@ -18,6 +19,7 @@ use crate::store::{
 pub(in crate::engine) struct Sent {
     under: Marks,
     at: Instant,
+    asked: Option<Asked>,
 }
 
 impl Context {
@@ -74,7 +76,8 @@ impl Context {
     /// Notes that a load is about to ask the store.
     pub(in crate::engine) fn begin_sent(&self) -> Option<Sent> {
         let near = self.near.as_ref()?;
-        Some(Sent { under: near.region.marks(), at: Instant::now() })
+        let asked = near.region.asked();
+        Some(Sent { under: near.region.marks(), at: Instant::now(), asked })
     }
 
     /// Learns from the answer to a load's question, and keeps the entries that it shows.
@@ -83,6 +86,9 @@ impl Context {
         let answer = (Some(&begun.lineage), begun.changes.as_ref(), begun.source);
         let Some(shown) = self.shown(answer) else { return };
         near.region.learn(&shown, sent.under);
+        if let Some(asked) = sent.asked {
+            near.region.witness(asked, Some(&shown), None);
+        }
         let Some(label) = near.label(&shown, sent.at) else { return };
         for (key, begun) in keys.iter().zip(&begun.keys) {
             if let Some(entry) = &begun.entry {
