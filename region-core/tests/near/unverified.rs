@@ -246,12 +246,17 @@ async fn a_value_ends_with_its_own_lifetime() {
 /// What the store has shown to be gone is not served, although nothing was pushed.
 #[tokio::test(start_paused = true)]
 async fn what_the_store_has_shown_to_be_gone_is_not_served() {
-    let (here, there) = pair(Pushes::Never);
+    let store = memory();
+    let here = Process::new(&store, Pushes::Never, policy());
+    let there = Process::new(&store, Pushes::OfOthers, Policy::new());
     let (mine, theirs) = (here.region("a"), there.region("a"));
-    for end in [Verb::Invalidate, Verb::Touch, Verb::Expire] {
+    for verb in [Some(Verb::Invalidate), Some(Verb::Touch), Some(Verb::Expire), None] {
         mine.set("k", &1u32).await.unwrap();
         assert_unverified(&here, &mine, 1).await;
-        theirs.end(end).await.unwrap();
+        match verb {
+            Some(verb) => theirs.end(verb).await.unwrap(),
+            None => store.flush(),
+        }
         assert_unverified(&here, &mine, 1).await;
         assert_eq!(mine.get::<u32>("other").await.unwrap(), None);
         here.assert_value(&mine, None).await;

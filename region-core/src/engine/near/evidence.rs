@@ -222,3 +222,85 @@ impl Unverified {
         self.seen.shown.as_ref()?.moment()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::registry::Registry;
+    use super::*;
+    use crate::lineage::{Incarnations, Lineage};
+    use crate::path::RegionPath;
+    use crate::store::{Change, ChangeId, ChangeRing};
+
+    const BOUND: Duration = Duration::from_secs(9);
+
+    fn region() -> Arc<NearRegion> {
+        let region = Arc::new(Registry::new()).intern(&RegionPath::parse("r.a").unwrap());
+        region.evidence().keep();
+        region
+    }
+
+    fn shown(lineage: &Arc<Lineage>, ids: &[u32]) -> Shown {
+        let change = |&id| Change::new(ChangeId::from_bits(id), ChangedKey::of("k"));
+        let ring = ChangeRing::from_changes(ids.iter().map(change));
+        Shown { lineage: Arc::clone(lineage), ring, sources: None }
+    }
+
+    fn lineage() -> Arc<Lineage> {
+        Arc::new(Lineage::new([Incarnations::random()]).unwrap())
+    }
+
+    fn last(region: &NearRegion) -> Option<Moment> {
+        region.unverified(BOUND)?.moment()
+    }
+
+    #[test]
+    fn the_later_state_is_kept_whatever_the_order_of_the_answers() {
+        let (one, other) = (lineage(), lineage());
+        let (first, second) = (shown(&one, &[1]), shown(&one, &[1, 2]));
+        let (region, asked) = (region(), |region: &NearRegion| region.asked().unwrap());
+        let early = asked(&region);
+        region.witness(asked(&region), Some(&second), None);
+        region.witness(asked(&region), Some(&first), None);
+        assert_eq!(last(&region), second.moment(), "a replica that lags");
+        region.witness(early, Some(&shown(&other, &[3])), None);
+        assert_eq!(last(&region), second.moment(), "an answer that comes late");
+        region.witness(asked(&region), Some(&shown(&other, &[3])), None);
+        assert_eq!(last(&region), shown(&other, &[3]).moment());
+        region.witness(early, None, None);
+        assert!(last(&region).is_some());
+        region.witness(asked(&region), None, None);
+        assert_eq!(last(&region), None, "the region is gone");
+    }
+
+    #[test]
+    fn an_own_verb_under_way_leaves_no_evidence() {
+        let (region, lineage) = (region(), lineage());
+        let before = region.asked().unwrap();
+        region.witness(before, Some(&shown(&lineage, &[1])), None);
+        region.evidence().begin_verb();
+        assert!(last(&region).is_none() && region.asked().is_none());
+        region.evidence().end_verb();
+        region.witness(before, Some(&shown(&lineage, &[1])), None);
+        assert!(last(&region).is_none());
+        region.witness(region.asked().unwrap(), Some(&shown(&lineage, &[1])), None);
+        assert!(last(&region).is_some());
+    }
+
+    #[test]
+    fn nothing_is_kept_that_no_policy_asks_for() {
+        let region = Arc::new(Registry::new()).intern(&RegionPath::parse("r.a").unwrap());
+        assert!(region.asked().is_none());
+        // A write from before is known all the same.
+        let write = region.begin_write(ChangedKey::of("k"));
+        region.evidence().keep();
+        region.witness(region.asked().unwrap(), Some(&shown(&lineage(), &[1])), None);
+        let unverified = region.unverified(BOUND).unwrap();
+        let covers = |region: &NearRegion| {
+            let state = region.evidence().0.lock();
+            state.writes.cover("other", unverified.seen.asked.writes, None)
+        };
+        assert!(covers(&region));
+        region.evidence().end_write(write);
+        assert!(covers(&region));
+    }
+}
