@@ -25,7 +25,6 @@ step "documentation" env RUSTDOCFLAGS="-D warnings" \
     cargo doc --workspace --no-deps --all-features
 step "tests" cargo test --workspace --all-targets --all-features
 step "documentation tests" cargo test --workspace --doc --all-features
-step "examples in release" cargo build --release --examples --all-features
 step "fuzz" ci/fuzz.sh
 
 printf '\n== all checks passed\n'
