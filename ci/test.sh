@@ -19,6 +19,7 @@ step "tools" ci/install.sh
 step "format" cargo fmt --all --check
 step "oldest Rust" ci/msrv.sh
 step "module circles" ci/circles.py
+step "scenarios" ci/scenarios.py
 step "lints" cargo clippy --workspace --all-targets --all-features -- -D warnings
 step "each feature alone" ci/features.sh
 step "documentation" env RUSTDOCFLAGS="-D warnings" \

@@ -184,6 +184,11 @@ fn a_second_process_finds_what_the_first_counted() {
         assert_eq!(line(&first, "cold")[1], "3", "{first}");
         let second = succeeded(&with_server(&server.url(), &[dir]));
         assert_eq!(line(&second, "cold")[1], "0", "{second}");
+        // What was read from the server once is near from then on.
+        assert_eq!(line(&second, "warm")[7..11], ["1", "hit", "1", "near"], "{second}");
+        assert_eq!(line(&first, "warm")[7..11], ["1", "hit", "1", "near"], "{first}");
+        let near: u64 = line(&first, "changed")[9].parse().unwrap();
+        assert!(near > 0, "{first}");
         let changed = succeeded(&with_server(&server.url(), &[dir, "--changed", "a/b/two"]));
         assert_eq!(line(&changed, "changed")[1], "1", "{changed}");
         assert!(!changed.contains("uncached"), "{changed}");

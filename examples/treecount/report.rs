@@ -28,6 +28,7 @@ pub(crate) struct Pass {
     files_read: u64,
     loads: u64,
     hits: u64,
+    near_hits: u64,
     store_failures: u64,
     time: Duration,
 }
@@ -45,6 +46,7 @@ impl Pass {
             files_read: walk.files_read.load(Ordering::Relaxed),
             loads: after.loads - before.loads,
             hits: after.hits - before.hits,
+            near_hits: after.near_hits - before.near_hits,
             store_failures: after.store_failures - before.store_failures,
             time,
         }
@@ -53,13 +55,14 @@ impl Pass {
 
 impl fmt::Display for Pass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, files_read, loads, hits, store_failures, time: took } = self;
+        let Self { name, files_read, loads, hits, near_hits, store_failures, time: took } = self;
         writeln!(
             f,
-            "{name:<8} {:>18} {:>22} {:>14} {:>12}",
+            "{name:<8} {:>18} {:>22} {:>13} {:>12} {:>9}",
             counted(*files_read, "file read", "files read"),
             counted(*loads, "value loaded", "values loaded"),
             counted(*hits, "hit", "hits"),
+            format!("{} near", grouped(*near_hits)),
             time(*took),
         )?;
         if *store_failures > 0 {

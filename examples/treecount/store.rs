@@ -14,13 +14,16 @@ const ROOT: &str = "treecount";
 /// evicted, and read again when they are asked for.
 const MEMORY_BYTES: u64 = 1024 * 1024 * 1024;
 
+/// About how much of what is on a server may be held in this process, too.
+const NEAR_BYTES: u64 = 256 * 1024 * 1024;
+
 /// The cache over the store that `url` names. A server need not be there: without it nothing is
 /// cached, and with its return caching begins.
 pub(crate) fn open(url: Option<&OsStr>) -> Result<RegionCache> {
     match url {
         Some(url) if !url.is_empty() => {
             let store = RedisStore::builder(&url.to_string_lossy())?.build()?;
-            RegionCache::builder(store).root(ROOT).build()
+            RegionCache::builder(store).root(ROOT).near(NEAR_BYTES).build()
         }
         _ => {
             let store = MemoryStore::builder().max_bytes(MEMORY_BYTES).build();

@@ -6,6 +6,7 @@ mod near {
     mod bounds;
     mod changes;
     mod kit;
+    mod others;
     mod outage;
     mod own;
     mod reads;

@@ -194,6 +194,23 @@ async fn after_a_failure_no_load_is_tried_for_a_while() {
     assert_eq!(get(&region, &source).await.unwrap(), 2);
 }
 
+/// Jitter takes off from the ttl alone: the pause after a failure is as long as the policy says.
+#[tokio::test(start_paused = true)]
+async fn the_pause_after_a_failure_has_no_jitter() {
+    let pause = Duration::from_secs(5);
+    for _ in 0..20 {
+        let policy = policy().ttl_jitter(50).load_retry_after(pause);
+        let (cache, region) = stale(memory(), policy).await;
+        let source = Source::default();
+        assert_eq!(fail(&region, &source).await.unwrap(), 0);
+        advance(pause - NOW).await;
+        assert_eq!(fail(&region, &source).await.unwrap(), 0);
+        assert_eq!((source.begun(), cache.stats().throttled_loads), (1, 1));
+        advance(NOW).await;
+        assert_eq!(get(&region, &source).await.unwrap(), 2);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_failed_refresh_is_counted_and_not_tried_for_a_while() {
     let (cache, region) = stale(memory(), refreshing().load_retry_after(TTL)).await;

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct Setup {
     /// The URL of the server.
     pub url: String,
+    /// The URL of a replica, which serves the reads if there is one.
+    pub replica: Option<String>,
     /// The name of the process, also in the server's list of clients.
     pub name: String,
     /// The store's limit of a call, in milliseconds.
@@ -17,8 +19,6 @@ pub struct Setup {
     pub silence_ms: u64,
     /// The lease of a load, in milliseconds.
     pub lease_ms: u64,
-    /// The time for which expired entries are kept as stale, in milliseconds.
-    pub stale_ms: u64,
 }
 
 impl Setup {
@@ -27,11 +27,11 @@ impl Setup {
     pub fn new(url: &str, name: &str) -> Self {
         Self {
             url: url.to_owned(),
+            replica: None,
             name: name.to_owned(),
             call_timeout_ms: 20_000,
             silence_ms: 20_000,
             lease_ms: 20_000,
-            stale_ms: 0,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use processes::{Command, Place, Setup, Worker};
-use servers::{Flavor, Proxy, TestServer};
+use servers::{Flavor, Monitored, Proxy, TestServer};
 
 use crate::kit::{SEEN_WITHIN, kill_connections, print_times, seen_after, start, synced, until_ok};
 
@@ -12,6 +12,7 @@ crate::on_both! {
     a_silent_connection_ends_trust
     a_server_that_was_killed_ends_trust
     a_failover_to_an_older_copy_ends_trust
+    a_lagging_replica_ends_trust
 }
 
 const ROUNDS: u64 = 10;
@@ -130,4 +131,36 @@ async fn a_failover_to_an_older_copy_ends_trust(flavor: Flavor) {
     writer.ask(Command::Set(place(), 3)).await;
     let seen = reader.ask(Command::WatchUntil(place(), Some(3))).await;
     assert!(seen.others.iter().all(Option::is_none), "an old value: {:?}", seen.others);
+}
+
+/// The reader reads from a replica that does not get the change, and so pushes nothing: what it has brought is
+/// trusted no longer than replicas may lag, and nothing old is kept after that.
+async fn a_lagging_replica_ends_trust(flavor: Flavor) {
+    const MAX_LAG: Duration = Duration::from_secs(1);
+    let primary = TestServer::start(flavor);
+    let replication = Proxy::start(primary.port()).await;
+    let replica = TestServer::start(flavor);
+    tokio::task::block_in_place(|| replica.follow(replication.port()));
+    let writer = start(&Setup::new(&primary.url(), "writer")).await;
+    let replica_url = Some(replica.url());
+    let setup = Setup { replica: replica_url, ..Setup::new(&primary.url(), "reader") };
+    let reader = start(&setup).await;
+    let mut value = 1;
+    loop {
+        // Until it is known how recent it is, the primary is read.
+        let monitor = replica.monitor();
+        held(&writer, &reader, value).await;
+        let is_read = |seen: &Monitored| seen.command == "HMGET";
+        if monitor.finish().iter().any(is_read) {
+            break;
+        }
+        value += 1;
+    }
+    replication.silence();
+    let change = Command::Set(place(), value + 1);
+    let times = [seen_after(&writer, change, &reader, &place(), Some(value + 1)).await];
+    let largest = print_times(&format!("{flavor:?}: replica lags, change seen after"), &times);
+    assert!(largest < MAX_LAG + SEEN_WITHIN, "seen after {largest:?}");
+    replication.restore();
+    held(&writer, &reader, value + 2).await;
 }

@@ -8,8 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use processes::{Answer, Command, Line, Request, Setup, micros_now};
-use region_cache::{Backoff, BoxError, Policy, RedisStore, RegionCache};
+use region_cache::{Backoff, BoxError, Policy, ReadFrom, RedisStore, RegionCache};
 use tokio::io::{AsyncBufReadExt, BufReader};
+
+/// The replica lag up to which a replica is read.
+const MAX_LAG: Duration = Duration::from_secs(1);
 
 /// The bound on the values near, in bytes.
 const NEAR_BYTES: u64 = 64 * 1024 * 1024;
@@ -33,15 +36,19 @@ async fn main() -> Result<(), BoxError> {
 
 async fn open(setup: &Setup) -> Result<RegionCache, BoxError> {
     let ms = Duration::from_millis;
-    let store = RedisStore::builder(&setup.url)?
+    let mut store = RedisStore::builder(&setup.url)?
         .call_timeout(ms(setup.call_timeout_ms))
         .connect_timeout(ms(setup.call_timeout_ms))
         .watch(ms(100), ms(setup.silence_ms))
         .backoff(Backoff::new(ms(20), ms(200))?)
-        .client_name(setup.name.clone())
-        .connect()
-        .await?;
-    let policy = Policy::new().lease(ms(setup.lease_ms)).stale_for(ms(setup.stale_ms));
+        .max_lag(MAX_LAG)
+        .client_name(setup.name.clone());
+    let mut policy = Policy::new().lease(ms(setup.lease_ms));
+    if let Some(replica) = &setup.replica {
+        store = store.replica(replica)?;
+        policy = policy.read_from(ReadFrom::Replica);
+    }
+    let store = store.connect().await?;
     Ok(RegionCache::builder(store).root("shop").policy(policy).near(NEAR_BYTES).build()?)
 }
 
