@@ -17,37 +17,58 @@ const MAX_REMEMBERED: usize = 512;
 pub(super) struct History {
     lineage: Option<Arc<Lineage>>,
     changes: VecDeque<Change>,
+    era: Era,
 }
+
+/// Numbers the histories of a region: after a gap another one begins.
+///
+/// An id has 32 bits. So it is looked for only in the history that it is known to be from: among many changes
+/// and many entries one of another history would be found by chance in the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Era(u64);
+
+/// An entry's place in a history: the era, and the last change known.
+pub(super) type Since = (Era, ChangeId);
 
 impl History {
     /// Takes up what an answer showed. Ids are random: if both know a change, what came after it is the same.
     pub(super) fn extend(&mut self, lineage: &Arc<Lineage>, ring: &ChangeRing) {
         let shown = ring.changes();
         if self.is_of(lineage) {
-            let last = self.changes.back().map(|change| change.id);
-            if let Some(at) = shown.iter().rposition(|change| Some(change.id) == last) {
+            let last = self.changes.len().saturating_sub(1);
+            let next = (0..shown.len()).rev().find(|at| self.agrees(last, &shown[..=*at]));
+            if let Some(at) = next {
                 self.push(&shown[at + 1..]);
                 return;
             }
             // An answer that was overtaken by another.
-            if self.place(ring.last()).is_some() {
+            if self.place(ring.last()).is_some_and(|at| self.agrees(at, shown)) {
                 return;
             }
         }
         self.lineage = Some(Arc::clone(lineage));
+        self.era.0 += 1;
         self.changes.clear();
         self.push(shown);
     }
 
-    /// Returns true if `key` has not changed between the changes `known` and `now` of `lineage`.
+    /// The era of now.
+    pub(super) fn era(&self) -> Era {
+        self.era
+    }
+
+    /// Returns true if `key` has not changed since an entry's place in this history, up to the change `now` of
+    /// `lineage`.
     pub(super) fn is_unchanged(
         &self,
         lineage: &Arc<Lineage>,
-        (known, now): (ChangeId, ChangeId),
+        ((era, known), now): (Since, ChangeId),
         key: &str,
     ) -> bool {
-        let places = self.place(known).zip(self.place(now));
-        let Some((known, now)) = places.filter(|_| self.is_of(lineage)) else { return false };
+        if era != self.era || !self.is_of(lineage) {
+            return false;
+        }
+        let Some((known, now)) = self.place(known).zip(self.place(now)) else { return false };
         let concerns = [ChangedKey::All, ChangedKey::of(key)];
         known <= now
             && self.changes.range(known + 1..=now).all(|change| !concerns.contains(&change.key))
@@ -64,6 +85,12 @@ impl History {
 
     fn place(&self, id: ChangeId) -> Option<usize> {
         self.changes.iter().rposition(|change| change.id == id)
+    }
+
+    /// Returns true if the changes up to the one at `at` are the last of `shown`, as far back as both go.
+    fn agrees(&self, at: usize, shown: &[Change]) -> bool {
+        let mine = self.changes.range(..self.changes.len().min(at + 1));
+        mine.len() > 0 && mine.rev().zip(shown.iter().rev()).all(|(mine, shown)| mine == shown)
     }
 
     fn push(&mut self, changes: &[Change]) {
@@ -86,6 +113,11 @@ mod tests {
         ChangeId::from_bits(bits)
     }
 
+    /// The place of an entry that was read after the change `known`.
+    fn since(history: &History, known: u32) -> Since {
+        (history.era(), id(known))
+    }
+
     /// The ring after the changes `from` up to `to`: change number `n` is of the key `n % 100`.
     fn ring(from: u32, to: u32) -> ChangeRing {
         let change = |n: u32| Change::new(id(n), ChangedKey::of(&(n % 100).to_string()));
@@ -98,14 +130,14 @@ mod tests {
         for last in [3, 8, 9, 16, 23] {
             history.extend(&lineage, &ring(1, last));
         }
-        assert!(history.is_unchanged(&lineage, (id(1), id(23)), "90"));
-        assert!(history.is_unchanged(&lineage, (id(9), id(23)), "9"));
-        assert!(!history.is_unchanged(&lineage, (id(8), id(23)), "9"));
-        assert!(history.is_unchanged(&lineage, (id(8), id(9)), "10"));
+        assert!(history.is_unchanged(&lineage, (since(&history, 1), id(23)), "90"));
+        assert!(history.is_unchanged(&lineage, (since(&history, 9), id(23)), "9"));
+        assert!(!history.is_unchanged(&lineage, (since(&history, 8), id(23)), "9"));
+        assert!(history.is_unchanged(&lineage, (since(&history, 8), id(9)), "10"));
         // Another lineage, an unknown change, and one that is later than what is known now.
-        assert!(!history.is_unchanged(&super::tests::lineage(), (id(9), id(23)), "9"));
-        assert!(!history.is_unchanged(&lineage, (id(99), id(23)), "9"));
-        assert!(!history.is_unchanged(&lineage, (id(23), id(20)), "90"), "a failover");
+        assert!(!history.is_unchanged(&self::lineage(), (since(&history, 9), id(23)), "9"));
+        assert!(!history.is_unchanged(&lineage, (since(&history, 99), id(23)), "9"));
+        assert!(!history.is_unchanged(&lineage, (since(&history, 23), id(20)), "90"), "a failover");
     }
 
     #[test]
@@ -114,17 +146,40 @@ mod tests {
         history.extend(&first, &ring(1, 8));
         // An answer that comes late ends nothing.
         history.extend(&first, &ring(1, 5));
-        assert!(history.is_unchanged(&first, (id(1), id(8)), "90"));
+        assert!(history.is_unchanged(&first, (since(&history, 1), id(8)), "90"));
         history.extend(&first, &ring(1, 17));
-        assert!(!history.is_unchanged(&first, (id(8), id(17)), "90"), "9 is in no ring");
+        assert!(
+            !history.is_unchanged(&first, (since(&history, 8), id(17)), "90"),
+            "9 is in no ring"
+        );
         let mut all = ring(10, 17);
         all.push(Change::new(id(18), ChangedKey::All));
         history.extend(&first, &all);
-        assert!(!history.is_unchanged(&first, (id(17), id(18)), "90"));
+        assert!(!history.is_unchanged(&first, (since(&history, 17), id(18)), "90"));
         let second = lineage();
         history.extend(&second, &ring(10, 17));
-        assert!(!history.is_unchanged(&first, (id(16), id(17)), "90"));
-        assert!(history.is_unchanged(&second, (id(16), id(17)), "90"));
+        assert!(!history.is_unchanged(&first, (since(&history, 16), id(17)), "90"));
+        assert!(history.is_unchanged(&second, (since(&history, 16), id(17)), "90"));
+    }
+
+    /// Of a change before a gap, an id that comes again by chance says nothing.
+    #[test]
+    fn an_id_of_another_history_is_not_looked_for() {
+        let (lineage, mut history) = (lineage(), History::default());
+        history.extend(&lineage, &ring(1, 8));
+        let before = since(&history, 8);
+        history.extend(&lineage, &ring(31, 38));
+        let again = Change::new(id(8), ChangedKey::of("8"));
+        let mut after = ring(32, 38);
+        after.push(again);
+        history.extend(&lineage, &after);
+        assert!(!history.is_unchanged(&lineage, (before, id(8)), "90"));
+        assert!(history.is_unchanged(&lineage, (since(&history, 38), id(8)), "90"));
+        // Nor is a ring joined to the history that shares one id with it.
+        let shared = [Change::new(id(60), ChangedKey::All), again];
+        let era = history.era();
+        history.extend(&lineage, &ChangeRing::from_changes(shared).unwrap());
+        assert_ne!(history.era(), era);
     }
 
     #[test]
@@ -135,7 +190,15 @@ mod tests {
             history.extend(&lineage, &ring(last.saturating_sub(7), last));
         }
         assert_eq!(history.changes.len(), MAX_REMEMBERED);
-        assert!(history.is_unchanged(&lineage, (id(most + 1), id(2 * most)), "elsewhere"));
-        assert!(!history.is_unchanged(&lineage, (id(most), id(2 * most)), "elsewhere"));
+        assert!(history.is_unchanged(
+            &lineage,
+            (since(&history, most + 1), id(2 * most)),
+            "elsewhere"
+        ));
+        assert!(!history.is_unchanged(
+            &lineage,
+            (since(&history, most), id(2 * most)),
+            "elsewhere"
+        ));
     }
 }

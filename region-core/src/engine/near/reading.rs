@@ -234,7 +234,8 @@ impl NearHandle {
     /// Names the moment that an answer showed, if it shows enough to judge entries by later.
     pub(super) fn label(&self, shown: &Shown, sent: Instant) -> Option<Label> {
         let (lineage, change) = (Arc::clone(&shown.lineage), shown.ring.as_ref()?.last());
-        Some(Label { region: Arc::clone(&self.region), lineage, change, sent })
+        let (region, era) = (Arc::clone(&self.region), self.region.era());
+        Some(Label { region, lineage, change, era, sent })
     }
 }
 

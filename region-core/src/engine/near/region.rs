@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use super::evidence::Evidence;
-use super::history::History;
+use super::history::{Era, History};
 use super::known::{Known, Marks, Merge, Shown, Sources, Validity, judge};
 use super::losses::Losses;
 use super::registry::Registry;
@@ -156,17 +156,22 @@ impl NearRegion {
         entry: &NearEntry,
         key: &str,
     ) -> Validity {
-        let known_at = entry.change();
-        let by_ring = judge(lineage, ring, (&entry.lineage, known_at), key);
+        let since = entry.since();
+        let by_ring = judge(lineage, ring, (&entry.lineage, since.1), key);
         let Some(ring) = ring.filter(|_| by_ring == Validity::Outdated) else { return by_ring };
         // The ring reaches back over a few changes only.
         let change = ring.last();
         let is_same = Arc::ptr_eq(lineage, &entry.lineage) || *lineage == entry.lineage;
-        if is_same && self.history.read().is_unchanged(lineage, (known_at, change), key) {
+        if is_same && self.history.read().is_unchanged(lineage, (since, change), key) {
             entry.unchanged_at(change);
             return Validity::Valid;
         }
         Validity::Outdated
+    }
+
+    /// The era of the region's history.
+    pub(super) fn era(&self) -> Era {
+        self.history.read().era()
     }
 
     /// Remembers the changes that an answer showed, whatever is trusted: they have happened.

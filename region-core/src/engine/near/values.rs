@@ -9,6 +9,7 @@ use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
 use tokio::time::Instant;
 
+use super::history::{Era, Since};
 use super::region::NearRegion;
 use super::word::Mark;
 use crate::lineage::Lineage;
@@ -69,6 +70,8 @@ pub(super) struct NearEntry {
     pub(super) lineage: Arc<Lineage>,
     /// A change of the region, the last at some moment at which the store had the value.
     change: AtomicU32,
+    /// The era of the history that the change is from.
+    era: Era,
     /// The end of its freshness; `None`: never.
     pub(super) fresh_until: Option<Instant>,
     /// The sum of the marks at which it was found to be valid.
@@ -88,6 +91,8 @@ pub(crate) struct Label {
     pub(super) region: Arc<NearRegion>,
     pub(super) lineage: Arc<Lineage>,
     pub(super) change: ChangeId,
+    /// The era of the region's history when the answer had been learned from.
+    pub(super) era: Era,
     /// The time at which the call was sent.
     pub(super) sent: Instant,
 }
@@ -150,6 +155,7 @@ impl NearEntry {
             _region: Arc::clone(&label.region),
             lineage: Arc::clone(&label.lineage),
             change: AtomicU32::new(label.change.to_bits()),
+            era: label.era,
             fresh_until,
             verified: AtomicU64::new(UNVERIFIED),
             weight: (size + ENTRY_OVERHEAD) as u64,
@@ -162,7 +168,8 @@ impl NearEntry {
             value,
             _region: Arc::clone(&self._region),
             lineage: Arc::clone(&self.lineage),
-            change: AtomicU32::new(self.change().to_bits()),
+            change: AtomicU32::new(self.since().1.to_bits()),
+            era: self.era,
             fresh_until: self.fresh_until,
             verified: AtomicU64::new(UNVERIFIED),
             weight: self.weight,
@@ -174,8 +181,8 @@ impl NearEntry {
     }
 
     /// A change of the region, the last at some moment at which the store had the value.
-    pub(super) fn change(&self) -> ChangeId {
-        ChangeId::from_bits(self.change.load(Ordering::Relaxed))
+    pub(super) fn since(&self) -> Since {
+        (self.era, ChangeId::from_bits(self.change.load(Ordering::Relaxed)))
     }
 
     /// Notes that the store still had the value after `change`.
