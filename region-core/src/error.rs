@@ -51,7 +51,8 @@ pub enum ErrorKind {
     InvalidKey,
     /// A policy or option contradicts itself or has a value out of range.
     InvalidPolicy,
-    /// A URL or a setting of a store is malformed, unknown, out of range or contradicts another.
+    /// A URL or a setting of a store is malformed, unknown, out of range or contradicts another; or a
+    /// load function is asked for where none is registered.
     InvalidConfig,
     /// A value could not be encoded. Nothing was stored.
     Encode,

@@ -2,6 +2,7 @@
 
 mod dictionary;
 mod listing;
+mod loaders;
 mod shared;
 mod steps;
 
@@ -20,6 +21,8 @@ use crate::region::{Batch, Listing, LoadOptions, Loaded, Region, SetOptions};
 use crate::store::{Op, RegionTtl, Verb, Write};
 use crate::value::serializer::Value;
 
+pub use loaders::LoadRequest;
+pub(crate) use loaders::Loaders;
 pub(crate) use shared::Shared;
 
 /// A [`Region`] over a store. A [`RegionCache`](crate::RegionCache) creates it.
@@ -27,6 +30,8 @@ pub(crate) use shared::Shared;
 pub struct RegionHandle {
     context: Arc<Context>,
     shared: Arc<Shared>,
+    /// Those of this region alone.
+    loaders: Loaders,
 }
 
 impl RegionHandle {
@@ -36,13 +41,14 @@ impl RegionHandle {
         path: RegionPath,
         policy: Policy,
     ) -> Result<Self> {
-        Ok(Self { context: Arc::new(Context::new(engine, path, policy)?), shared })
+        let loaders = shared.loaders(&path);
+        Ok(Self { context: Arc::new(Context::new(engine, path, policy)?), shared, loaders })
     }
 
     /// Returns a handle of the same cache for another path or policy.
-    fn with(&self, path: RegionPath, policy: Policy) -> Result<Self> {
+    fn with(&self, path: RegionPath, policy: Policy, loaders: Loaders) -> Result<Self> {
         let context = Context::new(Arc::clone(self.context.engine()), path, policy)?;
-        Ok(Self { context: Arc::new(context), shared: Arc::clone(&self.shared) })
+        Ok(Self { context: Arc::new(context), shared: Arc::clone(&self.shared), loaders })
     }
 
     pub(crate) fn context(&self) -> &Arc<Context> {
@@ -68,12 +74,13 @@ impl Region for RegionHandle {
                 policy = given.within(&policy);
             }
         }
-        self.with(path, policy)
+        let loaders = self.shared.loaders(&path);
+        self.with(path, policy, loaders)
     }
 
     fn with_policy(&self, policy: Policy) -> Result<Self> {
         let policy = policy.within(self.context.given_policy());
-        self.with(self.context.path().clone(), policy)
+        self.with(self.context.path().clone(), policy, self.loaders.clone())
     }
 
     async fn get_many<V: Value>(&self, keys: &[&str]) -> Result<Vec<Option<Arc<V>>>> {
@@ -83,6 +90,11 @@ impl Region for RegionHandle {
     }
 
     async fn get<V: Value>(&self, key: &str) -> Result<Option<Arc<V>>> {
+        if !self.loaders.is_empty()
+            && let Some(refreshed) = self.get_and_refresh(key).await
+        {
+            return refreshed;
+        }
         let found = self.context.find(key, Accept::Fresh).await;
         let (found, _) = found.map_err(self.context.during("get"))?;
         Ok(found.fresh())

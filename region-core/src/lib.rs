@@ -43,7 +43,7 @@ pub mod testing;
 pub use cache::{RegionCache, RegionCacheBuilder};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp, TokioClock};
 pub use error::{BoxError, Error, ErrorKind, Result};
-pub use handle::RegionHandle;
+pub use handle::{LoadRequest, RegionHandle};
 pub use lifetime::{Lifetime, MAX_LIFETIME};
 pub use lineage::{Incarnation, Incarnations, Lineage};
 pub use path::{

@@ -42,6 +42,7 @@ use tokio::time::Instant;
 use crate::engine::{Accept, Chain, Context, Found, LoadId};
 use crate::error::{BoxError, Error, ErrorKind, Result};
 use crate::path::check_key;
+use crate::policy::OnStale;
 use crate::region::{LoadOptions, Loaded};
 use crate::store::LeaseToken;
 use crate::value::serializer::Value;
@@ -143,6 +144,40 @@ where
     call.one(key, options, || Loader::one(Arc::new(Mutex::new(Some(load)))))
         .await
         .map_err(described)
+}
+
+/// The value of `key` as it is, without waiting for a load. A value that is to be refreshed early, or is
+/// stale under [`OnStale::Refresh`], is returned and refreshed in the background.
+pub(crate) async fn refresh<V, F, Fut, E>(
+    context: &Arc<Context>,
+    flights: &Arc<Flights>,
+    key: &str,
+    load: F,
+) -> Result<Option<Arc<V>>>
+where
+    V: Value,
+    F: FnOnce(Option<Arc<V>>) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
+    E: Into<BoxError> + 'static,
+{
+    let described = |error: Error| error.on("get", context.path()).at_key(key);
+    let mut call = Call::start::<V>(context, flights, &[key], Accept::FreshStaleOrAbsent);
+    let (found, outage) = call.find(key).await.map_err(described)?;
+    let may_refresh = outage.is_none() && Handle::try_current().is_ok();
+    let held = match call.held(key, found, outage.as_ref()) {
+        Ok(value) => return Ok(value),
+        Err(Held::Due(value, _)) if !may_refresh => return Ok(Some(value)),
+        Err(Held::Stale(_)) if context.policy().on_stale == OnStale::Wait => return Ok(None),
+        Err(Held::Stale(stale)) if !may_refresh => {
+            context.counters().stale_hits.add(1);
+            return Ok(Some(Arc::clone(stale.value())));
+        }
+        Err(Held::Nothing | Held::Reload) => return Ok(None),
+        Err(held) => held,
+    };
+    let loader = || Loader::one(Arc::new(Mutex::new(Some(load))));
+    let refreshed = call.load(vec![Missing { key, held }], None, loader).await;
+    Ok(refreshed.map_err(described)?.pop().flatten())
 }
 
 pub(crate) async fn many<V, F, Fut, E, S>(

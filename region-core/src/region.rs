@@ -118,7 +118,8 @@ pub trait Region: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Option<Arc<V>>>>> + Send;
 
     /// Returns the fresh value at `key`. An implementation may have a faster way than
-    /// [`get_many`](Self::get_many) of one key.
+    /// [`get_many`](Self::get_many) of one key. A handle with a registered load function may refresh the
+    /// value: see [`RegionHandle::with_loader`](crate::RegionHandle::with_loader).
     fn get<V: Value>(&self, key: &str) -> impl Future<Output = Result<Option<Arc<V>>>> + Send {
         async move { Ok(self.get_many(&[key]).await?.pop().flatten()) }
     }

@@ -56,6 +56,9 @@ stats! {
     /// [`Policy::early_refresh_beta`](crate::Policy::early_refresh_beta). `background_loads` counts
     /// them too.
     early_refreshes,
+    /// Refreshes in the background that were not started because
+    /// [`RegionCacheBuilder::max_refreshes`](crate::RegionCacheBuilder::max_refreshes) ran already.
+    skipped_refreshes,
     /// Stale values that were returned after [`Policy::soft_timeout`](crate::Policy::soft_timeout).
     soft_timeouts,
     /// Stale values that were returned without a load because one had failed lately: see

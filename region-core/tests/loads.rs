@@ -9,6 +9,7 @@ mod loads {
     mod kit;
     mod leases;
     mod outages;
+    mod registered;
     mod reload;
     mod results;
     mod stale;

@@ -1,14 +1,20 @@
+use std::future::Future;
 use std::sync::Arc;
 
 use super::RegionCache;
 use crate::engine::{DEFAULT_NEAR_BYTES, Engine};
-use crate::error::{Error, ErrorKind, Result};
-use crate::handle::{RegionHandle, Shared};
+use crate::error::{BoxError, Error, ErrorKind, Result};
+use crate::handle::{LoadRequest, Loaders, RegionHandle, Shared};
+use crate::load::Flights;
 use crate::path::{PathError, RegionPath, Segment};
 use crate::policy::{NearCache, Policy};
 use crate::random::Random;
+use crate::region::Loaded;
 use crate::store::{SharedStore, Store};
-use crate::value::serializer::Serializer;
+use crate::value::serializer::{Serializer, Value};
+
+/// The default of [`RegionCacheBuilder::max_refreshes`].
+const DEFAULT_MAX_REFRESHES: usize = 64;
 
 /// The default of [`RegionCacheBuilder::root`].
 const DEFAULT_ROOT: &str = "root";
@@ -20,6 +26,8 @@ pub struct RegionCacheBuilder {
     root: String,
     policy: Policy,
     region_policies: Vec<(String, Policy)>,
+    loaders: Vec<(String, Loaders)>,
+    max_refreshes: usize,
     near_bytes: u64,
     seed: Option<u64>,
 }
@@ -32,6 +40,8 @@ impl RegionCache {
             root: DEFAULT_ROOT.to_owned(),
             policy: Policy::new(),
             region_policies: Vec::new(),
+            loaders: Vec::new(),
+            max_refreshes: DEFAULT_MAX_REFRESHES,
             near_bytes: DEFAULT_NEAR_BYTES,
             seed: None,
         }
@@ -93,6 +103,51 @@ impl RegionCacheBuilder {
         self
     }
 
+    /// Registers a load function for the values of type `V` in the regions with these names below the
+    /// root, whatever their ids: `"org.project"` is for `org:1.project:1` and all others, and not for the
+    /// regions in them. An empty text is the root. See [`RegionHandle::with_loader`] for its use.
+    ///
+    /// ```
+    /// use std::io;
+    /// use region_core::{LoadRequest, Loaded, RegionCache};
+    /// use region_memory::MemoryStore;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> region_core::Result<()> {
+    /// let cache = RegionCache::builder(MemoryStore::new())
+    ///     .loader("org", |request: LoadRequest<String>| async move {
+    ///         Ok::<_, io::Error>(Loaded::new(format!("{} of {}", request.key, request.region.path())))
+    ///     })
+    ///     .build()?;
+    /// # use region_core::Region;
+    /// let name = cache.region("org:42")?.get_or_load::<String>("name").await?;
+    /// assert_eq!(name.as_deref().map(String::as_str), Some("name of root.org:42"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn loader<V, F, Fut, E>(mut self, names: impl Into<String>, load: F) -> Self
+    where
+        V: Value,
+        F: Fn(LoadRequest<V>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        let names = names.into();
+        match self.loaders.iter_mut().find(|(given, _)| *given == names) {
+            Some((_, loaders)) => *loaders = std::mem::take(loaders).with(load),
+            None => self.loaders.push((names, Loaders::default().with(load))),
+        }
+        self
+    }
+
+    /// Sets the greatest number of refreshes in the background that run at once: early ones, and those of
+    /// stale values under [`OnStale::Refresh`](crate::OnStale::Refresh). A read that would start one more
+    /// returns its value and starts none. The default is 64.
+    pub fn max_refreshes(mut self, refreshes: usize) -> Self {
+        self.max_refreshes = refreshes;
+        self
+    }
+
     /// Draws every random number of the cache from `seed`, so that a test can repeat a run.
     #[cfg(feature = "testing")]
     pub fn seed(mut self, seed: u64) -> Self {
@@ -104,14 +159,14 @@ impl RegionCacheBuilder {
     ///
     /// # Errors
     /// [`InvalidPath`](ErrorKind::InvalidPath) for a bad root, and for a
-    /// [`region_policy`](Self::region_policy) of names that no region below the root can have;
+    /// [`region_policy`](Self::region_policy) or [`loader`](Self::loader) of names that no region below the root can have;
     /// [`InvalidPolicy`](ErrorKind::InvalidPolicy) for an invalid policy, and for two policies of the
     /// same names. The message names the setting.
     pub fn build(self) -> Result<RegionCache> {
         let root = RegionPath::parse(&self.root).map_err(|error| bad_path("root", &error))?;
         let mut region_policies: Vec<(Vec<String>, Policy)> = Vec::new();
         for (text, policy) in self.region_policies {
-            let names = names(&root, &text)?;
+            let names = names("region_policy", &root, &text)?;
             policy.check().map_err(|error| {
                 Error::new(error.kind(), format!("region_policy({text:?}): {error}"))
             })?;
@@ -121,9 +176,18 @@ impl RegionCacheBuilder {
             }
             region_policies.push((names, policy));
         }
+        let mut loaders = Vec::with_capacity(self.loaders.len());
+        for (text, given) in self.loaders {
+            let names = match text.is_empty() {
+                true => Vec::new(),
+                false => names("loader", &root, &text)?,
+            };
+            loaders.push((names, given));
+        }
         let random = self.seed.map_or_else(Random::from_system, Random::from_seed);
         let engine = Arc::new(Engine::new(self.store, random, self.near_bytes));
-        let shared = Arc::new(Shared::new(region_policies, root.depth()));
+        let flights = Flights::new(self.max_refreshes);
+        let shared = Arc::new(Shared::new(flights, region_policies, loaders, root.depth()));
         Ok(RegionCache { root: RegionHandle::root(engine, shared, root, self.policy)? })
     }
 }
@@ -133,9 +197,9 @@ fn bad_path(setting: &str, error: &PathError) -> Error {
     Error::new(ErrorKind::InvalidPath, message)
 }
 
-/// The names in `text`. Ids are refused: the policy would apply to no region.
-fn names(root: &RegionPath, text: &str) -> Result<Vec<String>> {
-    let bad = |error| bad_path("region_policy", &error);
+/// The names in `text`. Ids are refused: what is given for them would apply to no region.
+fn names(setting: &str, root: &RegionPath, text: &str) -> Result<Vec<String>> {
+    let bad = |error| bad_path(setting, &error);
     let path = RegionPath::parse(text).map_err(bad)?;
     root.descend(text).map_err(bad)?;
     let name = |segment: Segment| match segment.id() {
@@ -143,7 +207,7 @@ fn names(root: &RegionPath, text: &str) -> Result<Vec<String>> {
         Some(_) => Err(Error::new(
             ErrorKind::InvalidPath,
             format!(
-                "region_policy({text:?}): it is for all regions of these names: leave the id of \
+                "{setting}({text:?}): it is for all regions of these names: leave the id of \
                  {segment} out"
             ),
         )),

@@ -2,26 +2,44 @@
 
 use std::sync::Arc;
 
+use super::Loaders;
 use crate::load::Flights;
 use crate::path::{RegionPath, Segment};
 use crate::policy::Policy;
 
-/// The loads under way, and the policies given to the builder's `region_policy`.
+/// What is given for all regions with some names: the segment names of their paths below the root.
+pub(crate) type ByNames<T> = Vec<(Vec<String>, T)>;
+
+/// The loads under way, and what was given to the builder's `region_policy` and `loader`.
 pub(crate) struct Shared {
     pub(crate) flights: Arc<Flights>,
-    /// Policies, each with the segment names of the paths below the root that it applies to.
-    region_policies: Vec<(Vec<String>, Policy)>,
+    region_policies: ByNames<Policy>,
+    loaders: ByNames<Loaders>,
     root_depth: usize,
 }
 
 impl Shared {
-    pub(crate) fn new(region_policies: Vec<(Vec<String>, Policy)>, root_depth: usize) -> Self {
-        Self { flights: Arc::default(), region_policies, root_depth }
+    pub(crate) fn new(
+        flights: Flights,
+        region_policies: ByNames<Policy>,
+        loaders: ByNames<Loaders>,
+        root_depth: usize,
+    ) -> Self {
+        Self { flights: Arc::new(flights), region_policies, loaders, root_depth }
     }
 
     /// Returns the policy given for regions with the segment names of `path`, if there is one.
     pub(crate) fn region_policy(&self, path: &RegionPath) -> Option<&Policy> {
-        if self.region_policies.is_empty() {
+        self.given(&self.region_policies, path)
+    }
+
+    /// Returns the load functions given for regions with the segment names of `path`.
+    pub(crate) fn loaders(&self, path: &RegionPath) -> Loaders {
+        self.given(&self.loaders, path).cloned().unwrap_or_default()
+    }
+
+    fn given<'a, T>(&self, given: &'a ByNames<T>, path: &RegionPath) -> Option<&'a T> {
+        if given.is_empty() {
             return None;
         }
         let segments: Vec<Segment> = path.segments().skip(self.root_depth).collect();
@@ -29,6 +47,6 @@ impl Shared {
             names.len() == segments.len()
                 && names.iter().zip(&segments).all(|(name, segment)| *name == segment.name())
         };
-        self.region_policies.iter().find(|(names, _)| fits(names)).map(|(_, policy)| policy)
+        given.iter().find(|(names, _)| fits(names)).map(|(_, given)| given)
     }
 }

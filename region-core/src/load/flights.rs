@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::flight::{Flight, Group, Outcome, Purpose, Stage, Tick, Waiter};
 use super::recent::{LoadTimes, Recent};
@@ -32,6 +33,8 @@ pub(crate) struct Flights {
     /// Keys that were refreshed early, until they may be again.
     pub(super) refreshed: Recent,
     pub(super) load_times: LoadTimes,
+    /// One for each refresh in the background.
+    refreshes: Arc<Semaphore>,
 }
 
 /// Names a load. The same key read as two types is two loads.
@@ -50,6 +53,8 @@ pub(super) struct NewFlight {
     pub(super) previous: Option<Waiter>,
     /// The flight that was under way when the call began. It is kept alive until this one loads.
     pub(super) hold: Option<Waiter>,
+    /// Of a refresh in the background, until it ends.
+    pub(super) permit: Option<OwnedSemaphorePermit>,
 }
 
 /// The way in which a caller that finds no flight for it starts one.
@@ -146,8 +151,9 @@ impl Flights {
     }
 }
 
-impl Default for Flights {
-    fn default() -> Self {
+impl Flights {
+    /// No loads, of which at most `max_refreshes` will be refreshes in the background.
+    pub(crate) fn new(max_refreshes: usize) -> Self {
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),
             hasher: RandomState::new(),
@@ -156,7 +162,13 @@ impl Default for Flights {
             failed: Recent::default(),
             refreshed: Recent::default(),
             load_times: LoadTimes::default(),
+            refreshes: Arc::new(Semaphore::new(max_refreshes.min(Semaphore::MAX_PERMITS))),
         }
+    }
+
+    /// The permit for one more refresh in the background, unless too many run.
+    pub(super) fn refresh(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.refreshes).try_acquire_owned().ok()
     }
 }
 
@@ -234,6 +246,30 @@ impl<'a> Joining<'a> {
         Some(self.start(&mut shard, key, None, hold, purpose))
     }
 
+    /// Starts a load in the background, unless there is one under way or too many refreshes are. Returns true
+    /// if it has.
+    pub(super) fn refresh_if_none<V: Value>(
+        &mut self,
+        region: &RegionPath,
+        key: &str,
+        hold: Option<Waiter>,
+        (purpose, counters): (Purpose, &Counters),
+    ) -> bool {
+        let Some(permit) = self.flights.refresh() else {
+            counters.skipped_refreshes.add(1);
+            return false;
+        };
+        let Some(waiter) = self.start_if_none::<V>(region, key, hold, purpose) else {
+            return false;
+        };
+        if let Some(new) = self.new.last_mut() {
+            new.permit = Some(permit);
+        }
+        counters.background_loads.add(1);
+        waiter.detach();
+        true
+    }
+
     fn may_take(&self, flight: &Flight) -> bool {
         match self.start {
             Start::Asking => flight.serves(self.started),
@@ -262,7 +298,7 @@ impl<'a> Joining<'a> {
         }
         let is_asking = self.start == Start::Asking;
         let (previous, hold) = (previous.filter(|_| is_asking), hold.filter(|_| is_asking));
-        self.new.push(NewFlight { key, flight, previous, hold });
+        self.new.push(NewFlight { key, flight, previous, hold, permit: None });
         waiter
     }
 

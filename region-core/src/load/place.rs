@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use super::flight::{Purpose, Waiter};
 use super::flights::{FlightKey, Flights, Joining};
 use super::open::Stale;
-use super::plan::{Early, LoadOfStale, UseOfStale, is_due, use_stale};
+use super::plan::{Early, UseOfStale, is_due, use_stale};
 use super::recent::Recent;
 use super::{Call, Held, waits};
 use crate::engine::{Context, LoadId};
@@ -47,10 +47,8 @@ impl Call<'_> {
             Held::Stale(stale) => self.place_stale(joining, key, hold, stale),
             Held::Due(value, lead) => {
                 let purpose = Purpose::Early(lead);
-                if let Some(waiter) = joining.start_if_none::<V>(path, key, hold, purpose) {
-                    counters.background_loads.add(1);
+                if joining.refresh_if_none::<V>(path, key, hold, (purpose, counters)) {
                     counters.early_refreshes.add(1);
-                    waiter.detach();
                 }
                 Place::HasFresh(value)
             }
@@ -65,23 +63,17 @@ impl Call<'_> {
         stale: Stale<V>,
     ) -> Place<V> {
         let (path, counters) = (self.context.path(), self.context.counters());
-        let (load, waiter) = match self.is_recent::<V>(&self.flights.failed, key) {
-            true => {
-                counters.throttled_loads.add(1);
-                (LoadOfStale::FailedLately, None)
+        let failed_lately = self.is_recent::<V>(&self.flights.failed, key);
+        match use_stale(failed_lately, self.context.policy().on_stale) {
+            UseOfStale::Return => counters.throttled_loads.add(1),
+            UseOfStale::ReturnAndRefresh => {
+                joining.refresh_if_none::<V>(path, key, hold, (Purpose::Miss, counters));
             }
-            false => match joining.start_if_none::<V>(path, key, hold, Purpose::Miss) {
-                Some(waiter) => (LoadOfStale::Started, Some(waiter)),
-                None => (LoadOfStale::UnderWay, None),
-            },
-        };
-        match (use_stale(load, self.context.policy().on_stale), waiter) {
-            (UseOfStale::Wait, Some(waiter)) => return Place::Waits(waiter, Some(stale)),
-            (UseOfStale::ReturnAndRefresh, Some(waiter)) => {
-                counters.background_loads.add(1);
-                waiter.detach();
+            UseOfStale::LoadUnlessUnderWay => {
+                if let Some(waiter) = joining.start_if_none::<V>(path, key, hold, Purpose::Miss) {
+                    return Place::Waits(waiter, Some(stale));
+                }
             }
-            _ => {}
         }
         Place::HasStale(Arc::clone(stale.value()))
     }

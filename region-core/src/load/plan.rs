@@ -62,34 +62,24 @@ pub(super) fn decide(shown: Shown, holder: Holder) -> Step {
     }
 }
 
-/// The load of a key that a call has found a stale value of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LoadOfStale {
-    /// It has failed, and is not to be tried again yet.
-    FailedLately,
-    /// Another call has started it.
-    UnderWay,
-    /// This call has started it.
-    Started,
-}
-
 /// The use that a call makes of a stale value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum UseOfStale {
-    /// Return it at once.
+    /// Return it at once: its load has failed, and is not to be tried again yet.
     Return,
     /// Return it at once, and leave the load to the background.
     ReturnAndRefresh,
-    /// Wait for the load; return it after the soft timeout, or if the load fails.
-    Wait,
+    /// Return it at once if another call loads. Else wait for the load, and return the value after the soft
+    /// timeout or if the load fails.
+    LoadUnlessUnderWay,
 }
 
-/// Decides by the load of the key and the policy.
-pub(super) fn use_stale(load: LoadOfStale, on_stale: OnStale) -> UseOfStale {
-    match (load, on_stale) {
-        (LoadOfStale::FailedLately | LoadOfStale::UnderWay, _) => UseOfStale::Return,
-        (LoadOfStale::Started, OnStale::Refresh) => UseOfStale::ReturnAndRefresh,
-        (LoadOfStale::Started, OnStale::Wait) => UseOfStale::Wait,
+/// Decides by the policy, and by a load of the key that failed lately.
+pub(super) fn use_stale(failed_lately: bool, on_stale: OnStale) -> UseOfStale {
+    match (failed_lately, on_stale) {
+        (true, _) => UseOfStale::Return,
+        (false, OnStale::Refresh) => UseOfStale::ReturnAndRefresh,
+        (false, OnStale::Wait) => UseOfStale::LoadUnlessUnderWay,
     }
 }
 
@@ -145,13 +135,10 @@ mod tests {
     #[test]
     fn every_use_of_a_stale_value() {
         for on_stale in [OnStale::Wait, OnStale::Refresh] {
-            for load in [LoadOfStale::FailedLately, LoadOfStale::UnderWay] {
-                assert_eq!(use_stale(load, on_stale), UseOfStale::Return);
-            }
+            assert_eq!(use_stale(true, on_stale), UseOfStale::Return);
         }
-        let started = |on_stale| use_stale(LoadOfStale::Started, on_stale);
-        assert_eq!(started(OnStale::Wait), UseOfStale::Wait);
-        assert_eq!(started(OnStale::Refresh), UseOfStale::ReturnAndRefresh);
+        assert_eq!(use_stale(false, OnStale::Wait), UseOfStale::LoadUnlessUnderWay);
+        assert_eq!(use_stale(false, OnStale::Refresh), UseOfStale::ReturnAndRefresh);
     }
 
     #[test]

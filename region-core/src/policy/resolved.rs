@@ -1,4 +1,4 @@
-use super::{OnUpdate, Policy, ResolvedPolicy};
+use super::{OnStale, OnUpdate, Policy, ResolvedPolicy};
 use crate::error::Result;
 use crate::store::RegionTtl;
 
@@ -17,6 +17,11 @@ impl ResolvedPolicy {
     /// store's.
     pub(crate) fn serves_unverified(&self) -> bool {
         !self.near_unverified_for.is_zero() || !self.near_outage_for.is_zero()
+    }
+
+    /// Returns true if reads may start loads in the background.
+    pub(crate) fn refreshes(&self) -> bool {
+        self.on_stale == OnStale::Refresh || self.refreshes_early()
     }
 
     /// The effect of a write on the TTL that the region's entries share.
