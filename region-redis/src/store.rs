@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 
 use crate::net::link::Link;
 use crate::net::pushes::Pushes;
+use crate::net::uncertain::UncertainChange;
 use crate::ops::{reclaim, release};
 use crate::server::Server;
 use crate::settings::Settings;
@@ -138,7 +139,12 @@ impl Store for RedisStore {
     }
 
     async fn write(&self, region: &RegionPath, write: Write<'_>) -> Result<Written> {
-        self.shard.write(region, write).await.map_err(|error| error.on("write", region))
+        let change = UncertainChange::write(&self.pushes, region);
+        let written = self.shard.write(region, write).await;
+        if written.is_ok() {
+            change.known();
+        }
+        written.map_err(|error| error.on("write", region))
     }
 
     async fn end(&self, region: &RegionPath, terms: EndTerms) -> Result<Ended> {

@@ -15,6 +15,9 @@ use crate::path::RegionPath;
 /// there is one listener, a write of this client itself whose answer is trusted. Where several listen, one
 /// of them may have read what another writes.
 ///
+/// A store that can be called by several caches of a process also tells them of changes that were asked for
+/// through it and may not have been made: a cache that serves values in an outage must know of them.
+///
 /// An event ends trust, it never establishes a value; so repeating one does no harm.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -52,7 +52,7 @@ impl Pushes {
 
     /// Returns whether nobody listens but the one who writes: what one of several caches writes in this
     /// process concerns the others. One that comes later has read nothing of what was kept back.
-    fn has_one_listener(&self) -> bool {
+    pub(crate) fn has_one_listener(&self) -> bool {
         self.listeners.len() == 1
     }
 

@@ -6,6 +6,7 @@ use region_core::{EndTerms, Ended, Error, ErrorKind, RegionPath, Result, Trust, 
 
 use crate::net::connections::{Connections, Lane, Retry};
 use crate::net::link::Response;
+use crate::net::uncertain::UncertainChange;
 use crate::ops::one;
 use crate::protocol::end::{EndReply, end};
 use crate::protocol::layout::PathIds;
@@ -63,6 +64,7 @@ impl Shard {
     /// Ends what `verb` covers.
     async fn end_now(&self, region: &RegionPath, verb: Verb) -> Result<Ending> {
         self.roots.note(region);
+        let change = UncertainChange::end(&self.primary.shared().origin.pushes, region, verb);
         // Before it is tried: a failover during the call must not undo it either.
         self.recovery.recent_writes().intend_end(region, verb);
         let request = |connections: &Connections| {
@@ -83,6 +85,7 @@ impl Shard {
         if matches!(verb, Verb::Invalidate | Verb::InvalidateAndTouch) {
             self.roots.wake();
         }
+        change.known();
         Ok(Ending::Done(ids))
     }
 

@@ -12,6 +12,7 @@ mod late;
 mod layout;
 mod loads;
 mod logs;
+mod near_outage;
 mod outage;
 mod pushes;
 mod reclaim;
