@@ -302,7 +302,11 @@ macro_rules! __conformance_cases {
             own_changes_are_seen_near
             an_own_change_and_then_anothers_is_seen_near
             a_change_while_pushes_are_cut_is_seen_near
-            a_loss_is_seen_near);
+            a_loss_is_seen_near
+            own_changes_are_seen_unverified
+            unverified_values_end_with_the_next_answer
+            unverified_values_are_of_one_moment
+            an_outage_is_bridged_near);
         $crate::__conformance_cases!(@topic $callback, $argument, races:
             no_stale_fill_under_invalidation
             no_stale_fill_under_ancestor_invalidation
