@@ -81,7 +81,7 @@ mod tests {
         assert_eq!(told(), [], "a single listener knows of its own writes");
         let _other = pushes.listen(Arc::new(Heard::default()));
         drop(UncertainChange::write(&pushes, &region));
-        assert_eq!(told(), [own.clone()]);
+        assert_eq!(told(), std::slice::from_ref(&own));
         for (verb, events) in [
             (Verb::Invalidate, vec![lineage.clone(), own.clone()]),
             (Verb::Expire, vec![lineage.clone(), own.clone()]),
