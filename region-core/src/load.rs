@@ -249,6 +249,10 @@ impl<'a> Call<'a> {
                 check_key(key)?;
                 (Held::Reload, None)
             }
+            false if self.shows_a_miss(key) => {
+                self.context.counters().misses.add(1);
+                (Held::Nothing, None)
+            }
             false => {
                 let (found, outage) = self.find(key).await?;
                 match self.held(key, found, outage.as_ref()) {
@@ -260,6 +264,15 @@ impl<'a> Call<'a> {
         // Boxed, so that the future of a hit stays small.
         let loaded = Box::pin(self.load(vec![Missing { key, held }], outage, loader));
         Ok(loaded.await?.pop().flatten())
+    }
+
+    /// Returns true if a load under way shows that there is no value at `key`: then the call need not read,
+    /// for that load, or the question whether it may be shared, shows whatever there is by now.
+    fn shows_a_miss(&self, key: &str) -> bool {
+        // A load within a load has to know of an outage at once. What is refreshed early may be held near.
+        self.holds.get(key).is_some_and(|hold| hold.flight().shows_a_miss())
+            && !self.context.policy().refreshes_early()
+            && Chain::current().is_none()
     }
 
     /// Looks up the value at `key`.

@@ -47,8 +47,10 @@ pub(super) enum Stage {
 /// The reason for a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// There is no fresh value.
+    /// There is no value.
     Miss,
+    /// There is a stale value.
+    Stale,
     /// There is one, which ends within this time.
     Early(Duration),
     /// A caller wants a value that is loaded after its call.
@@ -150,6 +152,17 @@ impl Flight {
             && match *self.stage.lock() {
                 Stage::Open => true,
                 Stage::Asking(known) | Stage::Loading { known, .. } => known > started,
+            }
+    }
+
+    /// Returns true if the store has no value for whoever asks now, as far as is known: it had none when the
+    /// flight was started.
+    pub(super) fn shows_a_miss(&self) -> bool {
+        self.purpose == Purpose::Miss
+            && self.is_under_way()
+            && match &*self.stage.lock() {
+                Stage::Open | Stage::Asking(_) => true,
+                Stage::Loading { fence, .. } => fence.is_some(),
             }
     }
 

@@ -37,7 +37,7 @@ impl<V> OpenFlight<V> {
     pub(super) fn new(flights: &Arc<Flights>, new: NewFlight) -> Self {
         let (asked, fence, stale) = (None, None, None);
         let take = match new.flight.purpose() {
-            Purpose::Miss => TakeLease::UnlessFresh,
+            Purpose::Miss | Purpose::Stale => TakeLease::UnlessFresh,
             Purpose::Early(_) | Purpose::Reload => TakeLease::Always,
         };
         Self { flights: Arc::clone(flights), new, take, asked, fence, stale }

@@ -67,10 +67,10 @@ impl Call<'_> {
         match use_stale(failed_lately, self.context.policy().on_stale) {
             UseOfStale::Return => counters.throttled_loads.add(1),
             UseOfStale::ReturnAndRefresh => {
-                joining.refresh_if_none::<V>(path, key, hold, (Purpose::Miss, counters));
+                joining.refresh_if_none::<V>(path, key, hold, (Purpose::Stale, counters));
             }
             UseOfStale::LoadUnlessUnderWay => {
-                if let Some(waiter) = joining.start_if_none::<V>(path, key, hold, Purpose::Miss) {
+                if let Some(waiter) = joining.start_if_none::<V>(path, key, hold, Purpose::Stale) {
                     return Place::Waits(waiter, Some(stale));
                 }
             }

@@ -90,6 +90,32 @@ async fn a_fill_wakes_those_who_wait_in_other_processes() {
     assert_eq!(two.source.begun(), 1);
 }
 
+/// Bug: each late caller of a load read the store first.
+/// Effect: a thousand callers during a load elsewhere were a thousand trips.
+/// Fix: where a load is under way for want of a value, they wait for it at once.
+#[tokio::test(start_paused = true)]
+async fn late_callers_of_a_load_elsewhere_make_no_trips_of_their_own() {
+    let two = Two::new();
+    // Trips take time, so that callers come while they are under way.
+    for method in [Method::Read, Method::Begin] {
+        two.store.inner().on(method).delay_before(2 * NOW);
+    }
+    let (loading, waiting) = two.start().await;
+    sleep(LOAD / 2).await;
+    let before = (two.store.count(Method::Read), two.questions());
+    let late = (0..1000).map(|_| two.load(&two.waiting, NOW)).collect::<Vec<_>>();
+    sleep(LOAD / 5).await;
+    assert_eq!(two.store.count(Method::Read), before.0);
+    assert!(two.questions() - before.1 <= 3, "{} questions", two.questions() - before.1);
+    loading.await.unwrap();
+    for late in late.into_iter().chain([waiting]) {
+        assert_eq!(late.await.unwrap(), 1);
+    }
+    assert_eq!(two.store.count(Method::Read), before.0);
+    assert!(two.questions() - before.1 <= 6, "{} questions", two.questions() - before.1);
+    assert_eq!(two.source.begun(), 1);
+}
+
 /// What ends a lease without a value wakes them too: they load themselves.
 #[tokio::test(start_paused = true)]
 async fn whatever_ends_a_lease_wakes_those_who_wait() {
