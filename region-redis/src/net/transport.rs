@@ -8,6 +8,7 @@ use redis::{AsyncConnectionConfig, Pipeline, PushInfo, RedisResult, Value};
 use region_core::{RegionPath, Source};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
 
 use crate::error::Failure;
@@ -29,6 +30,8 @@ pub(crate) struct Transport {
     driver: AbortHandle,
     traffic: Arc<Traffic>,
     pushes: Arc<PushSource>,
+    /// Held while tracking is being armed.
+    arming: Mutex<()>,
 }
 
 impl Transport {
@@ -68,7 +71,14 @@ impl Transport {
         let opened =
             MultiplexedConnection::new_with_config(server.settings(), stream, config).await;
         let (connection, driver) = opened.map_err(|error| Failure::client(server, error))?;
-        Ok(Self { connection, driver: tokio::spawn(driver).abort_handle(), traffic, pushes })
+        let arming = Mutex::default();
+        Ok(Self {
+            connection,
+            driver: tokio::spawn(driver).abort_handle(),
+            traffic,
+            pushes,
+            arming,
+        })
     }
 
     /// Sends commands and returns their answers.
@@ -101,6 +111,11 @@ impl Transport {
     /// source of its pushes.
     pub(crate) async fn track(&self) -> RedisResult<Option<Source>> {
         if self.pushes.is_to_be_tracked() {
+            // The calls of a moment wait for one answer.
+            let _arming = self.arming.lock().await;
+            if !self.pushes.is_to_be_tracked() {
+                return Ok(self.pushes.tracked());
+            }
             let mut commands = Pipeline::with_capacity(1);
             // Without NOLOOP: with it a key that is evicted for a command of this client is forgotten unsaid.
             commands.cmd("CLIENT").arg("TRACKING").arg("ON");

@@ -9,11 +9,12 @@ use region_core::{
 use region_redis::RedisStore;
 use servers::{Flavor, TestServer};
 
-use crate::kit::{Events, connect, end, get, path, remove, set};
+use crate::kit::{Events, calls_of, connect, end, get, path, remove, set};
 
 crate::on_both! {
     a_touch_says_nothing_of_siblings_and_children
     what_begin_reads_is_tracked
+    calls_at_once_arm_tracking_once
     entries_that_may_be_large_are_read_over_another_connection
     a_write_that_keeps_trust_hears_of_others_and_not_of_itself
     no_change_of_anothers_is_missed_beside_own_writes
@@ -168,6 +169,19 @@ async fn a_touch_says_nothing_of_siblings_and_children(flavor: Flavor) {
     for region in ["r", "r.a", "r.a.b"] {
         assert_eq!(get(&reader, region, "k").await.unwrap(), None, "{region}");
     }
+}
+
+/// Bug: each call that came before the first had armed tracking armed it too. Effect: callers that came all at once
+/// made twice as many trips. Fix: they wait for the first.
+async fn calls_at_once_arm_tracking_once(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let store = connect(&server.url()).await;
+    let _events = Events::of(&store);
+    let reads = (0..200).map(|_| get(&store, "r.a", "k"));
+    for read in futures_util::future::join_all(reads).await {
+        assert_eq!(read.unwrap(), None);
+    }
+    assert_eq!((calls_of(&server, "client|tracking"), calls_of(&server, "hmget")), (1, 200));
 }
 
 /// A load that finds an entry, or creates the region, hears of what happens next.
