@@ -37,6 +37,9 @@ struct Part {
 /// All read all entries but the first while `writer` makes changes. All of them are near at the start.
 async fn part(server: &TestServer, fleet: &[Worker], writer: &Worker, change: Command) -> Part {
     join_all(fleet.iter().map(|worker| worker.ask(Command::Warm(REGION.to_owned(), KEYS)))).await;
+    // What has been pushed so far arrives before the answer to a question.
+    let ask = Command::WatchUntil(Place::new(REGION, "none"), None);
+    join_all(fleet.iter().map(|worker| worker.ask(ask.clone()))).await;
     let hold = Command::Hold(Place::new(REGION, "key-1"));
     join_all(fleet.iter().map(|worker| worker.ask(hold.clone()))).await;
     let monitor = server.monitor();
@@ -76,12 +79,11 @@ async fn values_of_a_busy_region_stay_near(flavor: Flavor) {
     loop {
         let busy = part(&server, &fleet, &writer, written()).await;
         busy.print(&format!("{flavor:?}: a key of {KEYS} is written"));
-        if busy.near_hits * 100 >= busy.reads * 99 {
-            let each = busy.trips.iter();
-            assert!(each.max() <= Some(&busy.changes), "more than one for each write");
+        let are_near = busy.near_hits * 100 >= busy.reads * 99;
+        if are_near && busy.trips.iter().all(|trips| *trips <= busy.changes) {
             break;
         }
-        assert!(attempts.next().is_some(), "no attempt had 99 % near");
+        assert!(attempts.next().is_some(), "no attempt had 99 % near, with a trip for each write");
     }
 
     let touched = Command::Touch("org:1.project:2".to_owned());
