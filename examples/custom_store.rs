@@ -19,8 +19,8 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use region_cache::{
     Applied, Begun, BegunKey, Clock, Cursor, EndTerms, Ended, Entry, Error, ErrorKind, Freshness,
     Guard, Incarnation, Incarnations, Lease, LeaseTerms, LeaseToken, Lifetime, Lineage, Listener,
-    Listening, Op, OpOutcome, Page, PageTerms, Read, ReadTerms, RegionPath, RegionTtl, Result,
-    ScanItem, Segment, Show, Store, TakeLease, Timestamp, Verb, When, Write, Written,
+    Listening, MARKER_KEY, Op, OpOutcome, Page, PageTerms, Read, ReadTerms, RegionPath, RegionTtl,
+    Result, ScanItem, Segment, Show, Store, TakeLease, Timestamp, Verb, When, Write, Written,
 };
 use serde::{Deserialize, Serialize};
 
@@ -325,6 +325,9 @@ impl Store for DbStore {
     async fn scan(&self, region: &RegionPath, terms: PageTerms) -> Result<Page<ScanItem>> {
         let path = self.look_at(region)?;
         Ok(page(&path.row.entries, &terms, |key, _| {
+            if key == MARKER_KEY {
+                return None;
+            }
             let Entry { bytes, freshness } = path.entry(key)?;
             let item = ScanItem::new(key.to_owned(), freshness);
             Some(item.bytes((terms.show == Show::Entries).then_some(bytes)))
@@ -340,7 +343,8 @@ impl Store for DbStore {
 
     async fn len(&self, region: &RegionPath) -> Result<u64> {
         let path = self.look_at(region)?;
-        Ok(path.row.entries.keys().filter_map(|key| path.fresh_entry(key)).count() as u64)
+        let keys = path.row.entries.keys().filter(|key| **key != MARKER_KEY);
+        Ok(keys.filter_map(|key| path.fresh_entry(key)).count() as u64)
     }
 
     fn listen(&self, _: Arc<dyn Listener>) -> Option<Listening> {

@@ -307,6 +307,12 @@ macro_rules! __conformance_cases {
             unverified_values_end_with_the_next_answer
             unverified_values_are_of_one_moment
             an_outage_is_bridged_near);
+        $crate::__conformance_cases!(@topic $callback, $argument, depends:
+            a_value_ends_with_what_it_depends_on
+            every_read_asks_for_dependencies
+            a_dependency_that_ends_during_the_load_is_noticed
+            a_value_is_stale_once_its_dependency_has_expired
+            markers_are_not_seen);
         $crate::__conformance_cases!(@topic $callback, $argument, races:
             no_stale_fill_under_invalidation
             no_stale_fill_under_ancestor_invalidation

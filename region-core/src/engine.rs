@@ -3,7 +3,9 @@
 
 mod calls;
 mod chain;
+mod depends;
 mod lookup;
+mod marker;
 mod near;
 mod observe;
 mod wakes;
@@ -25,6 +27,7 @@ use crate::value::codec::Codec;
 
 pub(crate) use chain::{Chain, LoadId, Outages};
 pub(crate) use lookup::{Accept, Fetched, Found};
+pub(crate) use marker::{Marker, Markers, Need};
 pub(crate) use near::{DEFAULT_NEAR_BYTES, Looked};
 
 use near::{Near, NearHandle, NearRegion};
@@ -37,6 +40,8 @@ const SHORTEST_TTL: Duration = Duration::from_millis(1);
 /// The state that all regions of a cache share.
 pub(crate) struct Engine {
     pub(crate) store: SharedStore,
+    /// The root of the cache.
+    pub(crate) root: RegionPath,
     counters: Striped<Counters>,
     pub(crate) random: Random,
     pub(crate) near: Near,
@@ -59,9 +64,15 @@ pub(crate) struct Context {
 }
 
 impl Engine {
-    pub(crate) fn new(store: SharedStore, random: Random, near_bytes: u64) -> Self {
+    pub(crate) fn new(
+        store: SharedStore,
+        root: RegionPath,
+        random: Random,
+        near_bytes: u64,
+    ) -> Self {
         Self {
             store,
+            root,
             counters: Striped::default(),
             random,
             near: Near::new(near_bytes),

@@ -46,17 +46,18 @@ pub use error::{BoxError, Error, ErrorKind, Result};
 pub use handle::{LoadRequest, RegionHandle};
 pub use lifetime::{Lifetime, MAX_LIFETIME};
 pub use lineage::{Incarnation, Incarnations, Lineage};
+pub use load::LoadDependencies;
 pub use path::{
-    MAX_DEPTH, MAX_KEY_BYTES, MAX_PATH_BYTES, MAX_SEGMENT_BYTES, PathError, PathRule, RegionPath,
-    Segment,
+    MARKER_KEY, MAX_DEPTH, MAX_KEY_BYTES, MAX_PATH_BYTES, MAX_SEGMENT_BYTES, PathError, PathRule,
+    RegionPath, Segment,
 };
 pub use policy::{
     NearCache, OnOutage, OnStale, OnUpdate, Policy, PolicySetting, PolicySettingKind,
 };
 pub use region::{
-    Batch, BatchValue, BatchWrite, Cached, Listing, LoadOptions, Loaded, MAX_STEP_BYTES,
-    MAX_STEP_KEYS, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_WRITES, Region, RegionExt, SetOptions,
-    Subscription, Transaction, Warm, WarmProgress, args_key,
+    Batch, BatchValue, BatchWrite, Cached, Dependency, Listing, LoadOptions, Loaded,
+    MAX_STEP_BYTES, MAX_STEP_KEYS, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_WRITES, Region,
+    RegionExt, SetOptions, Subscription, Transaction, Warm, WarmProgress, args_key,
 };
 #[doc(hidden)]
 pub use regioned::private as __private;
@@ -69,6 +70,7 @@ pub use store::{
     ScanItem, SharedStore, Show, Source, Store, TakeLease, Trust, Verb, When, Write, Written,
 };
 pub use value::codec::MAX_ENTRY_BYTES;
+pub use value::dependencies::{DependsOn, MAX_DEPENDENCIES};
 pub use value::envelope::{BadBytes, ENVELOPE_BYTES, Envelope, EnvelopeContent, Place};
 pub use value::fingerprint::{Fingerprint, Readability, Shape};
 #[cfg(feature = "json")]

@@ -11,11 +11,13 @@
 //! Each waiter keeps its flight alive, and a flight keeps the one alive that it comes after or
 //! follows. So a load goes on for as long as anyone waits for its key.
 
+mod dependencies;
 mod fill;
 mod flight;
 mod flights;
 mod lease;
 mod loader;
+mod marker;
 mod open;
 mod pace;
 mod perform;
@@ -47,6 +49,8 @@ use crate::region::{LoadOptions, Loaded};
 use crate::store::LeaseToken;
 use crate::value::serializer::Value;
 
+use dependencies::Declared;
+pub use dependencies::LoadDependencies;
 use flight::{Group, Tick, Waiter};
 pub(crate) use flights::Flights;
 use flights::{Joining, Start};
@@ -66,6 +70,8 @@ struct Call<'a> {
     accept: Accept,
     /// Keeps the loads that were under way when the call started alive while it reads.
     holds: HashMap<String, Waiter>,
+    /// The regions that the loaded value depends on.
+    declared: Option<Box<Declared>>,
 }
 
 /// A key to load.
@@ -110,7 +116,7 @@ where
         let mut lent = None;
         let call = Call::start::<V>(context, flights, &[key], Accept::FreshOrStale);
         let loader = || Loader::one(Arc::clone(lent.insert(Arc::new(Mutex::new(unused.take())))));
-        if let Some(value) = call.one(key, LoadOptions::new(), loader).await.map_err(described)? {
+        if let Some(value) = call.one(key, &LoadOptions::new(), loader).await.map_err(described)? {
             return Ok(value);
         }
         // Unless its own load function has run, it shared a load that was content with no value.
@@ -141,7 +147,7 @@ where
         return Ok(Some(value));
     }
     let call = Call::start::<V>(context, flights, &[key], Accept::FreshStaleOrAbsent);
-    call.one(key, options, || Loader::one(Arc::new(Mutex::new(Some(load)))))
+    call.one(key, &options, || Loader::one(Arc::new(Mutex::new(Some(load)))))
         .await
         .map_err(described)
 }
@@ -234,16 +240,18 @@ impl<'a> Call<'a> {
                 holds.insert((*key).to_owned(), hold);
             }
         }
-        Self { context, flights, started: flights.tick(), started_at: None, accept, holds }
+        let (started, declared) = (flights.tick(), None);
+        Self { context, flights, started, started_at: None, accept, holds, declared }
     }
 
     /// The value of the call's only key.
     async fn one<V: Value>(
         mut self,
         key: &str,
-        options: LoadOptions,
+        options: &LoadOptions,
         loader: impl FnOnce() -> Loader<V>,
     ) -> Result<Option<Arc<V>>> {
+        self.declared = Declared::new(self.context, options.dependencies())?;
         let (held, outage) = match options.is_reload() {
             true => {
                 check_key(key)?;
@@ -275,8 +283,15 @@ impl<'a> Call<'a> {
             && Chain::current().is_none()
     }
 
-    /// Looks up the value at `key`.
+    /// Looks up the value at `key`. Markers of the regions that were declared are read at the same time.
     async fn find<V: Value>(&mut self, key: &str) -> Result<(Found<V>, Option<Error>)> {
+        if let Some(declared) = &mut self.declared {
+            self.started_at = Some(Instant::now());
+            let finding = self.context.find_beside_markers(key, self.accept, &declared.regions);
+            let (found, outage, seen) = Box::pin(finding).await?;
+            declared.seen = seen;
+            return Ok((found, outage));
+        }
         let mut find = pin!(self.context.find(key, self.accept));
         match poll!(&mut find) {
             Poll::Ready(found) => found,
@@ -307,7 +322,7 @@ impl<'a> Call<'a> {
                 Some(lead) => Err(Held::Due(value, lead)),
             },
             Found::Stale(value, left) => Err(Held::Stale(Stale::for_time(value, left))),
-            Found::Nothing => Err(Held::Nothing),
+            Found::Nothing | Found::Depending(_) => Err(Held::Nothing),
         }
     }
 
@@ -336,7 +351,8 @@ impl<'a> Call<'a> {
         }
         let inside = chain.as_ref().map(|chain| Arc::clone(chain.load()));
         if joining.has_started() {
-            let task = self.task(joining, loader(), chain);
+            let declared = self.declared.take();
+            let task = self.task(joining, loader(), chain, declared);
             if let Some(outage) = &outage {
                 task.outages.remember(&self.context.engine().store, outage);
             }
@@ -365,6 +381,7 @@ impl<'a> Call<'a> {
         joining: Joining<'_>,
         loader: Loader<V>,
         chain: Option<Arc<Chain>>,
+        declared: Option<Box<Declared>>,
     ) -> GroupTask<V> {
         let (group, new) = joining.into_new();
         let new = new.into_iter().map(|new| OpenFlight::new(self.flights, new));
@@ -379,6 +396,7 @@ impl<'a> Call<'a> {
             group,
             accept: self.accept,
             loader,
+            declared,
             outages: chain.as_ref().map(|chain| Arc::clone(chain.outages())).unwrap_or_default(),
             chain,
             deadline: limit.and_then(|limit| Instant::now().checked_add(limit)),

@@ -16,7 +16,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 pub use error::{PathError, PathRule};
 pub(crate) use limits::check_key;
-pub use limits::{MAX_DEPTH, MAX_KEY_BYTES, MAX_PATH_BYTES, MAX_SEGMENT_BYTES};
+pub use limits::{MARKER_KEY, MAX_DEPTH, MAX_KEY_BYTES, MAX_PATH_BYTES, MAX_SEGMENT_BYTES};
 pub use segment::Segment;
 
 /// Most paths are no deeper than this; deeper ones cost one more allocation.

@@ -2,6 +2,7 @@
 
 mod batch;
 mod cached;
+mod dependency;
 mod ext;
 mod limits;
 mod loaded;
@@ -27,6 +28,7 @@ use crate::value::serializer::Value;
 pub(crate) use batch::EncodedWrite;
 pub use batch::{Batch, BatchValue, BatchWrite};
 pub use cached::{Cached, args_key};
+pub use dependency::Dependency;
 pub use ext::RegionExt;
 pub use limits::{MAX_STEP_BYTES, MAX_STEP_KEYS, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_WRITES};
 pub use loaded::Loaded;

@@ -51,6 +51,8 @@ pub use write::{Applied, Ended, Guard, Op, OpOutcome, Put, RegionTtl, When, Writ
 ///    its clones, a [`ReadFrom::Replica`] read included.
 /// 7. Keys and paths within the limits ([`MAX_KEY_BYTES`](crate::MAX_KEY_BYTES),
 ///    [`MAX_PATH_BYTES`](crate::MAX_PATH_BYTES)) are all accepted and all distinct.
+/// 8. The entry at [`MARKER_KEY`](crate::MARKER_KEY) is an entry like any other, but [`scan`](Self::scan) does not list it
+///    and [`len`](Self::len) does not count it.
 ///
 /// # Trust
 ///

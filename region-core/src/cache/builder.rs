@@ -185,7 +185,7 @@ impl RegionCacheBuilder {
             loaders.push((names, given));
         }
         let random = self.seed.map_or_else(Random::from_system, Random::from_seed);
-        let engine = Arc::new(Engine::new(self.store, random, self.near_bytes));
+        let engine = Arc::new(Engine::new(self.store, root.clone(), random, self.near_bytes));
         let flights = Flights::new(self.max_refreshes);
         let shared = Arc::new(Shared::new(flights, region_policies, loaders, root.depth()));
         Ok(RegionCache { root: RegionHandle::root(engine, shared, root, self.policy)? })

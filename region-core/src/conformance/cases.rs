@@ -3,6 +3,7 @@
 
 pub mod assumed;
 pub mod batches;
+pub mod depends;
 pub mod fences;
 pub mod leases;
 pub mod lifetimes;

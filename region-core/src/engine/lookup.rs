@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::depends::{Depending, Resolved};
 use super::near::{Label, LookedMany, Moment, is_one};
 use super::{Context, Looked};
 use crate::error::{Error, Result};
 use crate::lifetime::Lifetime;
 use crate::path::check_key;
 use crate::store::{Entry, Freshness};
+use crate::value::codec::Decoded;
 use crate::value::envelope::BadBytes;
 use crate::value::serializer::Value;
 
@@ -23,6 +25,8 @@ pub(crate) enum Found<V> {
     Stale(Arc<V>, Lifetime),
     /// The record that there is no value.
     Absent,
+    /// A value that depends on other regions. No lookup returns it before it is resolved.
+    Depending(Box<Depending<V>>),
     Nothing,
 }
 
@@ -49,20 +53,20 @@ struct Stored<V> {
 }
 
 /// The values at several keys.
-struct Lookup<V> {
-    found: Vec<Found<V>>,
+pub(super) struct Lookup<V> {
+    pub(super) found: Vec<Found<V>>,
     /// The number of values that were held near.
     near: usize,
     /// The number of those that were neither trusted nor verified.
     unverified: usize,
-    outage: Option<Error>,
+    pub(super) outage: Option<Error>,
 }
 
 impl<V> Found<V> {
     pub(crate) fn fresh(self) -> Option<Arc<V>> {
         match self {
             Self::Fresh(value, _) => Some(value),
-            Self::Stale(..) | Self::Absent | Self::Nothing => None,
+            Self::Stale(..) | Self::Absent | Self::Depending(_) | Self::Nothing => None,
         }
     }
 }
@@ -72,12 +76,13 @@ impl<V> Lookup<V> {
     fn new(near: LookedMany<V>, mut stored: impl FnMut() -> Found<V>) -> Self {
         let mut lookup = Self::stored(Vec::with_capacity(near.looked.len()));
         for looked in near.looked {
-            lookup.unverified += usize::from(matches!(looked, Looked::Unverified(..)));
+            lookup.unverified += usize::from(looked.is_unverified());
             lookup.near += usize::from(!looked.is_missing());
             lookup.found.push(match looked {
                 Looked::Hit(value, until) | Looked::Unverified(value, until) => {
                     Found::Fresh(value, left(until))
                 }
+                Looked::Depending(depending) => Found::Depending(depending),
                 Looked::Doubted | Looked::Nothing => stored(),
             });
         }
@@ -90,7 +95,7 @@ impl<V> Lookup<V> {
 }
 
 impl Context {
-    /// Reads the entries at `keys`.
+    /// Reads the entries at `keys`, which were checked.
     pub(crate) async fn fetch(&self, keys: &[&str]) -> Result<Fetched> {
         match self.fetch_or_outage(keys).await? {
             Fetched::Outage(error) if !self.is_miss(&error) => Err(error),
@@ -100,7 +105,6 @@ impl Context {
 
     /// Does the same, and leaves it to the caller what becomes of an outage.
     async fn fetch_or_outage(&self, keys: &[&str]) -> Result<Fetched> {
-        keys.iter().try_for_each(|key| check_key(key))?;
         match self.read_near(keys).await {
             Ok((read, label)) => Ok(Fetched::Entries(read.entries, label)),
             Err(error) if error.is_outage() => Ok(Fetched::Outage(error)),
@@ -115,7 +119,22 @@ impl Context {
         keys: &[&str],
         accept: Accept,
     ) -> Result<(Vec<Found<V>>, Option<Error>)> {
-        let Lookup { found, near, unverified, outage } = self.look_up(keys, accept).await?;
+        keys.iter().try_for_each(|key| check_key(key))?;
+        let mut lookup = self.look_up(keys, accept).await?;
+        let outage = lookup.outage.as_ref();
+        let resolved = self.resolve_all(&mut lookup.found, accept, outage).await?;
+        self.counted(lookup, resolved)
+    }
+
+    /// Counts hits and misses. An outage is an error if the policy does not turn it into a miss.
+    pub(super) fn counted<V>(
+        &self,
+        lookup: Lookup<V>,
+        resolved: Resolved,
+    ) -> Result<(Vec<Found<V>>, Option<Error>)> {
+        let Lookup { found, near, unverified, outage } = lookup;
+        let near = near - resolved.near_lost;
+        let unverified = unverified - resolved.unverified_lost;
         let hits = found.iter().filter(|found| matches!(found, Found::Fresh(..))).count();
         let absent = found.iter().filter(|found| matches!(found, Found::Absent)).count();
         if let Some(error) = &outage
@@ -128,8 +147,8 @@ impl Context {
         self.counters().near_unverified_hits.add(unverified);
         self.counters().hits.add(hits - near);
         self.counters().absent_hits.add(absent);
-        self.counters().misses.add(keys.len() - hits - absent);
-        Ok((found, outage))
+        self.counters().misses.add(found.len() - hits - absent);
+        Ok((found, outage.or(resolved.outage)))
     }
 
     /// Does the same as [`find_many`](Self::find_many) for one key, without allocating vectors unless a value
@@ -150,7 +169,7 @@ impl Context {
                 self.counters().near_unverified_hits.add(1);
                 return Ok((Found::Fresh(value, left(until)), None));
             }
-            Looked::Doubted => {
+            Looked::Doubted | Looked::Depending(_) => {
                 // Boxed, so that the future of a plain read stays small.
                 let (mut found, outage) = Box::pin(self.find_many(&[key], accept)).await?;
                 return Ok((found.pop().unwrap_or(Found::Nothing), outage));
@@ -165,7 +184,12 @@ impl Context {
             }
             Err(error) => return Err(error),
         };
-        Ok((self.find_counted(key, entry, accept, label.as_ref()), None))
+        let found = self.find_in(key, entry, accept, label.as_ref());
+        if let Found::Depending(_) = found {
+            return Box::pin(self.resolve_counted(found, accept)).await;
+        }
+        self.count_one(&found);
+        Ok((found, None))
     }
 
     /// Reads the values at `keys` from the store, in one step.
@@ -180,10 +204,14 @@ impl Context {
     }
 
     /// Looks in the near cache first, verifies what is in doubt there, and reads the rest from the store.
+    /// The keys were checked. What is found depends on other regions perhaps, and is not counted.
     ///
     /// No reader sees one half of a write: if the region has changed in between, all is read from the store.
-    async fn look_up<V: Value>(&self, keys: &[&str], accept: Accept) -> Result<Lookup<V>> {
-        keys.iter().try_for_each(|key| check_key(key))?;
+    pub(super) async fn look_up<V: Value>(
+        &self,
+        keys: &[&str],
+        accept: Accept,
+    ) -> Result<Lookup<V>> {
         let mut near = self.look_near_many::<V>(keys);
         match self.verify_near(keys, &mut near.looked).await {
             Ok(moment) => near.moments.extend(moment.map(Some)),
@@ -214,6 +242,11 @@ impl Context {
         Ok(Lookup::new(near, || stored.next().unwrap_or(Found::Nothing)))
     }
 
+    /// As [`look_up`](Self::look_up), after an outage that the same call has met: the store is not asked.
+    pub(super) fn look_up_near<V: Value>(&self, keys: &[&str], outage: Error) -> Lookup<V> {
+        self.in_outage(keys, self.look_near_many(keys), outage)
+    }
+
     /// Returns the values that the near cache still has when the store does not serve.
     fn in_outage<V: Value>(
         &self,
@@ -225,24 +258,44 @@ impl Context {
         Lookup { outage: Some(outage), ..Lookup::new(near, || Found::Nothing) }
     }
 
-    /// Decodes the entry that was found at `key`, and counts a hit or a miss.
-    pub(crate) fn find_counted<V: Value>(
+    /// Decodes the entry that was found at `key`, asks for its dependencies, and counts a hit or a miss.
+    /// Returns the outage too, if that was one.
+    pub(crate) async fn find_counted<V: Value>(
         &self,
         key: &str,
         entry: Option<Entry>,
         accept: Accept,
         label: Option<&Label>,
-    ) -> Found<V> {
-        let found = self.find_in(key, entry, accept, label);
+    ) -> Result<(Found<V>, Option<Error>)> {
+        self.resolve_counted(self.find_in(key, entry, accept, label), accept).await
+    }
+
+    /// Asks for the dependencies of what was found, and counts a hit or a miss.
+    async fn resolve_counted<V: Value>(
+        &self,
+        found: Found<V>,
+        accept: Accept,
+    ) -> Result<(Found<V>, Option<Error>)> {
+        let mut found = [found];
+        let resolved = self.resolve_all(&mut found, accept, None).await?;
+        let [found] = found;
+        self.count_one(&found);
+        Ok((found, resolved.outage))
+    }
+
+    /// Counts a hit or a miss.
+    fn count_one<V>(&self, found: &Found<V>) {
         match found {
             Found::Fresh(..) => self.counters().hits.add(1),
             Found::Absent => self.counters().absent_hits.add(1),
-            Found::Stale(..) | Found::Nothing => self.counters().misses.add(1),
+            Found::Stale(..) | Found::Depending(_) | Found::Nothing => {
+                self.counters().misses.add(1);
+            }
         }
-        found
     }
 
     /// Decodes the entry that was found at `key`, and keeps a fresh value near if the answer has a label.
+    /// Its dependencies have to be asked for.
     pub(crate) fn find_in<V: Value>(
         &self,
         key: &str,
@@ -253,36 +306,31 @@ impl Context {
         let Some(entry) = entry.filter(|it| it.is_fresh() || accept != Accept::Fresh) else {
             return Found::Nothing;
         };
-        let value = match self.codec.decode(key, &entry.bytes) {
-            Ok(value) => Arc::new(value),
-            Err(BadBytes::Absent) => {
-                let is_wanted = entry.is_fresh() && accept == Accept::FreshStaleOrAbsent;
-                return if is_wanted { Found::Absent } else { Found::Nothing };
-            }
-            Err(bad) => {
-                self.bad_bytes(key, &bad);
-                return Found::Nothing;
-            }
+        let Some(Decoded { value, dependencies }) = self.decode_or_miss(key, &entry) else {
+            return Found::Nothing;
         };
-        match entry.freshness {
-            Freshness::Fresh { left } => {
-                self.keep_near(key, (entry.bytes.len(), left), &value, label);
-                Found::Fresh(value, left)
-            }
-            Freshness::Stale { left } => Found::Stale(value, left),
+        let value = value.map(Arc::new);
+        if let (Some(value), Freshness::Fresh { left }) = (&value, entry.freshness) {
+            let size = entry.bytes.len();
+            self.keep_near(key, (size, left), value, dependencies.as_ref(), label);
+        }
+        let is_wanted = entry.is_fresh() && accept == Accept::FreshStaleOrAbsent;
+        match (value, dependencies, entry.freshness) {
+            (None, ..) if !is_wanted => Found::Nothing,
+            (value, Some(on), freshness) => Depending::new(value, freshness, on).into(),
+            (None, None, _) => Found::Absent,
+            (Some(value), None, Freshness::Fresh { left }) => Found::Fresh(value, left),
+            (Some(value), None, Freshness::Stale { left }) => Found::Stale(value, left),
         }
     }
 
     /// Decodes `entry`, found at `key`. Returns `None` if its bytes are bad, which is counted and logged.
-    pub(crate) fn decode_or_miss<V: Value>(&self, key: &str, entry: &Entry) -> Option<V> {
+    pub(crate) fn decode_or_miss<V: Value>(&self, key: &str, entry: &Entry) -> Option<Decoded<V>> {
         let decoded = self.codec.decode(key, &entry.bytes);
         decoded.inspect_err(|bad| self.bad_bytes(key, bad)).ok()
     }
 
     fn bad_bytes(&self, key: &str, bad: &BadBytes) {
-        if matches!(bad, BadBytes::Absent) {
-            return;
-        }
         self.counters().bad_bytes.add(1);
         if let Some(unlogged) = self.engine.limiter.allow(bad.reason(), Instant::now()) {
             let reason = bad.reason();
@@ -315,7 +363,7 @@ impl Context {
 }
 
 /// The time left until `end`, which has not come; `None`: it never comes.
-fn left(end: Option<Instant>) -> Lifetime {
+pub(super) fn left(end: Option<Instant>) -> Lifetime {
     let left = |end: Instant| end.saturating_duration_since(Instant::now()).max(SHORTEST);
     end.map_or(Lifetime::Unlimited, |end| Lifetime::of(left(end)).unwrap_or_default())
 }

@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::path::check_key;
 use crate::region::{Batch, EncodedWrite, SetOptions};
 use crate::store::{Entry, Op, OpOutcome, When, Write, Written};
+use crate::value::codec::Decoded;
 use crate::value::serializer::Value;
 
 /// The number of attempts of `set_if_absent` while others keep writing entries of other types to the key.
@@ -16,11 +17,15 @@ const ABSENT_ATTEMPTS: usize = 16;
 
 impl RegionHandle {
     pub(super) async fn has_fresh(&self, key: &str) -> Result<bool> {
+        check_key(key)?;
         let Fetched::Entries(mut entries, _) = self.context.fetch(&[key]).await? else {
             return Ok(false);
         };
         let fresh = entries.pop().flatten().filter(Entry::is_fresh);
-        Ok(fresh.is_some_and(|entry| self.context.codec().check(key, &entry.bytes).is_ok()))
+        match fresh.map(|entry| self.context.codec().check(key, &entry.bytes)) {
+            Some(Ok(dependencies)) => Ok(self.context.are_fresh(dependencies).await?.0),
+            _ => Ok(false),
+        }
     }
 
     pub(super) async fn write(&self, ops: &[Op<'_>]) -> Result<Vec<OpOutcome>> {
@@ -69,10 +74,15 @@ impl RegionHandle {
             match self.write(&[Op::Put(put.clone())]).await?.pop() {
                 Some(OpOutcome::Stored) => return Ok(true),
                 Some(OpOutcome::Exists(entry)) => {
-                    if self.context.decode_or_miss::<V>(key, &entry).is_some() {
-                        return Ok(false);
+                    let decoded = self.context.decode_or_miss::<V>(key, &entry);
+                    if let Some(Decoded { value: Some(_), dependencies }) = decoded {
+                        match self.context.are_fresh(dependencies).await? {
+                            (true, _) => return Ok(false),
+                            (false, Some(outage)) => return Err(outage),
+                            (false, None) => {}
+                        }
                     }
-                    // The entry cannot be decoded, so the key counts as absent. Another caller may store a
+                    // The entry cannot be decoded or a dependency of it has ended, so the key counts as absent. Another caller may store a
                     // value meanwhile, so only exactly these bytes may be replaced.
                     put.when = When::AbsentOrHolding(entry.bytes);
                 }
@@ -100,7 +110,7 @@ impl RegionHandle {
             Some(OpOutcome::Taken(entry)) => entry,
             _ => return Err(broken_contract("the outcome of a take is of another kind")),
         };
-        Ok(self.context.find_counted(key, entry, Accept::Fresh, None).fresh())
+        Ok(self.context.find_counted(key, entry, Accept::Fresh, None).await?.0.fresh())
     }
 
     pub(super) async fn apply_batch(&self, batch: Batch) -> Result<()> {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
 
-use crate::engine::Context;
+use crate::engine::{Accept, Context};
 use crate::error::Result;
-use crate::path::Segment;
+use crate::path::{MARKER_KEY, Segment};
 use crate::region::Listing;
 use crate::store::{Cursor, Entry, Page, PageTerms, ScanItem, Show};
 use crate::value::serializer::Value;
@@ -17,32 +17,45 @@ use crate::value::serializer::Value;
 const PAGE: usize = 256;
 
 pub(super) fn keys(region: Arc<Context>) -> Listing<String> {
-    entries_as(region, Show::Keys, |_, item| Some(item.key))
-}
-
-pub(super) fn entries<V: Value>(region: Arc<Context>) -> Listing<(String, Arc<V>)> {
-    entries_as(region, Show::Entries, |region, item| {
-        let entry = Entry::new(item.bytes?, item.freshness);
-        let value = region.decode_or_miss(&item.key, &entry)?;
-        Some((item.key, Arc::new(value)))
-    })
-}
-
-fn entries_as<T: Send + 'static>(
-    region: Arc<Context>,
-    show: Show,
-    choose: impl Fn(&Context, ScanItem) -> Option<T> + Copy + Send + Sync + 'static,
-) -> Listing<T> {
     pages(move |cursor| {
         let region = Arc::clone(&region);
         async move {
-            let page = region.scan(PageTerms::new(PAGE).cursor(cursor).show(show)).await;
-            let page = page.map_err(region.during("scan"))?;
-            let fresh = page.items.into_iter().filter(|item| item.freshness.is_fresh());
-            let items = fresh.filter_map(|item| choose(&region, item)).collect();
+            let page = scan(&region, cursor, Show::Keys).await?;
+            let items = page.items.into_iter().filter(|item| item.key != MARKER_KEY);
+            Ok(Page { items: items.map(|item| item.key).collect(), next: page.next })
+        }
+    })
+}
+
+/// Values whose dependencies have ended are left out: the markers are read page by page.
+pub(super) fn entries<V: Value>(region: Arc<Context>) -> Listing<(String, Arc<V>)> {
+    pages(move |cursor| {
+        let region = Arc::clone(&region);
+        async move {
+            let page = scan(&region, cursor, Show::Entries).await?;
+            let items = page.items.into_iter().filter(|item| item.key != MARKER_KEY);
+            let (keys, mut found): (Vec<_>, Vec<_>) = items
+                .filter_map(|ScanItem { key, bytes, freshness, .. }| {
+                    let entry = Entry::new(bytes?, freshness);
+                    let found = region.find_in::<V>(&key, Some(entry), Accept::Fresh, None);
+                    Some((key, found))
+                })
+                .unzip();
+            let resolved = region.resolve_all(&mut found, Accept::Fresh, None).await;
+            resolved.map_err(region.during("scan"))?;
+            let values = keys.into_iter().zip(found);
+            let items = values.filter_map(|(key, found)| Some((key, found.fresh()?))).collect();
             Ok(Page { items, next: page.next })
         }
     })
+}
+
+/// A page of the fresh entries.
+async fn scan(region: &Context, cursor: Option<Cursor>, show: Show) -> Result<Page<ScanItem>> {
+    let page = region.scan(PageTerms::new(PAGE).cursor(cursor).show(show)).await;
+    let mut page = page.map_err(region.during("scan"))?;
+    page.items.retain(|item| item.freshness.is_fresh());
+    Ok(page)
 }
 
 pub(super) fn children(region: Arc<Context>) -> Listing<Segment> {

@@ -78,6 +78,8 @@ pub(super) struct Group {
     pub(super) token: LeaseToken,
     waiters: AtomicUsize,
     none_left: Notify,
+    /// The load depends on regions beside its own.
+    has_dependencies: AtomicBool,
 }
 
 /// Waits for a flight and keeps it alive: for as long as there is one, the flight goes on.
@@ -87,7 +89,14 @@ pub(super) struct Waiter {
 
 impl Group {
     pub(super) fn new(token: LeaseToken) -> Self {
-        Self { token, waiters: AtomicUsize::new(0), none_left: Notify::new() }
+        let (waiters, none_left) = (AtomicUsize::new(0), Notify::new());
+        Self { token, waiters, none_left, has_dependencies: AtomicBool::new(false) }
+    }
+
+    /// Notes that the load depends on regions beside its own. That its lease holds does not tell that
+    /// nothing of these has ended: nobody may follow it on the strength of the lease any more.
+    pub(super) fn depends_on_others(&self) {
+        self.has_dependencies.store(true, Ordering::SeqCst);
     }
 
     /// Waits until nobody waits for any flight of the group.
@@ -176,9 +185,11 @@ impl Flight {
         matches!(*self.result.borrow(), FlightResult::None)
     }
 
+    /// Returns true if the load began under `fence` and depends on nothing else.
     pub(super) fn is_loading_under(&self, fence: &Fence) -> bool {
+        let has_dependencies = self.group.has_dependencies.load(Ordering::SeqCst);
         match &*self.stage.lock() {
-            Stage::Loading { fence: Some(mine), .. } => mine == fence,
+            Stage::Loading { fence: Some(mine), .. } => mine == fence && !has_dependencies,
             _ => false,
         }
     }

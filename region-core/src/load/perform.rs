@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::dependencies::LoadDependencies;
 use super::fill::{Fill, Loadable};
 use super::lease::extend;
 use super::loader::Results;
@@ -13,6 +14,7 @@ use super::result::{LoadResult, NewEntry};
 use super::run::{GroupTask, fail_all, outcome, timed_out};
 use crate::engine::Chain;
 use crate::error::{Error, ErrorKind, Result};
+use crate::value::dependencies::DependsOn;
 use crate::value::serializer::Value;
 
 impl<V: Value> GroupTask<V> {
@@ -28,7 +30,7 @@ impl<V: Value> GroupTask<V> {
             never = extend(&context, token, &keys) => match never {},
         };
         match loaded {
-            Some(Ok(values)) => self.fill(loading, values).await,
+            Some(Ok((values, depends_on))) => self.fill(loading, values, depends_on).await,
             Some(Err(error)) => {
                 self.leases.release(keys);
                 loading.into_iter().for_each(|flight| flight.fail(&context, &error));
@@ -44,7 +46,7 @@ impl<V: Value> GroupTask<V> {
     pub(super) async fn load_unfenced(&mut self, mut loading: Vec<OpenFlight<V>>) {
         loading.iter_mut().for_each(|flight| flight.loading(None, None));
         match self.load(&loading).await {
-            Some(Ok(results)) => {
+            Some(Ok((results, _))) => {
                 for (flight, loaded) in loading.into_iter().zip(results) {
                     let result = LoadResult::of(loaded, flight.previous_value());
                     flight.finish(result.and_then(|result| outcome(result.value)));
@@ -56,7 +58,12 @@ impl<V: Value> GroupTask<V> {
     }
 
     /// Runs the loader within the limit of time; `None` once nobody waits any more.
-    async fn load(&mut self, loading: &[OpenFlight<V>]) -> Option<Result<Results<V>>> {
+    ///
+    /// Also returns what the values depend on; `None`: they must not be stored.
+    async fn load(
+        &mut self,
+        loading: &[OpenFlight<V>],
+    ) -> Option<Result<(Results<V>, Option<Vec<DependsOn>>)>> {
         if self.group.is_abandoned() {
             return None;
         }
@@ -65,8 +72,11 @@ impl<V: Value> GroupTask<V> {
         let chain =
             Chain::extend(Arc::clone(&self.id), Arc::clone(&self.outages), self.chain.clone());
         let keys = loading.iter().map(OpenFlight::to_load).collect();
+        let is_fenced = loading.iter().any(|flight| flight.fence.is_some());
+        let dependencies = LoadDependencies::new(&self.context, &self.group, is_fenced);
         let started = Instant::now();
-        let running = limited(self.deadline, chain.run(self.loader.load(keys)));
+        let load = dependencies.run(self.declared.as_deref(), self.loader.load(keys));
+        let running = limited(self.deadline, chain.run(load));
         let loaded = tokio::select! {
             loaded = running => loaded,
             () = self.group.abandoned() => return None,
@@ -79,16 +89,22 @@ impl<V: Value> GroupTask<V> {
             Ok(_) => self.flights.load_times.add::<V>(self.context.path(), started.elapsed()),
             Err(_) => counters.load_failures.add(1),
         }
-        Some(loaded)
+        Some(loaded.map(|values| (values, dependencies.close())))
     }
 
-    async fn fill(&mut self, loading: Vec<OpenFlight<V>>, results: Results<V>) {
+    async fn fill(
+        &mut self,
+        loading: Vec<OpenFlight<V>>,
+        results: Results<V>,
+        depends_on: Option<Vec<DependsOn>>,
+    ) {
         let context = Arc::clone(&self.context);
         let mut ended = Vec::with_capacity(results.len());
         for (flight, loaded) in loading.iter().zip(results) {
             let result = LoadResult::of(loaded, flight.previous_value());
             ended.push(result.and_then(|result| {
-                let entry = match result.entry(&context, flight.key()) {
+                let Some(depends_on) = &depends_on else { return Ok((result.value, None)) };
+                let entry = match result.entry(&context, flight.key(), depends_on) {
                     Err(error) if error.kind() == ErrorKind::TooLarge => {
                         context.not_stored(flight.key(), &error);
                         None

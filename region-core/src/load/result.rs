@@ -9,6 +9,7 @@ use crate::engine::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifetime::{Lifetime, MAX_LIFETIME};
 use crate::region::Loaded;
+use crate::value::dependencies::DependsOn;
 use crate::value::envelope::EnvelopeContent;
 use crate::value::serializer::Value;
 
@@ -56,7 +57,12 @@ impl<V: Value> LoadResult<V> {
     ///
     /// # Errors
     /// [`ErrorKind::Encode`] and [`ErrorKind::TooLarge`].
-    pub(super) fn entry(&self, context: &Context, key: &str) -> Result<Option<NewEntry>> {
+    pub(super) fn entry(
+        &self,
+        context: &Context,
+        key: &str,
+        depends_on: &[DependsOn],
+    ) -> Result<Option<NewEntry>> {
         let (content, ttl) = match self.storing {
             Storing::Nothing => return Ok(None),
             Storing::Value(ttl) => (EnvelopeContent::Value, ttl),
@@ -69,8 +75,8 @@ impl<V: Value> LoadResult<V> {
         }
         let ttl = ttl.map(|ttl| ttl.min(MAX_LIFETIME));
         let bytes = match &self.value {
-            Some(value) => context.codec().encode(key, &**value)?,
-            None => context.codec().encode_absence::<V>(key)?,
+            Some(value) => context.codec().encode_depending(key, &**value, depends_on)?,
+            None => context.codec().encode_absence::<V>(key, depends_on)?,
         };
         Ok(Some(NewEntry { bytes, ttl, content }))
     }

@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use super::dependencies::Declared;
 use super::flight::{Fence, Group, Outcome, Purpose, Waiter};
 use super::flights::{Flights, Start};
 use super::lease::Leases;
@@ -33,6 +34,7 @@ pub(super) struct GroupTask<V: Value> {
     pub(super) accept: Accept,
     pub(super) id: Arc<LoadId>,
     pub(super) loader: Loader<V>,
+    pub(super) declared: Option<Box<Declared>>,
     pub(super) chain: Option<Arc<Chain>>,
     pub(super) outages: Arc<Outages>,
     pub(super) leases: Leases,
@@ -141,7 +143,13 @@ impl<V: Value> GroupTask<V> {
         while !asked.is_empty() {
             let rest: Vec<_> = asked.split_off(MAX_STEP_KEYS.min(asked.len()));
             match self.ask(&mut asked, take).await {
-                Ok(begun) => to_load.extend(self.answered(asked, begun, held)),
+                Ok(begun) => match self.found(&asked, &begun).await {
+                    Ok(found) => to_load.extend(self.answered(asked, begun, found, held)),
+                    Err(error) => {
+                        self.leases.release(asked.iter().map(OpenFlight::key));
+                        fail_all(asked, &error);
+                    }
+                },
                 Err(error) if self.context.is_miss(&error) => {
                     self.outages.remember(&self.context.engine().store, &error);
                     asked.extend(rest);
@@ -180,20 +188,34 @@ impl<V: Value> GroupTask<V> {
         }
     }
 
+    /// The values that an answer shows. Markers are read after it, so that callers may share them who
+    /// came before it was asked for.
+    async fn found(&mut self, asked: &[OpenFlight<V>], begun: &Begun) -> Result<Vec<Found<V>>> {
+        let entries = asked.iter().zip(&begun.keys).map(|(flight, answer)| {
+            self.context.find_in::<V>(flight.key(), answer.entry.clone(), self.accept, None)
+        });
+        let mut found: Vec<_> = entries.collect();
+        let resolved = self.context.resolve_all(&mut found, self.accept, None).await?;
+        if let Some(outage) = &resolved.outage {
+            self.outages.remember(&self.context.engine().store, outage);
+        }
+        Ok(found)
+    }
+
     /// Does what is to do after an answer; the flights that have to be loaded.
     fn answered(
         &mut self,
         asked: Vec<OpenFlight<V>>,
         begun: Begun,
+        found: Vec<Found<V>>,
         held: &mut Held,
     ) -> Vec<OpenFlight<V>> {
         let (lineage, keys) = (begun.lineage, begun.keys);
         held.is_untold |= begun.source.is_none();
         let mut to_load = Vec::new();
-        for (mut flight, answer) in asked.into_iter().zip(keys) {
+        for ((mut flight, answer), found) in asked.into_iter().zip(keys).zip(found) {
             let BegunKey { entry, lease, .. } = answer;
-            let freshness = entry.as_ref().map(|entry| entry.freshness);
-            let found = self.context.find_in::<V>(flight.key(), entry, self.accept, None);
+            let freshness = entry.map(|entry| entry.freshness);
             let (shown, value) = shown(found, flight.purpose());
             let (holder, previous) = holder(&mut flight, lease, &lineage);
             match (decide(shown, holder), previous) {
@@ -261,7 +283,7 @@ fn shown<V>(found: Found<V>, purpose: Purpose) -> (Shown, Option<Arc<V>>) {
         }
         (Found::Fresh(value, _), _) => (Shown::Fresh, Some(value)),
         (Found::Stale(value, _), _) => (Shown::Stale, Some(value)),
-        (Found::Nothing, _) => (Shown::Nothing, None),
+        (Found::Nothing | Found::Depending(_), _) => (Shown::Nothing, None),
     }
 }
 

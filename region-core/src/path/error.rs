@@ -37,6 +37,8 @@ pub enum PathRule {
     EmptyKey,
     /// A key has at most [`MAX_KEY_BYTES`] bytes.
     KeyTooLong,
+    /// The key [`MARKER_KEY`](crate::MARKER_KEY) belongs to the library.
+    ReservedKey,
 }
 
 impl PathError {
@@ -93,6 +95,7 @@ impl fmt::Display for PathRule {
             Self::NotUtf8 => f.write_str("it must be UTF-8"),
             Self::EmptyKey => f.write_str("a key must not be empty"),
             Self::KeyTooLong => write!(f, "a key must not exceed {MAX_KEY_BYTES} bytes"),
+            Self::ReservedKey => f.write_str("this key is reserved for the library"),
         }
     }
 }

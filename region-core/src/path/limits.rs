@@ -12,13 +12,21 @@ pub const MAX_PATH_BYTES: usize = 4096;
 /// The most bytes a key may have.
 pub const MAX_KEY_BYTES: usize = 1024;
 
-/// Refuses keys that no store has to take: empty ones and ones over [`MAX_KEY_BYTES`].
+/// The key of a region's *marker*: an entry of the library itself, on which values of other regions
+/// hang that depend on this one. Users of a [`Region`](crate::Region) cannot reach it.
+pub const MARKER_KEY: &str = "\0marker";
+
+/// Refuses keys that no store has to take, empty ones and ones over [`MAX_KEY_BYTES`], and the one that
+/// the library keeps for itself.
 pub(crate) fn check_key(key: &str) -> Result<(), PathError> {
     if key.is_empty() {
         return Err(PathError::new(PathRule::EmptyKey, key));
     }
     if key.len() > MAX_KEY_BYTES {
         return Err(PathError::new(PathRule::KeyTooLong, key));
+    }
+    if key == MARKER_KEY {
+        return Err(PathError::new(PathRule::ReservedKey, key));
     }
     Ok(())
 }

@@ -6,12 +6,21 @@ use bytes::Bytes;
 
 use crate::error::{BoxError, Error, ErrorKind, Result, catch_panic};
 use crate::path::RegionPath;
+use crate::value::dependencies::{Dependencies, DependsOn};
 use crate::value::envelope::{BadBytes, Envelope, EnvelopeContent, Place};
 use crate::value::readback::Readback;
 use crate::value::serializer::{AnySerializer, Value};
 
 /// The largest size of an entry in bytes, its envelope included. It is Redis's own limit for a value.
 pub const MAX_ENTRY_BYTES: usize = 512 * 1024 * 1024;
+
+/// The content of an entry.
+#[derive(Debug)]
+pub(crate) struct Decoded<V> {
+    /// `None`: the record that there is no value.
+    pub(crate) value: Option<V>,
+    pub(crate) dependencies: Option<Dependencies>,
+}
 
 /// Encodes and decodes the values of one region under one policy.
 #[derive(Clone, Debug)]
@@ -34,11 +43,23 @@ impl Codec {
     /// Encodes `value` as the entry at `key`. A value that cannot be read back, and a panic in the type's
     /// `Serialize`, are [`ErrorKind::Encode`].
     pub(crate) fn encode<V: Value>(&self, key: &str, value: &V) -> Result<Bytes> {
-        let bytes = catch_panic(|| self.seal(key, value)).flatten().map_err(|error| {
-            let name = type_name::<V>();
-            let message = format!("a value of type {name} cannot be encoded; nothing was stored");
-            Error::new(ErrorKind::Encode, message).at_key(key).with_source(error)
-        })?;
+        self.encode_depending(key, value, &[])
+    }
+
+    /// As [`encode`](Self::encode), of a value that depends on other regions.
+    pub(crate) fn encode_depending<V: Value>(
+        &self,
+        key: &str,
+        value: &V,
+        depends_on: &[DependsOn],
+    ) -> Result<Bytes> {
+        let bytes =
+            catch_panic(|| self.seal(key, value, depends_on)).flatten().map_err(|error| {
+                let name = type_name::<V>();
+                let message =
+                    format!("a value of type {name} cannot be encoded; nothing was stored");
+                Error::new(ErrorKind::Encode, message).at_key(key).with_source(error)
+            })?;
         if bytes.len() > MAX_ENTRY_BYTES {
             let size = bytes.len();
             let message =
@@ -49,11 +70,16 @@ impl Codec {
     }
 
     /// Encodes that there is no `V` at `key`.
-    pub(crate) fn encode_absence<V: Value>(&self, key: &str) -> Result<Bytes> {
+    pub(crate) fn encode_absence<V: Value>(
+        &self,
+        key: &str,
+        depends_on: &[DependsOn],
+    ) -> Result<Bytes> {
         let seal = || {
             let fingerprint = Readback::of::<V>(&self.serializer).fingerprint();
             let fingerprint = fingerprint.with_version(self.version);
-            Envelope::seal_absence(self.place.of_key(key), self.serializer.id(), fingerprint)
+            let (place, serializer) = (self.place.of_key(key), self.serializer.id());
+            Envelope::seal_absence(place, serializer, fingerprint, depends_on)
         };
         catch_panic(seal).map_err(|error| {
             let message = format!("the type {} cannot be encoded", type_name::<V>());
@@ -61,16 +87,21 @@ impl Codec {
         })
     }
 
-    fn seal<V: Value>(&self, key: &str, value: &V) -> Result<Bytes, BoxError> {
+    fn seal<V: Value>(
+        &self,
+        key: &str,
+        value: &V,
+        depends_on: &[DependsOn],
+    ) -> Result<Bytes, BoxError> {
         let readback = Readback::of::<V>(&self.serializer);
         let fingerprint = readback.fingerprint().with_version(self.version);
         let write = |out: &mut Vec<u8>| readback.write(&self.serializer, value, out);
-        Envelope::seal(self.place.of_key(key), self.serializer.id(), fingerprint, write)
+        let (place, serializer) = (self.place.of_key(key), self.serializer.id());
+        Envelope::seal(place, serializer, fingerprint, depends_on, write)
     }
 
     /// Decodes `bytes`, found at `key`. A panic in the type's `Deserialize` is [`BadBytes::Payload`].
-    /// The record that there is no `V` is [`BadBytes::Absent`].
-    pub(crate) fn decode<V: Value>(&self, key: &str, bytes: &[u8]) -> Result<V, BadBytes> {
+    pub(crate) fn decode<V: Value>(&self, key: &str, bytes: &[u8]) -> Result<Decoded<V>, BadBytes> {
         let envelope = self.open(key, bytes)?;
         let decode = || {
             let readback = Readback::of::<V>(&self.serializer);
@@ -78,18 +109,23 @@ impl Codec {
             if envelope.fingerprint != fingerprint.to_bits() {
                 return Err(BadBytes::Type);
             }
-            if envelope.content == EnvelopeContent::Absence {
-                return Err(BadBytes::Absent);
-            }
-            self.serializer.deserialize(envelope.payload).map_err(BadBytes::Payload)
+            let value = match envelope.content {
+                EnvelopeContent::Value => {
+                    let value = self.serializer.deserialize(envelope.payload);
+                    Some(value.map_err(BadBytes::Payload)?)
+                }
+                EnvelopeContent::Absence => None,
+            };
+            Ok(Decoded { value, dependencies: envelope.into_dependencies() })
         };
         catch_panic(decode).map_err(BadBytes::Payload).flatten()
     }
 
-    /// Checks all that can be checked without knowing the value's type.
-    pub(crate) fn check(&self, key: &str, bytes: &[u8]) -> Result<(), BadBytes> {
-        match self.open(key, bytes)?.content {
-            EnvelopeContent::Value => Ok(()),
+    /// Checks all that can be checked without knowing the value's type; the regions that it depends on.
+    pub(crate) fn check(&self, key: &str, bytes: &[u8]) -> Result<Option<Dependencies>, BadBytes> {
+        let envelope = self.open(key, bytes)?;
+        match envelope.content {
+            EnvelopeContent::Value => Ok(envelope.into_dependencies()),
             EnvelopeContent::Absence => Err(BadBytes::Absent),
         }
     }

@@ -3,12 +3,16 @@
 //! | bytes | content |
 //! |---|---|
 //! | 0 | the envelope's version: 1 |
-//! | 1 | flags: bit 0 says that there is no value, and then no payload; another set bit means something that
-//! this version cannot read |
+//! | 1 | flags: bit 0 says that there is no value, and then no payload; bit 1 that a list of dependencies
+//! follows the header; another set bit means something that this version cannot read |
 //! | 2 | the serializer's id |
 //! | 3..11 | the fingerprint of the value's type, with the policy's version mixed in, little-endian |
-//! | 11..19 | the seal: XXH3 of bytes 0..11 and the payload, seeded with the entry's place |
-//! | 19.. | the payload: what the serializer wrote |
+//! | 11..19 | the seal: XXH3 of bytes 0..11 and all bytes after the seal, seeded with the entry's place |
+//! | 19.. | the payload: what the serializer wrote; with bit 1 after the list of dependencies |
+//!
+//! The list of dependencies has a byte with their number, 1 to 32, and for each the length of the region's
+//! path (two bytes, little-endian), the path, and the id of the region's marker (eight bytes,
+//! little-endian).
 //!
 //! The seal is a checksum that includes the region and the key: an entry that was changed, truncated or
 //! copied to another place is not accepted. It detects accidents, not forgery: whoever can write to the
@@ -23,12 +27,14 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
 
 use crate::error::BoxError;
 use crate::path::RegionPath;
+use crate::value::dependencies::{self, Dependencies, DependsOn};
 use crate::value::fingerprint::Fingerprint;
 use crate::value::serializer::SerializerId;
 
 const VERSION: u8 = 1;
 const NO_FLAGS: u8 = 0;
 const ABSENT: u8 = 1;
+const DEPENDS: u8 = 2;
 const VERSION_AT: usize = 0;
 const FLAGS_AT: usize = 1;
 const SERIALIZER_AT: usize = 2;
@@ -69,6 +75,7 @@ pub struct Envelope<'a> {
     pub payload: &'a [u8],
     /// A value, or that there is none.
     pub content: EnvelopeContent,
+    dependencies: Option<Dependencies>,
 }
 
 /// The kind of an envelope's content.
@@ -102,21 +109,28 @@ pub enum BadBytes {
 }
 
 impl<'a> Envelope<'a> {
-    /// Parses `bytes` found at `place` and checks the seal. Allocates nothing.
+    /// Parses `bytes` found at `place` and checks the seal. Allocates only for a list of dependencies.
     ///
     /// # Errors
     /// If the bytes are not an envelope that was sealed for this place.
     pub fn open(bytes: &'a [u8], place: Place) -> Result<Self, BadBytes> {
-        let Some((header, payload)) = bytes.split_at_checked(ENVELOPE_BYTES) else {
+        let Some((header, rest)) = bytes.split_at_checked(ENVELOPE_BYTES) else {
             return Err(BadBytes::Truncated);
         };
-        if header[VERSION_AT] != VERSION || !matches!(header[FLAGS_AT], NO_FLAGS | ABSENT) {
+        if header[VERSION_AT] != VERSION || header[FLAGS_AT] & !(ABSENT | DEPENDS) != NO_FLAGS {
             return Err(BadBytes::Version);
         }
-        if read_u64(&header[SEAL_AT]) != seal(&header[..SEAL_AT.start], payload, place) {
+        if read_u64(&header[SEAL_AT]) != seal(&header[..SEAL_AT.start], rest, place) {
             return Err(BadBytes::Seal);
         }
-        let content = match header[FLAGS_AT] {
+        let (dependencies, payload) = match header[FLAGS_AT] & DEPENDS {
+            NO_FLAGS => (None, rest),
+            _ => {
+                let (list, payload) = dependencies::read(rest).ok_or(BadBytes::Version)?;
+                (Some(list), payload)
+            }
+        };
+        let content = match header[FLAGS_AT] & ABSENT {
             NO_FLAGS => EnvelopeContent::Value,
             _ if payload.is_empty() => EnvelopeContent::Absence,
             _ => return Err(BadBytes::Version),
@@ -126,10 +140,24 @@ impl<'a> Envelope<'a> {
             fingerprint: read_u64(&header[FINGERPRINT_AT]),
             payload,
             content,
+            dependencies,
         })
     }
 
-    /// Builds an envelope for `place`. `write` appends the payload to the buffer that it gets.
+    /// Returns the regions that the value depends on.
+    #[must_use]
+    pub fn depends_on(&self) -> &[DependsOn] {
+        self.dependencies.as_deref().unwrap_or_default()
+    }
+
+    /// The same list, shared; `None` if it is empty.
+    pub(crate) fn into_dependencies(self) -> Option<Dependencies> {
+        self.dependencies
+    }
+
+    /// Builds an envelope for `place`, of a value that depends on the regions of `depends_on`, at most
+    /// [`MAX_DEPENDENCIES`](crate::MAX_DEPENDENCIES). `write` appends the payload to the buffer that it
+    /// gets.
     ///
     /// # Errors
     /// The error of `write`.
@@ -137,23 +165,38 @@ impl<'a> Envelope<'a> {
         place: Place,
         serializer: SerializerId,
         fingerprint: Fingerprint,
+        depends_on: &[DependsOn],
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<Bytes, E> {
-        let mut bytes = header(NO_FLAGS, serializer, fingerprint);
+        let mut bytes = header(NO_FLAGS, serializer, fingerprint, depends_on);
         write(&mut bytes)?;
         Ok(sealed(bytes, place))
     }
 
     /// Builds an envelope for `place` that says that there is no value of this type.
     #[must_use]
-    pub fn seal_absence(place: Place, serializer: SerializerId, fingerprint: Fingerprint) -> Bytes {
-        sealed(header(ABSENT, serializer, fingerprint), place)
+    pub fn seal_absence(
+        place: Place,
+        serializer: SerializerId,
+        fingerprint: Fingerprint,
+        depends_on: &[DependsOn],
+    ) -> Bytes {
+        sealed(header(ABSENT, serializer, fingerprint, depends_on), place)
     }
 }
 
-/// A header without its seal.
-fn header(flags: u8, serializer: SerializerId, fingerprint: Fingerprint) -> Vec<u8> {
+/// A header without its seal, and the list of dependencies.
+fn header(
+    mut flags: u8,
+    serializer: SerializerId,
+    fingerprint: Fingerprint,
+    depends_on: &[DependsOn],
+) -> Vec<u8> {
     let mut bytes = vec![0; ENVELOPE_BYTES];
+    if !depends_on.is_empty() {
+        flags |= DEPENDS;
+        dependencies::write(depends_on, &mut bytes);
+    }
     bytes[VERSION_AT] = VERSION;
     bytes[FLAGS_AT] = flags;
     bytes[SERIALIZER_AT] = serializer.get();
@@ -227,7 +270,36 @@ mod tests {
             out.extend_from_slice(payload);
             Ok::<_, BoxError>(())
         };
-        Envelope::seal(place(), SERIALIZER, fingerprint(), write).unwrap()
+        Envelope::seal(place(), SERIALIZER, fingerprint(), &[], write).unwrap()
+    }
+
+    fn list(regions: &[&str]) -> Vec<DependsOn> {
+        let depends = |(marker, region): (u64, &&str)| DependsOn {
+            region: RegionPath::parse(region).unwrap(),
+            marker,
+        };
+        (7..).zip(regions).map(depends).collect()
+    }
+
+    #[test]
+    fn dependencies_are_part_of_what_is_sealed() {
+        let depends_on = list(&["shop.org:1", "shop.prices"]);
+        let write = |out: &mut Vec<u8>| {
+            out.extend_from_slice(b"payload");
+            Ok::<_, BoxError>(())
+        };
+        let bytes = Envelope::seal(place(), SERIALIZER, fingerprint(), &depends_on, write).unwrap();
+        let open = Envelope::open(&bytes, place()).unwrap();
+        assert_eq!((open.depends_on(), open.payload), (&depends_on[..], &b"payload"[..]));
+        assert_eq!(Envelope::open(&sealed(b"x"), place()).unwrap().depends_on(), []);
+        let absence = Envelope::seal_absence(place(), SERIALIZER, fingerprint(), &depends_on);
+        let open = Envelope::open(&absence, place()).unwrap();
+        assert_eq!((open.depends_on(), open.content), (&depends_on[..], EnvelopeContent::Absence));
+        for at in 0..bytes.len() {
+            let mut tampered = bytes.to_vec();
+            tampered[at] ^= 1;
+            assert!(Envelope::open(&tampered, place()).is_err(), "byte {at}");
+        }
     }
 
     #[test]
@@ -242,12 +314,12 @@ mod tests {
 
     #[test]
     fn an_absence_has_no_payload() {
-        let bytes = Envelope::seal_absence(place(), SERIALIZER, fingerprint());
+        let bytes = Envelope::seal_absence(place(), SERIALIZER, fingerprint(), &[]);
         let open = Envelope::open(&bytes, place()).unwrap();
         assert_eq!((open.content, open.payload), (EnvelopeContent::Absence, &b""[..]));
         assert_eq!(Envelope::open(&sealed(b""), place()).unwrap().content, EnvelopeContent::Value);
         for flags in 1..=u8::MAX {
-            let mut header = header(flags, SERIALIZER, fingerprint());
+            let mut header = header(flags, SERIALIZER, fingerprint(), &[]);
             header.extend_from_slice(b"payload");
             let bytes = super::sealed(header, place());
             assert!(matches!(Envelope::open(&bytes, place()), Err(BadBytes::Version)), "{flags}");

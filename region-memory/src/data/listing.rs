@@ -5,7 +5,8 @@
 //! has not been listed never moves to where the listing has been, and what stays is not missed.
 
 use region_core::{
-    Cursor, Error, ErrorKind, Page, PageTerms, RegionPath, Result, ScanItem, Segment, Show,
+    Cursor, Error, ErrorKind, MARKER_KEY, Page, PageTerms, RegionPath, Result, ScanItem, Segment,
+    Show,
 };
 
 use super::Data;
@@ -29,7 +30,7 @@ impl Data {
             return Ok(Page::end());
         };
         Ok(page(cursor, terms.limit, entries.len(), |at| {
-            let (key, slot) = entries.get_index(at)?;
+            let (key, slot) = entries.get_index(at).filter(|(key, _)| ***key != *MARKER_KEY)?;
             let item = ScanItem::new(String::from(&**key), slot.freshness(view.at)?);
             Some(item.bytes((terms.show == Show::Entries).then(|| slot.bytes.clone())))
         }))
@@ -59,8 +60,9 @@ impl Data {
             let Some(entries) = state.alive(&view) else { return 0 };
             let to = left.min(entries.len());
             left = to.saturating_sub(COUNTED_PER_STEP);
-            let counted = entries.get_range(left..to).into_iter().flat_map(|part| part.values());
-            fresh += counted.filter(|slot| slot.is_fresh(view.at)).count();
+            let counted = entries.get_range(left..to).into_iter().flat_map(|part| part.iter());
+            let counted = counted.filter(|(key, _)| ***key != *MARKER_KEY);
+            fresh += counted.filter(|(_, slot)| slot.is_fresh(view.at)).count();
             if left == 0 {
                 return fresh.min(entries.len()) as u64;
             }

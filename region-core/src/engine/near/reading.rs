@@ -6,15 +6,20 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::NearHandle;
+use super::depends::NearDependencies;
 use super::known::{Moment, Shown, Validity};
 use super::question::Question;
 use super::region::Judgement;
 use super::round::Verified;
 use super::values::{Form, Held, Label, NearEntry, Place};
 use crate::engine::Context;
+use crate::engine::depends::Depending;
+use crate::engine::lookup::left;
 use crate::error::Result;
 use crate::lifetime::Lifetime;
 use crate::store::{Entry, Freshness, Read, ReadTerms};
+use crate::value::codec::Decoded;
+use crate::value::dependencies::Dependencies;
 use crate::value::serializer::Value;
 
 /// What a look into the near cache found at a key.
@@ -25,6 +30,8 @@ pub(crate) enum Looked<V> {
     Unverified(Arc<V>, Option<Instant>),
     /// There is a value, but nothing trusted tells that it is still the store's.
     Doubted,
+    /// There is a value, but the markers near do not tell if its dependencies hold.
+    Depending(Box<Depending<V>>),
     Nothing,
 }
 
@@ -32,6 +39,15 @@ impl<V> Looked<V> {
     /// Returns true if there is no value to serve.
     pub(crate) fn is_missing(&self) -> bool {
         matches!(self, Self::Doubted | Self::Nothing)
+    }
+
+    /// Returns true for a value that is neither trusted nor verified.
+    pub(crate) fn is_unverified(&self) -> bool {
+        match self {
+            Self::Unverified(..) => true,
+            Self::Depending(depending) => depending.is_unverified(),
+            Self::Hit(..) | Self::Doubted | Self::Nothing => false,
+        }
     }
 }
 
@@ -60,7 +76,7 @@ impl Context {
                 self.counters().near_unverified_hits.add(1);
                 value
             }
-            Looked::Doubted | Looked::Nothing => return None,
+            Looked::Doubted | Looked::Depending(_) | Looked::Nothing => return None,
         };
         self.counters().near_hits.add(1);
         Some(value)
@@ -126,8 +142,8 @@ impl Context {
             let Some(entry) = values.get(place, key) else { continue };
             match judge(&entry) {
                 Judgement::Valid if entry.is_fresh() => {
-                    if let Some(value) = self.open(near, key, &entry) {
-                        return Looked::Hit(value, entry.fresh_until);
+                    if let Some(looked) = self.open(near, place, key, &entry) {
+                        return looked;
                     }
                 }
                 Judgement::Doubted if entry.is_fresh() => return Looked::Doubted,
@@ -139,18 +155,61 @@ impl Context {
         Looked::Nothing
     }
 
-    /// Returns the value of `entry`, which is valid. `None`: it is of another type.
-    fn open<V: Value>(&self, near: &NearHandle, key: &str, entry: &NearEntry) -> Option<Arc<V>> {
+    /// Returns the value of `entry`, which is valid as far as its own region tells. `None`: it is of
+    /// another type, or a dependency has ended.
+    fn open<V: Value>(
+        &self,
+        near: &NearHandle,
+        place: Place,
+        key: &str,
+        entry: &NearEntry,
+    ) -> Option<Looked<V>> {
         match &entry.value {
-            Held::Decoded(value) => Arc::clone(value).downcast().ok(),
+            Held::Decoded(value) => {
+                let value = Arc::clone(value).downcast().ok()?;
+                match entry.depends() {
+                    None => Some(Looked::Hit(value, entry.fresh_until)),
+                    Some(depends) => self.depending((place, key), value, depends, entry),
+                }
+            }
             Held::Encoded(bytes) => {
                 // What cannot be decoded is counted and logged when the store shows it.
-                let value = Arc::new(self.codec.decode::<V>(key, bytes).ok()?);
-                let values = self.engine.near.values()?;
-                let decoded = entry.with_value(Held::Decoded(Arc::clone(&value) as _));
+                let Decoded { value, dependencies } = self.codec.decode::<V>(key, bytes).ok()?;
+                let (value, values) = (Arc::new(value?), self.engine.near.values()?);
+                let depends = dependencies.map(|list| self.near_dependencies(&list));
+                let held = Held::Decoded(Arc::clone(&value) as _);
+                let decoded = entry.with_value(held).depending(depends.clone());
                 values.insert(near.decoded::<V>(), key, decoded);
                 values.remove(near.encoded(), key);
-                Some(value)
+                match depends {
+                    None => Some(Looked::Hit(value, entry.fresh_until)),
+                    Some(depends) => {
+                        self.depending((near.decoded::<V>(), key), value, &depends, entry)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Judges a value that depends on other regions.
+    fn depending<V: Value>(
+        &self,
+        (place, key): (Place, &str),
+        value: Arc<V>,
+        depends: &NearDependencies,
+        entry: &NearEntry,
+    ) -> Option<Looked<V>> {
+        match self.judge_dependencies(depends) {
+            Judgement::Valid => Some(Looked::Hit(value, entry.fresh_until)),
+            Judgement::Doubted => {
+                let (left, on) = (left(entry.fresh_until), Arc::clone(&depends.list));
+                Some(Looked::Depending(Box::new(Depending::near(value, left, on))))
+            }
+            Judgement::Outdated => {
+                if let Some(values) = self.engine.near.values() {
+                    values.remove(place, key);
+                }
+                None
             }
         }
     }
@@ -190,6 +249,7 @@ impl Context {
         key: &str,
         (size, left): (usize, Lifetime),
         value: &Arc<V>,
+        dependencies: Option<&Dependencies>,
         label: Option<&Label>,
     ) {
         let near = self.near.as_ref().zip(label).zip(self.engine.near.values());
@@ -197,7 +257,8 @@ impl Context {
             let value = Held::Decoded(Arc::clone(value) as _);
             let fresh_until = label.end_of(left.duration());
             let entry = NearEntry::new(value, label, fresh_until, key.len() + size);
-            values.insert(near.decoded::<V>(), key, entry);
+            let depends = dependencies.map(|list| self.near_dependencies(list));
+            values.insert(near.decoded::<V>(), key, entry.depending(depends));
         }
     }
 
@@ -222,7 +283,7 @@ fn judge(near: &NearHandle, shown: &Shown, entry: &NearEntry, key: &str) -> Judg
 }
 
 impl NearHandle {
-    fn decoded<V: Value>(&self) -> Place {
+    pub(super) fn decoded<V: Value>(&self) -> Place {
         let form = Form::Decoded { of: TypeId::of::<V>(), codec: self.codec };
         Place { region: self.region.id(), form }
     }

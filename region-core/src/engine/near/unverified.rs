@@ -31,7 +31,8 @@ impl Context {
         let first = self.trusted_moment();
         let mut found = LookedMany { looked: Vec::with_capacity(keys.len()), moments: Vec::new() };
         found.looked.extend(keys.iter().map(|key| self.look_trusted(key)));
-        if found.looked.iter().any(|looked| matches!(looked, Looked::Hit(..))) {
+        let is_there = |it: &Looked<V>| matches!(it, Looked::Hit(..) | Looked::Depending(_));
+        if found.looked.iter().any(is_there) {
             found.moments.extend([first, self.trusted_moment()]);
         }
         let longest = self.policy.near_unverified_for;
@@ -76,7 +77,7 @@ impl Context {
         for (key, looked) in keys.iter().zip(&mut *looked).filter(|(_, it)| is_doubted(it)) {
             *looked = self.look_by(near, &unverified, key);
         }
-        let is_found = looked.iter().any(|looked| matches!(looked, Looked::Unverified(..)));
+        let is_found = looked.iter().any(Looked::is_unverified);
         is_found.then(|| unverified.moment())
     }
 
@@ -89,6 +90,7 @@ impl Context {
         let judge = |entry: &_| near.region.judge_unverified(unverified, entry, key);
         match self.look(near, key, judge) {
             Looked::Hit(value, until) => Looked::Unverified(value, until),
+            Looked::Depending(depending) => Looked::Depending(Box::new(depending.unverified())),
             other => other,
         }
     }

@@ -9,6 +9,7 @@ use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Weighter};
 use tokio::time::Instant;
 
+use super::depends::NearDependencies;
 use super::history::{Era, Since};
 use super::region::NearRegion;
 use super::word::Mark;
@@ -18,6 +19,9 @@ use crate::store::ChangeId;
 /// The bytes that an entry is counted with beside its key and its encoded value: the entry itself, and
 /// its place in the cache.
 const ENTRY_OVERHEAD: usize = 256;
+
+/// The bytes that each dependency of an entry is counted with, beside those of the encoded value.
+const DEPENDENCY_OVERHEAD: usize = 128;
 
 /// The size of an entry that the number of entries is estimated by.
 const TYPICAL_ENTRY: u64 = 512;
@@ -65,6 +69,8 @@ pub(super) enum Form {
 #[derive(Debug)]
 pub(super) struct NearEntry {
     pub(super) value: Held,
+    /// The regions that the value depends on, if it is decoded.
+    depends: Option<Arc<NearDependencies>>,
     /// Keeps the record for as long as it has entries.
     _region: Arc<NearRegion>,
     pub(super) lineage: Arc<Lineage>,
@@ -152,6 +158,7 @@ impl NearEntry {
     ) -> Self {
         Self {
             value,
+            depends: None,
             _region: Arc::clone(&label.region),
             lineage: Arc::clone(&label.lineage),
             change: AtomicU32::new(label.change.to_bits()),
@@ -162,10 +169,23 @@ impl NearEntry {
         }
     }
 
+    /// The same entry, of a value with these dependencies.
+    pub(super) fn depending(self, depends: Option<Arc<NearDependencies>>) -> Self {
+        let regions = depends.as_ref().map_or(0, |depends| depends.len());
+        let weight = self.weight + (regions * DEPENDENCY_OVERHEAD) as u64;
+        Self { depends, weight, ..self }
+    }
+
+    /// The regions that the value depends on; `None` unless it is decoded and has some.
+    pub(super) fn depends(&self) -> Option<&NearDependencies> {
+        self.depends.as_deref()
+    }
+
     /// The same value in another form.
     pub(super) fn with_value(&self, value: Held) -> Self {
         Self {
             value,
+            depends: None,
             _region: Arc::clone(&self._region),
             lineage: Arc::clone(&self.lineage),
             change: AtomicU32::new(self.since().1.to_bits()),

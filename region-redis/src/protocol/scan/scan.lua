@@ -7,6 +7,7 @@
 local SAMPLE = 8
 local HEAD = 28        -- at least as long as what stands before an entry's bytes
 local OVERHEAD = 64    -- bytes that an entry takes besides its own
+local MARKER = '\0marker'  -- the key of an entry of the library, which is neither listed nor counted
 local d, depth, limit, mode = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[3]), ARGV[5]
 local values = call('MGET', unpack(KEYS, 2))
 local path = slice(values, 1, depth)
@@ -17,7 +18,7 @@ local mark = mark_of(path)
 
 -- Where no entry has an end and nothing has expired all are fresh.
 if mode == 'L' and not stamp.limited and mark == '' then
-  return {values, now(), raw, '0', call('HLEN', d) - 1}
+  return {values, now(), raw, '0', call('HLEN', d) - 1 - call('HEXISTS', d, MARKER)}
 end
 
 local function page_size()
@@ -31,8 +32,8 @@ local next_cursor, found = page[1], page[2]
 local fresh, items = 0, {}
 for at = 1, #found, 2 do
   local key, entry = found[at], found[at + 1]
-  if key == '' then
-    -- The stamp.
+  if key == '' or key == MARKER then
+    -- The stamp, or the marker.
   elseif mode == 'L' then
     if freshness(entry, path, mark) == 'fresh' then fresh = fresh + 1 end
   else

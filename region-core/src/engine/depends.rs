@@ -1,0 +1,196 @@
+//! Values that depend on other regions: whether their dependencies still hold.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::marker::{Markers, Standing};
+use super::{Accept, Context, Found, Looked};
+use crate::error::{Error, Result};
+use crate::lifetime::Lifetime;
+use crate::path::RegionPath;
+use crate::store::Freshness;
+use crate::value::dependencies::Dependencies;
+use crate::value::serializer::Value;
+
+/// A value, or the record that there is none, which holds if its dependencies do.
+pub(crate) struct Depending<V> {
+    value: Option<Arc<V>>,
+    freshness: Freshness,
+    on: Dependencies,
+    held: Origin,
+}
+
+/// The place where a value was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    Store,
+    Near,
+    /// It is neither trusted nor verified.
+    NearUnverified,
+}
+
+/// The outcome of asking for dependencies.
+#[derive(Default)]
+pub(crate) struct Resolved {
+    /// The number of values from near that are no hits.
+    pub(super) near_lost: usize,
+    /// The number of those that were neither trusted nor verified.
+    pub(super) unverified_lost: usize,
+    /// The outage that the policy turns into misses.
+    pub(crate) outage: Option<Error>,
+}
+
+impl<V> Depending<V> {
+    pub(super) fn new(value: Option<Arc<V>>, freshness: Freshness, on: Dependencies) -> Self {
+        Self { value, freshness, on, held: Origin::Store }
+    }
+
+    /// A fresh value that is held near.
+    pub(super) fn near(value: Arc<V>, left: Lifetime, on: Dependencies) -> Self {
+        let freshness = Freshness::Fresh { left };
+        Self { value: Some(value), freshness, on, held: Origin::Near }
+    }
+
+    /// The same for a value that is neither trusted nor verified.
+    pub(super) fn unverified(self) -> Self {
+        Self { held: Origin::NearUnverified, ..self }
+    }
+
+    pub(super) fn is_unverified(&self) -> bool {
+        self.held == Origin::NearUnverified
+    }
+
+    /// The value as it is by what the markers show. `stale_for` is the time for which a value is stale.
+    fn by(&self, markers: &Markers, stale_for: Duration) -> Found<V> {
+        let (mut life, mut stale) = (Lifetime::Unlimited, None::<Duration>);
+        for depends in &*self.on {
+            match markers.get(&depends.region).map(|found| found.standing(depends.marker)) {
+                Some(Standing::Holds(left)) => life = life.shorter(left),
+                Some(Standing::Expired(ago)) => {
+                    let left = stale_for.saturating_sub(ago);
+                    stale = Some(stale.map_or(left, |stale| stale.min(left)));
+                }
+                Some(Standing::Ended) | None => return Found::Nothing,
+            }
+        }
+        let (left, is_fresh) = match self.freshness {
+            Freshness::Fresh { left } => (left, stale.is_none()),
+            Freshness::Stale { left } => (left, false),
+        };
+        let left = match stale.map(Lifetime::of) {
+            None => left.shorter(life),
+            Some(Ok(stale)) => left.shorter(stale),
+            // The time for which it is stale is over.
+            Some(Err(_)) => return Found::Nothing,
+        };
+        match &self.value {
+            Some(value) if is_fresh => Found::Fresh(Arc::clone(value), left),
+            Some(value) => Found::Stale(Arc::clone(value), left),
+            None if is_fresh => Found::Absent,
+            None => Found::Nothing,
+        }
+    }
+}
+
+impl<V> Found<V> {
+    pub(crate) fn dependencies(&self) -> Option<&Dependencies> {
+        match self {
+            Self::Depending(depending) => Some(&depending.on),
+            _ => None,
+        }
+    }
+}
+
+impl Context {
+    /// Replaces each value that depends on other regions by the value, fresh or stale, or by nothing,
+    /// as the markers of these regions say. Those that `known` lacks are read, all at the same time; after
+    /// an `outage` that the call has met, only near.
+    pub(crate) async fn resolve<V: Value>(
+        &self,
+        found: &mut [Found<V>],
+        accept: Accept,
+        known: &mut Markers,
+        outage: Option<&Error>,
+    ) -> Result<Resolved> {
+        let mut resolved = Resolved::default();
+        let lists = found.iter().filter_map(Found::dependencies);
+        let regions = lists.flat_map(|list| list.iter().map(|depends| depends.region.clone()));
+        let unknown: Vec<RegionPath> = regions.filter(|it| !known.contains_key(it)).collect();
+        if !unknown.is_empty() {
+            // Boxed, so that the futures of reads stay small.
+            let reading = self.markers(&unknown, outage);
+            let (markers, outage) = Box::pin(reading).await?;
+            known.extend(markers);
+            resolved.outage = outage;
+        }
+        for found in found {
+            let Found::Depending(depending) = &*found else { continue };
+            let new = match depending.by(known, self.policy.stale_for) {
+                Found::Stale(..) if accept == Accept::Fresh => Found::Nothing,
+                Found::Absent if accept != Accept::FreshStaleOrAbsent => Found::Nothing,
+                new => new,
+            };
+            let is_lost = depending.held != Origin::Store && !matches!(new, Found::Fresh(..));
+            resolved.near_lost += usize::from(is_lost);
+            resolved.unverified_lost += usize::from(is_lost && depending.is_unverified());
+            *found = new;
+        }
+        Ok(resolved)
+    }
+
+    /// As [`resolve`](Self::resolve), with no marker known. Without dependencies it costs nothing.
+    pub(crate) async fn resolve_all<V: Value>(
+        &self,
+        found: &mut [Found<V>],
+        accept: Accept,
+        outage: Option<&Error>,
+    ) -> Result<Resolved> {
+        if found.iter().all(|found| found.dependencies().is_none()) {
+            return Ok(Resolved::default());
+        }
+        let mut known = Markers::default();
+        Box::pin(self.resolve(found, accept, &mut known, outage)).await
+    }
+
+    /// Returns true if an entry with these dependencies, fresh by itself, is fresh by them too. Returns
+    /// the outage too, if there was one.
+    pub(crate) async fn are_fresh(
+        &self,
+        dependencies: Option<Dependencies>,
+    ) -> Result<(bool, Option<Error>)> {
+        let Some(on) = dependencies else { return Ok((true, None)) };
+        let freshness = Freshness::Fresh { left: Lifetime::Unlimited };
+        let mut found = [Found::from(Depending::new(Some(Arc::new(())), freshness, on))];
+        let resolved = self.resolve_all(&mut found, Accept::Fresh, None).await?;
+        Ok((matches!(found[0], Found::Fresh(..)), resolved.outage))
+    }
+
+    /// As [`find`](Self::find), and reads the markers of `regions` at the same time.
+    pub(crate) async fn find_beside_markers<V: Value>(
+        &self,
+        key: &str,
+        accept: Accept,
+        regions: &[RegionPath],
+    ) -> Result<(Found<V>, Option<Error>, Markers)> {
+        if matches!(self.look_near::<V>(key), Looked::Hit(..) | Looked::Unverified(..)) {
+            let (found, outage) = self.find(key, accept).await?;
+            return Ok((found, outage, Markers::default()));
+        }
+        crate::path::check_key(key)?;
+        let keys = [key];
+        let finding = self.look_up(&keys, accept);
+        let (lookup, markers) =
+            futures_util::future::join(finding, self.markers(regions, None)).await;
+        let (mut lookup, (mut markers, of_markers)) = (lookup?, markers?);
+        let outage = lookup.outage.as_ref();
+        let resolved = self.resolve(&mut lookup.found, accept, &mut markers, outage).await?;
+        let (mut found, outage) = self.counted(lookup, resolved)?;
+        Ok((found.pop().unwrap_or(Found::Nothing), outage.or(of_markers), markers))
+    }
+}
+
+impl<V> From<Depending<V>> for Found<V> {
+    fn from(depending: Depending<V>) -> Self {
+        Self::Depending(Box::new(depending))
+    }
+}

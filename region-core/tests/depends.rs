@@ -1,0 +1,13 @@
+//! Values that depend on other regions.
+
+#![cfg(feature = "testing")]
+
+mod depends {
+    mod declared;
+    mod joining;
+    mod kit;
+    mod markers;
+    mod near;
+    mod trips;
+    mod within_loads;
+}
