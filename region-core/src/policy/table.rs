@@ -212,7 +212,9 @@ settings! {
     /// that the store takes to notice a silent connection. Zero verifies each such read.
     ///
     /// Changes by this process are seen at once all the same, and so is each change that was pushed: what
-    /// they may concern is verified. No value outlives its own lifetime.
+    /// they may concern is verified. No value outlives its own lifetime. Values that are read together,
+    /// as by [`get_many`](crate::Region::get_many), are of one moment; where some of them have to be read from the
+    /// store, and the region has changed since, all are.
     near_unverified_for(Duration) as Window = Window,
     default Window(Duration::ZERO), "zero";
 
@@ -220,8 +222,9 @@ settings! {
     ///
     /// It takes precedence over [`on_outage`](Self::on_outage) and over a load. It counts as
     /// [`near_unverified_for`](Self::near_unverified_for) does, and with the same exceptions: a value that
-    /// this process may have changed, or that a push may have concerned, is not returned. Once the store
-    /// serves again, values are verified first. Zero returns none.
+    /// this process may have changed, or that a push may have concerned, is not returned. Of values that
+    /// are read together those held near are returned, all of one moment; if others are missing,
+    /// `on_outage` decides. Once the store serves again, values are verified first. Zero returns none.
     near_outage_for(Duration) as Window = Window,
     default Window(Duration::ZERO), "zero";
 
