@@ -8,6 +8,7 @@ mod lookup;
 mod marker;
 mod near;
 mod observe;
+mod steps;
 mod wakes;
 
 use std::sync::{Arc, OnceLock};

@@ -114,6 +114,10 @@ pub trait Region: Clone + Send + Sync + 'static {
     fn with_policy(&self, policy: Policy) -> Result<Self>;
 
     /// Returns the fresh values at `keys`, each in the place of its key.
+    ///
+    /// Up to [`MAX_STEP_KEYS`](crate::MAX_STEP_KEYS) keys are read at one moment. More are read in several
+    /// steps: a transaction may come in between, and if the region ends in between, what was read before
+    /// that counts as missing.
     fn get_many<V: Value>(
         &self,
         keys: &[&str],

@@ -18,7 +18,7 @@ impl Context {
     /// Reads `keys` as `terms` say.
     pub(super) async fn read(&self, keys: &[&str], terms: ReadTerms<'_>) -> Result<Read> {
         self.refuse_during_outage()?;
-        let read = self.engine.store.read(&self.path, keys, terms).await;
+        let read = self.engine.read_steps(&self.path, keys, terms).await;
         self.observe(&read);
         self.remember_outage(&read);
         read
@@ -51,7 +51,7 @@ impl Context {
     pub(crate) async fn begin(&self, keys: &[&str], terms: LeaseTerms) -> Result<Begun> {
         let sent = self.begin_sent();
         let terms = terms.trust(self.trust());
-        let begun = self.engine.store.begin(&self.path, keys, terms).await;
+        let begun = self.engine.begin_steps(&self.path, keys, terms).await;
         self.observe(&begun);
         if let (Ok(begun), Some(sent)) = (&begun, sent) {
             self.learn_begun(keys, begun, &sent);
@@ -116,7 +116,7 @@ impl Engine {
         keys: &[&str],
         terms: ReadTerms<'_>,
     ) -> Result<Read> {
-        let read = self.store.read(path, keys, terms).await;
+        let read = self.read_steps(path, keys, terms).await;
         self.observe(path, read.as_ref().err());
         read
     }

@@ -1,5 +1,7 @@
 /// The most keys that one step of [`RegionExt::set_many`](crate::RegionExt::set_many) or
-/// [`Region::remove_many`](crate::Region::remove_many) writes.
+/// [`Region::remove_many`](crate::Region::remove_many) writes, and that one step of
+/// [`Region::get_many`](crate::Region::get_many) or
+/// [`Region::get_or_compute_many`](crate::Region::get_or_compute_many) reads.
 pub const MAX_STEP_KEYS: usize = 1_000;
 
 /// The most bytes that one step of [`RegionExt::set_many`](crate::RegionExt::set_many) writes, keys

@@ -1,15 +1,20 @@
 //! Cases about the time that one step takes on the server.
 
+use std::collections::HashMap;
+use std::convert::Infallible;
 use std::time::Duration;
 
-use region_core::{Lifetime, Op, PageTerms, Put, RegionTtl, Show, Store, Write};
+use region_core::{
+    Lifetime, Op, PageTerms, Put, Region, RegionCache, RegionTtl, Show, Store, Write,
+};
 use region_redis::RedisStore;
 use servers::{Flavor, TestServer};
 
-use crate::kit::{builder, path, until};
+use crate::kit::{builder, calls_of, path, until};
 
 crate::on_both! {
     no_step_of_a_listing_keeps_the_server_busy
+    no_step_of_a_call_for_many_keys_keeps_the_server_busy
     a_call_of_many_steps_has_one_limit
     a_put_looks_at_few_bytes_of_what_is_over
 }
@@ -47,11 +52,11 @@ impl<'s> Steps<'s> {
 
     /// The mean for a script, in microseconds, with the work of taking requests and sending answers.
     fn mean_micros(&self) -> f64 {
-        let info = self.server.command(&["INFO", "commandstats"]).text();
-        let line =
-            info.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls=")).unwrap();
-        let calls: f64 = line.split(',').next().unwrap().parse().unwrap();
-        (cpu_seconds(self.server) - self.cpu_before) * 1e6 / calls
+        (cpu_seconds(self.server) - self.cpu_before) * 1e6 / self.calls("evalsha") as f64
+    }
+
+    fn calls(&self, command: &str) -> usize {
+        usize::try_from(calls_of(self.server, command)).unwrap()
     }
 }
 
@@ -100,6 +105,29 @@ async fn no_step_of_a_listing_keeps_the_server_busy(flavor: Flavor) {
             assert!(micros < MOST_MICROS, "{show:?} of {entries} of {bytes}: {micros} us a step");
         }
     }
+}
+
+/// Bug: reads and `begin`s of many keys were one step. Effect: one call kept the server busy for hundreds of
+/// milliseconds. Fix: they are made in steps.
+async fn no_step_of_a_call_for_many_keys_keeps_the_server_busy(flavor: Flavor) {
+    const KEYS: usize = 20_000;
+    let server = TestServer::start(flavor);
+    let cache = RegionCache::builder(patient(&server).await).root("r").build().unwrap();
+    let keys: Vec<_> = (0..KEYS).map(|n| n.to_string()).collect();
+    let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+    let load = |keys: Vec<String>| async move {
+        Ok::<_, Infallible>(keys.into_iter().map(|key| (key, 1_u8)).collect::<HashMap<_, _>>())
+    };
+    let steps = Steps::watch(&server);
+    let loaded = cache.root().get_or_compute_many(&keys, load).await.unwrap();
+    assert_eq!(loaded.len(), KEYS);
+    let micros = steps.mean_micros();
+    assert!(micros < MOST_MICROS, "loading {KEYS}: {micros} us a step");
+    assert!(steps.calls("evalsha") >= 2 * KEYS / region_core::MAX_STEP_KEYS);
+    let steps = Steps::watch(&server);
+    let read = cache.root().get_many::<u8>(&keys).await.unwrap();
+    assert!(read.iter().all(Option::is_some));
+    assert!(steps.calls("hmget") >= KEYS / region_core::MAX_STEP_KEYS);
 }
 
 /// Bug: each page of a count had a limit of its own, and a put of two trips two of them. Effect: calls took
