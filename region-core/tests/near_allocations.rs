@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use futures_util::FutureExt;
-use region_core::{Policy, Region, RegionCache, RegionExt};
+use region_core::{LoadOptions, Loaded, Policy, Region, RegionCache, RegionExt};
 use region_memory::MemoryStore;
 
 /// The output of a future that has nothing to wait for.
@@ -29,4 +29,22 @@ fn a_trusted_hit_allocates_nothing() {
         });
         assert_eq!(allocated.count_total, 0);
     }
+}
+
+/// Nor does one of a value that depends on other regions.
+#[test]
+fn a_trusted_hit_of_a_value_with_dependencies_allocates_nothing() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let cache = RegionCache::builder(MemoryStore::new()).near(1 << 20).build().unwrap();
+    let (region, other) = (cache.region("a").unwrap(), cache.region("b").unwrap());
+    let load = |_| async { Ok::<_, Infallible>(Loaded::new("v".repeat(200))) };
+    let options = LoadOptions::new().depends_on(&other);
+    runtime.block_on(async {
+        region.get_or_compute_with("k", options, load).await.unwrap();
+        for _ in 0..3 {
+            region.get::<String>("k").await.unwrap().unwrap();
+        }
+    });
+    let allocated = measure(|| assert!(now(region.get::<String>("k")).is_some()));
+    assert_eq!(allocated.count_total, 0);
 }

@@ -3,6 +3,7 @@
 mod acknowledgements;
 mod assumed;
 mod connections;
+mod depends;
 mod errors;
 mod eviction;
 mod failover;
