@@ -95,6 +95,9 @@ impl Region for RegionHandle {
         {
             return refreshed;
         }
+        if let Some(value) = self.context.near_hit(key) {
+            return Ok(Some(value));
+        }
         let found = self.context.find(key, Accept::Fresh).await;
         let (found, _) = found.map_err(self.context.during("get"))?;
         Ok(found.fresh())

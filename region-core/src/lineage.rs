@@ -3,10 +3,13 @@
 use std::fmt;
 
 use smallvec::SmallVec;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 /// Most lineages are no longer than this; longer ones cost one more allocation.
 const INLINE_DEPTH: usize = 8;
+
+/// The bytes that are digested of such a lineage.
+const DIGESTED_BYTES: usize = INLINE_DEPTH * size_of::<u64>();
 
 /// A random 64-bit id that names one life of a region, or of its freshness.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,6 +52,11 @@ pub struct Lineage {
     trees: SmallVec<[Incarnation; INLINE_DEPTH]>,
     soft: u64,
 }
+
+/// The digest of a lineage, which is cheap to copy. Two lineages have the same one only by an improbable
+/// chance, as two incarnations are equal only by chance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LineageDigest(u128);
 
 impl Lineage {
     /// The lineage of the region whose path has these incarnations, from the root down; `None` if
@@ -99,6 +107,15 @@ impl Lineage {
         self.soft
     }
 
+    /// Names this lineage in fewer bytes.
+    pub(crate) fn digest(&self) -> LineageDigest {
+        let mut bytes: SmallVec<[u8; DIGESTED_BYTES]> = SmallVec::new();
+        for id in &self.trees {
+            bytes.extend_from_slice(&id.to_bits().to_le_bytes());
+        }
+        LineageDigest(xxh3_128_with_seed(&bytes, self.soft))
+    }
+
     /// The `tree` incarnations from the root down as bytes, eight each, little-endian. The soft mark
     /// is not among them: it belongs to each entry.
     #[must_use]
@@ -142,6 +159,16 @@ mod tests {
         assert_ne!(whole, mark(&[(1, 6), (4, 3)]));
         assert_ne!(whole, mark(&[(1, 3), (4, 7)]));
         assert_ne!(whole, mark(&[(1, 7), (4, 6)]));
+    }
+
+    #[test]
+    fn a_digest_depends_on_every_id_and_its_place() {
+        let digest = |regions: &[(u64, u64)]| path(regions).digest();
+        let whole = digest(&[(1, 3), (4, 6)]);
+        assert_eq!(whole, digest(&[(1, 3), (4, 6)]));
+        for other in [&[(4, 3), (1, 6)][..], &[(1, 3), (4, 7)], &[(1, 3)], &[(1, 3), (5, 6)]] {
+            assert_ne!(whole, digest(other));
+        }
     }
 
     #[test]

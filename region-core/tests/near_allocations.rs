@@ -48,3 +48,14 @@ fn a_trusted_hit_of_a_value_with_dependencies_allocates_nothing() {
     let allocated = measure(|| assert!(now(region.get::<String>("k")).is_some()));
     assert_eq!(allocated.count_total, 0);
 }
+
+/// A future is moved to where it is polled, so its size is paid by every hit.
+#[test]
+fn the_futures_of_reads_are_small() {
+    let region = RegionCache::builder(MemoryStore::new()).near(1 << 20).build().unwrap().root();
+    let load = || async { Ok::<_, Infallible>(String::new()) };
+    let get = size_of_val(&region.get::<String>("k"));
+    let get_or_compute = size_of_val(&region.get_or_compute("k", load));
+    assert!(get <= 400, "get: {get} bytes");
+    assert!(get_or_compute <= 1000, "get_or_compute: {get_or_compute} bytes");
+}

@@ -15,6 +15,7 @@ mod change;
 mod depends;
 mod evidence;
 mod history;
+mod hit;
 mod known;
 mod losses;
 mod own_writes;
@@ -112,6 +113,7 @@ impl Near {
         &self.registry.wakes
     }
 
+    #[inline]
     fn values(&self) -> Option<&Values> {
         self.values.get()
     }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::NearHandle;
 use super::region::Judgement;
-use super::values::Held;
 use crate::engine::Context;
 use crate::engine::marker::{Marker, codec_identity};
 use crate::path::MARKER_KEY;
@@ -43,21 +42,22 @@ impl Context {
 
     fn judge_dependency(&self, depends: &DependsOn, region: &NearHandle) -> Judgement {
         let Some(values) = self.engine.near.values() else { return Judgement::Doubted };
-        let Some(entry) = values.get(region.decoded::<Marker>(), MARKER_KEY) else {
-            return Judgement::Doubted;
-        };
+        let place = region.decoded::<Marker>();
+        let Some(mut entry) = values.get(place, MARKER_KEY) else { return Judgement::Doubted };
         // What is known to be outdated has perhaps been written anew, so the store is asked.
-        if region.region.judge(&entry, MARKER_KEY) != Judgement::Valid || !entry.is_fresh() {
-            return Judgement::Doubted;
-        }
-        match &entry.value {
-            Held::Decoded(marker) => match marker.downcast_ref::<Marker>() {
-                Some(marker) if marker.id == depends.marker => Judgement::Valid,
-                Some(marker) if marker.follows(depends.marker) => Judgement::Doubted,
-                Some(_) => Judgement::Outdated,
-                None => Judgement::Doubted,
-            },
-            Held::Encoded(_) => Judgement::Doubted,
+        let entry = match region.region.judge(&mut entry, MARKER_KEY) {
+            _ if !entry.is_fresh() => return Judgement::Doubted,
+            Judgement::Valid => entry,
+            Judgement::ValidAt(sum) => {
+                self.note_verified(region, place, MARKER_KEY, entry.verified_at(sum))
+            }
+            Judgement::Doubted | Judgement::Outdated => return Judgement::Doubted,
+        };
+        match entry.value.into_value::<Marker>() {
+            Some(marker) if marker.id == depends.marker => Judgement::Valid,
+            Some(marker) if marker.follows(depends.marker) => Judgement::Doubted,
+            Some(_) => Judgement::Outdated,
+            None => Judgement::Doubted,
         }
     }
 }

@@ -107,7 +107,7 @@ impl NearRegion {
     pub(super) fn judge_unverified(
         &self,
         unverified: &Unverified,
-        entry: &NearEntry,
+        entry: &mut NearEntry,
         key: &str,
     ) -> Judgement {
         let state = self.evidence().0.lock();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::word::Mark;
-use crate::lineage::Lineage;
+use crate::lineage::{Lineage, LineageDigest};
 use crate::store::{ChangeId, ChangeRing, Source};
 
 /// The marks of all words that trust in one region hangs on.
@@ -69,6 +69,7 @@ pub(super) enum Validity {
 }
 
 impl Marks {
+    #[inline]
     pub(super) fn sum(self) -> Mark {
         self.engine.plus(self.lineage).plus(self.ring)
     }
@@ -129,12 +130,12 @@ impl Known {
 
 /// Judges an entry that was read under `lineage` when `change` was the last of the region's changes.
 pub(super) fn judge(
-    now: &Arc<Lineage>,
+    now: &Lineage,
     ring: Option<&ChangeRing>,
-    (lineage, change): (&Arc<Lineage>, ChangeId),
+    (lineage, change): (&LineageDigest, ChangeId),
     key: &str,
 ) -> Validity {
-    let same_lineage = Arc::ptr_eq(now, lineage) || now == lineage;
+    let same_lineage = now.digest() == *lineage;
     match ring {
         Some(ring) if same_lineage && ring.unchanged_since(change, key) => Validity::Valid,
         _ => Validity::Outdated,
@@ -177,7 +178,7 @@ mod tests {
 
     #[test]
     fn an_entry_is_judged_by_lineage_and_ring() {
-        let (mine, expired) = (lineage(1, 1), lineage(1, 2));
+        let (mine, expired) = (lineage(1, 1).digest(), lineage(1, 2).digest());
         let shown = Shown { lineage: lineage(1, 1), ring: ring(&[1, 2]), sources: None };
         let at = ChangeId::from_bits;
         let table = [

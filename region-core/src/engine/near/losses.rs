@@ -37,6 +37,7 @@ struct Loss {
 
 impl Losses {
     /// The word that changes with everything that ends trust everywhere.
+    #[inline]
     pub(super) fn word(&self) -> &Word {
         &self.word
     }

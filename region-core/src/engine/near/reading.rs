@@ -53,10 +53,19 @@ impl<V> Looked<V> {
 
 impl Context {
     /// Looks for a value at `key` that may be served without a question. It does no I/O, and counts nothing.
+    #[inline]
     pub(crate) fn look_near<V: Value>(&self, key: &str) -> Looked<V> {
-        match (self.look_trusted(key), &self.near) {
-            (Looked::Doubted, Some(near)) => self.look_unverified(near, key),
-            (looked, _) => looked,
+        let Some(near) = &self.near else { return Looked::Nothing };
+        match self.verified_hit(near, key) {
+            Some((value, until)) => Looked::Hit(value, until),
+            None => self.look_closer(near, key),
+        }
+    }
+
+    fn look_closer<V: Value>(&self, near: &NearHandle, key: &str) -> Looked<V> {
+        match self.look(near, key, |entry| near.region.judge(entry, key)) {
+            Looked::Doubted => self.look_unverified(near, key),
+            looked => looked,
         }
     }
 
@@ -69,6 +78,7 @@ impl Context {
     }
 
     /// Returns the value at `key` that may be served without a question, and counts the hit. It does no I/O.
+    #[inline]
     pub(crate) fn near_hit<V: Value>(&self, key: &str) -> Option<Arc<V>> {
         let value = match self.look_near(key) {
             Looked::Hit(value, _) => value,
@@ -135,24 +145,45 @@ impl Context {
         &self,
         near: &NearHandle,
         key: &str,
-        judge: impl Fn(&NearEntry) -> Judgement,
+        judge: impl Fn(&mut NearEntry) -> Judgement,
     ) -> Looked<V> {
         let Some(values) = self.engine.near.values() else { return Looked::Nothing };
         for place in [near.decoded::<V>(), near.encoded()] {
-            let Some(entry) = values.get(place, key) else { continue };
-            match judge(&entry) {
-                Judgement::Valid if entry.is_fresh() => {
-                    if let Some(looked) = self.open(near, place, key, &entry) {
-                        return looked;
-                    }
+            let Some(mut entry) = values.get(place, key) else { continue };
+            let entry = match judge(&mut entry) {
+                Judgement::Valid if entry.is_fresh() => entry,
+                Judgement::ValidAt(sum) if entry.is_fresh() => {
+                    self.note_verified(near, place, key, entry.verified_at(sum))
                 }
                 Judgement::Doubted if entry.is_fresh() => return Looked::Doubted,
-                Judgement::Valid | Judgement::Doubted | Judgement::Outdated => {
+                _ => {
                     values.remove(place, key);
+                    continue;
                 }
+            };
+            if let Some(looked) = self.open(near, place, key, entry) {
+                return looked;
             }
         }
         Looked::Nothing
+    }
+
+    /// Keeps `entry` with the marks at which it was verified, so that the next hit need not look at the region's
+    /// changes.
+    #[cold]
+    pub(super) fn note_verified(
+        &self,
+        near: &NearHandle,
+        place: Place,
+        key: &str,
+        entry: NearEntry,
+    ) -> NearEntry {
+        // Another thread may have put a newer entry there meanwhile. It is lost, not taken for older: each entry
+        // says itself what it is.
+        if let (Some(values), Form::Decoded { .. }) = (self.engine.near.values(), place.form) {
+            values.insert(&near.region, place, key, entry.clone());
+        }
+        entry
     }
 
     /// Returns the value of `entry`, which is valid as far as its own region tells. `None`: it is of
@@ -162,47 +193,38 @@ impl Context {
         near: &NearHandle,
         place: Place,
         key: &str,
-        entry: &NearEntry,
+        entry: NearEntry,
     ) -> Option<Looked<V>> {
-        match &entry.value {
-            Held::Decoded(value) => {
-                let value = Arc::clone(value).downcast().ok()?;
-                match entry.depends() {
-                    None => Some(Looked::Hit(value, entry.fresh_until)),
-                    Some(depends) => self.depending((place, key), value, depends, entry),
-                }
-            }
-            Held::Encoded(bytes) => {
-                // What cannot be decoded is counted and logged when the store shows it.
-                let Decoded { value, dependencies } = self.codec.decode::<V>(key, bytes).ok()?;
-                let (value, values) = (Arc::new(value?), self.engine.near.values()?);
-                let depends = dependencies.map(|list| self.near_dependencies(&list));
-                let held = Held::Decoded(Arc::clone(&value) as _);
-                let decoded = entry.with_value(held).depending(depends.clone());
-                values.insert(near.decoded::<V>(), key, decoded);
-                values.remove(near.encoded(), key);
-                match depends {
-                    None => Some(Looked::Hit(value, entry.fresh_until)),
-                    Some(depends) => {
-                        self.depending((near.decoded::<V>(), key), value, &depends, entry)
-                    }
-                }
-            }
-        }
+        let until = entry.fresh_until;
+        let depends = entry.depends().cloned();
+        let Some(bytes) = entry.value.bytes() else {
+            let value = entry.value.into_value()?;
+            return self.unless_ended((place, key), value, depends, until);
+        };
+        // What cannot be decoded is counted and logged when the store shows it.
+        let Decoded { value, dependencies } = self.codec.decode::<V>(key, bytes).ok()?;
+        let (value, values) = (Arc::new(value?), self.engine.near.values()?);
+        let depends = dependencies.map(|list| self.near_dependencies(&list));
+        let decoded = entry.with_value(Held::decoded(&value)).depending(depends.clone());
+        let place = near.decoded::<V>();
+        values.insert(&near.region, place, key, decoded);
+        values.remove(near.encoded(), key);
+        self.unless_ended((place, key), value, depends, until)
     }
 
-    /// Judges a value that depends on other regions.
-    fn depending<V: Value>(
+    /// Judges a value by the regions that it depends on, if there are some.
+    fn unless_ended<V: Value>(
         &self,
         (place, key): (Place, &str),
         value: Arc<V>,
-        depends: &NearDependencies,
-        entry: &NearEntry,
+        depends: Option<Arc<NearDependencies>>,
+        until: Option<Instant>,
     ) -> Option<Looked<V>> {
-        match self.judge_dependencies(depends) {
-            Judgement::Valid => Some(Looked::Hit(value, entry.fresh_until)),
+        let Some(depends) = depends else { return Some(Looked::Hit(value, until)) };
+        match self.judge_dependencies(&depends) {
+            Judgement::Valid | Judgement::ValidAt(_) => Some(Looked::Hit(value, until)),
             Judgement::Doubted => {
-                let (left, on) = (left(entry.fresh_until), Arc::clone(&depends.list));
+                let (left, on) = (left(until), Arc::clone(&depends.list));
                 Some(Looked::Depending(Box::new(Depending::near(value, left, on))))
             }
             Judgement::Outdated => {
@@ -233,7 +255,8 @@ impl Context {
             let mut read = self.read(keys, self.read_terms()).await?;
             return Ok((read.entries.pop().flatten(), None));
         }
-        let (mut read, label) = self.read_near(keys).await?;
+        // Boxed, so that the future of a hit stays small.
+        let (mut read, label) = Box::pin(self.read_near(keys)).await?;
         Ok((read.entries.pop().flatten(), label))
     }
 
@@ -254,11 +277,12 @@ impl Context {
     ) {
         let near = self.near.as_ref().zip(label).zip(self.engine.near.values());
         if let Some(((near, label), values)) = near {
-            let value = Held::Decoded(Arc::clone(value) as _);
+            let value = Held::decoded(value);
             let fresh_until = label.end_of(left.duration());
             let entry = NearEntry::new(value, label, fresh_until, key.len() + size);
             let depends = dependencies.map(|list| self.near_dependencies(list));
-            values.insert(near.decoded::<V>(), key, entry.depending(depends));
+            let place = near.decoded::<V>();
+            values.insert(&near.region, place, key, entry.depending(depends));
         }
     }
 
@@ -267,15 +291,15 @@ impl Context {
         if let (Some(values), Freshness::Fresh { left }) =
             (self.engine.near.values(), entry.freshness)
         {
-            let (value, size) = (Held::Encoded(entry.bytes.clone()), entry.bytes.len());
+            let (value, size) = (Held::encoded(entry.bytes.clone()), entry.bytes.len());
             let fresh_until = label.end_of(left.duration());
             let entry = NearEntry::new(value, label, fresh_until, key.len() + size);
-            values.insert(near.encoded(), key, entry);
+            values.insert(&near.region, near.encoded(), key, entry);
         }
     }
 }
 
-fn judge(near: &NearHandle, shown: &Shown, entry: &NearEntry, key: &str) -> Judgement {
+fn judge(near: &NearHandle, shown: &Shown, entry: &mut NearEntry, key: &str) -> Judgement {
     match near.region.judge_by(&shown.lineage, shown.ring.as_ref(), entry, key) {
         Validity::Valid => Judgement::Valid,
         Validity::Outdated => Judgement::Outdated,
@@ -283,6 +307,7 @@ fn judge(near: &NearHandle, shown: &Shown, entry: &NearEntry, key: &str) -> Judg
 }
 
 impl NearHandle {
+    #[inline]
     pub(super) fn decoded<V: Value>(&self) -> Place {
         let form = Form::Decoded { of: TypeId::of::<V>(), codec: self.codec };
         Place { region: self.region.id(), form }
@@ -295,8 +320,7 @@ impl NearHandle {
     /// Names the moment that an answer showed, if it shows enough to judge entries by later.
     pub(super) fn label(&self, shown: &Shown, sent: Instant) -> Option<Label> {
         let (lineage, change) = (Arc::clone(&shown.lineage), shown.ring.as_ref()?.last());
-        let (region, era) = (Arc::clone(&self.region), self.region.era());
-        Some(Label { region, lineage, change, era, sent })
+        Some(Label { lineage, change, era: self.region.era(), sent })
     }
 }
 

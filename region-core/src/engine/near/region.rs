@@ -44,6 +44,9 @@ pub(super) struct TrustedLineage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Judgement {
     Valid,
+    /// Valid, which has taken a look at the region's last changes. It stays so for as long as this is the sum of
+    /// the region's marks.
+    ValidAt(Mark),
     Outdated,
     /// Nothing trusted tells: the store has to be asked.
     Doubted,
@@ -71,11 +74,13 @@ impl NearRegion {
     }
 
     /// A number that no other record has.
+    #[inline]
     pub(super) fn id(&self) -> u64 {
         self.id
     }
 
     /// The marks of now.
+    #[inline]
     pub(super) fn marks(&self) -> Marks {
         let engine = self.registry.losses.word().mark();
         let path = self.upwards().map(|region| region.lineage.mark());
@@ -84,6 +89,7 @@ impl NearRegion {
     }
 
     /// This record and those of its ancestors.
+    #[inline]
     pub(super) fn upwards(&self) -> impl Iterator<Item = &Self> {
         std::iter::successors(Some(self), |region| region.parent.as_deref())
     }
@@ -130,7 +136,7 @@ impl NearRegion {
     }
 
     /// Judges `entry`, at `key` of this region, by what is trusted now.
-    pub(super) fn judge(&self, entry: &NearEntry, key: &str) -> Judgement {
+    pub(super) fn judge(&self, entry: &mut NearEntry, key: &str) -> Judgement {
         let now = self.marks();
         if entry.is_verified_at(now.sum()) {
             return Judgement::Valid;
@@ -140,10 +146,7 @@ impl NearRegion {
             return Judgement::Doubted;
         };
         match self.judge_by(&known.lineage, known.ring.as_ref(), entry, key) {
-            Validity::Valid => {
-                entry.verified_at(now.sum());
-                Judgement::Valid
-            }
+            Validity::Valid => Judgement::ValidAt(now.sum()),
             Validity::Outdated => Judgement::Outdated,
         }
     }
@@ -153,7 +156,7 @@ impl NearRegion {
         &self,
         lineage: &Arc<Lineage>,
         ring: Option<&ChangeRing>,
-        entry: &NearEntry,
+        entry: &mut NearEntry,
         key: &str,
     ) -> Validity {
         let since = entry.since();
@@ -161,9 +164,10 @@ impl NearRegion {
         let Some(ring) = ring.filter(|_| by_ring == Validity::Outdated) else { return by_ring };
         // The ring reaches back over a few changes only.
         let change = ring.last();
-        let is_same = Arc::ptr_eq(lineage, &entry.lineage) || *lineage == entry.lineage;
-        if is_same && self.history.read().is_unchanged(lineage, (since, change), key) {
-            entry.unchanged_at(change);
+        if lineage.digest() == entry.lineage
+            && self.history.read().is_unchanged(lineage, (since, change), key)
+        {
+            entry.change = change;
             return Validity::Valid;
         }
         Validity::Outdated

@@ -87,7 +87,7 @@ impl Context {
         unverified: &Unverified,
         key: &str,
     ) -> Looked<V> {
-        let judge = |entry: &_| near.region.judge_unverified(unverified, entry, key);
+        let judge = |entry: &mut _| near.region.judge_unverified(unverified, entry, key);
         match self.look(near, key, judge) {
             Looked::Hit(value, until) => Looked::Unverified(value, until),
             Looked::Depending(depending) => Looked::Depending(Box::new(depending.unverified())),

@@ -1,8 +1,8 @@
 //! The values that are held near: a concurrent cache bounded by bytes.
 
 use std::any::{Any, TypeId};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use quick_cache::sync::Cache;
@@ -13,8 +13,9 @@ use super::depends::NearDependencies;
 use super::history::{Era, Since};
 use super::region::NearRegion;
 use super::word::Mark;
-use crate::lineage::Lineage;
+use crate::lineage::{Lineage, LineageDigest};
 use crate::store::ChangeId;
+use crate::value::serializer::Value;
 
 /// The bytes that an entry is counted with beside its key and its encoded value: the entry itself, and
 /// its place in the cache.
@@ -29,35 +30,34 @@ const TYPICAL_ENTRY: u64 = 512;
 /// The most entries that room is estimated for.
 const MAX_ESTIMATE: u64 = 4_000_000;
 
-/// The sum of no settled marks: it counts a change under way.
-const UNVERIFIED: u64 = 1;
-
 /// Near entries, bounded by bytes.
-pub(super) struct Values(Cache<Slot, Arc<NearEntry>, ByWeight>);
+pub(super) struct Values(Cache<Slot, NearEntry, ByWeight>);
 
 /// The place of a near entry.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 struct Slot {
     place: Place,
     key: Box<str>,
+    /// Keeps the record for as long as it has entries. It is here, and not in the entry, because a hit copies
+    /// the entry: threads that read one region would meet in this count.
+    _region: Arc<NearRegion>,
 }
 
 /// A [`Slot`] that is looked for.
-#[derive(Hash)]
 struct SlotRef<'k> {
     place: Place,
     key: &'k str,
 }
 
 /// The region of a near entry, and the form in which it is held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) region: u64,
     pub(super) form: Form,
 }
 
 /// The form in which a value is held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     /// As it was written, whatever its type: the first read decodes it.
     Encoded,
@@ -65,36 +65,34 @@ pub(super) enum Form {
     Decoded { of: TypeId, codec: u64 },
 }
 
-/// A value that is held near, and the moment at which the store had it.
-#[derive(Debug)]
+/// A value that is held near, and the moment at which the store had it. A hit copies it.
+#[derive(Clone, Debug)]
 pub(super) struct NearEntry {
     pub(super) value: Held,
     /// The regions that the value depends on, if it is decoded.
     depends: Option<Arc<NearDependencies>>,
-    /// Keeps the record for as long as it has entries.
-    _region: Arc<NearRegion>,
-    pub(super) lineage: Arc<Lineage>,
+    pub(super) lineage: LineageDigest,
     /// A change of the region, the last at some moment at which the store had the value.
-    change: AtomicU32,
+    pub(super) change: ChangeId,
     /// The era of the history that the change is from.
     era: Era,
     /// The end of its freshness; `None`: never.
     pub(super) fresh_until: Option<Instant>,
     /// The sum of the marks at which it was found to be valid.
-    verified: AtomicU64,
-    weight: u64,
+    verified: Mark,
+    weight: u32,
 }
 
-/// The value of a near entry.
-pub(super) enum Held {
-    Encoded(Bytes),
-    Decoded(Arc<dyn Any + Send + Sync>),
-}
+/// The value of a near entry, encoded or decoded as the entry's [`Form`] says.
+#[derive(Clone)]
+pub(super) struct Held(Arc<dyn Any + Send + Sync>);
+
+/// The bytes of an encoded value: a type that no decoded value has.
+struct Encoded(Bytes);
 
 /// The moment of a store at which it had an entry, as an answer named it.
 #[derive(Clone, Debug)]
 pub(crate) struct Label {
-    pub(super) region: Arc<NearRegion>,
     pub(super) lineage: Arc<Lineage>,
     pub(super) change: ChangeId,
     /// The era of the region's history when the answer had been learned from.
@@ -106,13 +104,44 @@ pub(crate) struct Label {
 #[derive(Clone)]
 struct ByWeight;
 
-impl Weighter<Slot, Arc<NearEntry>> for ByWeight {
-    fn weight(&self, _: &Slot, entry: &Arc<NearEntry>) -> u64 {
-        entry.weight
+impl Weighter<Slot, NearEntry> for ByWeight {
+    fn weight(&self, _: &Slot, entry: &NearEntry) -> u64 {
+        u64::from(entry.weight)
     }
 }
 
+impl Place {
+    /// The form is left out: a key is held in few of them.
+    #[inline]
+    fn hash<H: Hasher>(self, key: &str, state: &mut H) {
+        state.write_u64(self.region);
+        state.write(key.as_bytes());
+    }
+}
+
+impl Hash for Slot {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.place.hash(&self.key, state);
+    }
+}
+
+impl Hash for SlotRef<'_> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.place.hash(self.key, state);
+    }
+}
+
+impl PartialEq for Slot {
+    fn eq(&self, other: &Self) -> bool {
+        self.place == other.place && self.key == other.key
+    }
+}
+
+impl Eq for Slot {}
+
 impl Equivalent<Slot> for SlotRef<'_> {
+    #[inline]
     fn equivalent(&self, slot: &Slot) -> bool {
         self.place == slot.place && *self.key == *slot.key
     }
@@ -125,12 +154,20 @@ impl Values {
         Self(Cache::with_weighter(usize::try_from(estimate).unwrap_or(1), bytes, ByWeight))
     }
 
-    pub(super) fn get(&self, place: Place, key: &str) -> Option<Arc<NearEntry>> {
+    #[inline]
+    pub(super) fn get(&self, place: Place, key: &str) -> Option<NearEntry> {
         self.0.get(&SlotRef { place, key })
     }
 
-    pub(super) fn insert(&self, place: Place, key: &str, entry: NearEntry) {
-        self.0.insert(Slot { place, key: key.into() }, Arc::new(entry));
+    /// Keeps `entry`, of `region`.
+    pub(super) fn insert(
+        &self,
+        region: &Arc<NearRegion>,
+        place: Place,
+        key: &str,
+        entry: NearEntry,
+    ) {
+        self.0.insert(Slot { place, key: key.into(), _region: Arc::clone(region) }, entry);
     }
 
     pub(super) fn remove(&self, place: Place, key: &str) {
@@ -159,74 +196,77 @@ impl NearEntry {
         Self {
             value,
             depends: None,
-            _region: Arc::clone(&label.region),
-            lineage: Arc::clone(&label.lineage),
-            change: AtomicU32::new(label.change.to_bits()),
+            lineage: label.lineage.digest(),
+            change: label.change,
             era: label.era,
             fresh_until,
-            verified: AtomicU64::new(UNVERIFIED),
-            weight: (size + ENTRY_OVERHEAD) as u64,
+            verified: Mark::UNSETTLED,
+            weight: u32::try_from(size + ENTRY_OVERHEAD).unwrap_or(u32::MAX),
         }
     }
 
     /// The same entry, of a value with these dependencies.
     pub(super) fn depending(self, depends: Option<Arc<NearDependencies>>) -> Self {
         let regions = depends.as_ref().map_or(0, |depends| depends.len());
-        let weight = self.weight + (regions * DEPENDENCY_OVERHEAD) as u64;
+        let more = u32::try_from(regions * DEPENDENCY_OVERHEAD).unwrap_or(u32::MAX);
+        let weight = self.weight.saturating_add(more);
         Self { depends, weight, ..self }
     }
 
     /// The regions that the value depends on; `None` unless it is decoded and has some.
-    pub(super) fn depends(&self) -> Option<&NearDependencies> {
-        self.depends.as_deref()
+    pub(super) fn depends(&self) -> Option<&Arc<NearDependencies>> {
+        self.depends.as_ref()
     }
 
     /// The same value in another form.
-    pub(super) fn with_value(&self, value: Held) -> Self {
-        Self {
-            value,
-            depends: None,
-            _region: Arc::clone(&self._region),
-            lineage: Arc::clone(&self.lineage),
-            change: AtomicU32::new(self.since().1.to_bits()),
-            era: self.era,
-            fresh_until: self.fresh_until,
-            verified: AtomicU64::new(UNVERIFIED),
-            weight: self.weight,
-        }
+    pub(super) fn with_value(self, value: Held) -> Self {
+        Self { value, depends: None, ..self }
     }
 
+    /// Notes that the entry is valid for as long as the sum of its region's marks is `sum`.
+    pub(super) fn verified_at(self, sum: Mark) -> Self {
+        Self { verified: sum, ..self }
+    }
+
+    #[inline]
     pub(super) fn is_fresh(&self) -> bool {
         self.fresh_until.is_none_or(|until| Instant::now() < until)
     }
 
     /// A change of the region, the last at some moment at which the store had the value.
     pub(super) fn since(&self) -> Since {
-        (self.era, ChangeId::from_bits(self.change.load(Ordering::Relaxed)))
+        (self.era, self.change)
     }
 
-    /// Notes that the store still had the value after `change`.
-    pub(super) fn unchanged_at(&self, change: ChangeId) {
-        // Each moment that is noted here is true, in whatever order threads note them.
-        self.change.store(change.to_bits(), Ordering::Relaxed);
-    }
-
-    /// Notes that the entry is valid for as long as the sum of its region's marks is `sum`.
-    pub(super) fn verified_at(&self, sum: Mark) {
-        // The number says all by itself; nothing else is read on the strength of it.
-        self.verified.store(sum.to_bits(), Ordering::Relaxed);
-    }
-
+    #[inline]
     pub(super) fn is_verified_at(&self, sum: Mark) -> bool {
-        self.verified.load(Ordering::Relaxed) == sum.to_bits()
+        self.verified == sum
+    }
+}
+
+impl Held {
+    pub(super) fn encoded(bytes: Bytes) -> Self {
+        Self(Arc::new(Encoded(bytes)))
+    }
+
+    pub(super) fn decoded<V: Value>(value: &Arc<V>) -> Self {
+        Self(Arc::clone(value) as _)
+    }
+
+    /// Returns the bytes of an encoded value.
+    pub(super) fn bytes(&self) -> Option<&Bytes> {
+        self.0.downcast_ref().map(|Encoded(bytes)| bytes)
+    }
+
+    /// Returns the decoded value. `None`: it is of another type.
+    #[inline]
+    pub(super) fn into_value<V: Value>(self) -> Option<Arc<V>> {
+        self.0.downcast().ok()
     }
 }
 
 impl std::fmt::Debug for Held {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Encoded(_) => "Encoded(..)",
-            Self::Decoded(_) => "Decoded(..)",
-        })
+        f.write_str("Held(..)")
     }
 }

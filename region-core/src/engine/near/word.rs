@@ -35,12 +35,16 @@ impl Word {
         self.0.fetch_add(EPOCH - 1, Ordering::SeqCst);
     }
 
+    #[inline]
     pub(super) fn mark(&self) -> Mark {
         Mark(self.0.load(Ordering::SeqCst))
     }
 }
 
 impl Mark {
+    /// No sum of marks that something was verified at: it counts a change under way.
+    pub(super) const UNSETTLED: Self = Self(1);
+
     /// Returns true if no own change is under way.
     pub(super) const fn is_settled(self) -> bool {
         self.0.is_multiple_of(EPOCH)
@@ -56,6 +60,7 @@ impl Mark {
         Self(self.0.wrapping_add(2 * EPOCH))
     }
 
+    #[inline]
     pub(super) const fn plus(self, other: Self) -> Self {
         Self(self.0.wrapping_add(other.0))
     }
@@ -63,10 +68,6 @@ impl Mark {
     /// Returns true if this mark of the same words was taken after `other`, or at the same state.
     pub(super) const fn is_no_earlier_than(self, other: Self) -> bool {
         self.0.wrapping_sub(other.0) <= u64::MAX / 2
-    }
-
-    pub(super) const fn to_bits(self) -> u64 {
-        self.0
     }
 }
 

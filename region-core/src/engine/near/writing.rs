@@ -117,9 +117,9 @@ impl Context {
         let Some(lifetime) = lifetime else {
             return values.remove(near.encoded(), put.key);
         };
-        let (value, size) = (Held::Encoded(put.bytes.clone()), put.key.len() + put.bytes.len());
+        let (value, size) = (Held::encoded(put.bytes.clone()), put.key.len() + put.bytes.len());
         let entry = NearEntry::new(value, label, label.end_of(lifetime.duration()), size);
-        values.insert(near.encoded(), put.key, entry);
+        values.insert(&near.region, near.encoded(), put.key, entry);
     }
 
     fn drop_bytes(&self, near: &NearHandle, key: &str) {
