@@ -11,6 +11,7 @@ mod observe;
 mod steps;
 mod wakes;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ pub(crate) use wakes::Heard;
 /// The shortest ttl: that is the resolution of lifetimes.
 const SHORTEST_TTL: Duration = Duration::from_millis(1);
 
+static NEXT_CONTEXT: AtomicU64 = AtomicU64::new(0);
+
 /// The state that all regions of a cache share.
 pub(crate) struct Engine {
     pub(crate) store: SharedStore,
@@ -52,6 +55,8 @@ pub(crate) struct Engine {
 
 /// The state of one region that its handles and its loads share.
 pub(crate) struct Context {
+    /// A number that no other context has.
+    id: u64,
     engine: Arc<Engine>,
     path: RegionPath,
     /// The policy with inherited settings, before defaults are filled in. Child regions inherit from it.
@@ -102,7 +107,13 @@ impl Context {
         if let Some(near) = near.as_ref().filter(|_| policy.serves_unverified()) {
             near.keep_evidence();
         }
-        Ok(Self { engine, path, given, policy, codec, near, record: OnceLock::new() })
+        let id = NEXT_CONTEXT.fetch_add(1, Ordering::Relaxed);
+        Ok(Self { id, engine, path, given, policy, codec, near, record: OnceLock::new() })
+    }
+
+    #[inline]
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 
     pub(crate) fn engine(&self) -> &Arc<Engine> {

@@ -3,6 +3,7 @@
 mod dictionary;
 mod listing;
 mod loaders;
+mod opened;
 mod shared;
 mod steps;
 
@@ -18,12 +19,15 @@ use crate::load;
 use crate::path::{RegionPath, Segment};
 use crate::policy::Policy;
 use crate::region::{Batch, Listing, LoadOptions, Loaded, Region, SetOptions};
+use crate::regioned::{Regioned, TypedPath};
 use crate::store::{Op, RegionTtl, Verb, Write};
 use crate::value::serializer::Value;
 
 pub use loaders::LoadRequest;
 pub(crate) use loaders::Loaders;
 pub(crate) use shared::Shared;
+
+use opened::Opened;
 
 /// A [`Region`] over a store. A [`RegionCache`](crate::RegionCache) creates it.
 #[derive(Clone)]
@@ -51,6 +55,14 @@ impl RegionHandle {
         Ok(Self { context: Arc::new(context), shared: Arc::clone(&self.shared), loaders })
     }
 
+    #[cold]
+    fn open_typed<T: Regioned>(&self, path: &TypedPath<T>) -> Result<Opened> {
+        let mut policies = Vec::new();
+        T::policies(&mut policies);
+        let Self { context, loaders, .. } = self.descend(&path.segments()?, &policies)?;
+        Ok(Opened { context, loaders })
+    }
+
     pub(crate) fn context(&self) -> &Arc<Context> {
         &self.context
     }
@@ -76,6 +88,12 @@ impl Region for RegionHandle {
         }
         let loaders = self.shared.loaders(&path);
         self.with(path, policy, loaders)
+    }
+
+    fn descend_typed<T: Regioned>(&self, path: &TypedPath<T>) -> Result<Self> {
+        let opened = self.shared.opened.get(&self.context, path, || self.open_typed(path))?;
+        let Opened { context, loaders } = opened;
+        Ok(Self { context, shared: Arc::clone(&self.shared), loaders })
     }
 
     fn with_policy(&self, policy: Policy) -> Result<Self> {

@@ -48,8 +48,8 @@ pub use lifetime::{Lifetime, MAX_LIFETIME};
 pub use lineage::{Incarnation, Incarnations, Lineage};
 pub use load::LoadDependencies;
 pub use path::{
-    MARKER_KEY, MAX_DEPTH, MAX_KEY_BYTES, MAX_PATH_BYTES, MAX_SEGMENT_BYTES, PathError, PathRule,
-    RegionPath, Segment,
+    IdText, MARKER_KEY, MAX_DEPTH, MAX_KEY_BYTES, MAX_PATH_BYTES, MAX_SEGMENT_BYTES, PathError,
+    PathRule, RegionPath, Segment,
 };
 pub use policy::{
     NearCache, OnOutage, OnStale, OnUpdate, Policy, PolicySetting, PolicySettingKind,

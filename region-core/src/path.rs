@@ -3,6 +3,7 @@
 mod error;
 mod escape;
 mod limits;
+mod relative;
 mod segment;
 
 use std::fmt;
@@ -17,6 +18,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 pub use error::{PathError, PathRule};
 pub(crate) use limits::check_key;
 pub use limits::{MARKER_KEY, MAX_DEPTH, MAX_KEY_BYTES, MAX_PATH_BYTES, MAX_SEGMENT_BYTES};
+pub use relative::IdText;
+pub(crate) use relative::RelativePath;
 pub use segment::Segment;
 
 /// Most paths are no deeper than this; deeper ones cost one more allocation.

@@ -22,6 +22,7 @@ use futures_util::StreamExt;
 use crate::error::{BoxError, Result};
 use crate::path::{RegionPath, Segment};
 use crate::policy::Policy;
+use crate::regioned::{Regioned, TypedPath};
 use crate::store::Verb;
 use crate::value::serializer::Value;
 
@@ -105,6 +106,17 @@ pub trait Region: Clone + Send + Sync + 'static {
     /// [`InvalidPath`](crate::ErrorKind::InvalidPath) when the path grows too long;
     /// [`InvalidPolicy`](crate::ErrorKind::InvalidPolicy) when the policy that results is invalid.
     fn descend(&self, segments: &[Segment], policies: &[Policy]) -> Result<Self>;
+
+    /// Returns the region at `path` below this one, under the policies of the path's types. An implementation
+    /// may have a faster way than [`descend`](Self::descend).
+    ///
+    /// # Errors
+    /// As [`RegionExt::region_at`].
+    fn descend_typed<T: Regioned>(&self, path: &TypedPath<T>) -> Result<Self> {
+        let mut policies = Vec::new();
+        T::policies(&mut policies);
+        self.descend(&path.segments()?, &policies)
+    }
 
     /// Returns the same region under another policy, with the settings that `policy` leaves out as
     /// they are. Regions reached through the new handle inherit it.

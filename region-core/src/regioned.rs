@@ -78,6 +78,8 @@ pub trait Regioned: Sized {
     fn region_path(&self) -> TypedPath<Self>;
 
     /// Returns the policy of the type's regions. Settings that it leaves out are inherited.
+    ///
+    /// It must be the same at every call: a cache remembers what it got.
     #[must_use]
     fn policy() -> Policy {
         Policy::new()

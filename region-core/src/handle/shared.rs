@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Loaders;
+use super::opened::OpenedRegions;
 use crate::load::Flights;
 use crate::path::{RegionPath, Segment};
 use crate::policy::Policy;
@@ -10,9 +11,11 @@ use crate::policy::Policy;
 /// What is given for all regions with some names: the segment names of their paths below the root.
 pub(crate) type ByNames<T> = Vec<(Vec<String>, T)>;
 
-/// The loads under way, and what was given to the builder's `region_policy` and `loader`.
+/// The loads under way, the regions opened lately, and what was given to the builder's `region_policy` and
+/// `loader`.
 pub(crate) struct Shared {
     pub(crate) flights: Arc<Flights>,
+    pub(super) opened: OpenedRegions,
     region_policies: ByNames<Policy>,
     loaders: ByNames<Loaders>,
     root_depth: usize,
@@ -25,7 +28,8 @@ impl Shared {
         loaders: ByNames<Loaders>,
         root_depth: usize,
     ) -> Self {
-        Self { flights: Arc::new(flights), region_policies, loaders, root_depth }
+        let (flights, opened) = (Arc::new(flights), OpenedRegions::new());
+        Self { flights, opened, region_policies, loaders, root_depth }
     }
 
     /// Returns the policy given for regions with the segment names of `path`, if there is one.

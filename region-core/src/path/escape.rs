@@ -4,24 +4,52 @@ use std::borrow::Cow;
 
 use super::{PathError, PathRule};
 
-/// Returns true if `byte` is written as an escape. Only ASCII is: the bytes of other characters stay.
+/// The bytes that are written as escapes. Only ASCII is: the bytes of other characters stay.
+const RESERVED: [bool; 256] = {
+    let mut reserved = [false; 256];
+    let mut byte = 0;
+    while byte < reserved.len() {
+        let it = byte as u8;
+        reserved[byte] = matches!(it, b'.' | b':' | b'{' | b'}' | b'%') || it.is_ascii_control();
+        byte += 1;
+    }
+    reserved
+};
+
+/// Returns true if `byte` is written as an escape.
+#[inline]
 fn is_reserved(byte: u8) -> bool {
-    matches!(byte, b'.' | b':' | b'{' | b'}' | b'%') || byte.is_ascii_control()
+    RESERVED[usize::from(byte)]
 }
 
 /// Appends `raw` to `out`, escaped.
 pub(super) fn escape_into(raw: &str, out: &mut String) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    escape(raw, |part| out.push_str(part));
+}
+
+/// Hands `raw` to `push` in parts, escaped.
+#[inline]
+pub(super) fn escape(raw: &str, mut push: impl FnMut(&str)) {
+    if raw.bytes().any(is_reserved) { escape_parts(raw, push) } else { push(raw) }
+}
+
+#[cold]
+fn escape_parts(raw: &str, mut push: impl FnMut(&str)) {
     let mut rest = raw;
     while let Some(at) = rest.bytes().position(is_reserved) {
-        let byte = rest.as_bytes()[at];
-        out.push_str(&rest[..at]);
-        out.push('%');
-        out.push(char::from(HEX[usize::from(byte >> 4)]));
-        out.push(char::from(HEX[usize::from(byte & 0x0F)]));
+        push(&rest[..at]);
+        push_escaped(rest.as_bytes()[at], &mut push);
         rest = &rest[at + 1..];
     }
-    out.push_str(rest);
+    push(rest);
+}
+
+fn push_escaped(byte: u8, push: &mut impl FnMut(&str)) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    push("%");
+    for digit in [byte >> 4, byte & 0x0F] {
+        push(char::from(HEX[usize::from(digit)]).encode_utf8(&mut [0; 4]));
+    }
 }
 
 /// Checks that `text` is what [`escape_into`] would write for some raw text.

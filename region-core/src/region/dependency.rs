@@ -71,6 +71,6 @@ impl<R: Region> From<&R> for Dependency {
 
 impl<T> From<TypedPath<T>> for Dependency {
     fn from(path: TypedPath<T>) -> Self {
-        Self(Inner::Below(path.segments().map(<[Segment]>::to_vec)))
+        Self(Inner::Below(path.segments()))
     }
 }

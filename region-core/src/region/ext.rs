@@ -50,9 +50,7 @@ pub trait RegionExt: Region {
     /// [`InvalidPath`](crate::ErrorKind::InvalidPath) when an id cannot be a segment;
     /// [`InvalidPolicy`](crate::ErrorKind::InvalidPolicy) when a type's policy is invalid.
     fn region_at<T: Regioned>(&self, path: TypedPath<T>) -> Result<Self> {
-        let mut policies = Vec::new();
-        T::policies(&mut policies);
-        self.descend(path.segments()?, &policies)
+        self.descend_typed(&path)
     }
 
     /// Returns the region of `value`, below this one.

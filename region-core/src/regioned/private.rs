@@ -1,7 +1,5 @@
 //! Functions that only the derive's output calls.
 
-use std::borrow::Cow;
-
 use super::{Regioned, SegmentId};
 
 /// Every type is the same as itself. The derive uses the bound to report parent ids that do not fit.
@@ -27,8 +25,8 @@ pub fn parent_ids<P: Regioned, I: SameAs<P::Ids>>(ids: I) -> P::Ids {
     ids.same()
 }
 
-/// Converts an id to text. The derive calls it once for a field, so that a type that is not a `SegmentId`
-/// is reported once, at the field.
-pub fn id<T: SegmentId + ?Sized>(id: &T) -> Cow<'_, str> {
-    id.segment_id()
+/// Returns `id`. The derive calls it once for a field, so that a type that is not a `SegmentId` is reported
+/// once, at the field.
+pub fn id<T: SegmentId + ?Sized>(id: &T) -> &T {
+    id
 }

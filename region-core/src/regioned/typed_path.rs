@@ -2,14 +2,16 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::{Regioned, SegmentId, TopLevel};
-use crate::path::{PathError, RegionPath, Segment};
+use crate::path::{IdText, PathError, RegionPath, RelativePath, Segment};
 
 /// The path of a `T`'s region below the root, built from ids without a value of `T`.
 ///
 /// An id that cannot be part of a segment (an empty string, say) is reported when a region is opened at
 /// the path.
 pub struct TypedPath<T> {
-    segments: Result<Vec<Segment>, PathError>,
+    relative: RelativePath,
+    /// The first id or name that cannot be part of a segment.
+    fault: Option<Box<PathError>>,
     of: PhantomData<fn() -> T>,
 }
 
@@ -17,25 +19,27 @@ impl TypedPath<TopLevel> {
     /// Returns the empty path, from which all others are built.
     #[must_use]
     pub fn top() -> Self {
-        Self { segments: Ok(Vec::new()), of: PhantomData }
+        Self { relative: RelativePath::empty(), fault: None, of: PhantomData }
     }
 }
 
 impl<T> TypedPath<T> {
     /// Returns the path of the child region `name:id`, of type `C`.
     #[must_use]
+    #[inline]
     pub fn child<C: Regioned<Parent = T>>(
         self,
         name: &str,
         id: &(impl SegmentId + ?Sized),
     ) -> TypedPath<C> {
-        self.push(Segment::with_id(name, &id.segment_id()))
+        self.push(name, Some(|text: &mut IdText<'_>| id.append_to(text)))
     }
 
     /// Returns the path of the child region `name`, of type `C`, which has no id.
     #[must_use]
+    #[inline]
     pub fn only_child<C: Regioned<Parent = T>>(self, name: &str) -> TypedPath<C> {
-        self.push(Segment::new(name))
+        self.push(name, None::<fn(&mut IdText<'_>)>)
     }
 
     /// Appends the path to `root`.
@@ -51,28 +55,41 @@ impl<T> TypedPath<T> {
     ///
     /// # Errors
     /// If an id cannot be a segment.
-    pub fn segments(&self) -> Result<&[Segment], PathError> {
-        self.segments.as_deref().map_err(Clone::clone)
+    pub fn segments(&self) -> Result<Vec<Segment>, PathError> {
+        Ok(self.relative()?.segments().collect())
     }
 
-    fn push<C>(self, segment: Result<Segment, PathError>) -> TypedPath<C> {
-        let segments = self.segments.and_then(|mut segments| {
-            segments.push(segment?);
-            Ok(segments)
-        });
-        TypedPath { segments, of: PhantomData }
+    /// The path as text, unless an id cannot be a segment.
+    #[inline]
+    pub(crate) fn relative(&self) -> Result<&RelativePath, PathError> {
+        match &self.fault {
+            None => Ok(&self.relative),
+            Some(fault) => Err((**fault).clone()),
+        }
+    }
+
+    #[inline]
+    fn push<C>(
+        mut self,
+        name: &str,
+        push_id: Option<impl FnOnce(&mut IdText<'_>)>,
+    ) -> TypedPath<C> {
+        if self.fault.is_none() {
+            self.fault = self.relative.push(name, push_id).err().map(Box::new);
+        }
+        TypedPath { relative: self.relative, fault: self.fault, of: PhantomData }
     }
 }
 
 impl<T> Clone for TypedPath<T> {
     fn clone(&self) -> Self {
-        Self { segments: self.segments.clone(), of: PhantomData }
+        Self { relative: self.relative.clone(), fault: self.fault.clone(), of: PhantomData }
     }
 }
 
 impl<T> PartialEq for TypedPath<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.segments == other.segments
+        (&self.relative, &self.fault) == (&other.relative, &other.fault)
     }
 }
 
@@ -80,15 +97,10 @@ impl<T> Eq for TypedPath<T> {}
 
 impl<T> fmt::Display for TypedPath<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let segments = match &self.segments {
-            Ok(segments) => segments,
-            Err(error) => return write!(f, "<{error}>"),
-        };
-        for (at, segment) in segments.iter().enumerate() {
-            let dot = if at == 0 { "" } else { "." };
-            write!(f, "{dot}{segment}")?;
+        match &self.fault {
+            None => f.write_str(self.relative.as_str()),
+            Some(fault) => write!(f, "<{fault}>"),
         }
-        Ok(())
     }
 }
 
