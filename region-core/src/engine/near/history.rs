@@ -9,6 +9,9 @@ use crate::store::{Change, ChangeId, ChangeRing, ChangedKey};
 /// The most changes that are remembered of one region: 4 KiB.
 const MAX_REMEMBERED: usize = 512;
 
+/// The number of changes that are remembered of a region with few entries.
+const FEW_REMEMBERED: usize = 16;
+
 /// The changes of a region that rings have shown one after the other, without a gap, under one lineage.
 ///
 /// A ring holds the last few changes. Where a region is written often, most of its entries were read
@@ -32,13 +35,17 @@ pub(super) type Since = (Era, ChangeId);
 
 impl History {
     /// Takes up what an answer showed. Ids are random: if both know a change, what came after it is the same.
-    pub(super) fn extend(&mut self, lineage: &Arc<Lineage>, ring: &ChangeRing) {
+    ///
+    /// About as many changes are remembered as the region has `entries`: where there are many regions
+    /// with a few entries each, the changes of all of them must not outweigh the entries.
+    pub(super) fn extend(&mut self, lineage: &Arc<Lineage>, ring: &ChangeRing, entries: usize) {
         let shown = ring.changes();
+        let most = entries.clamp(FEW_REMEMBERED, MAX_REMEMBERED);
         if self.is_of(lineage) {
             let last = self.changes.len().saturating_sub(1);
             let next = (0..shown.len()).rev().find(|at| self.agrees(last, &shown[..=*at]));
             if let Some(at) = next {
-                self.push(&shown[at + 1..]);
+                self.push(&shown[at + 1..], most);
                 return;
             }
             // An answer that was overtaken by another.
@@ -49,7 +56,7 @@ impl History {
         self.lineage = Some(Arc::clone(lineage));
         self.era.0 += 1;
         self.changes.clear();
-        self.push(shown);
+        self.push(shown, most);
     }
 
     /// The era of now.
@@ -93,10 +100,13 @@ impl History {
         mine.len() > 0 && mine.rev().zip(shown.iter().rev()).all(|(mine, shown)| mine == shown)
     }
 
-    fn push(&mut self, changes: &[Change]) {
-        let beyond = (self.changes.len() + changes.len()).saturating_sub(MAX_REMEMBERED);
+    fn push(&mut self, changes: &[Change], most: usize) {
+        let beyond = (self.changes.len() + changes.len()).saturating_sub(most);
         self.changes.drain(..beyond.min(self.changes.len()));
         self.changes.extend(changes);
+        if self.changes.capacity() > 4 * most {
+            self.changes.shrink_to(most);
+        }
     }
 }
 
@@ -128,7 +138,7 @@ mod tests {
     fn rings_that_follow_each_other_are_one_history() {
         let (lineage, mut history) = (lineage(), History::default());
         for last in [3, 8, 9, 16, 23] {
-            history.extend(&lineage, &ring(1, last));
+            history.extend(&lineage, &ring(1, last), MAX_REMEMBERED);
         }
         assert!(history.is_unchanged(&lineage, (since(&history, 1), id(23)), "90"));
         assert!(history.is_unchanged(&lineage, (since(&history, 9), id(23)), "9"));
@@ -143,21 +153,21 @@ mod tests {
     #[test]
     fn a_gap_a_change_of_all_and_another_lineage_end_it() {
         let (first, mut history) = (lineage(), History::default());
-        history.extend(&first, &ring(1, 8));
+        history.extend(&first, &ring(1, 8), MAX_REMEMBERED);
         // An answer that comes late ends nothing.
-        history.extend(&first, &ring(1, 5));
+        history.extend(&first, &ring(1, 5), MAX_REMEMBERED);
         assert!(history.is_unchanged(&first, (since(&history, 1), id(8)), "90"));
-        history.extend(&first, &ring(1, 17));
+        history.extend(&first, &ring(1, 17), MAX_REMEMBERED);
         assert!(
             !history.is_unchanged(&first, (since(&history, 8), id(17)), "90"),
             "9 is in no ring"
         );
         let mut all = ring(10, 17);
         all.push(Change::new(id(18), ChangedKey::All));
-        history.extend(&first, &all);
+        history.extend(&first, &all, MAX_REMEMBERED);
         assert!(!history.is_unchanged(&first, (since(&history, 17), id(18)), "90"));
         let second = lineage();
-        history.extend(&second, &ring(10, 17));
+        history.extend(&second, &ring(10, 17), MAX_REMEMBERED);
         assert!(!history.is_unchanged(&first, (since(&history, 16), id(17)), "90"));
         assert!(history.is_unchanged(&second, (since(&history, 16), id(17)), "90"));
     }
@@ -166,20 +176,31 @@ mod tests {
     #[test]
     fn an_id_of_another_history_is_not_looked_for() {
         let (lineage, mut history) = (lineage(), History::default());
-        history.extend(&lineage, &ring(1, 8));
+        history.extend(&lineage, &ring(1, 8), MAX_REMEMBERED);
         let before = since(&history, 8);
-        history.extend(&lineage, &ring(31, 38));
+        history.extend(&lineage, &ring(31, 38), MAX_REMEMBERED);
         let again = Change::new(id(8), ChangedKey::of("8"));
         let mut after = ring(32, 38);
         after.push(again);
-        history.extend(&lineage, &after);
+        history.extend(&lineage, &after, MAX_REMEMBERED);
         assert!(!history.is_unchanged(&lineage, (before, id(8)), "90"));
         assert!(history.is_unchanged(&lineage, (since(&history, 38), id(8)), "90"));
         // Nor is a ring joined to the history that shares one id with it.
         let shared = [Change::new(id(60), ChangedKey::All), again];
         let era = history.era();
-        history.extend(&lineage, &ChangeRing::from_changes(shared).unwrap());
+        history.extend(&lineage, &ChangeRing::from_changes(shared).unwrap(), MAX_REMEMBERED);
         assert_ne!(history.era(), era);
+    }
+
+    #[test]
+    fn little_is_remembered_of_a_region_with_few_entries() {
+        let (lineage, mut history) = (lineage(), History::default());
+        for last in 8..1_000 {
+            history.extend(&lineage, &ring(last - 7, last), MAX_REMEMBERED);
+        }
+        history.extend(&lineage, &ring(993, 1_000), 3);
+        assert_eq!(history.changes.len(), FEW_REMEMBERED);
+        assert!(history.changes.capacity() <= 4 * FEW_REMEMBERED);
     }
 
     #[test]
@@ -187,7 +208,7 @@ mod tests {
         let (lineage, mut history) = (lineage(), History::default());
         let most = u32::try_from(MAX_REMEMBERED).unwrap();
         for last in 8..=2 * most {
-            history.extend(&lineage, &ring(last.saturating_sub(7), last));
+            history.extend(&lineage, &ring(last.saturating_sub(7), last), MAX_REMEMBERED);
         }
         assert_eq!(history.changes.len(), MAX_REMEMBERED);
         assert!(history.is_unchanged(

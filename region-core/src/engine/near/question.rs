@@ -15,7 +15,7 @@ use crate::store::{Read, ReadTerms, Trust};
 pub(super) struct Question<'a> {
     pub(super) engine: &'a Arc<Engine>,
     pub(super) path: &'a RegionPath,
-    pub(super) region: &'a NearRegion,
+    pub(super) region: &'a Arc<NearRegion>,
     pub(super) terms: ReadTerms<'static>,
 }
 

@@ -179,10 +179,12 @@ impl NearRegion {
     }
 
     /// Remembers the changes that an answer showed, whatever is trusted: they have happened.
-    fn remember(&self, shown: &Shown) {
+    fn remember(self: &Arc<Self>, shown: &Shown) {
         let Some(ring) = &shown.ring else { return };
         if !self.history.read().is_up_to(&shown.lineage, ring.last()) {
-            self.history.write().extend(&shown.lineage, ring);
+            // Each entry holds the record, and so do a few others.
+            let entries = Arc::strong_count(self);
+            self.history.write().extend(&shown.lineage, ring, entries);
         }
     }
 
@@ -190,7 +192,7 @@ impl NearRegion {
     /// behind whose end they are. Returns true if something of it is trusted from now on.
     ///
     /// Late answers do no harm: what was learned under earlier marks is not trusted.
-    pub(super) fn learn(&self, shown: &Shown, under: Marks) -> bool {
+    pub(super) fn learn(self: &Arc<Self>, shown: &Shown, under: Marks) -> bool {
         self.remember(shown);
         let Some(sources) = shown.sources else { return false };
         if !under.is_lineage_settled() || self.is_lost(sources) {
