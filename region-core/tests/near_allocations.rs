@@ -34,7 +34,7 @@ fn a_trusted_hit_allocates_nothing() {
 /// Nor does one of a value that depends on other regions.
 #[test]
 fn a_trusted_hit_of_a_value_with_dependencies_allocates_nothing() {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let cache = RegionCache::builder(MemoryStore::new()).near(1 << 20).build().unwrap();
     let (region, other) = (cache.region("a").unwrap(), cache.region("b").unwrap());
     let load = |_| async { Ok::<_, Infallible>(Loaded::new("v".repeat(200))) };
