@@ -1,5 +1,6 @@
 //! Region paths: which region is meant.
 
+mod bytes;
 mod error;
 mod escape;
 mod limits;

@@ -65,7 +65,7 @@ impl OpenedRegions {
         path: &TypedPath<T>,
         open: impl FnOnce() -> Result<Opened>,
     ) -> Result<Opened> {
-        let relative = path.relative()?.as_bytes();
+        let relative = path.as_bytes();
         let key = KeyRef { from: from.id(), types: Types::of::<T>(), relative };
         match self.0.get(&key) {
             Some(opened) => Ok(opened),

@@ -58,6 +58,7 @@ macro_rules! printed_ids {
                 self.to_string().into()
             }
 
+            #[inline]
             fn append_to(&self, $text: &mut IdText<'_>) {
                 let $it = *self;
                 $append;
@@ -74,20 +75,33 @@ macro_rules! printed_ids {
 }
 
 macro_rules! integer_ids {
-    ($($id:ty),*) => {
-        printed_ids!($($id: |it, text| text.push_plain(itoa::Buffer::new().format(it))),*);
+    ($push:ident: $($id:ty),*) => {
+        printed_ids!($($id: |it, text| text.$push(it.into())),*);
     };
 }
 
 macro_rules! non_zero_ids {
-    ($($id:ty),*) => {
-        printed_ids!($($id: |it, text| text.push_plain(itoa::Buffer::new().format(it.get()))),*);
+    ($push:ident: $($id:ty),*) => {
+        printed_ids!($($id: |it, text| text.$push(it.get().into())),*);
     };
 }
 
-integer_ids!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
-non_zero_ids!(NonZeroU8, NonZeroU16, NonZeroU32, NonZeroU64, NonZeroU128, NonZeroUsize);
-non_zero_ids!(NonZeroI8, NonZeroI16, NonZeroI32, NonZeroI64, NonZeroI128, NonZeroIsize);
+integer_ids!(push_unsigned: u8, u16, u32, u64);
+integer_ids!(push_signed: i8, i16, i32, i64);
+printed_ids!(
+    usize: |it, text| text.push_unsigned(it as u64),
+    isize: |it, text| text.push_signed(it as i64),
+    u128: |it, text| text.push_printed(it),
+    i128: |it, text| text.push_printed(it)
+);
+non_zero_ids!(push_unsigned: NonZeroU8, NonZeroU16, NonZeroU32, NonZeroU64);
+non_zero_ids!(push_signed: NonZeroI8, NonZeroI16, NonZeroI32, NonZeroI64);
+printed_ids!(
+    NonZeroUsize: |it, text| text.push_unsigned(it.get() as u64),
+    NonZeroIsize: |it, text| text.push_signed(it.get() as i64),
+    NonZeroU128: |it, text| text.push_printed(it.get()),
+    NonZeroI128: |it, text| text.push_printed(it.get())
+);
 printed_ids!(
     bool: |it, text| text.push(if it { "true" } else { "false" }),
     char: |it, text| text.push(it.encode_utf8(&mut [0; 4]))
@@ -143,14 +157,20 @@ mod tests {
     fn an_id_is_appended_as_its_text() {
         fn check(id: &dyn SegmentId) {
             let mut appended = RelativePath::empty();
-            appended.push("n", Some(|text: &mut IdText<'_>| id.append_to(text))).unwrap();
+            appended.push_with_id("n", |text| id.append_to(text));
+            let long = "m".repeat(300);
+            appended.push(&long);
             let segment = Segment::with_id("n", &id.segment_id()).unwrap();
-            assert_eq!(appended.as_str(), segment.as_str());
+            assert_eq!(appended.segments().unwrap(), [segment, Segment::new(&long).unwrap()]);
         }
-        let ids: [&dyn SegmentId; 9] = [
+        let ids: [&dyn SegmentId; 13] = [
             &0u8,
+            &-1i8,
+            &1i64,
+            &i64::MIN,
             &i128::MIN,
             &u64::MAX,
+            &usize::MAX,
             &NonZeroI16::MIN,
             &true,
             &'.',
@@ -159,6 +179,35 @@ mod tests {
             &Cow::Borrowed("x"),
         ];
         ids.into_iter().for_each(check);
+    }
+
+    #[test]
+    fn an_id_may_be_made_of_several_parts() {
+        let id = |push: fn(&mut IdText<'_>)| {
+            let mut path = RelativePath::empty();
+            path.push_with_id("n", push);
+            path.segments().map(|segments| segments[0].id().unwrap().into_owned())
+        };
+        let ids = [
+            id(|text| {
+                1u8.append_to(text);
+                text.push("/");
+                (-2i64).append_to(text);
+            }),
+            id(|text| {
+                (-3i8).append_to(text);
+                4u64.append_to(text);
+            }),
+            id(|text| {
+                text.push("a");
+                text.push("");
+                text.push("b");
+            }),
+        ];
+        assert_eq!(ids.map(Result::unwrap), ["1/-2", "-34", "ab"]);
+        assert!(id(|_| {}).is_err());
+        assert!(id(|text| text.push(&"x".repeat(1000))).is_err());
+        assert!(id(|text| text.push("")).is_err());
     }
 
     #[test]

@@ -2,7 +2,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::{Regioned, SegmentId, TopLevel};
-use crate::path::{IdText, PathError, RegionPath, RelativePath, Segment};
+use crate::path::{PathError, RegionPath, RelativePath, Segment};
 
 /// The path of a `T`'s region below the root, built from ids without a value of `T`.
 ///
@@ -10,16 +10,15 @@ use crate::path::{IdText, PathError, RegionPath, RelativePath, Segment};
 /// the path.
 pub struct TypedPath<T> {
     relative: RelativePath,
-    /// The first id or name that cannot be part of a segment.
-    fault: Option<Box<PathError>>,
     of: PhantomData<fn() -> T>,
 }
 
 impl TypedPath<TopLevel> {
     /// Returns the empty path, from which all others are built.
     #[must_use]
+    #[inline]
     pub fn top() -> Self {
-        Self { relative: RelativePath::empty(), fault: None, of: PhantomData }
+        Self { relative: RelativePath::empty(), of: PhantomData }
     }
 }
 
@@ -28,18 +27,20 @@ impl<T> TypedPath<T> {
     #[must_use]
     #[inline]
     pub fn child<C: Regioned<Parent = T>>(
-        self,
+        mut self,
         name: &str,
         id: &(impl SegmentId + ?Sized),
     ) -> TypedPath<C> {
-        self.push(name, Some(|text: &mut IdText<'_>| id.append_to(text)))
+        self.relative.push_with_id(name, |text| id.append_to(text));
+        TypedPath { relative: self.relative, of: PhantomData }
     }
 
     /// Returns the path of the child region `name`, of type `C`, which has no id.
     #[must_use]
     #[inline]
-    pub fn only_child<C: Regioned<Parent = T>>(self, name: &str) -> TypedPath<C> {
-        self.push(name, None::<fn(&mut IdText<'_>)>)
+    pub fn only_child<C: Regioned<Parent = T>>(mut self, name: &str) -> TypedPath<C> {
+        self.relative.push(name);
+        TypedPath { relative: self.relative, of: PhantomData }
     }
 
     /// Appends the path to `root`.
@@ -56,40 +57,26 @@ impl<T> TypedPath<T> {
     /// # Errors
     /// If an id cannot be a segment.
     pub fn segments(&self) -> Result<Vec<Segment>, PathError> {
-        Ok(self.relative()?.segments().collect())
+        self.relative.segments()
     }
 
-    /// The path as text, unless an id cannot be a segment.
+    /// The names and ids that the path is built from.
     #[inline]
-    pub(crate) fn relative(&self) -> Result<&RelativePath, PathError> {
-        match &self.fault {
-            None => Ok(&self.relative),
-            Some(fault) => Err((**fault).clone()),
-        }
-    }
-
-    #[inline]
-    fn push<C>(
-        mut self,
-        name: &str,
-        push_id: Option<impl FnOnce(&mut IdText<'_>)>,
-    ) -> TypedPath<C> {
-        if self.fault.is_none() {
-            self.fault = self.relative.push(name, push_id).err().map(Box::new);
-        }
-        TypedPath { relative: self.relative, fault: self.fault, of: PhantomData }
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.relative.as_bytes()
     }
 }
 
 impl<T> Clone for TypedPath<T> {
     fn clone(&self) -> Self {
-        Self { relative: self.relative.clone(), fault: self.fault.clone(), of: PhantomData }
+        Self { relative: self.relative.clone(), of: PhantomData }
     }
 }
 
 impl<T> PartialEq for TypedPath<T> {
     fn eq(&self, other: &Self) -> bool {
-        (&self.relative, &self.fault) == (&other.relative, &other.fault)
+        // Ids of different types may have the same text.
+        self.as_bytes() == other.as_bytes() || self.segments() == other.segments()
     }
 }
 
@@ -97,9 +84,15 @@ impl<T> Eq for TypedPath<T> {}
 
 impl<T> fmt::Display for TypedPath<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.fault {
-            None => f.write_str(self.relative.as_str()),
-            Some(fault) => write!(f, "<{fault}>"),
+        match self.segments() {
+            Ok(segments) => {
+                for (at, segment) in segments.iter().enumerate() {
+                    let separator = if at == 0 { "" } else { "." };
+                    write!(f, "{separator}{segment}")?;
+                }
+                Ok(())
+            }
+            Err(fault) => write!(f, "<{fault}>"),
         }
     }
 }
