@@ -107,6 +107,7 @@ fn expand_struct(model: &Model, step: &Step) -> TokenStream {
             quote! {
                 #[doc = #doc]
                 #[must_use]
+                #[inline]
                 #vis fn #constructor(#(#names: #types),*) -> #krate::TypedPath<Self> {
                     <Self as #krate::Regioned>::path_from((#(#names,)*))
                 }
@@ -148,10 +149,12 @@ fn struct_of_ids(parts: &Parts<'_>, step: &Step, parents: &[Field]) -> TokenStre
     quote! {
         type Ids = (#(#types,)*);
 
+        #[inline]
         fn path_from((#(#names,)*): Self::Ids) -> #krate::TypedPath<Self> {
             #from_ids
         }
 
+        #[inline]
         fn region_path(&self) -> #krate::TypedPath<Self> {
             #of_self
         }
@@ -178,11 +181,13 @@ fn struct_in_parent(parts: &Parts<'_>, step: &Step, field: &Field) -> TokenStrea
     quote! {
         type Ids = #ids;
 
+        #[inline]
         fn path_from(ids: Self::Ids) -> #krate::TypedPath<Self> {
             #split
             #from_ids
         }
 
+        #[inline]
         fn region_path(&self) -> #krate::TypedPath<Self> {
             #of_self
         }
@@ -201,10 +206,12 @@ fn expand_enum(model: &Model, variants: &[Variant]) -> TokenStream {
     let body = quote! {
         type Ids = (#krate::TypedPath<Self>,);
 
+        #[inline]
         fn path_from((path,): Self::Ids) -> #krate::TypedPath<Self> {
             path
         }
 
+        #[inline]
         fn region_path(&self) -> #krate::TypedPath<Self> {
             #matched
         }
@@ -265,6 +272,7 @@ fn variant_constructor(parts: &Parts<'_>, Variant { ident, step }: &Variant) -> 
     quote! {
         #[doc = #doc]
         #[must_use]
+        #[inline]
         #vis fn #name(#arguments #id) -> #krate::TypedPath<Self> {
             #below
         }

@@ -35,6 +35,7 @@ macro_rules! tuples {
             type Ids = ($($id,)* Id,);
 
             #[allow(non_snake_case, clippy::unused_unit)]
+            #[inline]
             fn split(($($id,)* id,): Self::Ids) -> (Self, Id) {
                 (($($id,)*), id)
             }

@@ -15,18 +15,21 @@ pub trait SameAs<T> {
 }
 
 impl<T> SameAs<T> for T {
+    #[inline]
     fn same(self) -> T {
         self
     }
 }
 
 /// Returns `ids`, whose type must be that of the ids of `P`.
+#[inline]
 pub fn parent_ids<P: Regioned, I: SameAs<P::Ids>>(ids: I) -> P::Ids {
     ids.same()
 }
 
 /// Returns `id`. The derive calls it once for a field, so that a type that is not a `SegmentId` is reported
 /// once, at the field.
+#[inline]
 pub fn id<T: SegmentId + ?Sized>(id: &T) -> &T {
     id
 }

@@ -4,9 +4,11 @@ impl ::region_cache::Regioned for Page {
     type Id = ();
     const NAME: &'static str = "page";
     type Ids = (::region_cache::TypedPath<Self>,);
+    #[inline]
     fn path_from((path,): Self::Ids) -> ::region_cache::TypedPath<Self> {
         path
     }
+    #[inline]
     fn region_path(&self) -> ::region_cache::TypedPath<Self> {
         match self {
             Self::Home { org: __parent0, .. } => {
@@ -49,6 +51,7 @@ impl ::region_cache::Regioned for Page {
 impl Page {
     ///The path of the region `home` that these ids name.
     #[must_use]
+    #[inline]
     fn home_path(__parent0: u64) -> ::region_cache::TypedPath<Self> {
         ::region_cache::TypedPath::only_child::<
             Self,
@@ -61,6 +64,7 @@ impl Page {
     }
     ///The path of the region `post` that these ids name.
     #[must_use]
+    #[inline]
     fn article_path(__parent0: u64, __id: u32) -> ::region_cache::TypedPath<Self> {
         ::region_cache::TypedPath::child::<
             Self,

@@ -4,6 +4,7 @@ impl ::region_cache::Regioned for Org {
     type Id = u64;
     const NAME: &'static str = "org";
     type Ids = (u64,);
+    #[inline]
     fn path_from((id,): Self::Ids) -> ::region_cache::TypedPath<Self> {
         ::region_cache::TypedPath::child::<
             Self,
@@ -15,6 +16,7 @@ impl ::region_cache::Regioned for Org {
             &::region_cache::__private::id::<u64>(&id),
         )
     }
+    #[inline]
     fn region_path(&self) -> ::region_cache::TypedPath<Self> {
         ::region_cache::TypedPath::child::<
             Self,
@@ -37,6 +39,7 @@ impl ::region_cache::Regioned for Org {
 impl Org {
     ///The path of the region `org` that these ids name.
     #[must_use]
+    #[inline]
     pub fn path(id: u64) -> ::region_cache::TypedPath<Self> {
         <Self as ::region_cache::Regioned>::path_from((id,))
     }

@@ -9,6 +9,7 @@ where
     type Ids = <<Project<
         P,
     > as ::region_cache::Regioned>::Ids as ::region_cache::AppendId<u32>>::Ids;
+    #[inline]
     fn path_from(ids: Self::Ids) -> ::region_cache::TypedPath<Self> {
         let (__parent, __id) = <<Project<
             P,
@@ -23,6 +24,7 @@ where
             &::region_cache::__private::id::<u32>(&__id),
         )
     }
+    #[inline]
     fn region_path(&self) -> ::region_cache::TypedPath<Self> {
         ::region_cache::TypedPath::child::<
             Self,

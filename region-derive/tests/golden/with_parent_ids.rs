@@ -4,6 +4,7 @@ impl ::region_cache::Regioned for Task {
     type Id = u32;
     const NAME: &'static str = "task";
     type Ids = (u64, String, u32);
+    #[inline]
     fn path_from((org, project, number): Self::Ids) -> ::region_cache::TypedPath<Self> {
         ::region_cache::TypedPath::child::<
             Self,
@@ -18,6 +19,7 @@ impl ::region_cache::Regioned for Task {
             &::region_cache::__private::id::<u32>(&number),
         )
     }
+    #[inline]
     fn region_path(&self) -> ::region_cache::TypedPath<Self> {
         ::region_cache::TypedPath::child::<
             Self,
@@ -41,6 +43,7 @@ impl ::region_cache::Regioned for Task {
 impl Task {
     ///The path of the region `task` that these ids name.
     #[must_use]
+    #[inline]
     pub(crate) fn path(
         org: u64,
         project: String,

@@ -4,6 +4,7 @@ impl cache::Regioned for Settings {
     type Id = ();
     const NAME: &'static str = "settings";
     type Ids = ();
+    #[inline]
     fn path_from((): Self::Ids) -> cache::TypedPath<Self> {
         cache::TypedPath::only_child::<
             Self,
@@ -14,6 +15,7 @@ impl cache::Regioned for Settings {
             "settings",
         )
     }
+    #[inline]
     fn region_path(&self) -> cache::TypedPath<Self> {
         cache::TypedPath::only_child::<
             Self,
@@ -30,6 +32,7 @@ impl cache::Regioned for Settings {
 impl Settings {
     ///The path of the region `settings` that these ids name.
     #[must_use]
+    #[inline]
     fn at() -> cache::TypedPath<Self> {
         <Self as cache::Regioned>::path_from(())
     }
