@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::handle::RegionHandle;
 use crate::region::{Region, RegionExt};
 use crate::regioned::{Regioned, TypedPath};
-use crate::stats::{NearUse, Stats};
+use crate::stats::{NearUse, RegionStats, Stats};
 use crate::store::SharedStore;
 
 pub use builder::RegionCacheBuilder;
@@ -73,10 +73,40 @@ impl RegionCache {
         self.root.region_at(path)
     }
 
-    /// Returns the counters since the cache was built.
+    /// Returns the statistics of all regions together, since the cache was built.
+    ///
+    /// It adds up the counters of each region in use, so its cost grows with their number.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.engine().stats()
+        self.engine().counters.total()
+    }
+
+    /// Returns the statistics of the busiest regions, and of all others together. Their sum is what
+    /// [`stats`](Self::stats) returns.
+    ///
+    /// Busy is a region with many reads and loads. The number of regions that are told apart is bounded
+    /// by [`max_region_stats`](RegionCacheBuilder::max_region_stats). A region keeps its statistics while there
+    /// are handles to it; without one it keeps them while it is among the busiest. What a region had
+    /// counted before it lost them is part of the others.
+    ///
+    /// ```
+    /// use region_core::{Region, RegionCache, RegionExt};
+    /// use region_memory::MemoryStore;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> region_core::Result<()> {
+    /// let cache = RegionCache::builder(MemoryStore::new()).build()?;
+    /// cache.region("org:42")?.get::<String>("name").await?;
+    /// let stats = cache.region_stats();
+    /// let (path, of_org) = &stats.regions[0];
+    /// assert_eq!((path.as_str(), of_org.misses), ("root.org:42", 1));
+    /// assert_eq!(stats.total(), cache.stats());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn region_stats(&self) -> RegionStats {
+        self.engine().counters.by_region()
     }
 
     /// Returns the memory that the near cache uses.

@@ -22,9 +22,8 @@ use crate::lifetime::Lifetime;
 use crate::path::RegionPath;
 use crate::policy::{NearCache, OnOutage, Policy, ResolvedPolicy};
 use crate::random::Random;
-use crate::stats::{Counters, Stats};
+use crate::stats::{Counters, CountersByRegion, RegionCounters};
 use crate::store::{Put, SharedStore};
-use crate::striped::Striped;
 use crate::value::codec::Codec;
 
 pub(crate) use chain::{Chain, LoadId, Outages};
@@ -46,7 +45,7 @@ pub(crate) struct Engine {
     pub(crate) store: SharedStore,
     /// The root of the cache.
     pub(crate) root: RegionPath,
-    counters: Striped<Counters>,
+    pub(crate) counters: Arc<CountersByRegion>,
     pub(crate) random: Random,
     pub(crate) near: Near,
     failures: FailureLog,
@@ -67,6 +66,8 @@ pub(crate) struct Context {
     near: Option<NearHandle>,
     /// The region's record in the near cache, once it is needed.
     record: OnceLock<Arc<NearRegion>>,
+    /// The region's counters, once anything is counted.
+    counters: OnceLock<Arc<RegionCounters>>,
 }
 
 impl Engine {
@@ -75,26 +76,19 @@ impl Engine {
         root: RegionPath,
         random: Random,
         near_bytes: u64,
+        max_region_stats: usize,
     ) -> Self {
+        let counters = Arc::new(CountersByRegion::new(max_region_stats));
+        let near = Near::new(near_bytes, Arc::clone(&counters));
         Self {
             store,
             root,
-            counters: Striped::default(),
+            counters,
             random,
-            near: Near::new(near_bytes),
+            near,
             failures: FailureLog::default(),
             limiter: LogLimiter::default(),
         }
-    }
-
-    /// The counters that the calling thread adds to.
-    #[inline]
-    pub(crate) fn counters(&self) -> &Counters {
-        self.counters.here()
-    }
-
-    pub(crate) fn stats(&self) -> Stats {
-        self.counters.snapshot()
     }
 }
 
@@ -108,7 +102,8 @@ impl Context {
             near.keep_evidence();
         }
         let id = NEXT_CONTEXT.fetch_add(1, Ordering::Relaxed);
-        Ok(Self { id, engine, path, given, policy, codec, near, record: OnceLock::new() })
+        let (record, counters) = (OnceLock::new(), OnceLock::new());
+        Ok(Self { id, engine, path, given, policy, codec, near, record, counters })
     }
 
     #[inline]
@@ -145,9 +140,23 @@ impl Context {
         Some(self.record.get_or_init(|| record))
     }
 
+    /// The counters of the region that the calling thread adds to.
     #[inline]
     pub(crate) fn counters(&self) -> &Counters {
-        self.engine.counters()
+        self.region_counters().here()
+    }
+
+    #[inline]
+    fn region_counters(&self) -> &Arc<RegionCounters> {
+        match self.counters.get() {
+            Some(counters) => counters,
+            None => self.open_counters(),
+        }
+    }
+
+    #[cold]
+    fn open_counters(&self) -> &Arc<RegionCounters> {
+        self.counters.get_or_init(|| self.engine.counters.open(&self.path))
     }
 
     /// The pushes heard so far that may concern this region; `None`: nobody listens to the store.
@@ -207,6 +216,14 @@ impl Context {
                 Lifetime::of(jittered.max(SHORTEST_TTL)).unwrap_or(self.policy.ttl)
             }
             _ => self.policy.ttl,
+        }
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        if self.counters.get().is_some() {
+            self.engine.counters.closed(&self.path);
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::path::{RegionPath, Segment};
 use crate::policy::Policy;
 use crate::region::{Batch, Listing, LoadOptions, Loaded, Region, SetOptions};
 use crate::regioned::{Regioned, TypedPath};
+use crate::stats::Stats;
 use crate::store::{Op, RegionTtl, Verb, Write};
 use crate::value::serializer::Value;
 
@@ -53,6 +54,13 @@ impl RegionHandle {
     fn with(&self, path: RegionPath, policy: Policy, loaders: Loaders) -> Result<Self> {
         let context = Context::new(Arc::clone(self.context.engine()), path, policy)?;
         Ok(Self { context: Arc::new(context), shared: Arc::clone(&self.shared), loaders })
+    }
+
+    /// Returns the statistics of this region alone: what all handles of it have counted. See
+    /// [`RegionCache::region_stats`](crate::RegionCache::region_stats).
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.context.engine().counters.of(self.context.path())
     }
 
     #[cold]

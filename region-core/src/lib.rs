@@ -62,7 +62,7 @@ pub use region::{
 #[doc(hidden)]
 pub use regioned::private as __private;
 pub use regioned::{AppendId, ParseSegmentId, PathFn, Regioned, SegmentId, TopLevel, TypedPath};
-pub use stats::{NearUse, Stats};
+pub use stats::{LoadTime, NearUse, RegionStats, Stats};
 pub use store::{
     Applied, Begun, BegunKey, Change, ChangeId, ChangeRing, ChangedKey, Cursor, EndTerms, Ended,
     Entry, Event, Freshness, Guard, Lease, LeaseTerms, LeaseToken, Listener, Listeners, Listening,

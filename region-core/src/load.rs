@@ -46,6 +46,7 @@ use crate::error::{BoxError, Error, ErrorKind, Result};
 use crate::path::check_key;
 use crate::policy::OnStale;
 use crate::region::{LoadOptions, Loaded};
+use crate::stats::MissReason;
 use crate::store::LeaseToken;
 use crate::value::serializer::Value;
 
@@ -258,7 +259,7 @@ impl<'a> Call<'a> {
                 (Held::Reload, None)
             }
             false if self.shows_a_miss(key) => {
-                self.context.counters().misses.add(1);
+                self.context.counters().misses(MissReason::Absent).add(1);
                 (Held::Nothing, None)
             }
             false => {
@@ -322,7 +323,7 @@ impl<'a> Call<'a> {
                 Some(lead) => Err(Held::Due(value, lead)),
             },
             Found::Stale(value, left) => Err(Held::Stale(Stale::for_time(value, left))),
-            Found::Nothing | Found::Depending(_) => Err(Held::Nothing),
+            Found::Nothing(_) | Found::Depending(_) => Err(Held::Nothing),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::path::{PathError, RegionPath, Segment};
 use crate::policy::{NearCache, Policy};
 use crate::random::Random;
 use crate::region::Loaded;
+use crate::stats::DEFAULT_REGIONS;
 use crate::store::{SharedStore, Store};
 use crate::value::serializer::{Serializer, Value};
 
@@ -29,6 +30,7 @@ pub struct RegionCacheBuilder {
     loaders: Vec<(String, Loaders)>,
     max_refreshes: usize,
     near_bytes: u64,
+    max_region_stats: usize,
     seed: Option<u64>,
 }
 
@@ -43,6 +45,7 @@ impl RegionCache {
             loaders: Vec::new(),
             max_refreshes: DEFAULT_MAX_REFRESHES,
             near_bytes: DEFAULT_NEAR_BYTES,
+            max_region_stats: DEFAULT_REGIONS,
             seed: None,
         }
     }
@@ -148,6 +151,13 @@ impl RegionCacheBuilder {
         self
     }
 
+    /// Sets the greatest number of regions that [`RegionCache::region_stats`] tells apart. For about sixteen
+    /// times as many, counters are kept that have no handle any more. The default is 100.
+    pub fn max_region_stats(mut self, regions: usize) -> Self {
+        self.max_region_stats = regions;
+        self
+    }
+
     /// Draws every random number of the cache from `seed`, so that a test can repeat a run.
     #[cfg(feature = "testing")]
     pub fn seed(mut self, seed: u64) -> Self {
@@ -185,7 +195,8 @@ impl RegionCacheBuilder {
             loaders.push((names, given));
         }
         let random = self.seed.map_or_else(Random::from_system, Random::from_seed);
-        let engine = Arc::new(Engine::new(self.store, root.clone(), random, self.near_bytes));
+        let (near, regions) = (self.near_bytes, self.max_region_stats);
+        let engine = Arc::new(Engine::new(self.store, root.clone(), random, near, regions));
         let flights = Flights::new(self.max_refreshes);
         let shared = Arc::new(Shared::new(flights, region_policies, loaders, root.depth()));
         Ok(RegionCache { root: RegionHandle::root(engine, shared, root, self.policy)? })

@@ -8,8 +8,9 @@ use super::{Accept, Context, Found, Looked};
 use crate::error::{Error, Result};
 use crate::lifetime::Lifetime;
 use crate::path::RegionPath;
+use crate::stats::MissReason;
 use crate::store::Freshness;
-use crate::value::dependencies::Dependencies;
+use crate::value::dependencies::{Dependencies, DependsOn};
 use crate::value::serializer::Value;
 
 /// A value, or the record that there is none, which holds if its dependencies do.
@@ -70,7 +71,7 @@ impl<V> Depending<V> {
                     let left = stale_for.saturating_sub(ago);
                     stale = Some(stale.map_or(left, |stale| stale.min(left)));
                 }
-                Some(Standing::Ended) | None => return Found::Nothing,
+                Some(Standing::Ended) | None => return Found::Nothing(reason(markers, depends)),
             }
         }
         let (left, is_fresh) = match self.freshness {
@@ -81,13 +82,13 @@ impl<V> Depending<V> {
             None => left.shorter(life),
             Some(Ok(stale)) => left.shorter(stale),
             // The time for which it is stale is over.
-            Some(Err(_)) => return Found::Nothing,
+            Some(Err(_)) => return Found::Nothing(MissReason::Expired),
         };
         match &self.value {
             Some(value) if is_fresh => Found::Fresh(Arc::clone(value), left),
             Some(value) => Found::Stale(Arc::clone(value), left),
             None if is_fresh => Found::Absent,
-            None => Found::Nothing,
+            None => Found::Nothing(MissReason::Absent),
         }
     }
 }
@@ -126,8 +127,10 @@ impl Context {
         for found in found {
             let Found::Depending(depending) = &*found else { continue };
             let new = match depending.by(known, self.policy.stale_for) {
-                Found::Stale(..) if accept == Accept::Fresh => Found::Nothing,
-                Found::Absent if accept != Accept::FreshStaleOrAbsent => Found::Nothing,
+                Found::Stale(..) if accept == Accept::Fresh => Found::Nothing(MissReason::Expired),
+                Found::Absent if accept != Accept::FreshStaleOrAbsent => {
+                    Found::Nothing(MissReason::Absent)
+                }
                 new => new,
             };
             let is_lost = depending.held != Origin::Store && !matches!(new, Found::Fresh(..));
@@ -185,12 +188,24 @@ impl Context {
         let outage = lookup.outage.as_ref();
         let resolved = self.resolve(&mut lookup.found, accept, &mut markers, outage).await?;
         let (mut found, outage) = self.counted(lookup, resolved)?;
-        Ok((found.pop().unwrap_or(Found::Nothing), outage.or(of_markers), markers))
+        Ok((
+            found.pop().unwrap_or(Found::Nothing(MissReason::Absent)),
+            outage.or(of_markers),
+            markers,
+        ))
     }
 }
 
 impl<V> From<Depending<V>> for Found<V> {
     fn from(depending: Depending<V>) -> Self {
         Self::Depending(Box::new(depending))
+    }
+}
+
+/// The reason for which a value is a miss whose marker is not the one that it hangs on.
+fn reason(markers: &Markers, depends: &DependsOn) -> MissReason {
+    match markers.get(&depends.region) {
+        Some(Found::Nothing(MissReason::Unavailable)) => MissReason::Unavailable,
+        _ => MissReason::Dependency,
     }
 }

@@ -11,6 +11,7 @@ use super::{Context, Looked};
 use crate::error::{Error, Result};
 use crate::lifetime::Lifetime;
 use crate::path::check_key;
+use crate::stats::MissReason;
 use crate::store::{Entry, Freshness};
 use crate::value::codec::Decoded;
 use crate::value::envelope::BadBytes;
@@ -27,7 +28,7 @@ pub(crate) enum Found<V> {
     Absent,
     /// A value that depends on other regions. No lookup returns it before it is resolved.
     Depending(Box<Depending<V>>),
-    Nothing,
+    Nothing(MissReason),
 }
 
 /// The values that a lookup returns. Other entries are not decoded.
@@ -63,10 +64,20 @@ pub(super) struct Lookup<V> {
 }
 
 impl<V> Found<V> {
+    /// The reason for which a read that found this is a miss; `None`: it is none.
+    fn miss_reason(&self) -> Option<MissReason> {
+        match self {
+            Self::Fresh(..) | Self::Absent => None,
+            Self::Stale(..) => Some(MissReason::Expired),
+            Self::Depending(_) => Some(MissReason::Dependency),
+            Self::Nothing(reason) => Some(*reason),
+        }
+    }
+
     pub(crate) fn fresh(self) -> Option<Arc<V>> {
         match self {
             Self::Fresh(value, _) => Some(value),
-            Self::Stale(..) | Self::Absent | Self::Depending(_) | Self::Nothing => None,
+            Self::Stale(..) | Self::Absent | Self::Depending(_) | Self::Nothing(_) => None,
         }
     }
 }
@@ -138,16 +149,21 @@ impl Context {
         let hits = found.iter().filter(|found| matches!(found, Found::Fresh(..))).count();
         let absent = found.iter().filter(|found| matches!(found, Found::Absent)).count();
         if let Some(error) = &outage
-            && found.iter().any(|found| matches!(found, Found::Nothing))
+            && found.iter().any(|found| matches!(found, Found::Nothing(_)))
             && !self.is_miss(error)
         {
             return Err(error.clone());
         }
         self.counters().near_hits.add(near);
         self.counters().near_unverified_hits.add(unverified);
-        self.counters().hits.add(hits - near);
+        self.counters().store_hits.add(hits - near);
         self.counters().absent_hits.add(absent);
-        self.counters().misses.add(found.len() - hits - absent);
+        if hits + absent < found.len() {
+            for reason in MissReason::ALL {
+                let misses = found.iter().filter(|found| found.miss_reason() == Some(*reason));
+                self.counters().misses(*reason).add(misses.count());
+            }
+        }
         Ok((found, outage.or(resolved.outage)))
     }
 
@@ -172,15 +188,15 @@ impl Context {
             Looked::Doubted | Looked::Depending(_) => {
                 // Boxed, so that the future of a plain read stays small.
                 let (mut found, outage) = Box::pin(self.find_many(&[key], accept)).await?;
-                return Ok((found.pop().unwrap_or(Found::Nothing), outage));
+                return Ok((found.pop().unwrap_or(Found::Nothing(MissReason::Absent)), outage));
             }
         }
         check_key(key)?;
         let (entry, label) = match self.read_one(key).await {
             Ok(read) => read,
             Err(error) if self.is_miss(&error) => {
-                self.counters().misses.add(1);
-                return Ok((Found::Nothing, Some(error)));
+                self.counters().misses(MissReason::Unavailable).add(1);
+                return Ok((Found::Nothing(MissReason::Unavailable), Some(error)));
             }
             Err(error) => return Err(error),
         };
@@ -239,7 +255,7 @@ impl Context {
                 None => Lookup::stored(read.found),
             });
         }
-        Ok(Lookup::new(near, || stored.next().unwrap_or(Found::Nothing)))
+        Ok(Lookup::new(near, || stored.next().unwrap_or(Found::Nothing(MissReason::Absent))))
     }
 
     /// As [`look_up`](Self::look_up), after an outage that the same call has met: the store is not asked.
@@ -255,7 +271,10 @@ impl Context {
         outage: Error,
     ) -> Lookup<V> {
         self.look_in_outage(keys, &mut near);
-        Lookup { outage: Some(outage), ..Lookup::new(near, || Found::Nothing) }
+        Lookup {
+            outage: Some(outage),
+            ..Lookup::new(near, || Found::Nothing(MissReason::Unavailable))
+        }
     }
 
     /// Decodes the entry that was found at `key`, asks for its dependencies, and counts a hit or a miss.
@@ -285,12 +304,11 @@ impl Context {
 
     /// Counts a hit or a miss.
     fn count_one<V>(&self, found: &Found<V>) {
-        match found {
-            Found::Fresh(..) => self.counters().hits.add(1),
-            Found::Absent => self.counters().absent_hits.add(1),
-            Found::Stale(..) | Found::Depending(_) | Found::Nothing => {
-                self.counters().misses.add(1);
-            }
+        let counters = self.counters();
+        match (found, found.miss_reason()) {
+            (_, Some(reason)) => counters.misses(reason).add(1),
+            (Found::Absent, None) => counters.absent_hits.add(1),
+            (_, None) => counters.store_hits.add(1),
         }
     }
 
@@ -303,11 +321,16 @@ impl Context {
         accept: Accept,
         label: Option<&Label>,
     ) -> Found<V> {
-        let Some(entry) = entry.filter(|it| it.is_fresh() || accept != Accept::Fresh) else {
-            return Found::Nothing;
+        let entry = match entry {
+            None => return Found::Nothing(MissReason::Absent),
+            Some(entry) if accept == Accept::Fresh && !entry.is_fresh() => {
+                return Found::Nothing(MissReason::Expired);
+            }
+            Some(entry) => entry,
         };
-        let Some(Decoded { value, dependencies }) = self.decode_or_miss(key, &entry) else {
-            return Found::Nothing;
+        let Decoded { value, dependencies } = match self.decode(key, &entry) {
+            Ok(decoded) => decoded,
+            Err(reason) => return Found::Nothing(reason),
         };
         let value = value.map(Arc::new);
         if let (Some(value), Freshness::Fresh { left }) = (&value, entry.freshness) {
@@ -316,7 +339,7 @@ impl Context {
         }
         let is_wanted = entry.is_fresh() && accept == Accept::FreshStaleOrAbsent;
         match (value, dependencies, entry.freshness) {
-            (None, ..) if !is_wanted => Found::Nothing,
+            (None, ..) if !is_wanted => Found::Nothing(MissReason::Absent),
             (value, Some(on), freshness) => Depending::new(value, freshness, on).into(),
             (None, None, _) => Found::Absent,
             (Some(value), None, Freshness::Fresh { left }) => Found::Fresh(value, left),
@@ -326,8 +349,17 @@ impl Context {
 
     /// Decodes `entry`, found at `key`. Returns `None` if its bytes are bad, which is counted and logged.
     pub(crate) fn decode_or_miss<V: Value>(&self, key: &str, entry: &Entry) -> Option<Decoded<V>> {
-        let decoded = self.codec.decode(key, &entry.bytes);
-        decoded.inspect_err(|bad| self.bad_bytes(key, bad)).ok()
+        self.decode(key, entry).ok()
+    }
+
+    fn decode<V: Value>(&self, key: &str, entry: &Entry) -> Result<Decoded<V>, MissReason> {
+        self.codec.decode(key, &entry.bytes).map_err(|bad| {
+            self.bad_bytes(key, &bad);
+            match bad {
+                BadBytes::Type | BadBytes::Serializer(_) => MissReason::OtherType,
+                _ => MissReason::BadBytes,
+            }
+        })
     }
 
     fn bad_bytes(&self, key: &str, bad: &BadBytes) {

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::lifetime::{Lifetime, MAX_LIFETIME};
 use crate::path::{MARKER_KEY, RegionPath};
 use crate::policy::{Policy, ResolvedPolicy};
+use crate::stats::MissReason;
 use crate::store::Put;
 use crate::value::codec::Codec;
 use crate::value::serializer::{AnySerializer, Postcard};
@@ -201,9 +202,9 @@ async fn read_marker(
         Some(outage) => context.look_up_near(&keys, outage),
         None => context.look_up(&keys, Accept::FreshOrStale).await?,
     };
-    let found = lookup.found.pop().unwrap_or(Found::Nothing);
+    let found = lookup.found.pop().unwrap_or(Found::Nothing(MissReason::Absent));
     match lookup.outage {
-        Some(error) if matches!(found, Found::Nothing) && !context.is_miss(&error) => Err(error),
+        Some(error) if matches!(found, Found::Nothing(_)) && !context.is_miss(&error) => Err(error),
         outage => Ok((context.path().clone(), found, outage)),
     }
 }
@@ -260,7 +261,7 @@ mod tests {
         assert_eq!(found(first, seconds(9)).standing(2), Standing::Ended);
         assert_eq!(stale(first, 50).standing(1), Standing::Expired(10 * SECOND));
         assert_eq!(stale(first, 50).standing(2), Standing::Ended);
-        assert_eq!(Found::<Marker>::Nothing.standing(1), Standing::Ended);
+        assert_eq!(Found::<Marker>::Nothing(MissReason::Absent).standing(1), Standing::Ended);
 
         // Replaced ten seconds after it expired, and looked at five seconds later.
         let second = first.replaced(2, need, seconds(50));

@@ -42,7 +42,7 @@ pub(super) use unverified::{LookedMany, is_one};
 pub(super) use values::Label;
 
 use super::wakes::Wakes;
-use crate::stats::NearUse;
+use crate::stats::{CountersByRegion, NearUse};
 use registry::Registry;
 use values::Values;
 
@@ -53,6 +53,7 @@ pub(crate) const DEFAULT_NEAR_BYTES: u64 = 64 * 1024 * 1024;
 pub(crate) struct Near {
     registry: Arc<Registry>,
     bytes: u64,
+    counters: Arc<CountersByRegion>,
     /// The values, once a region is held near.
     values: OnceLock<Values>,
     /// The listening to the store, once anyone needs it; `None` within: the store never pushes, so
@@ -68,15 +69,15 @@ pub(super) struct NearHandle {
 }
 
 impl Near {
-    pub(crate) fn new(bytes: u64) -> Self {
+    pub(crate) fn new(bytes: u64, counters: Arc<CountersByRegion>) -> Self {
         let (values, listening) = (OnceLock::new(), OnceLock::new());
-        Self { registry: Arc::new(Registry::new()), bytes, values, listening }
+        Self { registry: Arc::new(Registry::new()), bytes, counters, values, listening }
     }
 
     /// Returns the handle of the region at `path`; begins to listen to `store` if nobody has.
     pub(super) fn open(&self, store: &SharedStore, path: &RegionPath, codec: u64) -> NearHandle {
         self.listen(store);
-        self.values.get_or_init(|| Values::new(self.bytes));
+        self.values.get_or_init(|| Values::new(self.bytes, Arc::clone(&self.counters)));
         NearHandle { region: self.registry.intern(path), codec }
     }
 

@@ -37,7 +37,7 @@ pub(super) async fn take(
         Some(Found::Fresh(marker, left)) if need.is_met(marker, *left) => {
             return Ok(Some(marker.id));
         }
-        Some(Found::Nothing) => return create(context, need).await,
+        Some(Found::Nothing(_)) => return create(context, need).await,
         _ => {}
     }
     let random = &context.engine().random;

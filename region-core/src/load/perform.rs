@@ -85,6 +85,7 @@ impl<V: Value> GroupTask<V> {
             true => Ok(values),
             false => Err(Error::new(ErrorKind::Load, "the load answered for other keys")),
         });
+        counters.load_time.add(started.elapsed());
         match &loaded {
             Ok(_) => self.flights.load_times.add::<V>(self.context.path(), started.elapsed()),
             Err(_) => counters.load_failures.add(1),

@@ -66,7 +66,7 @@ impl<V: Value> GroupTask<V> {
             return self.load_unfenced(open).await;
         }
         self.wait_for_previous().await;
-        let mut pace = Pace::new();
+        let (mut pace, mut has_waited) = (Pace::new(), false);
         while !self.open.is_empty() && !self.group.is_abandoned() {
             // Before the question: a push that comes after its answer, and before the wait, counts too.
             let heard = self.context.heard();
@@ -80,6 +80,9 @@ impl<V: Value> GroupTask<V> {
             }
             if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 return fail_all(self.open, &timed_out());
+            }
+            if !std::mem::replace(&mut has_waited, true) {
+                self.context.counters().lease_waits.add(1);
             }
             if !self.wait(held, heard, &mut pace).await {
                 return;
@@ -283,7 +286,7 @@ fn shown<V>(found: Found<V>, purpose: Purpose) -> (Shown, Option<Arc<V>>) {
         }
         (Found::Fresh(value, _), _) => (Shown::Fresh, Some(value)),
         (Found::Stale(value, _), _) => (Shown::Stale, Some(value)),
-        (Found::Nothing | Found::Depending(_), _) => (Shown::Nothing, None),
+        (Found::Nothing(_) | Found::Depending(_), _) => (Shown::Nothing, None),
     }
 }
 

@@ -104,13 +104,18 @@ impl Context {
         let Some(near) = self.near.as_ref().filter(|_| looked.iter().any(is_doubted)) else {
             return Ok(None);
         };
+        let doubts = looked.iter().filter(|looked| is_doubted(looked)).count();
+        self.counters().near_doubts.add(doubts);
         let shown = self.verify(near).await?;
+        let mut retrusted = 0;
         for (key, looked) in keys.iter().zip(looked).filter(|(_, looked)| is_doubted(looked)) {
             *looked = match &shown {
                 Some(shown) => self.look(near, key, |entry| judge(near, shown, entry, key)),
                 None => Looked::Nothing,
             };
+            retrusted += usize::from(!looked.is_missing());
         }
+        self.counters().near_retrusted.add(retrusted);
         Ok(shown.as_ref().and_then(Shown::moment))
     }
 
@@ -131,9 +136,10 @@ impl Context {
         };
         let ask = {
             let (engine, path) = (Arc::clone(&self.engine), self.path.clone());
+            let counters = Arc::clone(self.region_counters());
             let (region, terms) = (Arc::clone(&near.region), self.read_terms());
             move || async move {
-                engine.counters().near_verifications.add(1);
+                counters.here().near_verifications.add(1);
                 let question = Question { engine: &engine, path: &path, region: &region, terms };
                 Ok(question.ask(&[]).await?.1.map(|(shown, _)| shown))
             }

@@ -73,6 +73,10 @@ impl NearRegion {
         }
     }
 
+    pub(super) fn path(&self) -> &RegionPath {
+        &self.path
+    }
+
     /// A number that no other record has.
     #[inline]
     pub(super) fn id(&self) -> u64 {

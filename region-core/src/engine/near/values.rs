@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use quick_cache::sync::Cache;
-use quick_cache::{Equivalent, Weighter};
+use quick_cache::{DefaultHashBuilder, Equivalent, Lifecycle, Weighter};
 use tokio::time::Instant;
 
 use super::depends::NearDependencies;
@@ -14,6 +14,7 @@ use super::history::{Era, Since};
 use super::region::NearRegion;
 use super::word::Mark;
 use crate::lineage::{Lineage, LineageDigest};
+use crate::stats::CountersByRegion;
 use crate::store::ChangeId;
 use crate::value::serializer::Value;
 
@@ -31,7 +32,18 @@ const TYPICAL_ENTRY: u64 = 512;
 const MAX_ESTIMATE: u64 = 4_000_000;
 
 /// Near entries, bounded by bytes.
-pub(super) struct Values(Cache<Slot, NearEntry, ByWeight>);
+pub(super) struct Values {
+    cache: Cache<Slot, NearEntry, ByWeight, DefaultHashBuilder, Evictions>,
+    counters: Arc<CountersByRegion>,
+}
+
+/// Collects what a call evicts.
+#[derive(Clone)]
+struct Evictions;
+
+/// What a call has evicted.
+#[derive(Default)]
+struct Evicted(Vec<(Slot, NearEntry)>);
 
 /// The place of a near entry.
 #[derive(Clone)]
@@ -40,7 +52,7 @@ struct Slot {
     key: Box<str>,
     /// Keeps the record for as long as it has entries. It is here, and not in the entry, because a hit copies
     /// the entry: threads that read one region would meet in this count.
-    _region: Arc<NearRegion>,
+    region: Arc<NearRegion>,
 }
 
 /// A [`Slot`] that is looked for.
@@ -140,6 +152,14 @@ impl PartialEq for Slot {
 
 impl Eq for Slot {}
 
+impl Lifecycle<Slot, NearEntry> for Evictions {
+    type RequestState = Evicted;
+
+    fn on_evict(&self, evicted: &mut Evicted, slot: Slot, entry: NearEntry) {
+        evicted.0.push((slot, entry));
+    }
+}
+
 impl Equivalent<Slot> for SlotRef<'_> {
     #[inline]
     fn equivalent(&self, slot: &Slot) -> bool {
@@ -149,14 +169,16 @@ impl Equivalent<Slot> for SlotRef<'_> {
 
 impl Values {
     /// A cache of at most `bytes` bytes.
-    pub(super) fn new(bytes: u64) -> Self {
+    pub(super) fn new(bytes: u64, counters: Arc<CountersByRegion>) -> Self {
         let estimate = (bytes / TYPICAL_ENTRY).clamp(1, MAX_ESTIMATE);
-        Self(Cache::with_weighter(usize::try_from(estimate).unwrap_or(1), bytes, ByWeight))
+        let estimate = usize::try_from(estimate).unwrap_or(1);
+        let hasher = DefaultHashBuilder::default();
+        Self { cache: Cache::with(estimate, bytes, ByWeight, hasher, Evictions), counters }
     }
 
     #[inline]
     pub(super) fn get(&self, place: Place, key: &str) -> Option<NearEntry> {
-        self.0.get(&SlotRef { place, key })
+        self.cache.get(&SlotRef { place, key })
     }
 
     /// Keeps `entry`, of `region`.
@@ -167,21 +189,30 @@ impl Values {
         key: &str,
         entry: NearEntry,
     ) {
-        self.0.insert(Slot { place, key: key.into(), _region: Arc::clone(region) }, entry);
+        let mut evicted = Evicted::default();
+        let slot = Slot { place, key: key.into(), region: Arc::clone(region) };
+        self.cache.insert_with_lifecycle(slot, entry, &mut evicted);
+        for (slot, _) in evicted.0 {
+            // An entry that is too large comes back itself.
+            if slot.place != place || *slot.key != *key {
+                let region = slot.region.path();
+                self.counters.count(region, |counters| counters.near_evictions.add(1));
+            }
+        }
     }
 
     pub(super) fn remove(&self, place: Place, key: &str) {
-        self.0.remove(&SlotRef { place, key });
+        self.cache.remove(&SlotRef { place, key });
     }
 
     /// The bytes that the entries are counted with.
     pub(super) fn bytes(&self) -> u64 {
-        self.0.weight()
+        self.cache.weight()
     }
 
     /// The number of entries.
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.cache.len()
     }
 }
 
