@@ -4,6 +4,7 @@ mod bytes;
 mod error;
 mod escape;
 mod limits;
+mod prehashed;
 mod relative;
 mod segment;
 
@@ -19,6 +20,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 pub use error::{PathError, PathRule};
 pub(crate) use limits::check_key;
 pub use limits::{MARKER_KEY, MAX_DEPTH, MAX_KEY_BYTES, MAX_PATH_BYTES, MAX_SEGMENT_BYTES};
+pub(crate) use prehashed::Prehashed;
 pub use relative::IdText;
 pub(crate) use relative::RelativePath;
 pub use segment::Segment;
@@ -143,6 +145,11 @@ impl RegionPath {
         ends.pop();
         let end = usize::from(*ends.last()?);
         Some(Self::seal(self.0.text[..end].to_owned(), ends))
+    }
+
+    /// The hash that maps of paths use.
+    pub(crate) fn hash_bits(&self) -> u64 {
+        self.0.hash
     }
 
     /// The path as text.

@@ -1,7 +1,7 @@
 //! The counters of each region. The total is their sum, so each event is counted once.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasherDefault;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::table::Counters;
 use super::{RegionStats, Stats};
-use crate::path::RegionPath;
+use crate::path::{Prehashed, RegionPath};
 use crate::striped::Striped;
 
 /// The default of [`RegionCacheBuilder::max_region_stats`](crate::RegionCacheBuilder::max_region_stats).
@@ -31,7 +31,6 @@ const MAX_SPREAD: usize = 256;
 #[derive(Debug)]
 pub(crate) struct CountersByRegion {
     shards: [Mutex<Shard>; SHARDS],
-    hasher: RandomState,
     /// The most regions that are told apart in an answer, and kept in each map without a handle.
     max: usize,
     /// The number of regions whose counters are spread.
@@ -53,7 +52,7 @@ pub(crate) struct RegionCounters {
 
 #[derive(Debug, Default)]
 struct Shard {
-    regions: HashMap<RegionPath, Arc<RegionCounters>>,
+    regions: HashMap<RegionPath, Arc<RegionCounters>, BuildHasherDefault<Prehashed>>,
     /// The sum of the regions that are not in the map any more.
     other: Stats,
     /// The most that one of them can have counted.
@@ -66,7 +65,7 @@ impl CountersByRegion {
     /// No counters yet, of which answers tell `max` regions apart.
     pub(crate) fn new(max: usize) -> Self {
         let shards = std::array::from_fn(|_| Mutex::default());
-        Self { shards, hasher: RandomState::new(), max, spread: Arc::default() }
+        Self { shards, max, spread: Arc::default() }
     }
 
     /// The counters of the region at `path`. Whoever drops them calls [`closed`](Self::closed).
@@ -129,8 +128,8 @@ impl CountersByRegion {
     }
 
     fn shard(&self, path: &RegionPath) -> &Mutex<Shard> {
-        // The remainder is less than the number of shards, so it fits.
-        &self.shards[(self.hasher.hash_one(path) % SHARDS as u64) as usize]
+        // The map uses the hash's upper and lower bits; the shard is chosen by bits between.
+        &self.shards[(path.hash_bits() >> 32) as usize % SHARDS]
     }
 }
 

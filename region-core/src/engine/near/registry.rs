@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -11,7 +11,7 @@ use parking_lot::RwLock;
 use super::losses::Losses;
 use super::region::NearRegion;
 use crate::engine::wakes::Wakes;
-use crate::path::RegionPath;
+use crate::path::{Prehashed, RegionPath};
 use crate::store::{Event, Listener};
 
 /// The number of maps that the records are spread over, a power of two.
@@ -79,10 +79,8 @@ impl Registry {
     }
 
     fn shard(&self, path: &RegionPath) -> &RwLock<Records> {
-        let mut hasher = Prehashed::default();
-        std::hash::Hash::hash(path, &mut hasher);
         // The map uses the hash's upper and lower bits; the shard is chosen by bits between.
-        &self.shards[(hasher.finish() >> 32) as usize % SHARDS]
+        &self.shards[(path.hash_bits() >> 32) as usize % SHARDS]
     }
 
     pub(super) fn len(&self) -> usize {
@@ -110,27 +108,6 @@ impl Listener for Registry {
             Event::All => self.losses.lose_all(),
             Event::Lost(source) => self.losses.lose(source),
         }
-    }
-}
-
-/// Takes the hash that a path was made with.
-#[derive(Default)]
-struct Prehashed(u64);
-
-impl Hasher for Prehashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        // A path writes its hash as one number; this is for anything else, and still right.
-        for &byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
-        }
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
     }
 }
 
