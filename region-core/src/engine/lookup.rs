@@ -304,11 +304,13 @@ impl Context {
 
     /// Counts a hit or a miss.
     fn count_one<V>(&self, found: &Found<V>) {
-        let counters = self.counters();
-        match (found, found.miss_reason()) {
-            (_, Some(reason)) => counters.misses(reason).add(1),
-            (Found::Absent, None) => counters.absent_hits.add(1),
-            (_, None) => counters.store_hits.add(1),
+        match found {
+            Found::Fresh(..) => self.counters().store_hits.add(1),
+            Found::Absent => self.counters().absent_hits.add(1),
+            missed => {
+                let reason = missed.miss_reason().unwrap_or(MissReason::Absent);
+                self.counters().misses(reason).add(1);
+            }
         }
     }
 
@@ -328,9 +330,9 @@ impl Context {
             }
             Some(entry) => entry,
         };
-        let Decoded { value, dependencies } = match self.decode(key, &entry) {
+        let Decoded { value, dependencies } = match self.codec.decode(key, &entry.bytes) {
             Ok(decoded) => decoded,
-            Err(reason) => return Found::Nothing(reason),
+            Err(bad) => return Found::Nothing(self.bad_bytes(key, &bad)),
         };
         let value = value.map(Arc::new);
         if let (Some(value), Freshness::Fresh { left }) = (&value, entry.freshness) {
@@ -349,24 +351,27 @@ impl Context {
 
     /// Decodes `entry`, found at `key`. Returns `None` if its bytes are bad, which is counted and logged.
     pub(crate) fn decode_or_miss<V: Value>(&self, key: &str, entry: &Entry) -> Option<Decoded<V>> {
-        self.decode(key, entry).ok()
-    }
-
-    fn decode<V: Value>(&self, key: &str, entry: &Entry) -> Result<Decoded<V>, MissReason> {
-        self.codec.decode(key, &entry.bytes).map_err(|bad| {
-            self.bad_bytes(key, &bad);
-            match bad {
-                BadBytes::Type | BadBytes::Serializer(_) => MissReason::OtherType,
-                _ => MissReason::BadBytes,
+        let decoded = self.codec.decode(key, &entry.bytes);
+        match decoded {
+            Ok(decoded) => Some(decoded),
+            Err(bad) => {
+                self.bad_bytes(key, &bad);
+                None
             }
-        })
+        }
     }
 
-    fn bad_bytes(&self, key: &str, bad: &BadBytes) {
+    /// Counts and logs an entry that cannot be decoded. Returns the reason for which it is a miss.
+    #[cold]
+    fn bad_bytes(&self, key: &str, bad: &BadBytes) -> MissReason {
         self.counters().bad_bytes.add(1);
         if let Some(unlogged) = self.engine.limiter.allow(bad.reason(), Instant::now()) {
             let reason = bad.reason();
             tracing::warn!(region = %self.path, key, reason, %bad, unlogged, "undecodable entry");
+        }
+        match bad {
+            BadBytes::Type | BadBytes::Serializer(_) => MissReason::OtherType,
+            _ => MissReason::BadBytes,
         }
     }
 
