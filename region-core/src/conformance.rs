@@ -336,7 +336,8 @@ macro_rules! __conformance_cases_of_core {
             what_cannot_be_written_loses_nothing
             bad_bytes_are_a_miss
             two_versions_miss_each_other
-            policies_set_lifetimes);
+            policies_set_lifetimes
+            an_explanation_changes_nothing);
         $crate::__conformance_cases!(@topic $callback, $argument, loading:
             many_callers_share_one_load
             two_processes_share_one_load

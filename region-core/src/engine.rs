@@ -4,6 +4,7 @@
 mod calls;
 mod chain;
 mod depends;
+mod explain;
 mod lookup;
 mod marker;
 mod near;

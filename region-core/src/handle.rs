@@ -1,6 +1,7 @@
 //! [`RegionHandle`], the implementation of [`Region`] over a store.
 
 mod dictionary;
+mod explain;
 mod listing;
 mod loaders;
 mod opened;

@@ -21,6 +21,7 @@ mod cache;
 mod clock;
 mod engine;
 mod error;
+mod explain;
 mod handle;
 mod lifetime;
 mod lineage;
@@ -43,6 +44,10 @@ pub mod testing;
 pub use cache::{RegionCache, RegionCacheBuilder};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp, TokioClock};
 pub use error::{BoxError, Error, ErrorKind, Result};
+pub use explain::{
+    DependencyStanding, DependencyState, EntryState, Explanation, NearState, NearTrust,
+    NearValidity, NearValue, ReadOutcome, StoreState,
+};
 pub use handle::{LoadRequest, RegionHandle};
 pub use lifetime::{Lifetime, MAX_LIFETIME};
 pub use lineage::{Incarnation, Incarnations, Lineage};
@@ -62,14 +67,14 @@ pub use region::{
 #[doc(hidden)]
 pub use regioned::private as __private;
 pub use regioned::{AppendId, ParseSegmentId, PathFn, Regioned, SegmentId, TopLevel, TypedPath};
-pub use stats::{LoadTime, NearUse, RegionStats, Stats};
+pub use stats::{LoadTime, MissReason, NearUse, RegionStats, Stats};
 pub use store::{
     Applied, Begun, BegunKey, Change, ChangeId, ChangeRing, ChangedKey, Cursor, EndTerms, Ended,
     Entry, Event, Freshness, Guard, Lease, LeaseTerms, LeaseToken, Listener, Listeners, Listening,
     MAX_CHANGES, Op, OpOutcome, Page, PageTerms, Put, Read, ReadFrom, ReadTerms, RegionTtl,
     ScanItem, SharedStore, Show, Source, Store, TakeLease, Trust, Verb, When, Write, Written,
 };
-pub use value::codec::MAX_ENTRY_BYTES;
+pub use value::codec::{EntryHeader, MAX_ENTRY_BYTES};
 pub use value::dependencies::{DependsOn, MAX_DEPENDENCIES};
 pub use value::envelope::{BadBytes, ENVELOPE_BYTES, Envelope, EnvelopeContent, Place};
 pub use value::fingerprint::{Fingerprint, Readability, Shape};

@@ -9,8 +9,8 @@ use std::time::Duration;
 use crate::path::RegionPath;
 
 pub(crate) use regions::{CountersByRegion, DEFAULT_REGIONS, RegionCounters};
-pub use table::Stats;
-pub(crate) use table::{Counters, MissReason};
+pub(crate) use table::Counters;
+pub use table::{MissReason, Stats};
 
 /// The durations of loads that have ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -369,10 +369,7 @@ impl Context {
             let reason = bad.reason();
             tracing::warn!(region = %self.path, key, reason, %bad, unlogged, "undecodable entry");
         }
-        match bad {
-            BadBytes::Type | BadBytes::Serializer(_) => MissReason::OtherType,
-            _ => MissReason::BadBytes,
-        }
+        miss_reason(bad)
     }
 
     /// Counts and logs that a load failed and its callers get a stale value.
@@ -396,6 +393,15 @@ impl Context {
         if let Some(unlogged) = self.engine.limiter.allow("not stored", Instant::now()) {
             tracing::warn!(region = %self.path, key, %error, unlogged, "a load was not stored");
         }
+    }
+}
+
+/// The reason for which these bytes are a miss.
+pub(super) fn miss_reason(bad: &BadBytes) -> MissReason {
+    match bad {
+        BadBytes::Type | BadBytes::Serializer(_) => MissReason::OtherType,
+        BadBytes::Absent => MissReason::Absent,
+        _ => MissReason::BadBytes,
     }
 }
 

@@ -190,7 +190,12 @@ impl Context {
 
 /// The identity of the codec of markers, as [`Codec::identity`].
 pub(super) fn codec_identity(region: &RegionPath) -> u64 {
-    Codec::new(region, AnySerializer::new(Postcard), VERSION).identity()
+    codec(region).identity()
+}
+
+/// The codec of the marker of `region`.
+pub(super) fn codec(region: &RegionPath) -> Codec {
+    Codec::new(region, AnySerializer::new(Postcard), VERSION)
 }
 
 async fn read_marker(

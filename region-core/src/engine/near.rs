@@ -14,6 +14,7 @@
 mod change;
 mod depends;
 mod evidence;
+mod explain;
 mod history;
 mod hit;
 mod known;

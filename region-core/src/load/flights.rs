@@ -95,6 +95,12 @@ impl Flights {
         self.shard(&key).lock().get(&key).and_then(Waiter::join)
     }
 
+    /// Returns true if a load of the key is under way.
+    pub(crate) fn is_loading<V: Value>(&self, region: &RegionPath, key: &str) -> bool {
+        let key = FlightKey::new::<V>(region, key);
+        self.shard(&key).lock().contains_key(&key)
+    }
+
     /// Ends a flight: its waiters get `outcome`, and nobody joins it any more.
     pub(super) fn finish(&self, key: &FlightKey, flight: &Arc<Flight>, outcome: Outcome) {
         flight.finish(outcome);

@@ -11,7 +11,7 @@ macro_rules! stats {
     (
         sums { $($(#[doc = $sum_doc:literal])* $sum:ident = $($part:ident)+;)* }
         counted { $($(#[doc = $doc:literal])* $name:ident,)* }
-        reasons { $($reason:ident counts $of:ident,)* }
+        reasons { $($(#[doc = $reason_doc:literal])* $reason:ident counts $of:ident,)* }
     ) => {
         /// The statistics of a cache, or of one region, since the cache was built. All handles share them.
         ///
@@ -36,8 +36,9 @@ macro_rules! stats {
 
         /// The reason of a miss.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum MissReason {
-            $($reason,)*
+        #[non_exhaustive]
+        pub enum MissReason {
+            $($(#[doc = $reason_doc])* $reason,)*
         }
 
         impl MissReason {
@@ -154,11 +155,17 @@ stats! {
         store_failures,
     }
     reasons {
+        /// The store has no valid entry, or the record that there is no value.
         Absent counts absent_misses,
+        /// The value has expired, and is stale.
         Expired counts expired_misses,
+        /// The bytes are damaged, or from another place.
         BadBytes counts bad_bytes_misses,
+        /// The value has another type, version or serializer than the read expects.
         OtherType counts other_type_misses,
+        /// A region that the value depends on has ended since.
         Dependency counts dependency_misses,
+        /// The store could not be read.
         Unavailable counts unavailable_misses,
     }
 }

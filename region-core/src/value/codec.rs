@@ -9,7 +9,7 @@ use crate::path::RegionPath;
 use crate::value::dependencies::{Dependencies, DependsOn};
 use crate::value::envelope::{BadBytes, Envelope, EnvelopeContent, Place};
 use crate::value::readback::Readback;
-use crate::value::serializer::{AnySerializer, Value};
+use crate::value::serializer::{AnySerializer, SerializerId, Value};
 
 /// The largest size of an entry in bytes, its envelope included. It is Redis's own limit for a value.
 pub const MAX_ENTRY_BYTES: usize = 512 * 1024 * 1024;
@@ -20,6 +20,22 @@ pub(crate) struct Decoded<V> {
     /// `None`: the record that there is no value.
     pub(crate) value: Option<V>,
     pub(crate) dependencies: Option<Dependencies>,
+}
+
+/// What the envelope of an entry says of its content, and what the read expects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EntryHeader {
+    /// The serializer that wrote the value.
+    pub serializer: SerializerId,
+    /// The serializer of the region's policy.
+    pub expected_serializer: SerializerId,
+    /// The fingerprint of the type, shape and version of the value.
+    pub fingerprint: u64,
+    /// That of the requested type.
+    pub expected_fingerprint: u64,
+    /// A value, or the record that there is none.
+    pub content: EnvelopeContent,
 }
 
 /// Encodes and decodes the values of one region under one policy.
@@ -128,6 +144,20 @@ impl Codec {
             EnvelopeContent::Value => Ok(envelope.into_dependencies()),
             EnvelopeContent::Absence => Err(BadBytes::Absent),
         }
+    }
+
+    /// Reads what the envelope of an entry says, beside what is expected of a `V`. `None` if it cannot be read.
+    pub(crate) fn header<V: Value>(&self, key: &str, bytes: &[u8]) -> Option<EntryHeader> {
+        let envelope = Envelope::open(bytes, self.place.of_key(key)).ok()?;
+        let fingerprint = || Readback::of::<V>(&self.serializer).fingerprint();
+        let fingerprint = catch_panic(fingerprint).ok()?.with_version(self.version);
+        Some(EntryHeader {
+            serializer: envelope.serializer,
+            expected_serializer: self.serializer.id(),
+            fingerprint: envelope.fingerprint,
+            expected_fingerprint: fingerprint.to_bits(),
+            content: envelope.content,
+        })
     }
 
     fn open<'a>(&self, key: &str, bytes: &'a [u8]) -> Result<Envelope<'a>, BadBytes> {

@@ -14,9 +14,11 @@ use super::super::Harness;
 use super::super::fixture::{Fixture, put};
 use super::super::gate::{cache, cache_with};
 use crate::error::{BoxError, ErrorKind};
+use crate::explain::ReadOutcome;
 use crate::policy::{OnUpdate, Policy};
 use crate::region::{Region, RegionExt, SetOptions};
-use crate::store::{Op, Put, Store};
+use crate::stats::MissReason;
+use crate::store::{Lease, Op, Put, Store, TakeLease};
 use crate::value::fingerprint::Readability;
 use crate::value::serializer::{Postcard, Serializer, SerializerId};
 
@@ -270,4 +272,28 @@ pub async fn policies_set_lifetimes<H: Harness>(harness: &H) {
     }
     harness.advance(&store, TTL / 2).await;
     assert!(!resets.contains("k").await.unwrap());
+}
+
+/// An explanation says what a read would find and who holds the lease, and leaves all as it is.
+pub async fn an_explanation_changes_nothing<H: Harness>(harness: &H) {
+    let f = Fixture::new(harness).await;
+    let region = cache(harness, harness.client(&f.store).await).region("a").unwrap();
+    let explain = async |key| region.explain::<u32>(key).await.unwrap();
+    let missing = explain("k").await;
+    assert_eq!(missing.outcome, ReadOutcome::Miss(MissReason::Absent), "{missing}");
+    region.set("k", &7u32).await.unwrap();
+    assert_eq!(region.get::<u32>("k").await.unwrap().as_deref(), Some(&7));
+    let fence = f.lease("r.a", "other").await;
+    let (there, leased) = (explain("k").await, explain("other").await);
+    let is_hit = matches!(there.outcome, ReadOutcome::StoreHit | ReadOutcome::NearHit);
+    assert!(is_hit || there.outcome == ReadOutcome::VerifiedNearHit, "{there}");
+    assert_eq!(there.store.unwrap().entry.unwrap().fault, None);
+    assert_eq!(leased.outcome, ReadOutcome::Miss(MissReason::Absent), "{leased}");
+    // A store may leave the lineage out, and then nobody asks for leases.
+    if let Some(lease) = leased.store.unwrap().lease {
+        assert!(matches!(lease, Lease::Held { by, .. } if by == fence.token), "{lease:?}");
+    }
+    let begun = f.begin("r.a", "other", fence.token, TakeLease::Extend).await.1;
+    assert_eq!(begun.lease, Lease::Granted, "the holder still has it");
+    assert_eq!(region.get::<u32>("k").await.unwrap().as_deref(), Some(&7));
 }

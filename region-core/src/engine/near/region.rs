@@ -119,6 +119,10 @@ impl NearRegion {
         &self.evidence
     }
 
+    pub(super) fn known(&self) -> &RwLock<Option<Known>> {
+        &self.known
+    }
+
     pub(super) fn losses(&self) -> &Losses {
         &self.registry.losses
     }

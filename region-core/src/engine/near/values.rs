@@ -181,6 +181,11 @@ impl Values {
         self.cache.get(&SlotRef { place, key })
     }
 
+    /// As [`get`](Self::get), and leaves the order of evictions as it is.
+    pub(super) fn peek(&self, place: Place, key: &str) -> Option<NearEntry> {
+        self.cache.peek(&SlotRef { place, key })
+    }
+
     /// Keeps `entry`, of `region`.
     pub(super) fn insert(
         &self,

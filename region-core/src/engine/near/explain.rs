@@ -1,0 +1,129 @@
+//! The near cache's part of an explanation. Nothing is counted or kept, and no value is dropped.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::NearHandle;
+use super::known::{Known, Marks, Validity};
+use super::region::{Judgement, NearRegion};
+use super::values::NearEntry;
+use crate::engine::Context;
+use crate::engine::lookup::left;
+use crate::explain::{NearFacts, NearState, NearTrust, NearValidity, NearValue};
+use crate::store::{Read, Source};
+use crate::value::serializer::Value;
+
+impl Context {
+    /// The state of `key` in the near cache, and what is known of its value. `read` is what the store shows now.
+    pub(in crate::engine) fn explain_near<V: Value>(
+        &self,
+        key: &str,
+        read: Option<&Read>,
+    ) -> Option<(NearState, Option<NearFacts>)> {
+        let near = self.near.as_ref()?;
+        let (lineage, changes) = near.region.explain_trust();
+        let held = self.held_near::<V>(near, key);
+        let facts = held.as_ref().map(|(entry, _)| self.near_facts(near, entry, key, read));
+        let value = held.zip(facts).map(|((entry, is_decoded), facts)| NearValue {
+            is_decoded,
+            left: left(entry.fresh_until),
+            validity: facts.validity,
+        });
+        let is_listening = self.engine.near.is_listening();
+        Some((NearState { is_listening, lineage, changes, value }, facts))
+    }
+
+    /// The fresh value at `key` that a read would look at first, and if it is held decoded.
+    fn held_near<V: Value>(&self, near: &NearHandle, key: &str) -> Option<(NearEntry, bool)> {
+        let values = self.engine.near.values()?;
+        let peek = |place| values.peek(place, key).filter(NearEntry::is_fresh);
+        let decoded = peek(near.decoded::<V>()).map(|entry| (entry, true));
+        decoded.or_else(|| Some((peek(near.encoded())?, false)))
+    }
+
+    fn near_facts(
+        &self,
+        near: &NearHandle,
+        entry: &NearEntry,
+        key: &str,
+        read: Option<&Read>,
+    ) -> NearFacts {
+        let judge =
+            |judge: &dyn Fn(&mut NearEntry) -> Judgement| validity(judge(&mut entry.clone()));
+        let own = judge(&|entry| near.region.judge(entry, key));
+        let of_dependencies = match entry.depends() {
+            Some(depends) => validity(self.judge_dependencies(depends)),
+            None => NearValidity::Valid,
+        };
+        let is_served = |longest: Duration| {
+            let unverified = near.region.unverified(longest);
+            let judged = unverified.map(|unverified| {
+                judge(&|entry| near.region.judge_unverified(&unverified, entry, key))
+            });
+            judged == Some(NearValidity::Valid) && of_dependencies == NearValidity::Valid
+        };
+        let shown = read.and_then(|read| {
+            let (lineage, ring) = (Arc::new(read.lineage.clone()?), read.changes.as_ref());
+            Some(near.region.judge_by(&lineage, ring, &mut entry.clone(), key))
+        });
+        let policy = &self.policy;
+        NearFacts {
+            validity: match (own, of_dependencies) {
+                (NearValidity::Outdated, _) | (_, NearValidity::Outdated) => NearValidity::Outdated,
+                (NearValidity::Valid, NearValidity::Valid) => NearValidity::Valid,
+                _ => NearValidity::Doubted,
+            },
+            is_served_unverified: is_served(policy.near_unverified_for),
+            is_served_in_outage: is_served(policy.near_outage_for.max(policy.near_unverified_for)),
+            is_shown_valid: matches!(shown, Some(Validity::Valid)),
+        }
+    }
+}
+
+impl NearRegion {
+    /// Trust in the region's lineage, and in what is known of its changes.
+    fn explain_trust(&self) -> (NearTrust, NearTrust) {
+        let now = self.marks();
+        let known = self.known().read();
+        let Some(known) = known.as_ref() else { return (NearTrust::Unknown, NearTrust::Unknown) };
+        (self.trust_of_lineage(known, now), self.trust_of_changes(known, now))
+    }
+
+    fn trust_of_lineage(&self, known: &Known, now: Marks) -> NearTrust {
+        if !now.is_lineage_settled() {
+            return NearTrust::OwnChange;
+        }
+        if known.under.lineage != now.lineage {
+            return NearTrust::Changed;
+        }
+        self.trust_over(known.sources.lineage, known, now)
+    }
+
+    fn trust_of_changes(&self, known: &Known, now: Marks) -> NearTrust {
+        if known.ring.is_none() {
+            return NearTrust::Unknown;
+        }
+        if !now.ring.is_settled() || !now.engine.is_settled() {
+            return NearTrust::OwnChange;
+        }
+        if known.under.ring != now.ring {
+            return NearTrust::Changed;
+        }
+        self.trust_over(known.sources.ring, known, now)
+    }
+
+    fn trust_over(&self, source: Source, known: &Known, now: Marks) -> NearTrust {
+        match self.losses().spared(source, known.under.engine, now.engine) {
+            true => NearTrust::Trusted,
+            false => NearTrust::ConnectionLost,
+        }
+    }
+}
+
+fn validity(judgement: Judgement) -> NearValidity {
+    match judgement {
+        Judgement::Valid | Judgement::ValidAt(_) => NearValidity::Valid,
+        Judgement::Doubted => NearValidity::Doubted,
+        Judgement::Outdated => NearValidity::Outdated,
+    }
+}

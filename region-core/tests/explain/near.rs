@@ -1,0 +1,111 @@
+//! What the near cache holds and trusts.
+
+use std::time::Duration;
+
+use region_core::testing::{Faulty, Method};
+use region_core::{
+    ErrorKind, Event, Explanation, MissReason, NearTrust, NearValidity, Policy, ReadOutcome,
+    Region, RegionCache, RegionExt, RegionHandle, TokioClock,
+};
+use region_memory::MemoryStore;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+struct Process {
+    store: Faulty<MemoryStore>,
+    region: RegionHandle,
+    /// Another process.
+    other: RegionHandle,
+}
+
+impl Process {
+    async fn new(policy: Policy) -> Self {
+        let memory = MemoryStore::builder().clock(TokioClock::new()).build();
+        let store = Faulty::new(memory.client());
+        let here = RegionCache::builder(store.clone()).root("r").policy(policy).near(1 << 20);
+        let there = RegionCache::builder(memory).root("r").build().unwrap();
+        let region = here.build().unwrap().region("a").unwrap();
+        let other = there.region("a").unwrap();
+        region.set("k", &1u32).await.unwrap();
+        region.get::<u32>("k").await.unwrap();
+        Self { store, region, other }
+    }
+
+    /// Explains `k`, and then reads it.
+    async fn explain(&self) -> (Explanation, Option<u32>) {
+        let explanation = self.region.explain::<u32>("k").await.unwrap();
+        let value = self.region.get::<u32>("k").await.unwrap();
+        (explanation, value.map(|value| *value))
+    }
+
+    fn validity(explanation: &Explanation) -> Option<NearValidity> {
+        Some(explanation.near.as_ref()?.value?.validity)
+    }
+
+    fn trust(explanation: &Explanation) -> (NearTrust, NearTrust) {
+        let near = explanation.near.as_ref().unwrap();
+        (near.lineage, near.changes)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_held_near_is_explained() {
+    let process = Process::new(Policy::new()).await;
+    let (trusted, value) = process.explain().await;
+    assert_eq!((trusted.outcome, value), (ReadOutcome::NearHit, Some(1)), "{trusted}");
+    assert_eq!(Process::validity(&trusted), Some(NearValidity::Valid));
+    assert_eq!(Process::trust(&trusted), (NearTrust::Trusted, NearTrust::Trusted));
+    assert!(trusted.near.unwrap().is_listening);
+
+    let path = process.region.path().clone();
+    process.store.push(Event::Entries(path.clone()));
+    let verified = process.region.explain::<u32>("k").await.unwrap();
+    assert_eq!(Process::trust(&verified), (NearTrust::Trusted, NearTrust::Changed), "{verified}");
+    // It stays so: an explanation verifies nothing.
+    let before = process.region.stats();
+    let (verified, value) = process.explain().await;
+    assert_eq!((verified.outcome, value), (ReadOutcome::VerifiedNearHit, Some(1)), "{verified}");
+    assert_eq!(Process::validity(&verified), Some(NearValidity::Doubted));
+    assert_eq!(process.region.stats().near_retrusted, before.near_retrusted + 1);
+
+    process.store.push(Event::Lineage(path));
+    let (doubted, _) = process.explain().await;
+    assert_eq!(Process::trust(&doubted).0, NearTrust::Changed, "{doubted}");
+    process.store.cut_pushes();
+    let (cut, _) = process.explain().await;
+    assert_eq!(Process::trust(&cut).0, NearTrust::ConnectionLost, "{cut}");
+
+    process.other.set("k", &2u32).await.unwrap();
+    let (changed, value) = process.explain().await;
+    assert_eq!((changed.outcome, value), (ReadOutcome::StoreHit, Some(2)), "{changed}");
+    process.other.invalidate().await.unwrap();
+    let (gone, value) = process.explain().await;
+    assert_eq!((gone.outcome, value), (ReadOutcome::Miss(MissReason::Absent), None), "{gone}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_explained_by_what_may_be_served() {
+    for (policy, served) in [(Policy::new(), false), (Policy::new().near_outage_for(SECOND), true)]
+    {
+        let process = Process::new(policy).await;
+        process.store.cut_pushes();
+        process.store.on(Method::Read).fail(ErrorKind::Unavailable);
+        let (explanation, value) = process.explain().await;
+        let expected = match served {
+            true => (ReadOutcome::UnverifiedNearHit, Some(1)),
+            false => (ReadOutcome::Miss(MissReason::Unavailable), None),
+        };
+        assert_eq!((explanation.outcome, value), expected, "{explanation}");
+        assert!(explanation.store.is_err());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_has_ended_is_not_held() {
+    let process = Process::new(Policy::new().ttl(SECOND)).await;
+    tokio::time::advance(2 * SECOND).await;
+    let (explanation, value) = process.explain().await;
+    assert_eq!((Process::validity(&explanation), value), (None, None), "{explanation}");
+    let off = process.other.explain::<u32>("k").await.unwrap();
+    assert!(off.near.is_none() && off.to_string().contains("keeps nothing near"), "{off}");
+}
