@@ -151,8 +151,8 @@ impl RegionCacheBuilder {
         self
     }
 
-    /// Sets the greatest number of regions that [`RegionCache::region_stats`] tells apart. For about sixteen
-    /// times as many, counters are kept that have no handle any more. The default is 100.
+    /// Sets the greatest number of regions that [`RegionCache::region_stats`] tells apart. The cache keeps the
+    /// counters of up to some dozen times as many regions that have no handle any more. The default is 100.
     pub fn max_region_stats(mut self, regions: usize) -> Self {
         self.max_region_stats = regions;
         self

@@ -11,8 +11,8 @@ impl RegionHandle {
     ///
     /// It is for people who debug. It asks the store several things, one after the other, so a change in
     /// between may make them disagree. It counts nothing in the statistics, and changes nothing: no lease is
-    /// taken, no load begins, and nothing becomes near or ceases to be. While the store is unavailable it tells
-    /// so, and the rest.
+    /// taken, no load begins, and no value is kept near or dropped. While the store is unavailable it says so,
+    /// and what the near cache holds.
     ///
     /// # Errors
     /// [`InvalidKey`](crate::ErrorKind::InvalidKey). An error of the store is part of the explanation.

@@ -92,9 +92,9 @@ stats! {
         /// [`Policy::near_unverified_for`](crate::Policy::near_unverified_for) and
         /// [`Policy::near_outage_for`](crate::Policy::near_outage_for).
         near_unverified_hits,
-        /// Misses of keys for which the store has no valid entry. Whether it never had one, or one that was
-        /// invalidated, removed, evicted or has expired, it does not tell. Keys whose entry says that there is
-        /// no value count here too, unless they are `absent_hits`.
+        /// Misses of keys for which the store has no valid entry. It does not tell one that was invalidated,
+        /// removed, evicted or has expired from one that never was. Keys whose entry says that there is no
+        /// value count here too, unless they are `absent_hits`.
         absent_misses,
         /// Misses of keys whose value has expired, and is stale.
         expired_misses,

@@ -14,7 +14,8 @@ use crate::store::{Read, Source};
 use crate::value::serializer::Value;
 
 impl Context {
-    /// The state of `key` in the near cache, and what is known of its value. `read` is what the store shows now.
+    /// The state of `key` in the near cache, and what is known of its value. `read` is what the store shows
+    /// now.
     pub(in crate::engine) fn explain_near<V: Value>(
         &self,
         key: &str,
