@@ -114,6 +114,8 @@ impl TestServer {
 
     /// Starts the process on its port; whether it listens.
     fn run(&mut self) -> bool {
+        // It adds to what an earlier one has written.
+        let _ = std::fs::remove_file(self.folder.join("log"));
         let port = self.port.to_string();
         let mut args: Vec<&str> = vec![self.flavor.program(), "--port", &port];
         args.extend(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
@@ -121,19 +123,28 @@ impl TestServer {
         args.extend(["--logfile", "log", "--unixsocket", "socket"]);
         args.extend(["--enable-debug-command", "yes"]);
         args.extend(self.args.iter().map(String::as_str));
-        let process = Process::start(&args, &self.folder);
-        let process = self.process.insert(process);
+        self.process = Some(Process::start(&args, &self.folder));
         let deadline = Instant::now() + START_LIMIT;
-        while Instant::now() < deadline && process.is_running() {
+        while Instant::now() < deadline {
+            // If another process was faster it is that one which answers on the port.
+            let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+            if log.contains("Failed listening") || !self.is_running() {
+                break;
+            }
+            let is_ready = log.contains("eady to accept connections");
             match ask(self.port, &[b"PING"]) {
-                // One that wants a password, or is still loading, listens too.
-                Ok(Reply::Bytes(_)) => return true,
-                Ok(Reply::Error(text)) if text.starts_with("NOAUTH") => return true,
+                Ok(Reply::Bytes(_)) if is_ready => return true,
+                // One that wants a password listens too.
+                Ok(Reply::Error(text)) if is_ready && text.starts_with("NOAUTH") => return true,
                 _ => std::thread::sleep(Duration::from_millis(10)),
             }
         }
         self.kill();
         false
+    }
+
+    fn is_running(&self) -> bool {
+        self.process.as_ref().is_some_and(Process::is_running)
     }
 
     /// The port it listens on.
@@ -305,4 +316,23 @@ fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
 fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
     listener.unwrap_or_else(|error| panic!("no free port: {error}")).port()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bug: whatever answered on a server's port was taken for it. Effect: two tests that drew the same port at the
+    /// same time shared one server. Fix: the server's own log says that it listens.
+    #[test]
+    fn a_server_whose_port_is_taken_does_not_run() {
+        for flavor in [Flavor::Redis, Flavor::Valkey] {
+            let (first, mut second) = (TestServer::start(flavor), TestServer::start(flavor));
+            let own = std::mem::replace(&mut second.port, first.port);
+            second.kill();
+            assert!(!second.run());
+            second.port = own;
+            assert!(second.run());
+        }
+    }
 }
