@@ -56,6 +56,8 @@ pub(crate) enum Tracking {
 pub(crate) enum Retry {
     /// Yes: to do it twice is harmless.
     Safe,
+    /// Yes, but not once something else has been sent after it: it takes leases.
+    SafeInOrder,
     /// No: others may have written since.
     Unsafe,
 }
@@ -86,8 +88,8 @@ pub(crate) struct Connections {
     /// The number of invalidations that had been queued when the last of them was replayed.
     pub(crate) replayed: u64,
     pub(crate) identity: Identity,
-    /// A write may still be on its way over a further connection: a write over the main one could overtake
-    /// it.
+    /// A write, or a call that takes leases, may still be on its way over a further connection: what goes over
+    /// the main one could overtake it.
     has_late_write: AtomicBool,
     /// The number of writes over the main connection that were given up, and how many of them the server
     /// has done by now, if it does them at all: while they differ no write may overtake them.
@@ -212,10 +214,11 @@ impl Connections {
         request: &Request,
         deadline: Instant,
     ) -> Result<RawResponse, Failure> {
-        let is_write = request.retry == Retry::Unsafe;
+        // It must not take effect later than what is sent after it.
+        let is_ordered = request.retry != Retry::Safe;
         let extra = match request.lane {
             Lane::Main => None,
-            Lane::Large if is_write && self.has_late_on_main() => None,
+            Lane::Large if is_ordered && self.has_late_on_main() => None,
             Lane::Large => match self.transports.large.get(half_way_to(deadline)).await {
                 Ok(transport) => Some(transport),
                 // The address leads to another server now: the main connection must be replaced too.
@@ -225,12 +228,12 @@ impl Connections {
             Lane::Waiting => Some(self.transports.waiting.get(half_way_to(deadline)).await?),
         };
         let Some(extra) = extra else {
-            let unanswered = is_write.then(|| Unanswered::over(self, Lane::Main));
+            let unanswered = is_ordered.then(|| Unanswered::over(self, Lane::Main));
             let answers = send_over(&self.transports.main, origin, request, deadline).await?;
             unanswered.into_iter().for_each(Unanswered::answered);
             return Ok(answers);
         };
-        let unanswered = is_write.then(|| Unanswered::over(self, request.lane));
+        let unanswered = is_ordered.then(|| Unanswered::over(self, request.lane));
         match send_over(&extra, origin, request, deadline).await {
             Ok(answers) => {
                 unanswered.into_iter().for_each(Unanswered::answered);
@@ -280,7 +283,7 @@ impl Connections {
         self.late_on_main() > self.settled_on_main.load(Ordering::Acquire)
     }
 
-    /// Returns whether a write may still be on its way over a further connection: then the connections must
+    /// Returns whether a write or a call that takes leases may still be on its way over a further connection: then the connections must
     /// not be used any more under this count.
     pub(crate) fn has_late_write(&self) -> bool {
         self.has_late_write.load(Ordering::Acquire)

@@ -144,7 +144,7 @@ impl Link {
                     // A broken connection says nothing about the server: the next one may work.
                     let may_succeed = failure.concerns != Concerns::Call
                         && failure.error.kind() == ErrorKind::Unavailable;
-                    if !(is_first && may_succeed && request.retry == Retry::Safe) {
+                    if !(is_first && may_succeed && request.retry != Retry::Unsafe) {
                         return Err(failure.error);
                     }
                     is_first = false;

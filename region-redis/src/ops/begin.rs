@@ -25,7 +25,7 @@ impl Shard {
         let request = |connections: &Connections| {
             let command = begin(region, keys, &terms, connections.write_count());
             // The script reads before it answers: the server tracks the keys from then on.
-            Request { tracking: Tracking::Read, ..one(command, lane, Retry::Safe) }
+            Request { tracking: Tracking::Read, ..one(command, lane, Retry::SafeInOrder) }
         };
         let deadline = self.deadline_from(terms.started);
         for _ in 0..ATTEMPTS {

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use region_core::{ErrorKind, Verb};
+use region_core::{ErrorKind, Lease, LeaseTerms, LeaseToken, Store, TakeLease, Verb};
 use region_redis::OnInvalidationFailure;
 use servers::{Flavor, Proxy, TestServer};
 
@@ -18,6 +18,7 @@ crate::on_both! {
     too_many_calls_are_no_outage
     all_connections_lead_to_one_server
     a_late_large_write_does_not_undo_a_newer_one
+    a_late_large_begin_takes_no_lease
 }
 
 /// More than goes over the main connection.
@@ -182,4 +183,35 @@ async fn a_late_large_write_does_not_undo_a_newer_one(flavor: Flavor) {
     until("the late write to be refused", refused).await;
     proxy.limit(u64::MAX);
     assert_eq!(until_ok(|| get(&store, "r", "k")).await.as_deref(), Some("new"));
+}
+
+/// Bug: a call that takes leases and had been given up was still on its way over a connection for large entries.
+/// Effect: it took them after they had been given back over the main connection, and nobody held them; or it took
+/// one again that its load had lost. Fix: what is sent after it goes under another number, and it is refused.
+async fn a_late_large_begin_takes_no_lease(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let proxy = Proxy::start(server.port()).await;
+    let patient = builder(&proxy.url()).watch(Duration::from_millis(100), Duration::from_secs(20));
+    let store = patient.max_lag(Duration::from_secs(40)).connect().await.unwrap();
+    set(&store, "r", "large", &LARGE).await.unwrap();
+    let keys: Vec<_> = (0..1000).map(|at| format!("{at:0100}")).collect();
+    let keys: Vec<_> = keys.iter().map(String::as_str).chain(["large"]).collect();
+    let terms = |token| {
+        let terms = LeaseTerms::new(LeaseToken::from_bits(token), Duration::from_secs(60));
+        terms.take(TakeLease::Always)
+    };
+    // It needs two seconds, four times the limit of a call.
+    proxy.limit(50_000);
+    let before = proxy.request_bytes();
+    let begun = store.begin(&path("r"), &keys, terms(1)).await;
+    assert_eq!(begun.unwrap_err().kind(), ErrorKind::Timeout);
+    store.release(&path("r"), &["large"], LeaseToken::from_bits(1));
+    until_ok(|| set(&store, "r", "small", "1")).await;
+    let arrived = || proxy.request_bytes() > before + LARGE.len() as u64;
+    assert!(!arrived(), "the lease is given back first");
+    until("the late call to arrive", arrived).await;
+    let refused = || server.command(&["INFO", "errorstats"]).text().contains("REGIONLOST");
+    until("the late call to be refused", refused).await;
+    let begun = connect(&server.url()).await.begin(&path("r"), &["large"], terms(2)).await;
+    assert_eq!(begun.unwrap().keys[0].lease, Lease::Granted);
 }
