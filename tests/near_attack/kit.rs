@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use region_cache::{
-    Backoff, MemoryStore, Policy, RedisStore, Region, RegionCache, RegionHandle, Store,
+    Backoff, MemoryStore, Policy, RedisStore, RedisStoreBuilder, Region, RegionCache, RegionHandle,
+    Store,
 };
 use servers::{Flavor, TestServer};
 
@@ -18,19 +19,27 @@ pub(crate) const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-pub(crate) async fn connect(url: &str) -> RedisStore {
-    let builder = RedisStore::builder(url)
+pub(crate) fn builder(url: &str) -> RedisStoreBuilder {
+    RedisStore::builder(url)
         .unwrap()
         .call_timeout(Duration::from_secs(2))
         .connect_timeout(Duration::from_secs(2))
         .watch(ms(100), Duration::from_secs(2))
-        .backoff(Backoff::new(ms(20), ms(200)).unwrap());
-    builder.connect().await.unwrap()
+        .backoff(Backoff::new(ms(20), ms(200)).unwrap())
+}
+
+pub(crate) async fn connect(url: &str) -> RedisStore {
+    builder(url).connect().await.unwrap()
 }
 
 /// A cache with values near.
 pub(crate) fn near(store: impl Store, policy: Policy) -> RegionCache {
     RegionCache::builder(store).root("na").policy(policy).near(NEAR_BYTES).build().unwrap()
+}
+
+/// A cache of the same regions, with nothing near.
+pub(crate) fn far(store: impl Store) -> RegionCache {
+    RegionCache::builder(store).root("na").build().unwrap()
 }
 
 /// Where two caches of one process meet.

@@ -1,5 +1,7 @@
 //! The promises of the near cache against races, lost pushes and callers that do not keep going.
 
 mod cases;
+mod keys;
 mod kit;
+mod steps;
 mod stress;
