@@ -151,7 +151,7 @@ impl<T: SegmentId + ?Sized> SegmentId for &T {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::path::{RelativePath, Segment};
+    use crate::path::{PathError, RelativePath, Segment};
 
     #[test]
     fn an_id_is_appended_as_its_text() {
@@ -183,10 +183,16 @@ mod tests {
 
     #[test]
     fn an_id_may_be_made_of_several_parts() {
+        // The second is behind a name that leaves no room inline.
+        let long = "m".repeat(200);
         let id = |push: fn(&mut IdText<'_>)| {
             let mut path = RelativePath::empty();
             path.push_with_id("n", push);
-            path.segments().map(|segments| segments[0].id().unwrap().into_owned())
+            path.push_with_id(&long, push);
+            let ids = path.segments()?.into_iter().map(|it| it.id().unwrap().into_owned());
+            let ids: Vec<_> = ids.collect();
+            assert_eq!(ids[0], ids[1]);
+            Ok::<_, PathError>(ids[0].clone())
         };
         let ids = [
             id(|text| {
