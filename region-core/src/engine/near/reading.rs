@@ -156,7 +156,12 @@ impl Context {
         let Some(values) = self.engine.near.values() else { return Looked::Nothing };
         for place in [near.decoded::<V>(), near.encoded()] {
             let Some(mut entry) = values.get(place, key) else { continue };
+            let since = entry.since();
             let entry = match judge(&mut entry) {
+                // Few changes are remembered: the next judgement has to begin at a late one.
+                Judgement::Valid if entry.is_fresh() && entry.since() != since => {
+                    self.note_verified(near, place, key, entry)
+                }
                 Judgement::Valid if entry.is_fresh() => entry,
                 Judgement::ValidAt(sum) if entry.is_fresh() => {
                     self.note_verified(near, place, key, entry.verified_at(sum))
