@@ -1,10 +1,10 @@
 # `make test` is all that a change has to pass; the other targets are parts of it.
 
-.PHONY: help test fmt lint docs bench fuzz
+.PHONY: help test fmt lint docs bench compare fuzz
 .DEFAULT_GOAL := help
 
 help: ## Says what there is.
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 test: ## Installs what is missing and runs every check: what CI runs.
 	@ci/test.sh
@@ -20,6 +20,9 @@ docs: ## Builds the documentation.
 
 bench: ## Measures the stores beside bare maps and the bare client, and prints tables.
 	cargo bench --bench memory --bench redis
+
+compare: ## Measures this cache beside its peers; building those takes minutes.
+	cd benches/compare && cargo run --release
 
 fuzz: ## Fuzzes every target for a minute.
 	@FUZZ_SECONDS=60 ci/fuzz.sh
