@@ -151,6 +151,27 @@ impl Client {
         }
     }
 
+    /// Waits until this client has heard of all changes, once there are no more.
+    pub(super) async fn settle(&self) {
+        let end = Instant::now() + PATIENCE;
+        for place in (0..REGIONS.len()).flat_map(|at| (0..KEYS.len()).map(move |key| (at, key))) {
+            let (region, floor) = (self.region(place.0), self.model.completed(place));
+            loop {
+                let found = region.get::<Value>(KEYS[place.1]).await;
+                match found {
+                    Ok(found) if found.as_ref().is_none_or(|found| found.0 >= floor) => break,
+                    found if Instant::now() > end => {
+                        let found = found.map(|found| found.map(|found| found.0));
+                        let what =
+                            format!("client {}: {found:?} for ever, not {floor}", self.number);
+                        self.model.refuse(place, &what);
+                    }
+                    _ => tokio::time::sleep(ms(5)).await,
+                }
+            }
+        }
+    }
+
     pub(super) async fn run(self: Arc<Self>, seed: u64) {
         let mut rng = SmallRng::seed_from_u64(seed);
         while !self.model.is_over.load(SeqCst) {

@@ -68,6 +68,7 @@ async fn run(clients: &[Arc<Client>], in_round: usize, mut fault: impl AsyncFnMu
         task.await.unwrap();
     }
     for client in clients {
+        client.settle().await;
         assert!(client.hits.load(SeqCst) > 0 && client.cache.stats().near_hits > 0);
     }
 }

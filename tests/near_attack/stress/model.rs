@@ -72,6 +72,13 @@ impl Model {
         changes.iter().rev().find(is_heard).map_or(0, |change| change.version)
     }
 
+    /// The least version that anybody may read in the end.
+    pub(super) fn completed(&self, (region, key): Place) -> u64 {
+        let changes = self.keys[region][key].changes.lock();
+        let is_completed = |change: &&Change| change.completed.is_some();
+        changes.iter().rev().find(is_completed).map_or(0, |change| change.version)
+    }
+
     /// Fails, with the last changes of the key.
     pub(super) fn refuse(&self, (region, key): Place, what: &str) -> ! {
         let changes = self.keys[region][key].changes.lock();
