@@ -24,11 +24,11 @@ use crate::path::RegionPath;
 use crate::policy::{NearCache, OnOutage, Policy, ResolvedPolicy};
 use crate::random::Random;
 use crate::stats::{Counters, CountersByRegion, RegionCounters};
-use crate::store::{Put, SharedStore};
+use crate::store::{Put, ReadFrom, SharedStore};
 use crate::value::codec::Codec;
 
 pub(crate) use chain::{Chain, LoadId, Outages};
-pub(crate) use lookup::{Accept, Fetched, Found};
+pub(crate) use lookup::{Accept, Fetched, Found, FoundOne};
 pub(crate) use marker::{Marker, Markers, Need};
 pub(crate) use near::{DEFAULT_NEAR_BYTES, Looked};
 
@@ -51,6 +51,20 @@ pub(crate) struct Engine {
     pub(crate) near: Near,
     failures: FailureLog,
     limiter: LogLimiter,
+}
+
+/// Everything of a region's settings that decides the answer of a lookup. Callers with equal manners may share
+/// one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Manner {
+    accept: Accept,
+    codec: u64,
+    read_from: ReadFrom,
+    on_outage: OnOutage,
+    near: NearCache,
+    near_unverified_for: Duration,
+    near_outage_for: Duration,
+    stale_for: Duration,
 }
 
 /// The state of one region that its handles and its loads share.
@@ -130,6 +144,21 @@ impl Context {
 
     pub(crate) fn codec(&self) -> &Codec {
         &self.codec
+    }
+
+    /// The manner of lookups that return what `accept` says.
+    pub(crate) fn manner(&self, accept: Accept) -> Manner {
+        let policy = &self.policy;
+        Manner {
+            accept,
+            codec: self.codec.identity(),
+            read_from: policy.read_from,
+            on_outage: policy.on_outage,
+            near: policy.near,
+            near_unverified_for: policy.near_unverified_for,
+            near_outage_for: policy.near_outage_for,
+            stale_for: policy.stale_for,
+        }
     }
 
     /// The region's record in the near cache, unless no region is held near.

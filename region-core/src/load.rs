@@ -8,6 +8,8 @@
 //! load still holds its lease under the same lineage. If so the new flight follows it, and if not,
 //! something was invalidated in between and the new flight loads.
 //!
+//! Before it misses, a caller looks the key up, together with those who came meanwhile ([`reads`]).
+//!
 //! Each waiter keeps its flight alive, and a flight keeps the one alive that it comes after or
 //! follows. So a load goes on for as long as anyone waits for its key.
 
@@ -15,6 +17,7 @@ mod dependencies;
 mod fill;
 mod flight;
 mod flights;
+mod key;
 mod lease;
 mod loader;
 mod marker;
@@ -23,6 +26,7 @@ mod pace;
 mod perform;
 mod place;
 mod plan;
+mod reads;
 mod recent;
 mod result;
 mod run;
@@ -41,7 +45,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use crate::engine::{Accept, Chain, Context, Found, LoadId};
+use crate::engine::{Accept, Chain, Context, Found, FoundOne, LoadId};
 use crate::error::{BoxError, Error, ErrorKind, Result};
 use crate::path::check_key;
 use crate::policy::OnStale;
@@ -58,6 +62,7 @@ use flights::{Joining, Start};
 use lease::Leases;
 use loader::Loader;
 use open::{OpenFlight, Stale};
+use reads::{Answer, Reader, shared_found};
 use run::GroupTask;
 
 /// One call that may have to load.
@@ -71,6 +76,9 @@ struct Call<'a> {
     accept: Accept,
     /// Keeps the loads that were under way when the call started alive while it reads.
     holds: HashMap<String, Waiter>,
+    /// The call's part in a shared lookup. Until the load is joined or started, those who come later learn
+    /// that there is no value.
+    reading: Option<Box<Reader<'a>>>,
     /// The regions that the loaded value depends on.
     declared: Option<Box<Declared>>,
 }
@@ -169,7 +177,8 @@ where
 {
     let described = |error: Error| error.on("get", context.path()).at_key(key);
     let mut call = Call::start::<V>(context, flights, &[key], Accept::FreshStaleOrAbsent);
-    let (found, outage) = call.find(key).await.map_err(described)?;
+    // A miss is not shared: no load will tell what there is by now.
+    let (found, outage) = call.find_alone(key).await.map_err(described)?;
     let may_refresh = outage.is_none() && Handle::try_current().is_ok();
     let held = match call.held(key, found, outage.as_ref()) {
         Ok(value) => return Ok(value),
@@ -241,8 +250,9 @@ impl<'a> Call<'a> {
                 holds.insert((*key).to_owned(), hold);
             }
         }
-        let (started, declared) = (flights.tick(), None);
-        Self { context, flights, started, started_at: None, accept, holds, declared }
+        let started = flights.tick();
+        let (started_at, reading, declared) = (None, None, None);
+        Self { context, flights, started, started_at, accept, holds, reading, declared }
     }
 
     /// The value of the call's only key.
@@ -293,14 +303,48 @@ impl<'a> Call<'a> {
             declared.seen = seen;
             return Ok((found, outage));
         }
+        // A store that answers at once is asked at once. A load within a load has to know of an outage itself.
+        if !self.flights.reads.are_immediate() && Chain::current().is_none() {
+            return Box::pin(self.find_shared(key)).await;
+        }
+        self.find_alone(key).await
+    }
+
+    async fn find_alone<V: Value>(&mut self, key: &str) -> Result<(Found<V>, Option<Error>)> {
         let mut find = pin!(self.context.find(key, self.accept));
         match poll!(&mut find) {
             Poll::Ready(found) => found,
             Poll::Pending => {
+                self.flights.reads.saw_wait();
                 self.started_at = Some(Instant::now());
                 find.await
             }
         }
+    }
+
+    /// Does the same by a lookup that begins after this call, and that other callers share.
+    async fn find_shared<V: Value>(&mut self, key: &str) -> Result<(Found<V>, Option<Error>)> {
+        check_key(key)?;
+        if self.context.policy().refreshes_early()
+            && let Some(found) = self.context.find_near(key)
+        {
+            return Ok((found, None));
+        }
+        self.started_at = Some(Instant::now());
+        let reader = Reader::join::<V>(self.context, self.flights, key, self.accept);
+        let one = match reader.answer().await {
+            Answer::Found(found) | Answer::TimedOut(found) => shared_found::<V>(&found)?,
+            Answer::Missing => FoundOne::missing(),
+            // Whatever panics does so in each caller.
+            Answer::Panicked => self.context.find_one(key, self.accept, None).await?,
+        };
+        self.context.count_one(one.counts_as);
+        if one.is_missing() {
+            // Those who wait for it may go away before this call joins it.
+            self.holds.extend(reader.hold().map(|hold| (key.to_owned(), hold)));
+            self.reading = Some(Box::new(reader));
+        }
+        Ok((one.found, one.outage))
     }
 
     fn started_at(&self) -> Instant {
@@ -352,6 +396,7 @@ impl<'a> Call<'a> {
         }
         let inside = chain.as_ref().map(|chain| Arc::clone(chain.load()));
         if joining.has_started() {
+            joining.tell_readers();
             let declared = self.declared.take();
             let task = self.task(joining, loader(), chain, declared);
             if let Some(outage) = &outage {
@@ -359,6 +404,7 @@ impl<'a> Call<'a> {
             }
             task.spawn(&runtime, start);
         }
+        self.reading = None;
         let mut values = Vec::with_capacity(places.len());
         for (key, place) in places {
             values.push(self.value_at(key, place, inside.as_ref()).await?);
@@ -398,6 +444,7 @@ impl<'a> Call<'a> {
             accept: self.accept,
             loader,
             declared,
+            is_crowded: self.reading.as_ref().is_some_and(|reader| reader.has_company()),
             outages: chain.as_ref().map(|chain| Arc::clone(chain.outages())).unwrap_or_default(),
             chain,
             deadline: limit.and_then(|limit| Instant::now().checked_add(limit)),

@@ -12,6 +12,7 @@ mod loads {
     mod registered;
     mod reload;
     mod results;
+    mod sharing;
     mod stale;
     mod subscriptions;
     mod waiting;

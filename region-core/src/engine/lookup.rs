@@ -53,6 +53,33 @@ struct Stored<V> {
     outage: Option<Error>,
 }
 
+/// The value that a lookup found at one key.
+pub(crate) struct FoundOne<V> {
+    pub(crate) found: Found<V>,
+    /// The outage that the policy turned into a miss, or that left only values near.
+    pub(crate) outage: Option<Error>,
+    pub(crate) counts_as: CountsAs,
+}
+
+/// What a lookup of one key is counted as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CountsAs {
+    NearHit,
+    NearUnverifiedHit,
+    /// A hit in the store.
+    Hit,
+    AbsentHit,
+    Miss(MissReason),
+}
+
+/// The counts of a lookup of several keys.
+struct Tally {
+    near: usize,
+    unverified: usize,
+    hits: usize,
+    absent: usize,
+}
+
 /// The values at several keys.
 pub(super) struct Lookup<V> {
     pub(super) found: Vec<Found<V>>,
@@ -78,6 +105,59 @@ impl<V> Found<V> {
         match self {
             Self::Fresh(value, _) => Some(value),
             Self::Stale(..) | Self::Absent | Self::Depending(_) | Self::Nothing(_) => None,
+        }
+    }
+}
+
+impl CountsAs {
+    /// What the store has shown.
+    #[inline]
+    fn of<V>(found: &Found<V>) -> Self {
+        match found {
+            Found::Fresh(..) => Self::Hit,
+            Found::Absent => Self::AbsentHit,
+            missed => Self::Miss(missed.miss_reason().unwrap_or(MissReason::Absent)),
+        }
+    }
+}
+
+impl<V> FoundOne<V> {
+    /// What the store has shown.
+    fn stored(found: Found<V>, outage: Option<Error>) -> Self {
+        let counts_as = CountsAs::of(&found);
+        Self { found, outage, counts_as }
+    }
+
+    /// Nothing, which the store has shown to another caller.
+    pub(crate) fn missing() -> Self {
+        Self::stored(Found::Nothing(MissReason::Absent), None)
+    }
+
+    /// Returns true if the store was asked and has no value.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self.found, Found::Nothing(_)) && self.outage.is_none()
+    }
+
+    /// A copy for another caller that shares the lookup.
+    pub(crate) fn share(&self) -> Self {
+        let found = match &self.found {
+            Found::Fresh(value, left) => Found::Fresh(Arc::clone(value), *left),
+            Found::Stale(value, left) => Found::Stale(Arc::clone(value), *left),
+            Found::Absent => Found::Absent,
+            Found::Depending(_) => Found::Nothing(MissReason::Dependency),
+            Found::Nothing(reason) => Found::Nothing(*reason),
+        };
+        Self { found, outage: self.outage.clone(), counts_as: self.counts_as }
+    }
+}
+
+impl Tally {
+    /// What the only key is counted as.
+    fn of_one<V>(&self, found: &Found<V>) -> CountsAs {
+        match self {
+            Self { unverified: 1.., .. } => CountsAs::NearUnverifiedHit,
+            Self { near: 1.., .. } => CountsAs::NearHit,
+            _ => CountsAs::of(found),
         }
     }
 }
@@ -131,10 +211,21 @@ impl Context {
         accept: Accept,
     ) -> Result<(Vec<Found<V>>, Option<Error>)> {
         keys.iter().try_for_each(|key| check_key(key))?;
+        let (found, outage, tally) = self.find_uncounted(keys, accept).await?;
+        self.count(&found, &tally);
+        Ok((found, outage))
+    }
+
+    /// As [`find_many`](Self::find_many), and returns the counts.
+    async fn find_uncounted<V: Value>(
+        &self,
+        keys: &[&str],
+        accept: Accept,
+    ) -> Result<(Vec<Found<V>>, Option<Error>, Tally)> {
         let mut lookup = self.look_up(keys, accept).await?;
         let outage = lookup.outage.as_ref();
         let resolved = self.resolve_all(&mut lookup.found, accept, outage).await?;
-        self.counted(lookup, resolved)
+        self.tally(lookup, resolved)
     }
 
     /// Counts hits and misses. An outage is an error if the policy does not turn it into a miss.
@@ -143,6 +234,17 @@ impl Context {
         lookup: Lookup<V>,
         resolved: Resolved,
     ) -> Result<(Vec<Found<V>>, Option<Error>)> {
+        let (found, outage, tally) = self.tally(lookup, resolved)?;
+        self.count(&found, &tally);
+        Ok((found, outage))
+    }
+
+    /// As [`counted`](Self::counted), but returns the counts.
+    fn tally<V>(
+        &self,
+        lookup: Lookup<V>,
+        resolved: Resolved,
+    ) -> Result<(Vec<Found<V>>, Option<Error>, Tally)> {
         let Lookup { found, near, unverified, outage } = lookup;
         let near = near - resolved.near_lost;
         let unverified = unverified - resolved.unverified_lost;
@@ -154,6 +256,10 @@ impl Context {
         {
             return Err(error.clone());
         }
+        Ok((found, outage.or(resolved.outage), Tally { near, unverified, hits, absent }))
+    }
+
+    fn count<V>(&self, found: &[Found<V>], &Tally { near, unverified, hits, absent }: &Tally) {
         self.counters().near_hits.add(near);
         self.counters().near_unverified_hits.add(unverified);
         self.counters().store_hits.add(hits - near);
@@ -164,7 +270,21 @@ impl Context {
                 self.counters().misses(*reason).add(misses.count());
             }
         }
-        Ok((found, outage.or(resolved.outage)))
+    }
+
+    /// Counts a lookup of one key.
+    #[inline]
+    pub(crate) fn count_one(&self, counts_as: CountsAs) {
+        match counts_as {
+            CountsAs::NearHit => self.counters().near_hits.add(1),
+            CountsAs::NearUnverifiedHit => {
+                self.counters().near_hits.add(1);
+                self.counters().near_unverified_hits.add(1);
+            }
+            CountsAs::Hit => self.counters().store_hits.add(1),
+            CountsAs::AbsentHit => self.counters().absent_hits.add(1),
+            CountsAs::Miss(reason) => self.counters().misses(reason).add(1),
+        }
     }
 
     /// Does the same as [`find_many`](Self::find_many) for one key, without allocating vectors unless a value
@@ -192,7 +312,7 @@ impl Context {
             }
         }
         check_key(key)?;
-        let (entry, label) = match self.read_one(key).await {
+        let (entry, label) = match self.read_one(key, None).await {
             Ok(read) => read,
             Err(error) if self.is_miss(&error) => {
                 self.counters().misses(MissReason::Unavailable).add(1);
@@ -204,8 +324,44 @@ impl Context {
         if let Found::Depending(_) = found {
             return Box::pin(self.resolve_counted(found, accept)).await;
         }
-        self.count_one(&found);
+        self.count_one(CountsAs::of(&found));
         Ok((found, None))
+    }
+
+    /// The value at `key` that is held near and may be served without a question. The hit is counted.
+    pub(crate) fn find_near<V: Value>(&self, key: &str) -> Option<Found<V>> {
+        let (value, until, counts_as) = match self.look_near(key) {
+            Looked::Hit(value, until) => (value, until, CountsAs::NearHit),
+            Looked::Unverified(value, until) => (value, until, CountsAs::NearUnverifiedHit),
+            Looked::Doubted | Looked::Depending(_) | Looked::Nothing => return None,
+        };
+        self.count_one(counts_as);
+        Some(Found::Fresh(value, left(until)))
+    }
+
+    /// As [`find`](Self::find), but leaves the counting to the caller. `started` is the time at which the
+    /// operation began, if it has waited before this.
+    pub(crate) async fn find_one<V: Value>(
+        &self,
+        key: &str,
+        accept: Accept,
+        started: Option<Instant>,
+    ) -> Result<FoundOne<V>> {
+        check_key(key)?;
+        if !matches!(self.look_near::<V>(key), Looked::Nothing) {
+            let (mut found, outage, tally) = self.find_uncounted(&[key], accept).await?;
+            let found = found.pop().unwrap_or(Found::Nothing(MissReason::Absent));
+            let counts_as = tally.of_one(&found);
+            return Ok(FoundOne { found, outage, counts_as });
+        }
+        let (entry, label) = match self.read_one(key, started).await {
+            Ok(read) => read,
+            Err(error) if self.is_miss(&error) => {
+                return Ok(FoundOne::stored(Found::Nothing(MissReason::Unavailable), Some(error)));
+            }
+            Err(error) => return Err(error),
+        };
+        self.resolve_one(self.find_in(key, entry, accept, label.as_ref()), accept).await
     }
 
     /// Reads the values at `keys` from the store, in one step.
@@ -295,23 +451,17 @@ impl Context {
         found: Found<V>,
         accept: Accept,
     ) -> Result<(Found<V>, Option<Error>)> {
+        let one = self.resolve_one(found, accept).await?;
+        self.count_one(one.counts_as);
+        Ok((one.found, one.outage))
+    }
+
+    /// Asks for the dependencies of what was found.
+    async fn resolve_one<V: Value>(&self, found: Found<V>, accept: Accept) -> Result<FoundOne<V>> {
         let mut found = [found];
         let resolved = self.resolve_all(&mut found, accept, None).await?;
         let [found] = found;
-        self.count_one(&found);
-        Ok((found, resolved.outage))
-    }
-
-    /// Counts a hit or a miss.
-    fn count_one<V>(&self, found: &Found<V>) {
-        match found {
-            Found::Fresh(..) => self.counters().store_hits.add(1),
-            Found::Absent => self.counters().absent_hits.add(1),
-            missed => {
-                let reason = missed.miss_reason().unwrap_or(MissReason::Absent);
-                self.counters().misses(reason).add(1);
-            }
-        }
+        Ok(FoundOne::stored(found, resolved.outage))
     }
 
     /// Decodes the entry that was found at `key`, and keeps a fresh value near if the answer has a label.

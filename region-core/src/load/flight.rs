@@ -1,8 +1,8 @@
 //! One key's load in this process, and the callers that wait for it.
 
 use std::any::Any;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -30,6 +30,11 @@ pub(super) struct Flight {
     /// The load goes on in the background.
     is_detached: AtomicBool,
     purpose: Purpose,
+    /// The number of times that late callers have asked if the load holds its lease.
+    asked_late: AtomicU32,
+    /// The flight before it for the same key. Whoever waits for this one keeps it alive; once nobody does, those
+    /// who come may still wait for that one.
+    previous: Weak<Flight>,
 }
 
 /// The progress of a flight.
@@ -112,8 +117,13 @@ impl Group {
 }
 
 impl Flight {
-    /// A new flight of `group`, and its first waiter.
-    pub(super) fn new(group: &Arc<Group>, stage: Stage, purpose: Purpose) -> (Arc<Self>, Waiter) {
+    /// A new flight of `group` that comes after `previous`, and its first waiter.
+    pub(super) fn new(
+        group: &Arc<Group>,
+        stage: Stage,
+        purpose: Purpose,
+        previous: Weak<Self>,
+    ) -> (Arc<Self>, Waiter) {
         group.waiters.fetch_add(1, Ordering::SeqCst);
         let flight = Arc::new(Self {
             group: Arc::clone(group),
@@ -122,6 +132,8 @@ impl Flight {
             result: watch::Sender::new(FlightResult::None),
             is_detached: AtomicBool::new(false),
             purpose,
+            asked_late: AtomicU32::new(0),
+            previous,
         });
         (Arc::clone(&flight), Waiter { flight })
     }
@@ -194,6 +206,34 @@ impl Flight {
         }
     }
 
+    /// The number of times that late callers have asked if the load holds its lease, before this one.
+    pub(super) fn ask_late(&self) -> u32 {
+        self.asked_late.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The latest flight before this one that has no result.
+    pub(super) fn previous_under_way(&self) -> Option<Arc<Self>> {
+        let mut previous = self.previous.upgrade()?;
+        while !previous.is_under_way() {
+            previous = previous.previous.upgrade()?;
+        }
+        Some(previous)
+    }
+
+    /// Returns true if the load runs under a lease.
+    pub(super) fn is_loading(&self) -> bool {
+        let is_fenced = |stage: &Stage| matches!(stage, Stage::Loading { fence: Some(_), .. });
+        self.is_under_way() && is_fenced(&self.stage.lock())
+    }
+
+    /// Waits until the flight has a result.
+    pub(super) async fn has_result(&self) {
+        let mut result = self.result.subscribe();
+        let has_result = |result: &FlightResult| !matches!(result, FlightResult::None);
+        // It fails if the sender is gone, which `self` has.
+        let _ = result.wait_for(has_result).await;
+    }
+
     /// Returns true if a caller has left the load to the background.
     pub(super) fn is_detached(&self) -> bool {
         self.is_detached.load(Ordering::Relaxed)
@@ -250,6 +290,17 @@ impl Waiter {
         let add = |waiting: usize| (waiting > 0).then_some(waiting + 1);
         waiters.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add).ok()?;
         Some(Self { flight: Arc::clone(flight) })
+    }
+
+    /// Does the same for `flight`, or the latest one before it that anybody waits for.
+    pub(super) fn join_latest(flight: &Arc<Flight>) -> Option<Self> {
+        let mut flight = Arc::clone(flight);
+        loop {
+            if let Some(waiter) = Self::join(&flight) {
+                return Some(waiter);
+            }
+            flight = flight.previous.upgrade()?;
+        }
     }
 
     /// Leaves the load to the background: it goes on although nobody waits for it.

@@ -1,30 +1,25 @@
 //! The loads under way in this process, by key.
 
-use std::any::TypeId;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as MapEntry;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::flight::{Flight, Group, Outcome, Purpose, Stage, Tick, Waiter};
+use super::key::{ByKey, FlightKey};
+use super::reads::Reads;
 use super::recent::{LoadTimes, Recent};
 use crate::path::RegionPath;
 use crate::stats::Counters;
 use crate::value::serializer::Value;
 
-/// The number of maps that the flights are spread over, so that loads of different keys rarely meet.
-const SHARDS: usize = 16;
-
-type Shard = Mutex<HashMap<FlightKey, Arc<Flight>>>;
-
 /// Every load under way in one cache: for each key the latest flight.
 pub(crate) struct Flights {
-    shards: [Shard; SHARDS],
-    hasher: RandomState,
+    flights: ByKey<Arc<Flight>>,
+    /// The lookups under way of keys that are loaded if they are not there.
+    pub(super) reads: Reads,
     ticks: AtomicU64,
     /// The number of flights, so that callers need not look while there is none.
     count: AtomicUsize,
@@ -35,14 +30,6 @@ pub(crate) struct Flights {
     pub(super) load_times: LoadTimes,
     /// One for each refresh in the background.
     refreshes: Arc<Semaphore>,
-}
-
-/// Names a load. The same key read as two types is two loads.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct FlightKey {
-    region: RegionPath,
-    key: Box<str>,
-    of: TypeId,
 }
 
 /// A flight that a task is about to serve.
@@ -81,30 +68,34 @@ impl Flights {
         Tick(self.ticks.fetch_add(1, Ordering::SeqCst))
     }
 
-    fn shard(&self, key: &FlightKey) -> &Shard {
-        // The remainder is less than the number of shards, so it fits.
-        &self.shards[(self.hasher.hash_one(key) % SHARDS as u64) as usize]
-    }
-
     /// Keeps the flight for a key alive, if there is one.
     pub(super) fn hold<V: Value>(&self, region: &RegionPath, key: &str) -> Option<Waiter> {
         if self.count.load(Ordering::SeqCst) == 0 {
             return None;
         }
-        let key = FlightKey::new::<V>(region, key);
-        self.shard(&key).lock().get(&key).and_then(Waiter::join)
+        self.waiter(&FlightKey::new::<V>(region, key))
+    }
+
+    fn waiter(&self, key: &FlightKey) -> Option<Waiter> {
+        self.flights.of(key).lock().get(key).and_then(Waiter::join_latest)
+    }
+
+    /// Returns true if a load under way shows that there is no value at `key`.
+    pub(super) fn shows_a_miss(&self, key: &FlightKey) -> bool {
+        self.count.load(Ordering::SeqCst) > 0
+            && self.waiter(key).is_some_and(|waiter| waiter.flight().shows_a_miss())
     }
 
     /// Returns true if a load of the key is under way.
     pub(crate) fn is_loading<V: Value>(&self, region: &RegionPath, key: &str) -> bool {
         let key = FlightKey::new::<V>(region, key);
-        self.shard(&key).lock().contains_key(&key)
+        self.flights.of(&key).lock().contains_key(&key)
     }
 
     /// Ends a flight: its waiters get `outcome`, and nobody joins it any more.
     pub(super) fn finish(&self, key: &FlightKey, flight: &Arc<Flight>, outcome: Outcome) {
         flight.finish(outcome);
-        if let MapEntry::Occupied(entry) = self.shard(key).lock().entry(key.clone())
+        if let MapEntry::Occupied(entry) = self.flights.of(key).lock().entry(key.clone())
             && Arc::ptr_eq(entry.get(), flight)
         {
             entry.remove();
@@ -112,9 +103,26 @@ impl Flights {
         }
     }
 
+    /// Ends a flight that nobody waits for, or whose task is gone. If one before it is under way, later callers
+    /// find that one again.
+    pub(super) fn give_up(&self, key: &FlightKey, flight: &Arc<Flight>, outcome: Outcome) {
+        flight.finish(outcome);
+        if let MapEntry::Occupied(mut entry) = self.flights.of(key).lock().entry(key.clone())
+            && Arc::ptr_eq(entry.get(), flight)
+        {
+            match flight.previous_under_way() {
+                Some(previous) => drop(entry.insert(previous)),
+                None => {
+                    entry.remove();
+                    self.count.fetch_sub(1, Ordering::SeqCst);
+                }
+            }
+        }
+    }
+
     /// Lets a flight take its result from `other`, which takes its place for later callers.
     pub(super) fn follow(&self, key: &FlightKey, flight: &Arc<Flight>, other: Waiter) {
-        Self::follow_locked(&mut self.shard(key).lock(), key, flight, other, &self.count);
+        Self::follow_locked(&mut self.flights.of(key).lock(), key, flight, other, &self.count);
     }
 
     /// As [`follow`](Self::follow), if `other` has yet to ask the store; else gives it back.
@@ -127,7 +135,7 @@ impl Flights {
         flight: &Arc<Flight>,
         other: Waiter,
     ) -> Result<(), Waiter> {
-        let mut shard = self.shard(key).lock();
+        let mut shard = self.flights.of(key).lock();
         if !other.flight().is_under_way() || !matches!(other.flight().stage(), Stage::Open) {
             return Err(other);
         }
@@ -161,8 +169,8 @@ impl Flights {
     /// No loads, of which at most `max_refreshes` will be refreshes in the background.
     pub(crate) fn new(max_refreshes: usize) -> Self {
         Self {
-            shards: std::array::from_fn(|_| Mutex::default()),
-            hasher: RandomState::new(),
+            flights: ByKey::default(),
+            reads: Reads::default(),
             ticks: AtomicU64::new(0),
             count: AtomicUsize::new(0),
             failed: Recent::default(),
@@ -175,16 +183,6 @@ impl Flights {
     /// The permit for one more refresh in the background, unless too many run.
     pub(super) fn refresh(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.refreshes).try_acquire_owned().ok()
-    }
-}
-
-impl FlightKey {
-    pub(super) fn new<V: Value>(region: &RegionPath, key: &str) -> Self {
-        Self { region: region.clone(), key: key.into(), of: TypeId::of::<V>() }
-    }
-
-    pub(super) fn key(&self) -> &str {
-        &self.key
     }
 }
 
@@ -202,8 +200,8 @@ impl<'a> Joining<'a> {
         counters: &Counters,
     ) -> Waiter {
         let key = FlightKey::new::<V>(region, key);
-        let mut shard = self.flights.shard(&key).lock();
-        let current = shard.get(&key).and_then(Waiter::join);
+        let mut shard = self.flights.flights.of(&key).lock();
+        let current = shard.get(&key).and_then(Waiter::join_latest);
         match current {
             Some(waiter) if self.may_take(waiter.flight()) => {
                 counters.joined_loads.add(1);
@@ -221,8 +219,8 @@ impl<'a> Joining<'a> {
         counters: &Counters,
     ) -> Waiter {
         let key = FlightKey::new::<V>(region, key);
-        let mut shard = self.flights.shard(&key).lock();
-        match shard.get(&key).and_then(Waiter::join) {
+        let mut shard = self.flights.flights.of(&key).lock();
+        match shard.get(&key).and_then(Waiter::join_latest) {
             Some(waiter) if waiter.flight().reloads_since(self.started) => {
                 counters.joined_loads.add(1);
                 waiter
@@ -245,8 +243,8 @@ impl<'a> Joining<'a> {
         purpose: Purpose,
     ) -> Option<Waiter> {
         let key = FlightKey::new::<V>(region, key);
-        let mut shard = self.flights.shard(&key).lock();
-        if shard.get(&key).and_then(Waiter::join).is_some() {
+        let mut shard = self.flights.flights.of(&key).lock();
+        if shard.get(&key).and_then(Waiter::join_latest).is_some() {
             return None;
         }
         Some(self.start(&mut shard, key, None, hold, purpose))
@@ -298,7 +296,8 @@ impl<'a> Joining<'a> {
             Start::Asking => Stage::Open,
             Start::Loading => Stage::Loading { known: self.flights.tick(), fence: None },
         };
-        let (flight, waiter) = Flight::new(&self.group, stage, purpose);
+        let before = previous.as_ref().map(|it| Arc::downgrade(it.flight())).unwrap_or_default();
+        let (flight, waiter) = Flight::new(&self.group, stage, purpose, before);
         if shard.insert(key.clone(), Arc::clone(&flight)).is_none() {
             self.flights.count.fetch_add(1, Ordering::SeqCst);
         }
@@ -306,6 +305,13 @@ impl<'a> Joining<'a> {
         let (previous, hold) = (previous.filter(|_| is_asking), hold.filter(|_| is_asking));
         self.new.push(NewFlight { key, flight, previous, hold, permit: None });
         waiter
+    }
+
+    /// Lets those who read the same keys keep the flights that this call has started alive.
+    pub(super) fn tell_readers(&self) {
+        for new in &self.new {
+            self.flights.reads.keep_alive(&new.key, &new.flight);
+        }
     }
 
     /// The flights that this call has started, and their group. A task has to serve them.

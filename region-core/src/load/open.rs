@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::flight::{Fence, Outcome, Purpose, Stage, Tick, Waiter, dropped};
 use super::flights::{Flights, NewFlight};
 use super::loader::ToLoad;
+use super::pace::pause_of_late_callers;
 use super::waits;
 use crate::engine::Context;
 use crate::error::Error;
@@ -75,6 +76,17 @@ impl<V> OpenFlight<V> {
             }
         }
         Some(self)
+    }
+
+    /// Lets more late callers of the load that the previous flight runs come together before they ask, all at
+    /// once, if it may be shared.
+    pub(super) async fn gather(&self) {
+        let previous = self.new.previous.as_ref().map(Waiter::flight);
+        if let Some(previous) = previous.filter(|previous| previous.is_loading()) {
+            let pause = pause_of_late_callers(previous.ask_late());
+            // Once that load has ended there is nothing to wait for.
+            let _ = tokio::time::timeout(pause, previous.has_result()).await;
+        }
     }
 
     /// Notes that the store is about to be asked.
@@ -176,7 +188,7 @@ impl<V: Value> OpenFlight<V> {
 impl<V> Drop for OpenFlight<V> {
     fn drop(&mut self) {
         if self.new.flight.is_under_way() {
-            self.finish_here(Err(dropped()));
+            self.flights.give_up(&self.new.key, &self.new.flight, Err(dropped()));
         }
     }
 }

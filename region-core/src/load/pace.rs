@@ -19,6 +19,18 @@ const LONGEST_FALLBACK: Duration = Duration::from_secs(2);
 /// many changes is asked no more often than one without pushes.
 const FIRST_LEAST: Duration = Duration::from_millis(1);
 
+/// The first pause before late callers of a load in this process ask if it still holds its lease. It doubles
+/// with each question. An invalidation during the load shows that much later to them, at most.
+const FIRST_LATE: Duration = Duration::from_millis(10);
+
+/// The longest such pause.
+const LONGEST_LATE: Duration = Duration::from_millis(100);
+
+/// The pause before late callers of a load ask, after so many that have asked.
+pub(super) fn pause_of_late_callers(before: u32) -> Duration {
+    FIRST_LATE.saturating_mul(1_u32.checked_shl(before).unwrap_or(u32::MAX)).min(LONGEST_LATE)
+}
+
 /// The way in which a load learns that it may ask again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Told {
@@ -82,6 +94,12 @@ mod tests {
         assert!(pauses.iter().all(|pause| pause.least == pause.most));
         let pauses = millis(pauses.iter().map(|pause| pause.most));
         assert_eq!(pauses, [4, 6, 9, 13, 20, 30, 45, 68, 100, 100]);
+    }
+
+    #[test]
+    fn late_callers_ask_less_and_less_soon() {
+        let pauses = millis((0..6).chain([31, 32, u32::MAX]).map(pause_of_late_callers));
+        assert_eq!(pauses, [10, 20, 40, 80, 100, 100, 100, 100, 100]);
     }
 
     #[test]

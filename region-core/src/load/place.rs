@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::flight::{Purpose, Waiter};
-use super::flights::{FlightKey, Flights, Joining};
+use super::flights::{Flights, Joining};
+use super::key::FlightKey;
 use super::open::Stale;
 use super::plan::{Early, UseOfStale, is_due, use_stale};
 use super::recent::Recent;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::flights::FlightKey;
+use super::key::FlightKey;
 use crate::path::RegionPath;
 
 /// The greatest number of keys that are remembered. A key beyond it is not: it is loaded sooner than

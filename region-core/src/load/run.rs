@@ -35,6 +35,8 @@ pub(super) struct GroupTask<V: Value> {
     pub(super) id: Arc<LoadId>,
     pub(super) loader: Loader<V>,
     pub(super) declared: Option<Box<Declared>>,
+    /// Many callers come at once.
+    pub(super) is_crowded: bool,
     pub(super) chain: Option<Arc<Chain>>,
     pub(super) outages: Arc<Outages>,
     pub(super) leases: Leases,
@@ -66,6 +68,11 @@ impl<V: Value> GroupTask<V> {
             return self.load_unfenced(open).await;
         }
         self.wait_for_previous().await;
+        if self.is_crowded {
+            // Other processes may have such crowds too, and load already. Then this one has to listen: it need
+            // not ask again if it does so before it asks.
+            self.context.begin_to_listen();
+        }
         let (mut pace, mut has_waited) = (Pace::new(), false);
         while !self.open.is_empty() && !self.group.is_abandoned() {
             // Before the question: a push that comes after its answer, and before the wait, counts too.
@@ -135,6 +142,13 @@ impl<V: Value> GroupTask<V> {
             }
         }
         self.open = open;
+        // The keys of a batch are no crowd: they would wait for each other.
+        if let [flight] = &self.open[..] {
+            tokio::select! {
+                () = flight.gather() => {}
+                () = self.group.abandoned() => {}
+            }
+        }
     }
 
     /// Asks the store for the flights that take their lease like `take`, and does what is to do.

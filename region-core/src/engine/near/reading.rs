@@ -1,6 +1,7 @@
 //! Reads through the near cache.
 
 use std::any::TypeId;
+use std::future::Future;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -252,23 +253,36 @@ impl Context {
         let Some(near) = &self.near else {
             return Ok((self.read(keys, self.read_terms()).await?, None));
         };
-        let (read, shown) = self.unless_out(self.question(near).ask(keys)).await?;
-        Ok((read, shown.and_then(|(shown, sent)| near.label(&shown, sent))))
+        self.learn_read(near, self.question(near).ask(keys)).await
     }
 
-    /// Does the same as [`read_near`](Self::read_near) for one key.
+    /// Does the same as [`read_near`](Self::read_near) for one key, within the limit of an operation that
+    /// began at `started`.
     pub(in crate::engine) async fn read_one(
         &self,
         key: &str,
+        started: Option<Instant>,
     ) -> Result<(Option<Entry>, Option<Label>)> {
         let keys = &[key];
-        if self.near.is_none() {
-            let mut read = self.read(keys, self.read_terms()).await?;
+        let Some(near) = &self.near else {
+            let terms = ReadTerms { started, ..self.read_terms() };
+            let mut read = self.read(keys, terms).await?;
             return Ok((read.entries.pop().flatten(), None));
-        }
+        };
+        let mut question = self.question(near);
+        question.terms.started = started;
         // Boxed, so that the future of a hit stays small.
-        let (mut read, label) = Box::pin(self.read_near(keys)).await?;
+        let (mut read, label) = Box::pin(self.learn_read(near, question.ask(keys))).await?;
         Ok((read.entries.pop().flatten(), label))
+    }
+
+    async fn learn_read(
+        &self,
+        near: &NearHandle,
+        answer: impl Future<Output = Result<(Read, Option<(Shown, Instant)>)>>,
+    ) -> Result<(Read, Option<Label>)> {
+        let (read, shown) = self.unless_out(answer).await?;
+        Ok((read, shown.and_then(|(shown, sent)| near.label(&shown, sent))))
     }
 
     fn question<'a>(&'a self, near: &'a NearHandle) -> Question<'a> {
