@@ -5,6 +5,7 @@
 mod near {
     mod bounds;
     mod changes;
+    mod hit_ratio;
     mod kit;
     mod others;
     mod outage;

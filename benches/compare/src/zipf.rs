@@ -23,10 +23,10 @@ const SHARES: [u64; 2] = [100, 10];
 
 type Shared = Arc<String>;
 
-/// The bytes that an entry is counted with in each cache, as the near cache counts it: 256 beside the
+/// The bytes that an entry is counted with in each cache, as the near cache counts it: 320 beside the
 /// key and the encoded value, which has a length of two bytes.
 fn weight(key: &str, value: &Shared) -> u64 {
-    (key.len() + value.len() + 2 + 256) as u64
+    (key.len() + value.len() + 2 + 320) as u64
 }
 
 #[derive(Clone)]

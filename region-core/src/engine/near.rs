@@ -18,6 +18,7 @@ mod explain;
 mod history;
 mod hit;
 mod known;
+mod latest_changes;
 mod losses;
 mod own_writes;
 mod question;

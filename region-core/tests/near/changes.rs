@@ -1,8 +1,8 @@
 //! Changes by another process are seen at once.
 
-use region_core::{Region, RegionExt, Verb};
+use region_core::{Region, RegionCache, RegionExt, Verb};
 
-use super::kit::{keys, two, verification};
+use super::kit::{keys, memory, two, verification};
 
 /// Every change by another process that covers a value near is seen by the next read.
 #[tokio::test]
@@ -89,6 +89,22 @@ async fn a_value_stays_near_however_often_another_key_changes() {
     there.region("a").set("now and then", &8u32).await.unwrap();
     assert_eq!(here.get(&mine).await, (Some(7), vec![verification()]));
     assert_eq!(mine.get::<u32>("now and then").await.unwrap().as_deref(), Some(&8));
+}
+
+/// Bug: the last 512 changes were remembered, and own writes are changes too. Effect: what was not read during
+/// so many fills of other keys was looked up in the store once more. Fix: the last change of each key is known.
+#[tokio::test]
+async fn a_value_stays_near_over_many_own_writes_of_other_keys() {
+    const OTHERS: u32 = 100_000;
+    let cache = RegionCache::builder(memory()).near(256 << 20).build().unwrap();
+    let region = cache.root();
+    region.set("k", &7u32).await.unwrap();
+    for other in 0..OTHERS {
+        region.set(&format!("other {other}"), &other).await.unwrap();
+    }
+    assert_eq!(region.get::<u32>("k").await.unwrap().as_deref(), Some(&7));
+    let stats = cache.stats();
+    assert_eq!((stats.near_hits, stats.store_hits, stats.near_evictions), (1, 0, 0));
 }
 
 /// Bug: a value that was found valid in a verification was judged from its first change on the next time.

@@ -85,6 +85,7 @@ impl<'n> OwnChange<'n> {
         if let Some((write, Some(asked))) = self.write {
             region.witness(asked, Some(shown), Some(write));
         }
+        region.remember(shown);
         let mut during = Marks { ring: before.ring.during_change(), ..before };
         let mut after = Marks { ring: before.ring.after_change(), ..before };
         if self.covers.lineage() {

@@ -157,10 +157,10 @@ impl Context {
         let Some(values) = self.engine.near.values() else { return Looked::Nothing };
         for place in [near.decoded::<V>(), near.encoded()] {
             let Some(mut entry) = values.get(place, key) else { continue };
-            let since = entry.since();
+            let since = entry.since;
             let entry = match judge(&mut entry) {
-                // Few changes are remembered: the next judgement has to begin at a late one.
-                Judgement::Valid if entry.is_fresh() && entry.since() != since => {
+                // The less has changed since its place, the surer is the next judgement.
+                Judgement::Valid if entry.is_fresh() && entry.since != since => {
                     self.note_verified(near, place, key, entry)
                 }
                 Judgement::Valid if entry.is_fresh() => entry,
@@ -219,8 +219,11 @@ impl Context {
         let depends = dependencies.map(|list| self.near_dependencies(&list));
         let decoded = entry.with_value(Held::decoded(&value)).depending(depends.clone());
         let place = near.decoded::<V>();
-        values.insert(&near.region, place, key, decoded);
+        // First out, then in: otherwise another entry would be evicted to make room for both.
         values.remove(near.encoded(), key);
+        values.insert(&near.region, place, key, decoded);
+        // The read that found the bytes counts for the value, which would be evicted sooner as a new one.
+        values.get(place, key);
         self.unless_ended((place, key), value, depends, until)
     }
 
@@ -344,8 +347,9 @@ impl NearHandle {
 
     /// Names the moment that an answer showed, if it shows enough to judge entries by later.
     pub(super) fn label(&self, shown: &Shown, sent: Instant) -> Option<Label> {
-        let (lineage, change) = (Arc::clone(&shown.lineage), shown.ring.as_ref()?.last());
-        Some(Label { lineage, change, era: self.region.era(), sent })
+        let ring = shown.ring.as_ref()?;
+        let since = self.region.place(&shown.lineage, ring);
+        Some(Label { lineage: Arc::clone(&shown.lineage), change: ring.last(), since, sent })
     }
 }
 

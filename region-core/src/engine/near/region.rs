@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use super::evidence::Evidence;
-use super::history::{Era, History};
+use super::history::{History, Since};
 use super::known::{Known, Marks, Merge, Shown, Sources, Validity, judge};
 use super::losses::Losses;
 use super::registry::Registry;
@@ -167,32 +167,42 @@ impl NearRegion {
         entry: &mut NearEntry,
         key: &str,
     ) -> Validity {
-        let since = entry.since();
-        let by_ring = judge(lineage, ring, (&entry.lineage, since.1), key);
+        let by_ring = judge(lineage, ring, (&entry.lineage, entry.change), key);
         let Some(ring) = ring.filter(|_| by_ring == Validity::Outdated) else { return by_ring };
-        // The ring reaches back over a few changes only.
-        let change = ring.last();
-        if lineage.digest() == entry.lineage
-            && self.history.read().is_unchanged(lineage, (since, change), key)
-        {
-            entry.change = change;
-            return Validity::Valid;
+        if lineage.digest() != entry.lineage {
+            return Validity::Outdated;
         }
-        Validity::Outdated
+        // The ring reaches back over a few changes only.
+        let history = self.history.read();
+        let Some(now) = history.unchanged_until((lineage, ring), entry.since, key) else {
+            return Validity::Outdated;
+        };
+        (entry.change, entry.since) = (ring.last(), now);
+        Validity::Valid
     }
 
-    /// The era of the region's history.
-    pub(super) fn era(&self) -> Era {
-        self.history.read().era()
+    /// The place in the region's history of what was read when the region had this ring.
+    pub(super) fn place(&self, lineage: &Arc<Lineage>, ring: &ChangeRing) -> Since {
+        self.history.read().place(lineage, ring).unwrap_or_default()
+    }
+
+    /// Notes that an entry of the region is no longer held near.
+    pub(super) fn entry_left(self: &Arc<Self>) {
+        if self.history.read().is_too_large(self.entries()) {
+            self.history.write().fit(self.entries());
+        }
+    }
+
+    /// About the number of the region's entries: each holds the record, and so do a few others.
+    fn entries(self: &Arc<Self>) -> usize {
+        Arc::strong_count(self)
     }
 
     /// Remembers the changes that an answer showed, whatever is trusted: they have happened.
-    fn remember(self: &Arc<Self>, shown: &Shown) {
+    pub(super) fn remember(self: &Arc<Self>, shown: &Shown) {
         let Some(ring) = &shown.ring else { return };
-        if !self.history.read().is_up_to(&shown.lineage, ring.last()) {
-            // Each entry holds the record, and so do a few others.
-            let entries = Arc::strong_count(self);
-            self.history.write().extend(&shown.lineage, ring, entries);
+        if !self.history.read().is_up_to(&shown.lineage, ring) {
+            self.history.write().extend(&shown.lineage, ring, self.entries());
         }
     }
 

@@ -10,7 +10,7 @@ use quick_cache::{DefaultHashBuilder, Equivalent, Lifecycle, Weighter};
 use tokio::time::Instant;
 
 use super::depends::NearDependencies;
-use super::history::{Era, Since};
+use super::history::Since;
 use super::region::NearRegion;
 use super::word::Mark;
 use crate::lineage::{Lineage, LineageDigest};
@@ -18,9 +18,9 @@ use crate::stats::CountersByRegion;
 use crate::store::ChangeId;
 use crate::value::serializer::Value;
 
-/// The bytes that an entry is counted with beside its key and its encoded value: the entry itself, and
-/// its place in the cache.
-const ENTRY_OVERHEAD: usize = 256;
+/// The bytes that an entry is counted with beside its key and its encoded value: the entry itself, its
+/// place in the cache, and its part of the history of its region.
+const ENTRY_OVERHEAD: usize = 320;
 
 /// The bytes that each dependency of an entry is counted with, beside those of the encoded value.
 const DEPENDENCY_OVERHEAD: usize = 128;
@@ -86,8 +86,8 @@ pub(super) struct NearEntry {
     pub(super) lineage: LineageDigest,
     /// A change of the region, the last at some moment at which the store had the value.
     pub(super) change: ChangeId,
-    /// The era of the history that the change is from.
-    era: Era,
+    /// Its place in the region's history.
+    pub(super) since: Since,
     /// The end of its freshness; `None`: never.
     pub(super) fresh_until: Option<Instant>,
     /// The sum of the marks at which it was found to be valid.
@@ -107,8 +107,8 @@ struct Encoded(Bytes);
 pub(crate) struct Label {
     pub(super) lineage: Arc<Lineage>,
     pub(super) change: ChangeId,
-    /// The era of the region's history when the answer had been learned from.
-    pub(super) era: Era,
+    /// Its place in the region's history.
+    pub(super) since: Since,
     /// The time at which the call was sent.
     pub(super) sent: Instant,
 }
@@ -203,11 +203,18 @@ impl Values {
                 let region = slot.region.path();
                 self.counters.count(region, |counters| counters.near_evictions.add(1));
             }
+            Self::left(slot);
         }
     }
 
     pub(super) fn remove(&self, place: Place, key: &str) {
-        self.cache.remove(&SlotRef { place, key });
+        if let Some((slot, _)) = self.cache.remove(&SlotRef { place, key }) {
+            Self::left(slot);
+        }
+    }
+
+    fn left(Slot { region, .. }: Slot) {
+        region.entry_left();
     }
 
     /// The bytes that the entries are counted with.
@@ -234,7 +241,7 @@ impl NearEntry {
             depends: None,
             lineage: label.lineage.digest(),
             change: label.change,
-            era: label.era,
+            since: label.since,
             fresh_until,
             verified: Mark::UNSETTLED,
             weight: u32::try_from(size + ENTRY_OVERHEAD).unwrap_or(u32::MAX),
@@ -267,11 +274,6 @@ impl NearEntry {
     #[inline]
     pub(super) fn is_fresh(&self) -> bool {
         self.fresh_until.is_none_or(|until| Instant::now() < until)
-    }
-
-    /// A change of the region, the last at some moment at which the store had the value.
-    pub(super) fn since(&self) -> Since {
-        (self.era, self.change)
     }
 
     #[inline]
