@@ -5,6 +5,7 @@ mod calls;
 mod chain;
 mod depends;
 mod explain;
+mod found;
 mod lookup;
 mod marker;
 mod near;
@@ -28,7 +29,8 @@ use crate::store::{Put, ReadFrom, SharedStore};
 use crate::value::codec::Codec;
 
 pub(crate) use chain::{Chain, LoadId, Outages};
-pub(crate) use lookup::{Accept, Fetched, Found, FoundOne};
+pub(crate) use found::{Accept, CountsAs, Found, FoundOne};
+pub(crate) use lookup::Fetched;
 pub(crate) use marker::{Marker, Markers, Need};
 pub(crate) use near::{DEFAULT_NEAR_BYTES, Looked};
 

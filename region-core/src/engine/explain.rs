@@ -7,7 +7,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::Context;
-use super::lookup::{Found, miss_reason};
+use super::found::Found;
+use super::lookup::miss_reason;
 use super::marker::{self, Marker, Standing};
 use crate::error::Result;
 use crate::explain::{

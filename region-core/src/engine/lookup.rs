@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::depends::{Depending, Resolved};
+use super::found::{Accept, CountsAs, Found, FoundOne, Tally};
 use super::near::{Label, LookedMany, Moment, is_one};
 use super::{Context, Looked};
 use crate::error::{Error, Result};
@@ -20,26 +21,6 @@ use crate::value::serializer::Value;
 /// The shortest time that can be left of something.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// The value that a lookup found at one key, with the time left until it stops being so.
-pub(crate) enum Found<V> {
-    Fresh(Arc<V>, Lifetime),
-    Stale(Arc<V>, Lifetime),
-    /// The record that there is no value.
-    Absent,
-    /// A value that depends on other regions. No lookup returns it before it is resolved.
-    Depending(Box<Depending<V>>),
-    Nothing(MissReason),
-}
-
-/// The values that a lookup returns. Other entries are not decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Accept {
-    Fresh,
-    FreshOrStale,
-    /// A fresh record that there is no value counts too.
-    FreshStaleOrAbsent,
-}
-
 /// The entries of a read, with the moment that the near cache knows them by, or the outage that the policy turns into misses.
 pub(crate) enum Fetched {
     Entries(Vec<Option<Entry>>, Option<Label>),
@@ -53,33 +34,6 @@ struct Stored<V> {
     outage: Option<Error>,
 }
 
-/// The value that a lookup found at one key.
-pub(crate) struct FoundOne<V> {
-    pub(crate) found: Found<V>,
-    /// The outage that the policy turned into a miss, or that left only values near.
-    pub(crate) outage: Option<Error>,
-    pub(crate) counts_as: CountsAs,
-}
-
-/// What a lookup of one key is counted as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CountsAs {
-    NearHit,
-    NearUnverifiedHit,
-    /// A hit in the store.
-    Hit,
-    AbsentHit,
-    Miss(MissReason),
-}
-
-/// The counts of a lookup of several keys.
-struct Tally {
-    near: usize,
-    unverified: usize,
-    hits: usize,
-    absent: usize,
-}
-
 /// The values at several keys.
 pub(super) struct Lookup<V> {
     pub(super) found: Vec<Found<V>>,
@@ -88,78 +42,6 @@ pub(super) struct Lookup<V> {
     /// The number of those that were neither trusted nor verified.
     unverified: usize,
     pub(super) outage: Option<Error>,
-}
-
-impl<V> Found<V> {
-    /// The reason for which a read that found this is a miss; `None`: it is none.
-    fn miss_reason(&self) -> Option<MissReason> {
-        match self {
-            Self::Fresh(..) | Self::Absent => None,
-            Self::Stale(..) => Some(MissReason::Expired),
-            Self::Depending(_) => Some(MissReason::Dependency),
-            Self::Nothing(reason) => Some(*reason),
-        }
-    }
-
-    pub(crate) fn fresh(self) -> Option<Arc<V>> {
-        match self {
-            Self::Fresh(value, _) => Some(value),
-            Self::Stale(..) | Self::Absent | Self::Depending(_) | Self::Nothing(_) => None,
-        }
-    }
-}
-
-impl CountsAs {
-    /// What the store has shown.
-    #[inline]
-    fn of<V>(found: &Found<V>) -> Self {
-        match found {
-            Found::Fresh(..) => Self::Hit,
-            Found::Absent => Self::AbsentHit,
-            missed => Self::Miss(missed.miss_reason().unwrap_or(MissReason::Absent)),
-        }
-    }
-}
-
-impl<V> FoundOne<V> {
-    /// What the store has shown.
-    fn stored(found: Found<V>, outage: Option<Error>) -> Self {
-        let counts_as = CountsAs::of(&found);
-        Self { found, outage, counts_as }
-    }
-
-    /// Nothing, which the store has shown to another caller.
-    pub(crate) fn missing() -> Self {
-        Self::stored(Found::Nothing(MissReason::Absent), None)
-    }
-
-    /// Returns true if the store was asked and has no value.
-    pub(crate) fn is_missing(&self) -> bool {
-        matches!(self.found, Found::Nothing(_)) && self.outage.is_none()
-    }
-
-    /// A copy for another caller that shares the lookup.
-    pub(crate) fn share(&self) -> Self {
-        let found = match &self.found {
-            Found::Fresh(value, left) => Found::Fresh(Arc::clone(value), *left),
-            Found::Stale(value, left) => Found::Stale(Arc::clone(value), *left),
-            Found::Absent => Found::Absent,
-            Found::Depending(_) => Found::Nothing(MissReason::Dependency),
-            Found::Nothing(reason) => Found::Nothing(*reason),
-        };
-        Self { found, outage: self.outage.clone(), counts_as: self.counts_as }
-    }
-}
-
-impl Tally {
-    /// What the only key is counted as.
-    fn of_one<V>(&self, found: &Found<V>) -> CountsAs {
-        match self {
-            Self { unverified: 1.., .. } => CountsAs::NearUnverifiedHit,
-            Self { near: 1.., .. } => CountsAs::NearHit,
-            _ => CountsAs::of(found),
-        }
-    }
 }
 
 impl<V> Lookup<V> {
@@ -297,12 +179,11 @@ impl Context {
         match self.look_near(key) {
             Looked::Nothing => {}
             Looked::Hit(value, until) => {
-                self.counters().near_hits.add(1);
+                self.count_one(CountsAs::NearHit);
                 return Ok((Found::Fresh(value, left(until)), None));
             }
             Looked::Unverified(value, until) => {
-                self.counters().near_hits.add(1);
-                self.counters().near_unverified_hits.add(1);
+                self.count_one(CountsAs::NearUnverifiedHit);
                 return Ok((Found::Fresh(value, left(until)), None));
             }
             Looked::Doubted | Looked::Depending(_) => {

@@ -8,7 +8,7 @@ use region_core::testing::{Faulty, Method};
 use region_core::{Policy, Region, RegionCache, RegionExt, RegionHandle, Store};
 use tokio::time::{advance, sleep};
 
-use super::kit::{Source, faulty, memory, process, region_with, within};
+use super::kit::{Source, faulty, memory, process, region_with, settle, within};
 
 const TTL: Duration = Duration::from_secs(100);
 const LOAD: Duration = Duration::from_secs(1);
@@ -27,18 +27,6 @@ fn cache(store: impl Store, policy: Policy, seed: u64) -> (RegionCache, RegionHa
 async fn get(region: &RegionHandle, source: &Source) -> usize {
     let source = source.clone();
     *region.get_or_compute("k", move || source.load(LOAD)).await.unwrap()
-}
-
-/// Lets what runs in the background end.
-async fn settle(source: &Source) {
-    sleep(NOW).await;
-    within(10 * LOAD, async {
-        while source.under_way() > 0 {
-            sleep(NOW).await;
-        }
-    })
-    .await;
-    sleep(NOW).await;
 }
 
 #[tokio::test(start_paused = true)]

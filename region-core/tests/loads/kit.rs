@@ -8,7 +8,7 @@ use std::time::Duration;
 use region_core::testing::{Faulty, Recorder};
 use region_core::{Policy, RegionCache, RegionHandle, Store, TokioClock};
 use region_memory::MemoryStore;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 /// No wait for another load's lease may come near this, the default lease.
 pub(crate) const LEASE: Duration = Duration::from_secs(10);
@@ -85,4 +85,17 @@ pub(crate) async fn within<T>(limit: Duration, call: impl Future<Output = T>) ->
     let started = Instant::now();
     let done = tokio::time::timeout(limit, call).await;
     done.unwrap_or_else(|_| panic!("not done after {:?}", started.elapsed()))
+}
+
+/// Lets what runs in the background end, within ten seconds.
+pub(crate) async fn settle(source: &Source) {
+    const NOW: Duration = Duration::from_millis(1);
+    sleep(NOW).await;
+    within(Duration::from_secs(10), async {
+        while source.under_way() > 0 {
+            sleep(NOW).await;
+        }
+    })
+    .await;
+    sleep(NOW).await;
 }

@@ -12,7 +12,7 @@ use region_core::{
 };
 use tokio::time::{advance, sleep};
 
-use super::kit::{Source, memory, within};
+use super::kit::{Source, memory, settle, within};
 
 const TTL: Duration = Duration::from_secs(100);
 const LOAD: Duration = Duration::from_secs(1);
@@ -41,18 +41,6 @@ async fn get(region: &RegionHandle, key: &str) -> Option<usize> {
 
 async fn load(region: &RegionHandle, key: &str) -> Option<usize> {
     region.get_or_load::<usize>(key).await.unwrap().as_deref().copied()
-}
-
-/// Lets what runs in the background end.
-async fn settle(source: &Source) {
-    sleep(NOW).await;
-    within(10 * LOAD, async {
-        while source.under_way() > 0 {
-            sleep(NOW).await;
-        }
-    })
-    .await;
-    sleep(NOW).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use servers::{Flavor, TestServer};
 
 use crate::kit::{SLACK, builder, connect, end, get, path, set, until_ok};
 
-crate::on_both! {
+servers::on_both! {
     twenty_at_once_are_all_acknowledged
     each_is_answered_by_its_own_number_of_replicas
     other_calls_do_not_wait_behind_one

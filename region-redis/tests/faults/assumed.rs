@@ -8,7 +8,7 @@ use servers::{Flavor, TestServer};
 
 use crate::kit::{RECOVERY, calls_of, connect, end, lose, path, set, unwatched};
 
-crate::on_both! {
+servers::on_both! {
     a_trusted_lineage_is_not_read_again
     own_writes_are_seen_under_an_assumed_lineage
     a_loss_is_noticed_under_an_assumed_lineage

@@ -7,7 +7,7 @@ use servers::{Flavor, TestServer};
 
 use crate::kit::{LIMIT, builder, connect, get, set, until_ok};
 
-crate::on_both! {
+servers::on_both! {
     unix_sockets_databases_users_and_names
     databases_are_apart
     large_entries_have_a_connection_of_their_own

@@ -10,7 +10,7 @@ use servers::{Flavor, Proxy, TestServer};
 
 use crate::kit::{calls_of, connect, unwatched};
 
-crate::on_both! {
+servers::on_both! {
     a_dependency_costs_as_many_trips_as_promised
     a_marker_that_the_server_loses_is_a_miss
 }

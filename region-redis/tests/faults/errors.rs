@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 
 use crate::kit::{builder, connect, end, get, set, until, until_ok};
 
-crate::on_both! {
+servers::on_both! {
     wrong_passwords_are_denied
     missing_permissions_are_denied
     a_full_server_refuses_writes_and_takes_invalidations

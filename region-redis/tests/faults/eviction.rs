@@ -8,7 +8,7 @@ use servers::{Flavor, TestServer};
 
 use crate::kit::{Load, connect, get, path, remove, set, until, used_memory};
 
-crate::on_both! {
+servers::on_both! {
     evictions_are_misses_under_every_policy
     what_is_done_on_a_full_server_is_seen
     any_lost_key_is_a_miss

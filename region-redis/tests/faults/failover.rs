@@ -10,7 +10,7 @@ use crate::kit::{
     until_ok, unwatched,
 };
 
-crate::on_both! {
+servers::on_both! {
     failover_to_a_replica_that_missed_invalidations
     a_demoted_primary_is_left
     a_primary_that_lost_data_unsaid_is_told_again

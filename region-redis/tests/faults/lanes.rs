@@ -10,7 +10,7 @@ use servers::{Flavor, Proxy, TestServer};
 
 use crate::kit::{builder, connect, end, get, path, set, until, until_ok};
 
-crate::on_both! {
+servers::on_both! {
     a_silent_large_connection_is_replaced_alone
     a_silent_waiting_connection_is_replaced_alone
     a_refused_further_connection_leaves_the_main_one_alone

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::kit::{bounded, builder, connect, end, get, lose, set, until, until_ok, unwatched};
 
-crate::on_both! {
+servers::on_both! {
     a_write_that_arrives_late_does_not_override_a_newer_one
     a_write_after_a_loss_does_not_hide_it
     an_invalidation_queued_again_during_its_replay_is_done_again

@@ -12,7 +12,7 @@ use servers::{Flavor, Reply, TestServer};
 
 use crate::kit::{connect, get, keys, path, set};
 
-crate::on_both! {
+servers::on_both! {
     keys_are_those_of_the_layout
     values_are_those_of_the_layout
     keys_of_other_types_are_misses_and_repaired

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::kit::{RECOVERY, connect, until, unwatched};
 
-crate::on_both! {
+servers::on_both! {
     whoever_asks_keeps_a_load_alive
     an_abandoned_load_is_taken_over_at_once
     a_fill_wakes_those_who_wait_in_other_processes

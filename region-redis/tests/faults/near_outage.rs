@@ -8,7 +8,7 @@ use servers::{Flavor, Proxy, TestServer};
 
 use crate::kit::{LIMIT, RECOVERY, SLACK, bounded, builder, connect, until, until_ok};
 
-crate::on_both! {
+servers::on_both! {
     a_killed_server
     a_hung_server
     pushes_that_are_cut

@@ -9,7 +9,7 @@ use servers::{Flavor, Proxy, TestServer};
 
 use crate::kit::{LIMIT, Load, bounded, builder, connect, get, path, set, until, until_ok};
 
-crate::on_both! {
+servers::on_both! {
     killed_and_restarted_empty
     killed_and_restarted_with_an_old_dump
     stopped_under_load

@@ -8,7 +8,7 @@ use servers::{Flavor, Proxy, TestServer};
 
 use crate::kit::{Events, connect, get, path, set, until_ok};
 
-crate::on_both! {
+servers::on_both! {
     pushes_name_what_has_changed
     a_lost_connection_is_an_event
     the_loss_of_a_connection_concerns_what_was_read_over_it

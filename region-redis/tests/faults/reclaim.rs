@@ -10,7 +10,7 @@ use servers::{Flavor, TestServer};
 
 use crate::kit::{builder, connect, end, get, keys, path, remove, set, until, used_memory};
 
-crate::on_both! {
+servers::on_both! {
     what_others_left_in_the_work_list_is_taken_off
     what_is_dead_is_freed_in_the_background
     what_is_alive_stays

@@ -6,7 +6,7 @@ use servers::{Flavor, Proxy, TestServer};
 
 use crate::kit::{bounded, builder, connect, end, get, set, until, until_ok};
 
-crate::on_both! {
+servers::on_both! {
     a_full_server_can_be_read_and_invalidated
     a_server_without_enough_replicas_can_be_read
     a_server_that_cannot_save_can_be_read

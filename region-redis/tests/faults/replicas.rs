@@ -8,7 +8,7 @@ use servers::{Flavor, Proxy, TestServer};
 
 use crate::kit::{LIMIT, bounded, builder, get_from, path, remove, replica_by_proxy, set, until};
 
-crate::on_both! {
+servers::on_both! {
     reads_go_to_the_replica
     a_lagging_replica_is_not_believed
     a_hung_replica_costs_no_more_than_the_limit

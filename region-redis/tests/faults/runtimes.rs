@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 
 use crate::kit::{LIMIT, builder, connect, end, get, set, until};
 
-crate::on_both! {
+servers::on_both! {
     connections_end_with_the_store_though_it_reclaims
 }
 

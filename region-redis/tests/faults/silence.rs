@@ -8,7 +8,7 @@ use servers::{Flavor, Proxy, TestServer};
 
 use crate::kit::{Events, SLACK, builder, path, replica_by_proxy, set, stolen, until_ok};
 
-crate::on_both! {
+servers::on_both! {
     a_silent_connection_loses_trust
     a_silent_connection_for_large_entries_loses_trust
     a_silent_replica_loses_trust

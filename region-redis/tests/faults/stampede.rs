@@ -12,7 +12,7 @@ use servers::{Flavor, TestServer};
 
 use crate::kit::{builder, path};
 
-crate::on_both! {
+servers::on_both! {
     eight_processes_of_a_thousand_tasks_run_one_load
     a_load_that_is_outlived_is_loaded_again_once
 }

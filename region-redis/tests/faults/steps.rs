@@ -12,7 +12,7 @@ use servers::{Flavor, TestServer};
 
 use crate::kit::{builder, calls_of, path, until, until_ok};
 
-crate::on_both! {
+servers::on_both! {
     no_step_of_a_listing_keeps_the_server_busy
     no_step_of_a_call_for_many_keys_keeps_the_server_busy
     a_call_of_many_steps_has_one_limit

@@ -11,7 +11,7 @@ use servers::{Flavor, TestServer};
 
 use crate::kit::{Events, calls_of, connect, end, get, path, remove, set};
 
-crate::on_both! {
+servers::on_both! {
     a_touch_says_nothing_of_siblings_and_children
     what_begin_reads_is_tracked
     calls_at_once_arm_tracking_once

@@ -10,3 +10,26 @@ pub use client::{Reply, ask, ask_as};
 pub use monitor::{Monitor, Monitored};
 pub use proxy::Proxy;
 pub use server::{Flavor, TestServer};
+
+/// Runs each case, a function of the calling module, on Redis and on Valkey.
+#[macro_export]
+macro_rules! on_both {
+    ($($case:ident)*) => {
+        mod redis {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    super::$case($crate::Flavor::Redis).await;
+                }
+            )*
+        }
+        mod valkey {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    super::$case($crate::Flavor::Valkey).await;
+                }
+            )*
+        }
+    };
+}

@@ -13,9 +13,9 @@ use super::question::Question;
 use super::region::Judgement;
 use super::round::Verified;
 use super::values::{Form, Held, Label, NearEntry, Place};
-use crate::engine::Context;
 use crate::engine::depends::Depending;
 use crate::engine::lookup::left;
+use crate::engine::{Context, CountsAs};
 use crate::error::Result;
 use crate::lifetime::Lifetime;
 use crate::store::{Entry, Freshness, Read, ReadTerms};
@@ -81,15 +81,12 @@ impl Context {
     /// Returns the value at `key` that may be served without a question, and counts the hit. It does no I/O.
     #[inline]
     pub(crate) fn near_hit<V: Value>(&self, key: &str) -> Option<Arc<V>> {
-        let value = match self.look_near(key) {
-            Looked::Hit(value, _) => value,
-            Looked::Unverified(value, _) => {
-                self.counters().near_unverified_hits.add(1);
-                value
-            }
+        let (value, counts_as) = match self.look_near(key) {
+            Looked::Hit(value, _) => (value, CountsAs::NearHit),
+            Looked::Unverified(value, _) => (value, CountsAs::NearUnverifiedHit),
             Looked::Doubted | Looked::Depending(_) | Looked::Nothing => return None,
         };
-        self.counters().near_hits.add(1);
+        self.count_one(counts_as);
         Some(value)
     }
 

@@ -6,7 +6,7 @@ use servers::{Flavor, TestServer};
 
 use crate::kit::{HEAVY, fleet, print, start, trips_of};
 
-crate::on_both! {
+servers::on_both! {
     values_of_a_busy_region_stay_near
 }
 

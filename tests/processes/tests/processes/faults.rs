@@ -7,7 +7,7 @@ use servers::{Flavor, Monitored, Proxy, TestServer};
 
 use crate::kit::{SEEN_WITHIN, kill_connections, print_times, seen_after, start, synced, until_ok};
 
-crate::on_both! {
+servers::on_both! {
     a_cut_connection_ends_trust
     a_silent_connection_ends_trust
     a_server_that_was_killed_ends_trust

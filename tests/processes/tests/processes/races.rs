@@ -8,7 +8,7 @@ use servers::{Flavor, Proxy, TestServer};
 
 use crate::kit::{SEEN_WITHIN, print_times, start};
 
-crate::on_both! {
+servers::on_both! {
     a_thousand_answers_race_with_pushes
 }
 

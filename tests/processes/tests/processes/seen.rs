@@ -7,7 +7,7 @@ use servers::{Flavor, TestServer};
 
 use crate::kit::{SEEN_WITHIN, print_times, seen_after, start};
 
-crate::on_both! {
+servers::on_both! {
     every_change_is_seen_by_another_process
     own_writes_and_anothers_take_turns
 }

@@ -8,7 +8,7 @@ use servers::{Flavor, TestServer};
 
 use crate::kit::{HEAVY, fleet, print, trips_of, until};
 
-crate::on_both! {
+servers::on_both! {
     eight_processes_run_one_load
     a_killed_loader_is_replaced_once
 }
