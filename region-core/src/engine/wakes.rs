@@ -170,7 +170,7 @@ mod tests {
             let mut waiting = pin!(wakes.heard_since(wakes.heard_of(&region), &region));
             assert!(poll!(&mut waiting).is_pending());
             wakes.heard(&event);
-            assert_eq!(poll!(&mut waiting).is_ready() && wakes_load, wakes_load, "{event:?}");
+            assert_eq!(poll!(&mut waiting).is_ready(), wakes_load, "{event:?}");
         }
     }
 

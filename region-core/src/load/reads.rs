@@ -58,7 +58,7 @@ struct Latest {
 /// A lookup. Whoever waits for it drives it on, so a caller that is not polled holds up nobody.
 #[derive(Clone)]
 struct Round {
-    /// Returns true once it has begun, or is over: then nobody may join.
+    /// True once it has begun, or is over: then nobody may join.
     is_closed: Arc<AtomicBool>,
     answer: Shared<BoxFuture<'static, Answer>>,
 }
