@@ -20,6 +20,7 @@ step "format" cargo fmt --all --check
 step "oldest Rust" ci/msrv.sh
 step "module circles" ci/circles.py
 step "scenarios" ci/scenarios.py
+step "models" ci/models.py
 step "lints" cargo clippy --workspace --all-targets --all-features -- -D warnings
 step "each feature alone" ci/features.sh
 step "documentation" env RUSTDOCFLAGS="-D warnings" \

@@ -20,15 +20,15 @@ servers::on_both! {
 }
 
 /// A primary behind an address, and a replica that stops following when told to.
-struct Pair {
-    primary: TestServer,
-    replica: TestServer,
-    replication: Proxy,
-    address: Proxy,
+pub(crate) struct Pair {
+    pub(crate) primary: TestServer,
+    pub(crate) replica: TestServer,
+    pub(crate) replication: Proxy,
+    pub(crate) address: Proxy,
 }
 
 impl Pair {
-    async fn start(flavor: Flavor) -> Self {
+    pub(crate) async fn start(flavor: Flavor) -> Self {
         let primary = TestServer::start(flavor);
         let (replica, replication) = replica_by_proxy(&primary, flavor).await;
         let address = Proxy::start(primary.port()).await;
@@ -36,7 +36,7 @@ impl Pair {
     }
 
     /// Waits until the replica has what was written so far.
-    async fn sync(&self) {
+    pub(crate) async fn sync(&self) {
         let offset = |server: &TestServer, at: usize| {
             server.command(&["ROLE"]).list()[at].text().parse::<u64>().unwrap_or_default()
         };
@@ -44,7 +44,7 @@ impl Pair {
         until("the replica to have all", || offset(&self.replica, 4) >= written).await;
     }
 
-    fn fail_over(&mut self) {
+    pub(crate) fn fail_over(&mut self) {
         self.primary.kill();
         self.replica.command(&["REPLICAOF", "NO", "ONE"]);
         self.address.redirect(self.replica.port());

@@ -83,6 +83,15 @@ pub enum Command {
     Touch(String),
     /// Expires a region.
     Expire(String),
+    /// Loads a number, which depends on other regions, unless there is a value.
+    Load {
+        /// The place of the value.
+        place: Place,
+        /// The regions that it depends on.
+        on: Vec<String>,
+        /// The number.
+        value: u64,
+    },
     /// Reads a key again and again until its value is near and trusted.
     Hold(Place),
     /// Reads a key again and again until it has this value.

@@ -2,6 +2,7 @@
 //! `cargo test -p processes` prints them.
 
 mod crowd;
+mod depends;
 mod faults;
 mod kit;
 mod races;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use processes::{Answer, Command, Line, Place, micros_now};
-use region_cache::{Region, RegionCache, RegionExt, RegionHandle, Result};
+use region_cache::{LoadOptions, Loaded, Region, RegionCache, RegionExt, RegionHandle, Result};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::{reads, say};
@@ -51,6 +51,7 @@ pub(crate) async fn once(cache: &Arc<RegionCache>, command: Command) -> Result<A
         Command::Invalidate(path) => region(cache, &path)?.invalidate().await?,
         Command::Touch(path) => region(cache, &path)?.touch().await?,
         Command::Expire(path) => region(cache, &path)?.expire().await?,
+        Command::Load { place, on, value } => load(cache, &place, &on, value).await?,
         Command::Fill(path, keys) => fill(&region(cache, &path)?, keys).await?,
         Command::Warm(path, keys) => reads::warm(&region(cache, &path)?, keys).await?,
         Command::Hold(at) => return reads::hold(cache, &at).await,
@@ -64,6 +65,18 @@ pub(crate) async fn once(cache: &Arc<RegionCache>, command: Command) -> Result<A
         Command::Repeat { what, .. } => return Box::pin(once(cache, *what)).await,
     }
     Ok(Answer { times: 1, ..Answer::default() })
+}
+
+async fn load(cache: &RegionCache, at: &Place, on: &[String], value: u64) -> Result<()> {
+    let mut options = LoadOptions::new();
+    for path in on {
+        options = options.depends_on(&region(cache, path)?);
+    }
+    let load = move |_| async move {
+        say(&Line::LoadBegan);
+        Ok::<_, std::io::Error>(Loaded::new(value))
+    };
+    region(cache, &at.region)?.get_or_compute_with(&at.key, options, load).await.map(drop)
 }
 
 async fn fill(region: &RegionHandle, keys: usize) -> Result<()> {
