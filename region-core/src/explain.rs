@@ -11,6 +11,7 @@ use crate::policy::ResolvedPolicy;
 use crate::stats::MissReason;
 use crate::store::{ChangeRing, Freshness, Lease};
 use crate::value::codec::EntryHeader;
+use crate::value::envelope::EnvelopeContent;
 
 pub(crate) use outcome::{NearFacts, StoreFacts, outcome};
 
@@ -50,7 +51,8 @@ pub enum ReadOutcome {
     UnverifiedNearHit,
     /// The store has a value.
     StoreHit,
-    /// There is no value to return.
+    /// There is no value to return. With [`MissReason::Absent`] the store was perhaps not asked: the record that
+    /// there is none may be held near.
     Miss(MissReason),
     /// The read fails with the error of the store.
     Error,
@@ -66,7 +68,7 @@ pub struct NearState {
     pub lineage: NearTrust,
     /// Trust in what is known of the changes of the region's own entries.
     pub changes: NearTrust,
-    /// The value that is held.
+    /// The value that is held, or the record that there is none.
     pub value: Option<NearValue>,
 }
 
@@ -86,10 +88,12 @@ pub enum NearTrust {
     ConnectionLost,
 }
 
-/// A value that is held near.
+/// A value that is held near, or the record that there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NearValue {
+    /// A value, or the record that there is none.
+    pub content: EnvelopeContent,
     /// True if it is held as a value of the requested type, false if as its bytes.
     pub is_decoded: bool,
     /// The time for which it is fresh.

@@ -122,8 +122,8 @@ impl Region for RegionHandle {
         {
             return refreshed;
         }
-        if let Some(value) = self.context.near_hit(key) {
-            return Ok(Some(value));
+        if let Some(answer) = self.context.near_answer(key, Accept::Fresh) {
+            return Ok(answer);
         }
         let found = self.context.find(key, Accept::Fresh).await;
         let (found, _) = found.map_err(self.context.during("get"))?;

@@ -151,9 +151,9 @@ where
     let described = |error: Error| error.on("get_or_compute_with", context.path()).at_key(key);
     if !options.is_reload()
         && !context.policy().refreshes_early()
-        && let Some(value) = context.near_hit(key)
+        && let Some(answer) = context.near_answer(key, Accept::FreshStaleOrAbsent)
     {
-        return Ok(Some(value));
+        return Ok(answer);
     }
     let call = Call::start::<V>(context, flights, &[key], Accept::FreshStaleOrAbsent);
     call.one(key, &options, || Loader::one(Arc::new(Mutex::new(Some(load)))))
@@ -326,7 +326,7 @@ impl<'a> Call<'a> {
     async fn find_shared<V: Value>(&mut self, key: &str) -> Result<(Found<V>, Option<Error>)> {
         check_key(key)?;
         if self.context.policy().refreshes_early()
-            && let Some(found) = self.context.find_near(key)
+            && let Some(found) = self.context.find_near(key, self.accept)
         {
             return Ok((found, None));
         }

@@ -3,6 +3,7 @@
 #![cfg(feature = "testing")]
 
 mod near {
+    mod absence;
     mod bounds;
     mod changes;
     mod hit_ratio;

@@ -35,7 +35,9 @@ enum Origin {
 pub(crate) struct Resolved {
     /// The number of values from near that are no hits.
     pub(super) near_lost: usize,
-    /// The number of those that were neither trusted nor verified.
+    /// The number of records from near, that there is no value, that do not hold.
+    pub(super) absences_lost: usize,
+    /// The number of both that were neither trusted nor verified.
     pub(super) unverified_lost: usize,
     /// The outage that the policy turns into misses.
     pub(crate) outage: Option<Error>,
@@ -46,15 +48,19 @@ impl<V> Depending<V> {
         Self { value, freshness, on, held: Origin::Store }
     }
 
-    /// A fresh value that is held near.
-    pub(super) fn near(value: Arc<V>, left: Lifetime, on: Dependencies) -> Self {
+    /// A fresh value that is held near, or such a record that there is none.
+    pub(super) fn near(value: Option<Arc<V>>, left: Lifetime, on: Dependencies) -> Self {
         let freshness = Freshness::Fresh { left };
-        Self { value: Some(value), freshness, on, held: Origin::Near }
+        Self { value, freshness, on, held: Origin::Near }
     }
 
-    /// The same for a value that is neither trusted nor verified.
+    /// The same for what is neither trusted nor verified.
     pub(super) fn unverified(self) -> Self {
         Self { held: Origin::NearUnverified, ..self }
+    }
+
+    pub(super) fn is_absence(&self) -> bool {
+        self.value.is_none()
     }
 
     pub(super) fn is_unverified(&self) -> bool {
@@ -93,6 +99,19 @@ impl<V> Depending<V> {
     }
 }
 
+impl Resolved {
+    /// Counts `depending`, which was asked about, if it was held near and does not hold.
+    fn count_lost<V>(&mut self, depending: &Depending<V>, is_lost: bool) {
+        if is_lost && depending.held != Origin::Store {
+            match depending.is_absence() {
+                true => self.absences_lost += 1,
+                false => self.near_lost += 1,
+            }
+            self.unverified_lost += usize::from(depending.is_unverified());
+        }
+    }
+}
+
 impl<V> Found<V> {
     pub(crate) fn dependencies(&self) -> Option<&Dependencies> {
         match self {
@@ -126,17 +145,16 @@ impl Context {
         }
         for found in found {
             let Found::Depending(depending) = &*found else { continue };
-            let new = match depending.by(known, self.policy.stale_for) {
+            let new = depending.by(known, self.policy.stale_for);
+            let is_lost = !matches!(new, Found::Fresh(..) | Found::Absent);
+            resolved.count_lost(depending, is_lost);
+            *found = match new {
                 Found::Stale(..) if accept == Accept::Fresh => Found::Nothing(MissReason::Expired),
                 Found::Absent if accept != Accept::FreshStaleOrAbsent => {
                     Found::Nothing(MissReason::Absent)
                 }
                 new => new,
             };
-            let is_lost = depending.held != Origin::Store && !matches!(new, Found::Fresh(..));
-            resolved.near_lost += usize::from(is_lost);
-            resolved.unverified_lost += usize::from(is_lost && depending.is_unverified());
-            *found = new;
         }
         Ok(resolved)
     }
@@ -175,7 +193,12 @@ impl Context {
         accept: Accept,
         regions: &[RegionPath],
     ) -> Result<(Found<V>, Option<Error>, Markers)> {
-        if matches!(self.look_near::<V>(key), Looked::Hit(..) | Looked::Unverified(..)) {
+        let is_answer = match self.look_near::<V>(key) {
+            Looked::Hit(..) | Looked::Unverified(..) => true,
+            Looked::Absent | Looked::UnverifiedAbsent => accept == Accept::FreshStaleOrAbsent,
+            Looked::Doubted | Looked::Depending(_) | Looked::Nothing => false,
+        };
+        if is_answer {
             let (found, outage) = self.find(key, accept).await?;
             return Ok((found, outage, Markers::default()));
         }

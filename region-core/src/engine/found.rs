@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Looked;
 use super::depends::Depending;
 use crate::error::Error;
 use crate::lifetime::Lifetime;
@@ -43,12 +44,25 @@ pub(crate) enum CountsAs {
     /// A hit in the store.
     Hit,
     AbsentHit,
+    NearAbsence(NearAbsence),
     Miss(MissReason),
+}
+
+/// An answer by the record, held near, that there is no value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NearAbsence {
+    /// The read accepts such a record. To another read it is a miss.
+    pub(super) is_hit: bool,
+    pub(super) is_unverified: bool,
 }
 
 /// The counts of a lookup of several keys.
 pub(super) struct Tally {
+    /// The values that were held near.
     pub(super) near: usize,
+    /// The records, held near, that there is no value.
+    pub(super) near_absences: usize,
+    /// The number of both that were neither trusted nor verified.
     pub(super) unverified: usize,
     pub(super) hits: usize,
     pub(super) absent: usize,
@@ -73,7 +87,25 @@ impl<V> Found<V> {
     }
 }
 
+impl Accept {
+    /// The record that there is no value, to a read that returns what this says.
+    #[inline]
+    pub(super) fn absence<V>(self) -> Found<V> {
+        match self {
+            Self::FreshStaleOrAbsent => Found::Absent,
+            Self::Fresh | Self::FreshOrStale => Found::Nothing(MissReason::Absent),
+        }
+    }
+}
+
 impl CountsAs {
+    /// What the near cache has answered by the record that there is no value.
+    #[inline]
+    pub(super) fn absence<V>(looked: &Looked<V>, accept: Accept) -> Self {
+        let is_hit = accept == Accept::FreshStaleOrAbsent;
+        Self::NearAbsence(NearAbsence { is_hit, is_unverified: looked.is_unverified() })
+    }
+
     /// What the store has shown.
     #[inline]
     pub(super) fn of<V>(found: &Found<V>) -> Self {
@@ -119,6 +151,10 @@ impl Tally {
     /// What the only key is counted as.
     pub(super) fn of_one<V>(&self, found: &Found<V>) -> CountsAs {
         match self {
+            Self { near_absences: 1.., unverified, .. } => {
+                let is_hit = matches!(found, Found::Absent);
+                CountsAs::NearAbsence(NearAbsence { is_hit, is_unverified: *unverified > 0 })
+            }
             Self { unverified: 1.., .. } => CountsAs::NearUnverifiedHit,
             Self { near: 1.., .. } => CountsAs::NearHit,
             _ => CountsAs::of(found),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::depends::{Depending, Resolved};
-use super::found::{Accept, CountsAs, Found, FoundOne, Tally};
+use super::found::{Accept, CountsAs, Found, FoundOne, NearAbsence, Tally};
 use super::near::{Label, LookedMany, Moment, is_one};
 use super::{Context, Looked};
 use crate::error::{Error, Result};
@@ -39,22 +39,26 @@ pub(super) struct Lookup<V> {
     pub(super) found: Vec<Found<V>>,
     /// The number of values that were held near.
     near: usize,
-    /// The number of those that were neither trusted nor verified.
+    /// The number of records, held near, that there is no value.
+    near_absences: usize,
+    /// The number of both that were neither trusted nor verified.
     unverified: usize,
     pub(super) outage: Option<Error>,
 }
 
 impl<V> Lookup<V> {
     /// The values that were held near; `stored` gives the others.
-    fn new(near: LookedMany<V>, mut stored: impl FnMut() -> Found<V>) -> Self {
+    fn new(near: LookedMany<V>, accept: Accept, mut stored: impl FnMut() -> Found<V>) -> Self {
         let mut lookup = Self::stored(Vec::with_capacity(near.looked.len()));
         for looked in near.looked {
             lookup.unverified += usize::from(looked.is_unverified());
-            lookup.near += usize::from(!looked.is_missing());
+            lookup.near_absences += usize::from(looked.is_absence());
+            lookup.near += usize::from(!looked.is_missing() && !looked.is_absence());
             lookup.found.push(match looked {
                 Looked::Hit(value, until) | Looked::Unverified(value, until) => {
                     Found::Fresh(value, left(until))
                 }
+                Looked::Absent | Looked::UnverifiedAbsent => accept.absence(),
                 Looked::Depending(depending) => Found::Depending(depending),
                 Looked::Doubted | Looked::Nothing => stored(),
             });
@@ -63,7 +67,7 @@ impl<V> Lookup<V> {
     }
 
     fn stored(found: Vec<Found<V>>) -> Self {
-        Self { found, near: 0, unverified: 0, outage: None }
+        Self { found, near: 0, near_absences: 0, unverified: 0, outage: None }
     }
 }
 
@@ -127,22 +131,28 @@ impl Context {
         lookup: Lookup<V>,
         resolved: Resolved,
     ) -> Result<(Vec<Found<V>>, Option<Error>, Tally)> {
-        let Lookup { found, near, unverified, outage } = lookup;
+        let Lookup { found, near, near_absences, unverified, outage } = lookup;
         let near = near - resolved.near_lost;
+        let near_absences = near_absences - resolved.absences_lost;
         let unverified = unverified - resolved.unverified_lost;
         let hits = found.iter().filter(|found| matches!(found, Found::Fresh(..))).count();
         let absent = found.iter().filter(|found| matches!(found, Found::Absent)).count();
+        // That there is no value is not for want of the store: it was held near.
+        let is_lacking = |found: &Found<V>| matches!(found, Found::Nothing(reason) if *reason != MissReason::Absent);
         if let Some(error) = &outage
-            && found.iter().any(|found| matches!(found, Found::Nothing(_)))
+            && found.iter().any(is_lacking)
             && !self.is_miss(error)
         {
             return Err(error.clone());
         }
-        Ok((found, outage.or(resolved.outage), Tally { near, unverified, hits, absent }))
+        let tally = Tally { near, near_absences, unverified, hits, absent };
+        Ok((found, outage.or(resolved.outage), tally))
     }
 
-    fn count<V>(&self, found: &[Found<V>], &Tally { near, unverified, hits, absent }: &Tally) {
+    fn count<V>(&self, found: &[Found<V>], tally: &Tally) {
+        let &Tally { near, near_absences, unverified, hits, absent } = tally;
         self.counters().near_hits.add(near);
+        self.counters().near_absences.add(near_absences);
         self.counters().near_unverified_hits.add(unverified);
         self.counters().store_hits.add(hits - near);
         self.counters().absent_hits.add(absent);
@@ -165,7 +175,18 @@ impl Context {
             }
             CountsAs::Hit => self.counters().store_hits.add(1),
             CountsAs::AbsentHit => self.counters().absent_hits.add(1),
+            CountsAs::NearAbsence(absence) => self.count_near_absence(absence),
             CountsAs::Miss(reason) => self.counters().misses(reason).add(1),
+        }
+    }
+
+    fn count_near_absence(&self, NearAbsence { is_hit, is_unverified }: NearAbsence) {
+        let counters = self.counters();
+        counters.near_absences.add(1);
+        counters.near_unverified_hits.add(usize::from(is_unverified));
+        match is_hit {
+            true => counters.absent_hits.add(1),
+            false => counters.misses(MissReason::Absent).add(1),
         }
     }
 
@@ -185,6 +206,10 @@ impl Context {
             Looked::Unverified(value, until) => {
                 self.count_one(CountsAs::NearUnverifiedHit);
                 return Ok((Found::Fresh(value, left(until)), None));
+            }
+            looked @ (Looked::Absent | Looked::UnverifiedAbsent) => {
+                self.count_one(CountsAs::absence(&looked, accept));
+                return Ok((accept.absence(), None));
             }
             Looked::Doubted | Looked::Depending(_) => {
                 // Boxed, so that the future of a plain read stays small.
@@ -209,15 +234,20 @@ impl Context {
         Ok((found, None))
     }
 
-    /// The value at `key` that is held near and may be served without a question. The hit is counted.
-    pub(crate) fn find_near<V: Value>(&self, key: &str) -> Option<Found<V>> {
-        let (value, until, counts_as) = match self.look_near(key) {
-            Looked::Hit(value, until) => (value, until, CountsAs::NearHit),
-            Looked::Unverified(value, until) => (value, until, CountsAs::NearUnverifiedHit),
+    /// What is held near at `key` and may be served without a question. It is counted.
+    pub(crate) fn find_near<V: Value>(&self, key: &str, accept: Accept) -> Option<Found<V>> {
+        let (found, counts_as) = match self.look_near(key) {
+            Looked::Hit(value, until) => (Found::Fresh(value, left(until)), CountsAs::NearHit),
+            Looked::Unverified(value, until) => {
+                (Found::Fresh(value, left(until)), CountsAs::NearUnverifiedHit)
+            }
+            looked @ (Looked::Absent | Looked::UnverifiedAbsent) => {
+                (accept.absence(), CountsAs::absence(&looked, accept))
+            }
             Looked::Doubted | Looked::Depending(_) | Looked::Nothing => return None,
         };
         self.count_one(counts_as);
-        Some(Found::Fresh(value, left(until)))
+        Some(found)
     }
 
     /// As [`find`](Self::find), but leaves the counting to the caller. `started` is the time at which the
@@ -268,7 +298,9 @@ impl Context {
         let mut near = self.look_near_many::<V>(keys);
         match self.verify_near(keys, &mut near.looked).await {
             Ok(moment) => near.moments.extend(moment.map(Some)),
-            Err(error) if error.is_outage() => return Ok(self.in_outage(keys, near, error)),
+            Err(error) if error.is_outage() => {
+                return Ok(self.in_outage(keys, accept, near, error));
+            }
             Err(error) => return Err(error),
         }
         let missing = keys.iter().zip(&near.looked);
@@ -278,7 +310,7 @@ impl Context {
         if !missing.is_empty() {
             let read = self.find_stored(&missing, accept).await?;
             if let Some(error) = read.outage {
-                return Ok(self.in_outage(keys, near, error));
+                return Ok(self.in_outage(keys, accept, near, error));
             }
             if missing.len() < keys.len() {
                 near.moments.push(read.moment);
@@ -288,29 +320,41 @@ impl Context {
         if keys.len() > 1 && !is_one(&near.moments) {
             let read = self.find_stored(keys, accept).await?;
             return Ok(match read.outage {
-                Some(error) => self.in_outage(keys, near, error),
+                Some(error) => self.in_outage(keys, accept, near, error),
                 None => Lookup::stored(read.found),
             });
         }
-        Ok(Lookup::new(near, || stored.next().unwrap_or(Found::Nothing(MissReason::Absent))))
+        let stored = || stored.next().unwrap_or(Found::Nothing(MissReason::Absent));
+        Ok(Lookup::new(near, accept, stored))
     }
 
     /// As [`look_up`](Self::look_up), after an outage that the same call has met: the store is not asked.
-    pub(super) fn look_up_near<V: Value>(&self, keys: &[&str], outage: Error) -> Lookup<V> {
-        self.in_outage(keys, self.look_near_many(keys), outage)
+    pub(super) fn look_up_near<V: Value>(
+        &self,
+        keys: &[&str],
+        accept: Accept,
+        outage: Error,
+    ) -> Lookup<V> {
+        self.in_outage(keys, accept, self.look_near_many(keys), outage)
     }
 
     /// Returns the values that the near cache still has when the store does not serve.
     fn in_outage<V: Value>(
         &self,
         keys: &[&str],
+        accept: Accept,
         mut near: LookedMany<V>,
         outage: Error,
     ) -> Lookup<V> {
         self.look_in_outage(keys, &mut near);
+        if accept == Accept::FreshOrStale {
+            // Who would load a value meets the outage, whatever there is instead of one.
+            let absences = near.looked.iter_mut().filter(|looked| looked.is_absence());
+            absences.for_each(|looked| *looked = Looked::Nothing);
+        }
         Lookup {
             outage: Some(outage),
-            ..Lookup::new(near, || Found::Nothing(MissReason::Unavailable))
+            ..Lookup::new(near, accept, || Found::Nothing(MissReason::Unavailable))
         }
     }
 
@@ -345,7 +389,7 @@ impl Context {
         Ok(FoundOne::stored(found, resolved.outage))
     }
 
-    /// Decodes the entry that was found at `key`, and keeps a fresh value near if the answer has a label.
+    /// Decodes the entry that was found at `key`, and keeps it near if it is fresh and the answer has a label.
     /// Its dependencies have to be asked for.
     pub(crate) fn find_in<V: Value>(
         &self,
@@ -366,9 +410,9 @@ impl Context {
             Err(bad) => return Found::Nothing(self.bad_bytes(key, &bad)),
         };
         let value = value.map(Arc::new);
-        if let (Some(value), Freshness::Fresh { left }) = (&value, entry.freshness) {
+        if let Freshness::Fresh { left } = entry.freshness {
             let size = entry.bytes.len();
-            self.keep_near(key, (size, left), value, dependencies.as_ref(), label);
+            self.keep_near(key, (size, left), value.as_ref(), dependencies.as_ref(), label);
         }
         let is_wanted = entry.is_fresh() && accept == Accept::FreshStaleOrAbsent;
         match (value, dependencies, entry.freshness) {

@@ -204,7 +204,7 @@ async fn read_marker(
 ) -> Result<(RegionPath, Found<Marker>, Option<Error>)> {
     let keys = [MARKER_KEY];
     let mut lookup = match met {
-        Some(outage) => context.look_up_near(&keys, outage),
+        Some(outage) => context.look_up_near(&keys, Accept::FreshOrStale, outage),
         None => context.look_up(&keys, Accept::FreshOrStale).await?,
     };
     let found = lookup.found.pop().unwrap_or(Found::Nothing(MissReason::Absent));

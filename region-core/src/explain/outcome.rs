@@ -4,9 +4,10 @@ use super::{NearValidity, ReadOutcome};
 use crate::policy::OnOutage;
 use crate::stats::MissReason;
 
-/// What the near cache knows of a value that it holds.
+/// What the near cache knows of a value that it holds, or of the record that there is none.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NearFacts {
+    pub(crate) is_absence: bool,
     pub(crate) validity: NearValidity,
     /// The policy allows it to be served although nothing would tell of a change.
     pub(crate) is_served_unverified: bool,
@@ -32,12 +33,16 @@ pub(crate) fn outcome(
     store: StoreFacts,
     on_outage: OnOutage,
 ) -> ReadOutcome {
+    let served = |hit| match near {
+        Some(NearFacts { is_absence: true, .. }) => ReadOutcome::Miss(MissReason::Absent),
+        _ => hit,
+    };
     if near.is_some_and(|near| near.validity == NearValidity::Valid) {
-        return ReadOutcome::NearHit;
+        return served(ReadOutcome::NearHit);
     }
     let doubted = near.filter(|near| near.validity == NearValidity::Doubted);
     if doubted.is_some_and(|near| near.is_served_unverified) {
-        return ReadOutcome::UnverifiedNearHit;
+        return served(ReadOutcome::UnverifiedNearHit);
     }
     match (store, on_outage) {
         (StoreFacts::Value, _) if doubted.is_some_and(|near| near.is_shown_valid) => {
@@ -46,7 +51,7 @@ pub(crate) fn outcome(
         (StoreFacts::Value, _) => ReadOutcome::StoreHit,
         (StoreFacts::Nothing(reason), _) => ReadOutcome::Miss(reason),
         (StoreFacts::Outage, _) if doubted.is_some_and(|near| near.is_served_in_outage) => {
-            ReadOutcome::UnverifiedNearHit
+            served(ReadOutcome::UnverifiedNearHit)
         }
         (StoreFacts::Outage, OnOutage::Miss) => ReadOutcome::Miss(MissReason::Unavailable),
         (StoreFacts::Outage, OnOutage::Error) | (StoreFacts::Failure, _) => ReadOutcome::Error,
@@ -60,6 +65,7 @@ mod tests {
     #[test]
     fn each_situation_has_its_outcome() {
         let near = |validity| NearFacts {
+            is_absence: false,
             validity,
             is_served_unverified: false,
             is_served_in_outage: false,
@@ -70,6 +76,7 @@ mod tests {
         let unverified = NearFacts { is_served_unverified: true, ..doubted };
         let in_outage = NearFacts { is_served_in_outage: true, ..doubted };
         let outdated = NearFacts {
+            is_absence: false,
             validity: NearValidity::Outdated,
             is_served_unverified: true,
             is_served_in_outage: true,
@@ -101,5 +108,12 @@ mod tests {
         assert_eq!(outcome(Some(doubted), outage, OnOutage::Error), ReadOutcome::Error);
         let served = outcome(Some(in_outage), outage, OnOutage::Error);
         assert_eq!(served, ReadOutcome::UnverifiedNearHit);
+        let is_absent = |near| NearFacts { is_absence: true, ..near };
+        for (near, store) in [(valid, outage), (unverified, value), (in_outage, outage)] {
+            let read = outcome(Some(is_absent(near)), store, OnOutage::Error);
+            assert_eq!(read, ReadOutcome::Miss(MissReason::Absent));
+        }
+        let unheld = outcome(Some(is_absent(in_outage)), value, OnOutage::Error);
+        assert_eq!(unheld, ReadOutcome::StoreHit);
     }
 }

@@ -9,6 +9,7 @@ use super::{
 use crate::stats::MissReason;
 use crate::store::{Freshness, Lease};
 use crate::value::codec::EntryHeader;
+use crate::value::envelope::EnvelopeContent;
 
 impl Display for Explanation {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
@@ -98,7 +99,11 @@ impl Display for NearState {
             NearValidity::Doubted => "in doubt",
             NearValidity::Outdated => "outdated",
         };
-        writeln!(f, "near value: {validity}, held {form}, fresh for: {}", value.left)
+        let content = match value.content {
+            EnvelopeContent::Value => "near value",
+            EnvelopeContent::Absence => "near record that there is no value",
+        };
+        writeln!(f, "{content}: {validity}, held {form}, fresh for: {}", value.left)
     }
 }
 

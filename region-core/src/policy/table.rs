@@ -197,7 +197,8 @@ settings! {
     /// The switch of the near cache, which holds decoded values in this process.
     ///
     /// A value that is held near is returned without asking the store, for as long as the store would
-    /// have told of every change that may concern it. Where that is in doubt, one small read of the
+    /// have told of every change that may concern it. The record that there is no value, of
+    /// [`Loaded::Absent`](crate::Loaded::Absent), is held like one. Where that is in doubt, one small read of the
     /// region tells which of its values have changed. Over a store that pushes nothing every read is
     /// such a small read. All regions of a cache share one bound on its bytes:
     /// [`RegionCacheBuilder::near`](crate::RegionCacheBuilder::near).

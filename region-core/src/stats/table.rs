@@ -88,7 +88,10 @@ stats! {
         near_hits,
         /// Hits whose value was read from the store.
         store_hits,
-        /// Those of the near hits whose value was neither trusted nor verified: see
+        /// Lookups that were answered by the record, held near, that there is no value. Each is one of
+        /// `absent_hits` and `absent_misses` too.
+        near_absences,
+        /// Those of the near hits and near absences that were neither trusted nor verified: see
         /// [`Policy::near_unverified_for`](crate::Policy::near_unverified_for) and
         /// [`Policy::near_outage_for`](crate::Policy::near_outage_for).
         near_unverified_hits,

@@ -1,11 +1,12 @@
 //! What the near cache holds and trusts.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use region_core::testing::{Faulty, Method};
 use region_core::{
-    ErrorKind, Event, Explanation, MissReason, NearTrust, NearValidity, Policy, ReadOutcome,
-    Region, RegionCache, RegionExt, RegionHandle, TokioClock,
+    EnvelopeContent, ErrorKind, Event, Explanation, LoadOptions, Loaded, MissReason, NearTrust,
+    NearValidity, Policy, ReadOutcome, Region, RegionCache, RegionExt, RegionHandle, TokioClock,
 };
 use region_memory::MemoryStore;
 
@@ -98,6 +99,47 @@ async fn an_outage_is_explained_by_what_may_be_served() {
         assert_eq!((explanation.outcome, value), expected, "{explanation}");
         assert!(explanation.store.is_err());
     }
+}
+
+/// An own write leaves the value that it takes the place of in another form; the read uses the new one.
+#[tokio::test(start_paused = true)]
+async fn what_was_written_is_explained() {
+    let process = Process::new(Policy::new()).await;
+    process.region.set("k", &2u32).await.unwrap();
+    let hits = [(false, ReadOutcome::VerifiedNearHit), (true, ReadOutcome::NearHit)];
+    for (is_decoded, hit) in hits {
+        let (explanation, value) = process.explain().await;
+        assert_eq!((explanation.outcome, value), (hit, Some(2)), "{explanation}");
+        assert_eq!(explanation.near.unwrap().value.unwrap().is_decoded, is_decoded);
+    }
+}
+
+/// The record that there is no value is held near too, as bytes and then decoded.
+#[tokio::test(start_paused = true)]
+async fn an_absence_that_is_held_near_is_explained() {
+    let process = Process::new(Policy::new().near_outage_for(SECOND)).await;
+    process.region.remove("k").await.unwrap();
+    let load = |_| async { Ok::<_, Infallible>(Loaded::<u32>::absent()) };
+    process.region.get_or_compute_with("k", LoadOptions::new(), load).await.unwrap();
+    let states = [
+        (false, NearValidity::Doubted, "in doubt, held as bytes"),
+        (true, NearValidity::Valid, "valid, held decoded"),
+    ];
+    for (is_decoded, validity, text) in states {
+        let (explanation, value) = process.explain().await;
+        let held = explanation.near.as_ref().unwrap().value.unwrap();
+        assert_eq!((held.content, held.is_decoded), (EnvelopeContent::Absence, is_decoded));
+        assert_eq!(held.validity, validity);
+        let miss = (ReadOutcome::Miss(MissReason::Absent), None);
+        assert_eq!((explanation.outcome, value), miss);
+        let says = format!("record that there is no value: {text}");
+        assert!(explanation.to_string().contains(&says), "{explanation}");
+    }
+    process.store.cut_pushes();
+    process.store.on(Method::Read).fail(ErrorKind::Unavailable);
+    let (explanation, value) = process.explain().await;
+    let miss = (ReadOutcome::Miss(MissReason::Absent), None);
+    assert_eq!((explanation.outcome, value), miss, "{explanation}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -42,6 +42,7 @@ fn named(stats: &Stats) -> Vec<(&'static str, u64)> {
     vec![
         ("near hit", stats.near_hits),
         ("store hit", stats.store_hits),
+        ("near absence", stats.near_absences),
         ("unverified", stats.near_unverified_hits),
         ("absent hit", stats.absent_hits),
         ("stale hit", stats.stale_hits),

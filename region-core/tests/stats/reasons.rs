@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use region_core::testing::Method;
 use region_core::{
-    ErrorKind, Event, LoadOptions, Loaded, Op, Policy, Put, Region, RegionCache, RegionExt, Store,
-    Write,
+    ErrorKind, Event, LoadOptions, Loaded, NearCache, Op, Policy, Put, Region, RegionCache,
+    RegionExt, Store, Write,
 };
 
 use super::kit::{cache, counted, faulty, memory, reads};
@@ -103,6 +103,12 @@ async fn absence_is_no_hit_and_no_miss_for_who_asks_for_it() {
     let second = counted(&cache, region.get_or_compute_with("k", options(), load)).await;
     assert_eq!(second, [("absent hit", 1)]);
     assert_eq!(counted(&cache, region.get::<u32>("k")).await, [("absent", 1)]);
+    let near = region.with_policy(Policy::new().near(NearCache::On)).unwrap();
+    assert_eq!(counted(&cache, near.get::<u32>("k")).await, [("absent", 1)]);
+    let again = counted(&cache, near.get_or_compute_with("k", options(), load)).await;
+    assert_eq!(again, [("near absence", 1), ("absent hit", 1)]);
+    let miss = [("near absence", 1), ("absent", 1)];
+    assert_eq!(counted(&cache, near.get::<u32>("k")).await, miss);
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,7 +11,15 @@ use crate::engine::Context;
 use crate::engine::lookup::left;
 use crate::explain::{NearFacts, NearState, NearTrust, NearValidity, NearValue};
 use crate::store::{Read, Source};
+use crate::value::envelope::EnvelopeContent;
 use crate::value::serializer::Value;
+
+/// A fresh near entry.
+struct HeldNear {
+    entry: NearEntry,
+    is_decoded: bool,
+    content: EnvelopeContent,
+}
 
 impl Context {
     /// The state of `key` in the near cache, and what is known of its value. `read` is what the store shows
@@ -23,29 +31,48 @@ impl Context {
     ) -> Option<(NearState, Option<NearFacts>)> {
         let near = self.near.as_ref()?;
         let (lineage, changes) = near.region.explain_trust();
-        let held = self.held_near::<V>(near, key);
-        let facts = held.as_ref().map(|(entry, _)| self.near_facts(near, entry, key, read));
-        let value = held.zip(facts).map(|((entry, is_decoded), facts)| NearValue {
-            is_decoded,
-            left: left(entry.fresh_until),
+        let held = self.held_near::<V>(near, key, read);
+        let facts = held.as_ref().map(|held| self.near_facts(near, held, key, read));
+        let value = held.zip(facts).map(|(held, facts)| NearValue {
+            content: held.content,
+            is_decoded: held.is_decoded,
+            left: left(held.entry.fresh_until),
             validity: facts.validity,
         });
         let is_listening = self.engine.near.is_listening();
         Some((NearState { is_listening, lineage, changes, value }, facts))
     }
 
-    /// The fresh value at `key` that a read would look at first, and if it is held decoded.
-    fn held_near<V: Value>(&self, near: &NearHandle, key: &str) -> Option<(NearEntry, bool)> {
+    /// The fresh entry at `key` that a read would use, or the first that it would drop.
+    fn held_near<V: Value>(
+        &self,
+        near: &NearHandle,
+        key: &str,
+        read: Option<&Read>,
+    ) -> Option<HeldNear> {
         let values = self.engine.near.values()?;
         let peek = |place| values.peek(place, key).filter(NearEntry::is_fresh);
-        let decoded = peek(near.decoded::<V>()).map(|entry| (entry, true));
-        decoded.or_else(|| Some((peek(near.encoded())?, false)))
+        let is_outdated = |entry: &NearEntry| {
+            near.region.judge(&mut entry.clone(), key) == Judgement::Outdated
+                || shown(near, read, entry, key) == Some(Validity::Outdated)
+        };
+        let (entry, is_decoded) = match (peek(near.decoded::<V>()), peek(near.encoded())) {
+            (Some(decoded), Some(encoded)) if is_outdated(&decoded) => (encoded, false),
+            (Some(decoded), _) => (decoded, true),
+            (None, encoded) => (encoded?, false),
+        };
+        let content = match entry.value.bytes() {
+            Some(bytes) => self.codec.header::<V>(key, bytes).map(|header| header.content),
+            None => entry.value.is_absence().then_some(EnvelopeContent::Absence),
+        };
+        let content = content.unwrap_or(EnvelopeContent::Value);
+        Some(HeldNear { entry, is_decoded, content })
     }
 
     fn near_facts(
         &self,
         near: &NearHandle,
-        entry: &NearEntry,
+        HeldNear { entry, content, .. }: &HeldNear,
         key: &str,
         read: Option<&Read>,
     ) -> NearFacts {
@@ -63,12 +90,9 @@ impl Context {
             });
             judged == Some(NearValidity::Valid) && of_dependencies == NearValidity::Valid
         };
-        let shown = read.and_then(|read| {
-            let (lineage, ring) = (Arc::new(read.lineage.clone()?), read.changes.as_ref());
-            Some(near.region.judge_by(&lineage, ring, &mut entry.clone(), key))
-        });
         let policy = &self.policy;
         NearFacts {
+            is_absence: *content == EnvelopeContent::Absence,
             validity: match (own, of_dependencies) {
                 (NearValidity::Outdated, _) | (_, NearValidity::Outdated) => NearValidity::Outdated,
                 (NearValidity::Valid, NearValidity::Valid) => NearValidity::Valid,
@@ -76,9 +100,16 @@ impl Context {
             },
             is_served_unverified: is_served(policy.near_unverified_for),
             is_served_in_outage: is_served(policy.near_outage_for.max(policy.near_unverified_for)),
-            is_shown_valid: matches!(shown, Some(Validity::Valid)),
+            is_shown_valid: shown(near, read, entry, key) == Some(Validity::Valid),
         }
     }
+}
+
+/// The state of `entry` by what the store shows.
+fn shown(near: &NearHandle, read: Option<&Read>, entry: &NearEntry, key: &str) -> Option<Validity> {
+    let Read { lineage, changes, .. } = read?;
+    let lineage = Arc::new(lineage.clone()?);
+    Some(near.region.judge_by(&lineage, changes.as_ref(), &mut entry.clone(), key))
 }
 
 impl NearRegion {

@@ -15,7 +15,7 @@ use super::round::Verified;
 use super::values::{Form, Held, Label, NearEntry, Place};
 use crate::engine::depends::Depending;
 use crate::engine::lookup::left;
-use crate::engine::{Context, CountsAs};
+use crate::engine::{Accept, Context, CountsAs};
 use crate::error::Result;
 use crate::lifetime::Lifetime;
 use crate::store::{Entry, Freshness, Read, ReadTerms};
@@ -29,25 +29,38 @@ pub(crate) enum Looked<V> {
     Hit(Arc<V>, Option<Instant>),
     /// The same for a value that is neither trusted nor verified, which the policy allows.
     Unverified(Arc<V>, Option<Instant>),
-    /// There is a value, but nothing trusted tells that it is still the store's.
+    /// The record that there is no value.
+    Absent,
+    /// The same for a record that is neither trusted nor verified, which the policy allows.
+    UnverifiedAbsent,
+    /// There is a value or such a record, but nothing trusted tells that it is still the store's.
     Doubted,
-    /// There is a value, but the markers near do not tell if its dependencies hold.
+    /// There is a value or such a record, but the markers near do not tell if its dependencies hold.
     Depending(Box<Depending<V>>),
     Nothing,
 }
 
 impl<V> Looked<V> {
-    /// Returns true if there is no value to serve.
+    /// Returns true if there is nothing to serve.
     pub(crate) fn is_missing(&self) -> bool {
         matches!(self, Self::Doubted | Self::Nothing)
     }
 
-    /// Returns true for a value that is neither trusted nor verified.
+    /// Returns true for the record that there is no value.
+    pub(crate) fn is_absence(&self) -> bool {
+        match self {
+            Self::Absent | Self::UnverifiedAbsent => true,
+            Self::Depending(depending) => depending.is_absence(),
+            Self::Hit(..) | Self::Unverified(..) | Self::Doubted | Self::Nothing => false,
+        }
+    }
+
+    /// Returns true for what is neither trusted nor verified.
     pub(crate) fn is_unverified(&self) -> bool {
         match self {
-            Self::Unverified(..) => true,
+            Self::Unverified(..) | Self::UnverifiedAbsent => true,
             Self::Depending(depending) => depending.is_unverified(),
-            Self::Hit(..) | Self::Doubted | Self::Nothing => false,
+            Self::Hit(..) | Self::Absent | Self::Doubted | Self::Nothing => false,
         }
     }
 }
@@ -84,6 +97,27 @@ impl Context {
         let (value, counts_as) = match self.look_near(key) {
             Looked::Hit(value, _) => (value, CountsAs::NearHit),
             Looked::Unverified(value, _) => (value, CountsAs::NearUnverifiedHit),
+            Looked::Absent | Looked::UnverifiedAbsent => return None,
+            Looked::Doubted | Looked::Depending(_) | Looked::Nothing => return None,
+        };
+        self.count_one(counts_as);
+        Some(value)
+    }
+
+    /// As [`near_hit`](Self::near_hit), and returns `Some(None)` for the record that there is no value. Either is
+    /// counted, as by a read that returns what `accept` says.
+    #[inline]
+    pub(crate) fn near_answer<V: Value>(
+        &self,
+        key: &str,
+        accept: Accept,
+    ) -> Option<Option<Arc<V>>> {
+        let (value, counts_as) = match self.look_near(key) {
+            Looked::Hit(value, _) => (Some(value), CountsAs::NearHit),
+            Looked::Unverified(value, _) => (Some(value), CountsAs::NearUnverifiedHit),
+            looked @ (Looked::Absent | Looked::UnverifiedAbsent) => {
+                (None, CountsAs::absence(&looked, accept))
+            }
             Looked::Doubted | Looked::Depending(_) | Looked::Nothing => return None,
         };
         self.count_one(counts_as);
@@ -195,7 +229,7 @@ impl Context {
         entry
     }
 
-    /// Returns the value of `entry`, which is valid as far as its own region tells. `None`: it is of
+    /// Returns the content of `entry`, which is valid as far as its own region tells. `None`: it is of
     /// another type, or a dependency has ended.
     fn open<V: Value>(
         &self,
@@ -206,15 +240,19 @@ impl Context {
     ) -> Option<Looked<V>> {
         let until = entry.fresh_until;
         let depends = entry.depends().cloned();
+        if entry.value.is_absence() {
+            return self.unless_ended((place, key), None, depends, until);
+        }
         let Some(bytes) = entry.value.bytes() else {
             let value = entry.value.into_value()?;
-            return self.unless_ended((place, key), value, depends, until);
+            return self.unless_ended((place, key), Some(value), depends, until);
         };
         // What cannot be decoded is counted and logged when the store shows it.
         let Decoded { value, dependencies } = self.codec.decode::<V>(key, bytes).ok()?;
-        let (value, values) = (Arc::new(value?), self.engine.near.values()?);
+        let (value, values) = (value.map(Arc::new), self.engine.near.values()?);
         let depends = dependencies.map(|list| self.near_dependencies(&list));
-        let decoded = entry.with_value(Held::decoded(&value)).depending(depends.clone());
+        let held = Held::decoded(value.as_ref());
+        let decoded = entry.with_value(held).depending(depends.clone());
         let place = near.decoded::<V>();
         // First out, then in: otherwise another entry would be evicted to make room for both.
         values.remove(near.encoded(), key);
@@ -224,17 +262,21 @@ impl Context {
         self.unless_ended((place, key), value, depends, until)
     }
 
-    /// Judges a value by the regions that it depends on, if there are some.
+    /// Judges a value, or the record that there is none, by the regions that it depends on, if there are some.
     fn unless_ended<V: Value>(
         &self,
         (place, key): (Place, &str),
-        value: Arc<V>,
+        value: Option<Arc<V>>,
         depends: Option<Arc<NearDependencies>>,
         until: Option<Instant>,
     ) -> Option<Looked<V>> {
-        let Some(depends) = depends else { return Some(Looked::Hit(value, until)) };
+        let served = |value| match value {
+            Some(value) => Looked::Hit(value, until),
+            None => Looked::Absent,
+        };
+        let Some(depends) = depends else { return Some(served(value)) };
         match self.judge_dependencies(&depends) {
-            Judgement::Valid | Judgement::ValidAt(_) => Some(Looked::Hit(value, until)),
+            Judgement::Valid | Judgement::ValidAt(_) => Some(served(value)),
             Judgement::Doubted => {
                 let (left, on) = (left(until), Arc::clone(&depends.list));
                 Some(Looked::Depending(Box::new(Depending::near(value, left, on))))
@@ -290,13 +332,13 @@ impl Context {
         Question { engine, path, region: &near.region, terms: self.read_terms() }
     }
 
-    /// Keeps `value`, which the entry at `key` of an answer decodes to. The entry has `size` bytes, and `left`
-    /// is what is left of its freshness.
+    /// Keeps `value`, which the entry at `key` of an answer decodes to; `None` is the record that there is none.
+    /// The entry has `size` bytes, and `left` is what is left of its freshness.
     pub(crate) fn keep_near<V: Value>(
         &self,
         key: &str,
         (size, left): (usize, Lifetime),
-        value: &Arc<V>,
+        value: Option<&Arc<V>>,
         dependencies: Option<&Dependencies>,
         label: Option<&Label>,
     ) {

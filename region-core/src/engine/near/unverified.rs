@@ -31,8 +31,7 @@ impl Context {
         let first = self.trusted_moment();
         let mut found = LookedMany { looked: Vec::with_capacity(keys.len()), moments: Vec::new() };
         found.looked.extend(keys.iter().map(|key| self.look_trusted(key)));
-        let is_there = |it: &Looked<V>| matches!(it, Looked::Hit(..) | Looked::Depending(_));
-        if found.looked.iter().any(is_there) {
+        if found.looked.iter().any(|it| !it.is_missing()) {
             found.moments.extend([first, self.trusted_moment()]);
         }
         let longest = self.policy.near_unverified_for;
@@ -90,6 +89,7 @@ impl Context {
         let judge = |entry: &mut _| near.region.judge_unverified(unverified, entry, key);
         match self.look(near, key, judge) {
             Looked::Hit(value, until) => Looked::Unverified(value, until),
+            Looked::Absent => Looked::UnverifiedAbsent,
             Looked::Depending(depending) => Looked::Depending(Box::new(depending.unverified())),
             other => other,
         }

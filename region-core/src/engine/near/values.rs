@@ -77,7 +77,8 @@ pub(super) enum Form {
     Decoded { of: TypeId, codec: u64 },
 }
 
-/// A value that is held near, and the moment at which the store had it. A hit copies it.
+/// A value that is held near, or the record that there is none, and the moment at which the store had it. A hit
+/// copies it.
 #[derive(Clone, Debug)]
 pub(super) struct NearEntry {
     pub(super) value: Held,
@@ -95,12 +96,16 @@ pub(super) struct NearEntry {
     weight: u32,
 }
 
-/// The value of a near entry, encoded or decoded as the entry's [`Form`] says.
+/// The value of a near entry, encoded or decoded as the entry's [`Form`] says, or the record that there is no
+/// value of the entry's type.
 #[derive(Clone)]
 pub(super) struct Held(Arc<dyn Any + Send + Sync>);
 
 /// The bytes of an encoded value: a type that no decoded value has.
 struct Encoded(Bytes);
+
+/// The record that there is no value: another such type.
+struct Absence;
 
 /// The moment of a store at which it had an entry, as an answer named it.
 #[derive(Clone, Debug)]
@@ -287,8 +292,17 @@ impl Held {
         Self(Arc::new(Encoded(bytes)))
     }
 
-    pub(super) fn decoded<V: Value>(value: &Arc<V>) -> Self {
-        Self(Arc::clone(value) as _)
+    /// `None` is the record that there is no value.
+    pub(super) fn decoded<V: Value>(value: Option<&Arc<V>>) -> Self {
+        match value {
+            Some(value) => Self(Arc::clone(value) as _),
+            // One for each entry: threads that read several would meet in the count of a shared one.
+            None => Self(Arc::new(Absence)),
+        }
+    }
+
+    pub(super) fn is_absence(&self) -> bool {
+        self.0.is::<Absence>()
     }
 
     /// Returns the bytes of an encoded value.
