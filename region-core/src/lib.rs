@@ -69,10 +69,11 @@ pub use regioned::private as __private;
 pub use regioned::{AppendId, ParseSegmentId, PathFn, Regioned, SegmentId, TopLevel, TypedPath};
 pub use stats::{LoadTime, MissReason, NearUse, RegionStats, Stats};
 pub use store::{
-    Applied, Begun, BegunKey, Change, ChangeId, ChangeRing, ChangedKey, Cursor, EndTerms, Ended,
-    Entry, Event, Freshness, Guard, Lease, LeaseTerms, LeaseToken, Listener, Listeners, Listening,
-    MAX_CHANGES, Op, OpOutcome, Page, PageTerms, Put, Read, ReadFrom, ReadTerms, RegionTtl,
-    ScanItem, SharedStore, Show, Source, Store, TakeLease, Trust, Verb, When, Write, Written,
+    Applied, Begun, BegunKey, Change, ChangeId, ChangeRing, ChangedKey, Coverage, Cursor, EndTerms,
+    Ended, Entry, Event, Freshness, Guard, Lease, LeaseTerms, LeaseToken, Listener, Listeners,
+    Listening, MAX_CHANGES, Op, OpOutcome, Page, PageTerms, Put, Read, ReadFrom, ReadTerms,
+    RegionTtl, ScanItem, SharedStore, Show, Source, Store, TakeLease, Trust, Verb, When, Write,
+    Written,
 };
 pub use value::codec::{EntryHeader, MAX_ENTRY_BYTES};
 pub use value::dependencies::{DependsOn, MAX_DEPENDENCIES};

@@ -4,6 +4,7 @@
 mod setters;
 
 mod change;
+mod coverage;
 mod entry;
 mod forward;
 mod lease;
@@ -21,6 +22,7 @@ use crate::error::Result;
 use crate::path::{RegionPath, Segment};
 
 pub use change::{Change, ChangeId, ChangeRing, ChangedKey, MAX_CHANGES};
+pub use coverage::Coverage;
 pub use entry::{Entry, Freshness, Read};
 pub use lease::{Begun, BegunKey, Lease, LeaseTerms, LeaseToken, TakeLease};
 pub use listen::{Event, Listener, Listeners, Listening, Source};

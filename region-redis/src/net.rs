@@ -1,6 +1,7 @@
 //! Connections to one server: how they are opened, watched and replaced.
 
 pub(crate) mod connections;
+pub(crate) mod covered;
 pub(crate) mod extra;
 pub(crate) mod identity;
 pub(crate) mod keeper;

@@ -3,5 +3,6 @@
 mod cases;
 mod keys;
 mod kit;
+mod runtimes;
 mod steps;
 mod stress;

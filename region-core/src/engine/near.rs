@@ -102,7 +102,11 @@ impl Near {
         let mut has_begun = false;
         let listening = self.listening.get_or_init(|| {
             has_begun = true;
-            store.listen(Arc::clone(&self.registry) as Arc<dyn Listener>)
+            let listening = store.listen(Arc::clone(&self.registry) as Arc<dyn Listener>);
+            // Before anybody can trust an answer.
+            let coverage = listening.as_ref().and_then(Listening::coverage);
+            coverage.into_iter().for_each(|coverage| self.registry.losses.cover(coverage));
+            listening
         });
         has_begun && listening.is_some()
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
+use super::Coverage;
 use crate::path::RegionPath;
 
 /// A push: what was read before may have changed.
@@ -64,18 +65,35 @@ pub trait Listener: Send + Sync {
 /// A listener that is registered, until this is dropped. It may hear one more push while that
 /// happens.
 #[must_use = "dropping it ends the listening"]
-pub struct Listening(Option<Box<dyn FnOnce() + Send + Sync>>);
+pub struct Listening {
+    stop: Option<Box<dyn FnOnce() + Send + Sync>>,
+    coverage: Option<Arc<Coverage>>,
+}
 
 impl Listening {
     /// Runs `stop` when dropped.
     pub fn new(stop: impl FnOnce() + Send + Sync + 'static) -> Self {
-        Self(Some(Box::new(stop)))
+        Self { stop: Some(Box::new(stop)), coverage: None }
+    }
+
+    /// Has the pushes relied on only until the coverage ends, which the store moves on. Without it they
+    /// are relied on until a loss is heard. A wrapper that makes a `Listening` of its own passes on the
+    /// coverage of the one that it wraps.
+    pub fn covered_by(mut self, coverage: Arc<Coverage>) -> Self {
+        self.coverage = Some(coverage);
+        self
+    }
+
+    /// The coverage of the pushes, if it can end without a word.
+    #[must_use]
+    pub fn coverage(&self) -> Option<&Arc<Coverage>> {
+        self.coverage.as_ref()
     }
 }
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        if let Some(stop) = self.0.take() {
+        if let Some(stop) = self.stop.take() {
             stop();
         }
     }

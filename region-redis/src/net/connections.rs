@@ -119,7 +119,7 @@ enum Access {
 
 impl Connections {
     pub(crate) async fn open(origin: &Arc<Origin>) -> Result<Self, Failure> {
-        let main = Transport::open(&origin.server, &origin.pushes).await?;
+        let main = Transport::open(&origin.server, &origin.settings, &origin.pushes).await?;
         let identity = Identity::ask(&origin.server, &origin.settings, &main).await?;
         let transports = Transports {
             main,

@@ -149,7 +149,7 @@ impl ExtraConnection {
 
     async fn open(&self) -> Result<Transport, Failure> {
         let origin = &self.origin;
-        let transport = Transport::open(&origin.server, &origin.pushes).await?;
+        let transport = Transport::open(&origin.server, &origin.settings, &origin.pushes).await?;
         let identity = Identity::ask(&origin.server, &origin.settings, &transport).await?;
         if identity.is_unknown() {
             return Err(self.unusable(

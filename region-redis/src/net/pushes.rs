@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use parking_lot::Mutex;
 use redis::{PushInfo, PushKind, Value};
 use region_core::{Event, Listener, Listeners, Listening, RegionPath, Source};
+use tokio::time::Instant;
 
+use crate::net::covered::Covered;
 use crate::net::own_pushes::{OwnPushes, OwnWrite};
 use crate::protocol::layout::{self, Kind};
 
@@ -15,6 +17,7 @@ use crate::protocol::layout::{self, Kind};
 pub(crate) struct Pushes {
     listeners: Arc<Listeners>,
     wanted: AtomicBool,
+    covered: Covered,
 }
 
 /// The pushes of one connection, and whether the server tracks what is read over it.
@@ -24,6 +27,8 @@ pub(crate) struct PushSource {
     pushes: Arc<Pushes>,
     tracking: AtomicU8,
     own: Arc<OwnPushes>,
+    /// Its number among the connections that are covered.
+    number: u64,
 }
 
 /// The name under which the pushes of a connection are known.
@@ -59,7 +64,7 @@ impl Pushes {
     pub(crate) fn listen(&self, listener: Arc<dyn Listener>) -> Listening {
         let listening = self.listeners.add(listener);
         self.wanted.store(true, Ordering::Release);
-        listening
+        listening.covered_by(Arc::clone(self.covered.until()))
     }
 }
 
@@ -76,6 +81,7 @@ impl PushSource {
             pushes: Arc::clone(pushes),
             tracking: AtomicU8::new(UNTRACKED),
             own: Arc::default(),
+            number: pushes.covered.new_number(),
         }
     }
 
@@ -114,8 +120,7 @@ impl PushSource {
 
     /// Begins a write to a region's entries whose own push is kept back; `None` if the server does not push.
     pub(crate) fn begin_write(&self, region: &RegionPath) -> Option<OwnWrite> {
-        let is_tracked = self.tracking.load(Ordering::Acquire) == TRACKED;
-        is_tracked.then(|| OwnWrite::begin(&self.own, &self.pushes, region))
+        self.is_tracked().then(|| OwnWrite::begin(&self.own, &self.pushes, region))
     }
 
     /// Returns whether somebody listens and the server has not been asked to track yet.
@@ -123,9 +128,22 @@ impl PushSource {
         self.pushes.are_wanted() && self.tracking.load(Ordering::Acquire) == UNTRACKED
     }
 
-    /// The server has been asked to track what is read.
-    pub(crate) fn begin(&self) {
-        self.leave(UNTRACKED, TRACKED);
+    /// The server tracks what is read, and its pushes are relied on until `until` for now.
+    pub(crate) fn begin(&self, until: Instant) {
+        let begin = || {
+            self.leave(UNTRACKED, TRACKED);
+            self.is_tracked()
+        };
+        self.pushes.covered.cover_if(begin, self.number, until);
+    }
+
+    /// All pushes of a moment ago have been received: those to come are relied on until `until`.
+    pub(crate) fn cover(&self, until: Instant) {
+        self.pushes.covered.cover_if(|| self.is_tracked(), self.number, until);
+    }
+
+    fn is_tracked(&self) -> bool {
+        self.tracking.load(Ordering::Acquire) == TRACKED
     }
 
     /// The server does not permit tracking: what is read is not trusted, but it is read.
@@ -138,13 +156,14 @@ impl PushSource {
         if self.tracking.swap(NEVER, Ordering::AcqRel) == TRACKED {
             let lost = self.name.lock().source;
             self.pushes.tell(&Event::Lost(lost));
+            self.pushes.covered.forget(self.number);
         }
     }
 
     /// Ends the trust in what was read so far: the connection is alive, and its pushes come too late. What is read
     /// from now on has another source.
     pub(crate) fn distrust(&self) {
-        if self.tracking.load(Ordering::Acquire) != TRACKED {
+        if !self.is_tracked() {
             return;
         }
         let former = std::mem::replace(&mut *self.name.lock(), Name::new());
@@ -155,7 +174,7 @@ impl PushSource {
 
     /// Returns the source of what is read from now on.
     pub(crate) fn tracked(&self) -> Option<Source> {
-        (self.tracking.load(Ordering::Acquire) == TRACKED).then(|| {
+        self.is_tracked().then(|| {
             let mut name = self.name.lock();
             name.is_given_out = true;
             name.source

@@ -10,12 +10,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use crate::error::Failure;
 use crate::net::own_pushes::OwnWrite;
 use crate::net::pushes::{PushSource, Pushes};
 use crate::net::traffic::{Observed, Traffic};
 use crate::server::{Address, Server};
+use crate::settings::Settings;
 
 /// The number of requests that may wait to be written.
 const WRITE_QUEUE: usize = 1024;
@@ -32,27 +34,39 @@ pub(crate) struct Transport {
     pushes: Arc<PushSource>,
     /// Held while tracking is being armed.
     arming: Mutex<()>,
+    /// As in the settings.
+    watch: Duration,
+    silence: Duration,
 }
 
 impl Transport {
     /// Opens a connection. The caller must limit the time: nothing in here has a limit of its own.
-    pub(crate) async fn open(server: &Server, pushes: &Arc<Pushes>) -> Result<Self, Failure> {
+    pub(crate) async fn open(
+        server: &Server,
+        settings: &Settings,
+        pushes: &Arc<Pushes>,
+    ) -> Result<Self, Failure> {
         match server.address() {
             Address::Tcp(host, port) => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await;
                 let stream = stream.map_err(|error| Failure::client(server, error.into()))?;
                 stream.set_nodelay(true).map_err(|error| Failure::client(server, error.into()))?;
-                Self::over(server, stream, pushes).await
+                Self::over(server, settings, stream, pushes).await
             }
             Address::Unix(path) => {
                 let stream = UnixStream::connect(path).await;
                 let stream = stream.map_err(|error| Failure::client(server, error.into()))?;
-                Self::over(server, stream, pushes).await
+                Self::over(server, settings, stream, pushes).await
             }
         }
     }
 
-    async fn over<S>(server: &Server, stream: S, pushes: &Arc<Pushes>) -> Result<Self, Failure>
+    async fn over<S>(
+        server: &Server,
+        settings: &Settings,
+        stream: S,
+        pushes: &Arc<Pushes>,
+    ) -> Result<Self, Failure>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -78,6 +92,8 @@ impl Transport {
             traffic,
             pushes,
             arming,
+            watch: settings.watch,
+            silence: settings.silence,
         })
     }
 
@@ -94,17 +110,31 @@ impl Transport {
         commands: &Pipeline,
         silence: Duration,
     ) -> Result<Vec<Value>, Failure> {
+        let asked = Instant::now();
         let sending = self.send(commands);
         tokio::pin!(sending);
         let (mut silent_parts, mut signs) = (0, self.traffic.signs());
         while silent_parts < SILENT_PARTS {
             match tokio::time::timeout(silence / SILENT_PARTS, &mut sending).await {
-                Ok(answers) => return answers.map_err(|error| Failure::client(server, error)),
+                Ok(Ok(answers)) => {
+                    self.pushes.cover(self.covered_until(asked));
+                    return Ok(answers);
+                }
+                Ok(Err(error)) => return Err(Failure::client(server, error)),
                 Err(_) if self.traffic.signs() == signs => silent_parts += 1,
                 Err(_) => (silent_parts, signs) = (0, self.traffic.signs()),
             }
         }
         Err(Failure::unavailable(server, &format!("has not answered within {silence:?}")))
+    }
+
+    /// The time until which pushes are relied on after the server has answered a question that was asked at
+    /// `asked`. Until then the next one is answered, or the connection counts as silent.
+    ///
+    /// All pushes of before that question have been received, and not all of before its answer: that may have
+    /// waited here for long.
+    fn covered_until(&self, asked: Instant) -> Instant {
+        Instant::now().min(asked + self.silence) + self.watch + self.silence
     }
 
     /// Makes the server track what is read over this connection from now on, if anybody listens. Returns the
@@ -119,9 +149,10 @@ impl Transport {
             let mut commands = Pipeline::with_capacity(1);
             // Without NOLOOP: with it a key that is evicted for a command of this client is forgotten unsaid.
             commands.cmd("CLIENT").arg("TRACKING").arg("ON");
+            let asked = Instant::now();
             for answer in self.send(&commands).await? {
                 match answer.extract_error() {
-                    Ok(_) => self.pushes.begin(),
+                    Ok(_) => self.pushes.begin(self.covered_until(asked)),
                     Err(error) => {
                         tracing::debug!(%error, "the server does not track what is read");
                         self.pushes.refuse();

@@ -66,7 +66,7 @@ impl NearRegion {
     /// Notes that a call is about to be sent. `None`: its answer will not be evidence.
     pub(super) fn asked(&self) -> Option<Asked> {
         let state = self.evidence().0.lock();
-        let under = self.marks();
+        let under = self.heard_marks();
         let is_wanted = state.is_kept && state.verbs_under_way == 0 && under.is_lineage_settled();
         let (epoch, writes) = (state.epoch, state.writes.clock());
         is_wanted.then(|| Asked { epoch, writes, under, at: Instant::now() })
@@ -128,7 +128,8 @@ impl NearRegion {
 
     /// Returns true if nothing was heard or done since that may concern all of the region.
     fn has_standing(&self, state: &State, seen: &Seen) -> bool {
-        let now = self.marks();
+        // For how long values were covered is part of the time until which they were known.
+        let now = self.heard_marks();
         state.verbs_under_way == 0
             && state.epoch == seen.asked.epoch
             && now.is_lineage_settled()

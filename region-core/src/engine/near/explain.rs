@@ -115,7 +115,7 @@ fn shown(near: &NearHandle, read: Option<&Read>, entry: &NearEntry, key: &str) -
 impl NearRegion {
     /// Trust in the region's lineage, and in what is known of its changes.
     fn explain_trust(&self) -> (NearTrust, NearTrust) {
-        let now = self.marks();
+        let now = self.heard_marks();
         let known = self.known().read();
         let Some(known) = known.as_ref() else { return (NearTrust::Unknown, NearTrust::Unknown) };
         (self.trust_of_lineage(known, now), self.trust_of_changes(known, now))
@@ -145,7 +145,8 @@ impl NearRegion {
     }
 
     fn trust_over(&self, source: Source, known: &Known, now: Marks) -> NearTrust {
-        match self.losses().spared(source, known.under.engine, now.engine) {
+        let losses = self.losses();
+        match losses.spared(source, known.under.engine, now.engine) && !losses.is_uncovered() {
             true => NearTrust::Trusted,
             false => NearTrust::ConnectionLost,
         }

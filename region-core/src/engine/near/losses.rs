@@ -1,12 +1,13 @@
 //! What ends trust everywhere: lost connections, and pushes that concern everything.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::word::{Mark, Word};
-use crate::store::Source;
+use crate::store::{Coverage, Source};
 
 /// The number of lost connections that are told apart; trust from before older ones is taken anew.
 const MAX_LOST: usize = 64;
@@ -16,6 +17,8 @@ const MAX_LOST: usize = 64;
 pub(super) struct Losses {
     word: Word,
     recent: Mutex<Recent>,
+    /// The time until which pushes are relied on, if it can pass unheard.
+    coverage: OnceLock<Arc<Coverage>>,
 }
 
 #[derive(Debug, Default)]
@@ -42,11 +45,36 @@ impl Losses {
         &self.word
     }
 
+    /// The mark of now. It stands for no trust while the pushes are not known to tell of everything.
+    #[inline]
+    pub(super) fn mark(&self) -> Mark {
+        let mark = self.word.mark();
+        if self.is_uncovered() { mark.uncovered() } else { mark }
+    }
+
+    /// Relies on pushes only until `coverage` ends.
+    pub(super) fn cover(&self, coverage: &Arc<Coverage>) {
+        let _ = self.coverage.set(Arc::clone(coverage));
+    }
+
+    /// Returns true if pushes are not relied on at present.
+    #[inline]
+    pub(super) fn is_uncovered(&self) -> bool {
+        self.coverage.get().is_some_and(|coverage| coverage.is_over())
+    }
+
+    /// The last time, now at most, at which the pushes were known to tell of everything.
+    fn covered_until(&self) -> Instant {
+        let now = Instant::now();
+        let end = self.coverage.get().and_then(|coverage| coverage.end());
+        end.map_or(now, |end| end.min(now))
+    }
+
     /// Ends all trust that was taken over `source`.
     pub(super) fn lose(&self, source: Source) {
         let mut recent = self.recent.lock();
         let raised = self.word.raise();
-        recent.lost.push_back(Loss { mark: raised, source, at: Instant::now() });
+        recent.lost.push_back(Loss { mark: raised, source, at: self.covered_until() });
         if recent.lost.len() > MAX_LOST
             && let Some(dropped) = recent.lost.pop_front()
         {
@@ -91,7 +119,7 @@ impl Losses {
         let recent = self.recent.lock();
         match recent.lost.iter().find(|lost| lost.source == source) {
             Some(lost) => Some(lost.at),
-            None => since.is_no_earlier_than(recent.floor).then(Instant::now),
+            None => since.is_no_earlier_than(recent.floor).then(|| self.covered_until()),
         }
     }
 }
@@ -138,6 +166,23 @@ mod tests {
         losses.lose(Source::unique());
         assert!(!losses.spared(mine, since, losses.word().mark()));
         assert_eq!(losses.recent.lock().lost.len(), MAX_LOST);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_trusted_while_pushes_are_not_covered_and_all_of_it_is_afterwards() {
+        let losses = Losses::default();
+        let (source, coverage) = (Source::unique(), Arc::new(Coverage::new()));
+        losses.cover(&coverage);
+        let since = losses.mark();
+        let (start, second) = (Instant::now(), std::time::Duration::from_secs(1));
+        coverage.ends_at(Some(start + second));
+        tokio::time::advance(second * 3).await;
+        assert!(!losses.mark().is_settled() && losses.mark() != Mark::UNSETTLED);
+        assert!(!losses.spared(source, since, losses.mark()));
+        assert_eq!(losses.told_until(source, since), Some(start + second));
+        coverage.ends_at(Some(start + second * 4));
+        assert!(losses.spared(source, since, losses.mark()));
+        assert_eq!(losses.told_until(source, since), Some(start + second * 3));
     }
 
     #[test]

@@ -86,7 +86,16 @@ impl NearRegion {
     /// The marks of now.
     #[inline]
     pub(super) fn marks(&self) -> Marks {
-        let engine = self.registry.losses.word().mark();
+        self.marks_at(self.registry.losses.mark())
+    }
+
+    /// The marks of what was heard and done, whether pushes are relied on at present or not.
+    pub(super) fn heard_marks(&self) -> Marks {
+        self.marks_at(self.registry.losses.word().mark())
+    }
+
+    #[inline]
+    fn marks_at(&self, engine: Mark) -> Marks {
         let path = self.upwards().map(|region| region.lineage.mark());
         let lineage = path.fold(Mark::default(), Mark::plus);
         Marks { engine, lineage, ring: self.ring.mark() }
@@ -220,7 +229,9 @@ impl NearRegion {
         let ring = shown.ring.clone().filter(|_| under.ring.is_settled());
         let new = Known { lineage: Arc::clone(&shown.lineage), ring, sources, under };
         let mut known = self.known.write();
-        match known.as_ref().map_or(Merge::Replace, |known| known.merge(&new, self.marks())) {
+        // What was trusted stands again once pushes are relied on again.
+        let now = self.heard_marks();
+        match known.as_ref().map_or(Merge::Replace, |known| known.merge(&new, now)) {
             Merge::Keep => {}
             Merge::Replace => *known = Some(new),
             Merge::Contradiction => {

@@ -8,6 +8,9 @@ const UNDER_WAY_BITS: u32 = 24;
 /// One epoch, in the bits above.
 const EPOCH: u64 = 1 << UNDER_WAY_BITS;
 
+/// Added to a mark where pushes are not relied on: more own changes than are ever under way.
+const UNCOVERED: u64 = EPOCH / 2;
+
 /// An epoch, and the number of own changes under way.
 ///
 /// Every event only makes it greater. So a sum of words is the same as before if and only if each of
@@ -45,7 +48,14 @@ impl Mark {
     /// No sum of marks that something was verified at: it counts a change under way.
     pub(super) const UNSETTLED: Self = Self(1);
 
-    /// Returns true if no own change is under way.
+    /// This mark where pushes are not relied on. Nothing is trusted at it, and it equals no mark at which something
+    /// was verified.
+    #[inline]
+    pub(super) const fn uncovered(self) -> Self {
+        Self(self.0.wrapping_add(UNCOVERED))
+    }
+
+    /// Returns true if no own change is under way, and pushes are relied on.
     pub(super) const fn is_settled(self) -> bool {
         self.0.is_multiple_of(EPOCH)
     }

@@ -48,11 +48,16 @@ impl Pushes {
 
     /// The guard that the caller of [`Store::listen`](crate::Store::listen) holds.
     pub(super) fn listening(disturbed: Arc<Disturbed>, inner: Listening) -> Listening {
-        Listening::new(move || {
+        let coverage = inner.coverage().cloned();
+        let listening = Listening::new(move || {
             drop(inner);
             let listener = Arc::downgrade(&disturbed);
             disturbed.pushes.0.lock().listeners.retain(|other| !other.ptr_eq(&listener));
-        })
+        });
+        match coverage {
+            Some(coverage) => listening.covered_by(coverage),
+            None => listening,
+        }
     }
 
     pub(super) fn inject(&self, event: &Event) {
