@@ -104,6 +104,23 @@ pub(crate) async fn until_near(cache: &RegionCache, region: &RegionHandle) {
     }
 }
 
+/// Reads `key` until it has this value and is near.
+pub(crate) async fn until_near_key(
+    cache: &RegionCache,
+    region: &RegionHandle,
+    key: &str,
+    wanted: u64,
+) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let before = cache.stats().near_hits;
+        if value(region, key).await == Some(wanted) && cache.stats().near_hits > before {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{key} is never near as {wanted}");
+    }
+}
+
 /// Returns the result of `call`; fails if it hangs.
 pub(crate) async fn soon<T>(call: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, call).await.expect("a call hangs")

@@ -3,6 +3,10 @@
 mod cases;
 mod keys;
 mod kit;
+mod large;
+mod listeners;
+mod mixed;
 mod runtimes;
 mod steps;
 mod stress;
+mod untracked;

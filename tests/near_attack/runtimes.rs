@@ -22,7 +22,7 @@ const SILENCE: Duration = ms(200);
 const TRUSTED: Duration = ms(100 + 2 * 200);
 
 /// No call takes longer than this, on a busy machine either.
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// A runtime that does nothing but while it is waited for.
 fn lazy() -> Runtime {

@@ -68,7 +68,9 @@ impl RegionCacheBuilder {
     /// Holds decoded values in this process, at most about `bytes` bytes of them: switches
     /// [`Policy::near`] on for all regions whose policy does not switch it off.
     ///
-    /// An entry is counted with the bytes of its key, of its stored value, and of the bookkeeping.
+    /// An entry is counted with the bytes of its key, of its stored value, and of the bookkeeping. The
+    /// bytes are divided among parts, four for each processor at most, and a value that is larger than a
+    /// part is not held: it is read from the store each time.
     /// Without this method a policy that switches it on gets 64 MiB.
     ///
     /// ```

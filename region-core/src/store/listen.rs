@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroU64;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -58,7 +59,8 @@ bits!(Source(NonZeroU64), "Source({:016x})");
 /// Hears a store's pushes: see [`Store::listen`](super::Store::listen).
 pub trait Listener: Send + Sync {
     /// Takes one push. Called in the order of the connection, before the replies that follow the push
-    /// on that connection resolve; so it must return at once, and must not call the store.
+    /// on that connection resolve; so it must return at once, and must not call the store. While it
+    /// blocks, no other listener hears anything.
     fn heard(&self, event: Event);
 }
 
@@ -151,10 +153,15 @@ impl Listeners {
         })
     }
 
-    /// Tells every listener.
+    /// Tells every listener. One that panics keeps nothing from the others; its panic is logged.
     pub fn tell(&self, event: &Event) {
         let all = Arc::clone(&self.all.read());
-        all.iter().for_each(|(_, listener)| listener.heard(event.clone()));
+        for (_, listener) in all.iter() {
+            let heard = catch_unwind(AssertUnwindSafe(|| listener.heard(event.clone())));
+            if heard.is_err() {
+                tracing::error!(?event, "a listener to a store's pushes has panicked");
+            }
+        }
     }
 
     /// Returns the number of listeners.
@@ -173,5 +180,39 @@ impl Listeners {
 impl fmt::Debug for Listeners {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Listeners").field("count", &self.all.read().len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Panics;
+
+    impl Listener for Panics {
+        fn heard(&self, _: Event) {
+            panic!("on purpose");
+        }
+    }
+
+    #[derive(Default)]
+    struct Counts(AtomicU64);
+
+    impl Listener for Counts {
+        fn heard(&self, _: Event) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Bug: a panic of one listener ended the telling. Effect: a near cache did not hear that something had
+    /// changed, nor that the connection was lost with the panic. Fix: all others are told.
+    #[test]
+    fn a_listener_that_panics_keeps_nothing_from_the_others() {
+        let (listeners, counts) = (Arc::new(Listeners::default()), Arc::new(Counts::default()));
+        let _panics = listeners.add(Arc::new(Panics));
+        let _counts = listeners.add(Arc::clone(&counts) as Arc<dyn Listener>);
+        listeners.tell(&Event::All);
+        listeners.tell(&Event::Lost(Source::unique()));
+        assert_eq!(counts.0.load(Ordering::Relaxed), 2);
     }
 }

@@ -28,8 +28,9 @@ impl PrimaryClock {
     pub(crate) fn note(&self, time: Timestamp, asked: Instant) {
         let sample = Sample { time, asked, answered: Instant::now() };
         let mut kept = self.0.lock();
-        let is_better =
-            kept.is_none_or(|kept| kept.is_old() || sample.uncertainty() <= kept.uncertainty());
+        let is_better = kept.is_none_or(|kept| {
+            kept.is_old() || kept.contradicts(&sample) || sample.uncertainty() <= kept.uncertainty()
+        });
         if is_better {
             *kept = Some(sample);
         }
@@ -37,12 +38,8 @@ impl PrimaryClock {
 
     /// Returns the time now; `None` if the clock has not been asked lately.
     pub(crate) fn now(&self) -> Option<TimeRange> {
-        const TRUNCATED: Duration = Duration::from_millis(1);
         let sample = (*self.0.lock()).filter(|sample| !sample.is_old())?;
-        Some(TimeRange {
-            earliest: sample.time.saturating_add(sample.answered.elapsed()),
-            latest: sample.time.saturating_add(sample.asked.elapsed() + TRUNCATED),
-        })
+        Some(sample.range())
     }
 
     /// Forgets the time: the next one may be of another server.
@@ -52,6 +49,24 @@ impl PrimaryClock {
 }
 
 impl Sample {
+    /// The time now.
+    fn range(&self) -> TimeRange {
+        const TRUNCATED: Duration = Duration::from_millis(1);
+        TimeRange {
+            earliest: self.time.saturating_add(self.answered.elapsed()),
+            latest: self.time.saturating_add(self.asked.elapsed() + TRUNCATED),
+        }
+    }
+
+    /// Returns true if the clock was set between this sample and a later one, or shows the time of another server
+    /// now. A clock that runs a little faster or slower than this process's is no reason.
+    fn contradicts(&self, later: &Self) -> bool {
+        const DRIFT: Duration = Duration::from_millis(50);
+        let (mine, other) = (self.range(), later.range());
+        mine.latest.saturating_add(DRIFT) < other.earliest
+            || other.latest.saturating_add(DRIFT) < mine.earliest
+    }
+
     fn is_old(&self) -> bool {
         self.asked.elapsed() > OLD
     }
@@ -91,7 +106,7 @@ mod tests {
         clock.note(millis(1000), Instant::now());
         let asked = Instant::now();
         pass(500).await;
-        clock.note(millis(9000), asked);
+        clock.note(millis(1400), asked);
         assert_eq!(clock.now().unwrap().earliest, millis(1500), "the slow answer is not used");
         pass(1900).await;
         assert_eq!(clock.now(), None);
@@ -99,5 +114,22 @@ mod tests {
         assert_eq!(clock.now().map(|now| now.earliest), None, "asked too long ago");
         clock.note(millis(9000), Instant::now());
         assert_eq!(clock.now().unwrap().earliest, millis(9000));
+    }
+
+    /// Bug: a slow answer was not used while a quicker one was young. Effect: after the server's clock had been set,
+    /// expiry was judged by its former time for two seconds. Fix: an answer that cannot be true of the same
+    /// clock replaces the former one at once.
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_was_set_is_believed_at_once() {
+        for set_to in [1, 50_000] {
+            let clock = PrimaryClock::default();
+            clock.note(millis(10_000), Instant::now());
+            pass(500).await;
+            let asked = Instant::now();
+            pass(100).await;
+            clock.note(millis(set_to), asked);
+            let now = clock.now().unwrap();
+            assert_eq!((now.earliest, now.latest), (millis(set_to), millis(set_to + 101)));
+        }
     }
 }
