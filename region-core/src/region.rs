@@ -142,7 +142,10 @@ pub trait Region: Clone + Send + Sync + 'static {
         async move { Ok(self.get_many(&[key]).await?.pop().flatten()) }
     }
 
-    /// Returns true if there is a fresh entry at `key`, of any type.
+    /// Returns true if there is a fresh value at `key`, of any type.
+    ///
+    /// Where a trusted value is held near, or the record that there is none, that is the answer. It is counted
+    /// neither as a hit nor as a miss.
     fn contains(&self, key: &str) -> impl Future<Output = Result<bool>> + Send;
 
     /// Stores values, all with the same options. [`RegionExt::set_many`] describes the steps.

@@ -6,6 +6,7 @@ mod near {
     mod absence;
     mod bounds;
     mod changes;
+    mod contains;
     mod hit_ratio;
     mod kit;
     mod others;

@@ -12,6 +12,7 @@
 //! policy may have them served without trust for a while ([`unverified`]).
 
 mod change;
+mod contains;
 mod depends;
 mod evidence;
 mod explain;

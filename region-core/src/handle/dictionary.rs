@@ -18,6 +18,9 @@ const ABSENT_ATTEMPTS: usize = 16;
 impl RegionHandle {
     pub(super) async fn has_fresh(&self, key: &str) -> Result<bool> {
         check_key(key)?;
+        if let Some(is_there) = self.context.near_contains(key) {
+            return Ok(is_there);
+        }
         let Fetched::Entries(mut entries, _) = self.context.fetch(&[key]).await? else {
             return Ok(false);
         };

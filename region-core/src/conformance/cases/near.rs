@@ -44,6 +44,7 @@ async fn hold(region: &RegionHandle, value: u32) {
     region.set("k", &value).await.unwrap();
     for _ in 0..3 {
         assert_eq!(get(region).await, Some(value), "an own write is seen at once");
+        assert!(region.contains("k").await.unwrap());
     }
 }
 
@@ -82,6 +83,7 @@ async fn hold_absence(region: &RegionHandle) {
     for is_first in [true, false, false, false] {
         let loaded = load_absence(region, LONG).await;
         assert_eq!(loaded, (None, is_first), "an own fill is seen at once");
+        assert!(!region.contains("k").await.unwrap());
     }
 }
 
@@ -182,6 +184,7 @@ pub async fn own_changes_are_seen_near<H: Harness>(harness: &H) {
             hold(&mine, 1).await;
             let ended = region(&cache, ended).with_policy(plain.clone()).unwrap();
             ended.end(*verb).await.unwrap();
+            assert!(!mine.contains("k").await.unwrap(), "{verb:?} of {}", ended.path());
             assert_eq!(get(&mine).await, None, "{verb:?} of {}", ended.path());
         }
     }

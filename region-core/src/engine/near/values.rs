@@ -61,6 +61,13 @@ struct SlotRef<'k> {
     key: &'k str,
 }
 
+/// A [`Slot`] that holds a key decoded, whatever the type.
+struct AnyDecoded<'k> {
+    region: u64,
+    codec: u64,
+    key: &'k str,
+}
+
 /// The region of a near entry, and the form in which it is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
@@ -127,25 +134,29 @@ impl Weighter<Slot, NearEntry> for ByWeight {
     }
 }
 
-impl Place {
-    /// The form is left out: a key is held in few of them.
-    #[inline]
-    fn hash<H: Hasher>(self, key: &str, state: &mut H) {
-        state.write_u64(self.region);
-        state.write(key.as_bytes());
-    }
+/// The form of an entry is left out: a key is held in few of them, and a look for any of them finds it.
+#[inline]
+fn hash_slot<H: Hasher>(region: u64, key: &str, state: &mut H) {
+    state.write_u64(region);
+    state.write(key.as_bytes());
 }
 
 impl Hash for Slot {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.place.hash(&self.key, state);
+        hash_slot(self.place.region, &self.key, state);
     }
 }
 
 impl Hash for SlotRef<'_> {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.place.hash(self.key, state);
+        hash_slot(self.place.region, self.key, state);
+    }
+}
+
+impl Hash for AnyDecoded<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_slot(self.region, self.key, state);
     }
 }
 
@@ -172,6 +183,13 @@ impl Equivalent<Slot> for SlotRef<'_> {
     }
 }
 
+impl Equivalent<Slot> for AnyDecoded<'_> {
+    fn equivalent(&self, slot: &Slot) -> bool {
+        let is_form = matches!(slot.place.form, Form::Decoded { codec, .. } if codec == self.codec);
+        is_form && self.region == slot.place.region && *self.key == *slot.key
+    }
+}
+
 impl Values {
     /// A cache of at most `bytes` bytes.
     pub(super) fn new(bytes: u64, counters: Arc<CountersByRegion>) -> Self {
@@ -184,6 +202,18 @@ impl Values {
     #[inline]
     pub(super) fn get(&self, place: Place, key: &str) -> Option<NearEntry> {
         self.cache.get(&SlotRef { place, key })
+    }
+
+    /// One of the entries that hold `key` decoded by this codec, whatever their types.
+    pub(super) fn get_any_decoded(&self, region: u64, codec: u64, key: &str) -> Option<NearEntry> {
+        self.cache.get(&AnyDecoded { region, codec, key })
+    }
+
+    /// Removes such an entry, perhaps another than [`get_any_decoded`](Self::get_any_decoded) has returned.
+    pub(super) fn remove_any_decoded(&self, region: u64, codec: u64, key: &str) {
+        if let Some((slot, _)) = self.cache.remove(&AnyDecoded { region, codec, key }) {
+            Self::left(slot);
+        }
     }
 
     /// As [`get`](Self::get), and leaves the order of evictions as it is.
