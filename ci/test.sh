@@ -26,6 +26,7 @@ step "each feature alone" ci/features.sh
 step "documentation" env RUSTDOCFLAGS="-D warnings" \
     cargo doc --workspace --no-deps --all-features
 step "tests" cargo test --workspace --all-targets --all-features
+step "schedules" ci/concurrency.sh
 step "documentation tests" cargo test --workspace --doc --all-features
 step "fuzz" ci/fuzz.sh
 

@@ -34,6 +34,7 @@ mod regioned;
 mod stats;
 mod store;
 mod striped;
+mod sync;
 mod value;
 
 #[cfg(feature = "conformance")]

@@ -1,6 +1,8 @@
 //! Statistics: in total, and for each region.
 
 mod counter;
+#[cfg(all(test, region_shuttle))]
+mod models;
 mod regions;
 mod table;
 

@@ -21,6 +21,8 @@ mod hit;
 mod known;
 mod latest_changes;
 mod losses;
+#[cfg(all(test, region_loom))]
+mod models;
 mod own_writes;
 mod question;
 mod reading;

@@ -1,12 +1,15 @@
 //! Wakes loads that wait for another load's lease, by the pushes of the store.
 
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+#[cfg(all(test, region_shuttle))]
+mod models;
+
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use tokio::sync::Notify;
 
 use crate::path::RegionPath;

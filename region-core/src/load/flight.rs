@@ -1,11 +1,11 @@
 //! One key's load in this process, and the callers that wait for it.
 
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::any::Any;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use tokio::sync::{Notify, watch};
 
 use crate::error::{Error, ErrorKind, Result};

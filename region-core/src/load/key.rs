@@ -4,7 +4,7 @@ use std::any::TypeId;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 use crate::path::RegionPath;
 use crate::value::serializer::Value;

@@ -5,13 +5,13 @@
 //! one finds nothing, those who wait need none of their own: they go on to the load, whose question to the
 //! store is asked after they came and shows whatever there is by then.
 
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::any::Any;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as MapEntry;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Poll;
 
 use futures_util::future::{BoxFuture, FutureExt, Shared};

@@ -1,11 +1,11 @@
 //! What loads leave behind: keys for which something happened lately, and the time that loads take.
 
+use crate::sync::atomic::{AtomicUsize, Ordering};
 use std::any::TypeId;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use tokio::time::Instant;
 
 use super::key::FlightKey;

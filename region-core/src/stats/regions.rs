@@ -1,11 +1,11 @@
 //! The counters of each region. The total is their sum, so each event is counted once.
 
+use crate::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 use super::table::Counters;
 use super::{RegionStats, Stats};
@@ -164,7 +164,7 @@ impl Shard {
 }
 
 impl RegionCounters {
-    fn new(spread: &Arc<AtomicUsize>, before: u64) -> Self {
+    pub(super) fn new(spread: &Arc<AtomicUsize>, before: u64) -> Self {
         Self {
             compact: Counters::default(),
             uses: AtomicU32::new(0),
@@ -195,7 +195,7 @@ impl RegionCounters {
     }
 
     #[cold]
-    fn spread_if_room(&self) {
+    pub(super) fn spread_if_room(&self) {
         self.uses.store(0, Ordering::Relaxed);
         let has_room = |count| (count < MAX_SPREAD).then_some(count + 1);
         let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
@@ -207,7 +207,7 @@ impl RegionCounters {
         }
     }
 
-    fn get(&self) -> Stats {
+    pub(super) fn get(&self) -> Stats {
         let mut stats = self.compact.get();
         if let Some(striped) = self.striped.get() {
             striped.iter().for_each(|counters| stats += &counters.get());

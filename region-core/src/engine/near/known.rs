@@ -49,6 +49,8 @@ pub(super) enum Merge {
     Keep,
     /// The answer takes its place.
     Replace,
+    /// The same, and it shows changes that no push has told of yet.
+    Advance,
     /// Both would be trusted, but they contradict each other, and nothing says which is later.
     Contradiction,
 }
@@ -118,7 +120,7 @@ impl Known {
             (Some(mine), Some(ring)) if has_ring(self) && has_ring(new) => {
                 match (mine.knows(ring.last()), ring.knows(mine.last())) {
                     (true, _) => Merge::Keep,
-                    (false, true) => Merge::Replace,
+                    (false, true) => Merge::Advance,
                     (false, false) => Merge::Contradiction,
                 }
             }
@@ -206,7 +208,7 @@ mod tests {
             (known(&one, &[1], marks(1, 1, 0)), known(&one, &[1, 2], now), Merge::Replace),
             (known(&one, &[1, 2], now), known(&one, &[1], marks(1, 1, 0)), Merge::Keep),
             // The same marks: the rings tell.
-            (known(&one, &[1], now), known(&one, &[1, 2], now), Merge::Replace),
+            (known(&one, &[1], now), known(&one, &[1, 2], now), Merge::Advance),
             (known(&one, &[1, 2], now), known(&one, &[1], now), Merge::Keep),
             (known(&one, &[1, 2], now), known(&one, &[1, 2], now), Merge::Keep),
             (known(&one, &[1], now), known(&one, &[], now), Merge::Keep),

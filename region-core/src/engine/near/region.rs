@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use crate::sync::RwLock;
 
 use super::evidence::Evidence;
 use super::history::{History, Since};
@@ -227,13 +227,20 @@ impl NearRegion {
         }
         // A ring that was read while an own change was under way may be older than that change.
         let ring = shown.ring.clone().filter(|_| under.ring.is_settled());
-        let new = Known { lineage: Arc::clone(&shown.lineage), ring, sources, under };
+        let mut new = Known { lineage: Arc::clone(&shown.lineage), ring, sources, under };
         let mut known = self.known.write();
         // What was trusted stands again once pushes are relied on again.
         let now = self.heard_marks();
         match known.as_ref().map_or(Merge::Replace, |known| known.merge(&new, now)) {
             Merge::Keep => {}
             Merge::Replace => *known = Some(new),
+            // It came over another connection than the push will. What was found to be valid under these marks
+            // may have changed, and would be served after what is newer.
+            Merge::Advance => {
+                self.ring.raise();
+                new.under.ring = new.under.ring.raised();
+                *known = Some(new);
+            }
             Merge::Contradiction => {
                 *known = None;
                 self.lineage.raise();
@@ -274,7 +281,7 @@ impl Drop for NearRegion {
 mod tests {
     use super::*;
     use crate::lineage::{Incarnations, Lineage};
-    use crate::store::{ChangeId, Event, Listener};
+    use crate::store::{Change, ChangeId, ChangedKey, Event, Listener};
 
     fn shown(source: Source) -> Shown {
         let lineage = Lineage::new([Incarnations::random()]).unwrap();
@@ -314,6 +321,28 @@ mod tests {
         assert!(!region.learn(&shown(source), region.marks()));
         assert!(region.trusted_lineage(region.marks()).is_none());
         assert!(region.learn(&shown(Source::unique()), region.marks()));
+    }
+
+    /// Bug: what was found to be valid stayed so for as long as no push came, although an answer over another
+    /// connection had shown a later change. Effect: a value was served after a newer one. Fix: such an
+    /// answer moves the marks.
+    #[test]
+    fn an_answer_that_is_ahead_of_the_pushes_moves_the_marks() {
+        let (_registry, region) = region();
+        let first = shown(Source::unique());
+        let mut second = Shown { sources: shown(Source::unique()).sources, ..first.clone() };
+        let change = Change::new(ChangeId::random(), ChangedKey::of("k"));
+        second.ring.as_mut().unwrap().push(change);
+        let under = region.marks();
+        assert!(region.learn(&first, under));
+        assert!(region.learn(&second, under));
+        assert_ne!(region.marks(), under);
+        assert_eq!(region.trusted(region.marks()).unwrap().moment(), second.moment());
+        // The first moves nothing when it comes again.
+        let under = region.marks();
+        assert!(region.learn(&first, under));
+        assert_eq!(region.marks(), under);
+        assert_eq!(region.trusted(under).unwrap().moment(), second.moment());
     }
 
     #[test]

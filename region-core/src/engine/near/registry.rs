@@ -1,12 +1,12 @@
 //! The records of the regions in use, and the pushes that reach them.
 
+use crate::sync::atomic::{AtomicU64, Ordering};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::BuildHasherDefault;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use parking_lot::RwLock;
+use crate::sync::RwLock;
 
 use super::losses::Losses;
 use super::region::NearRegion;

@@ -1,11 +1,14 @@
 //! Verifications of a region, shared by all callers that may have their answer.
 
+use crate::sync::atomic::{AtomicBool, Ordering};
+#[cfg(all(test, region_shuttle))]
+mod models;
+
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::sync::Mutex;
 use futures_util::future::{BoxFuture, FutureExt, Shared, WeakShared};
-use parking_lot::Mutex;
 
 use super::known::Shown;
 use crate::error::{ErrorKind, Result};

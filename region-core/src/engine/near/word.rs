@@ -1,6 +1,6 @@
 //! The words that trust hangs on: they change with everything that ends it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// The bits that count own changes under way.
 const UNDER_WAY_BITS: u32 = 24;
@@ -25,7 +25,7 @@ pub(super) struct Mark(u64);
 impl Word {
     /// Raises the epoch: something may have changed. Returns the new value.
     pub(super) fn raise(&self) -> Mark {
-        Mark(self.0.fetch_add(EPOCH, Ordering::SeqCst).wrapping_add(EPOCH))
+        Mark(self.0.fetch_add(EPOCH, Ordering::SeqCst)).raised()
     }
 
     /// Counts an own change that is about to be sent, and raises the epoch.
@@ -58,6 +58,11 @@ impl Mark {
     /// Returns true if no own change is under way, and pushes are relied on.
     pub(super) const fn is_settled(self) -> bool {
         self.0.is_multiple_of(EPOCH)
+    }
+
+    /// The mark once the epoch has been raised and nothing else has happened since this one.
+    pub(super) const fn raised(self) -> Self {
+        Self(self.0.wrapping_add(EPOCH))
     }
 
     /// The mark while one own change is under way and nothing else has happened since this one.
