@@ -32,7 +32,7 @@ mod result;
 mod run;
 mod waits;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::hash::BuildHasher;
 use std::pin::pin;
@@ -75,7 +75,7 @@ struct Call<'a> {
     started_at: Option<Instant>,
     accept: Accept,
     /// Keeps the loads that were under way when the call started alive while it reads.
-    holds: HashMap<String, Waiter>,
+    holds: BTreeMap<String, Waiter>,
     /// The call's part in a shared lookup. Until the load is joined or started, those who come later learn
     /// that there is no value.
     reading: Option<Box<Reader<'a>>>,
@@ -244,7 +244,7 @@ impl<'a> Call<'a> {
         keys: &[&str],
         accept: Accept,
     ) -> Self {
-        let mut holds = HashMap::new();
+        let mut holds = BTreeMap::new();
         for key in keys {
             if let Some(hold) = flights.hold::<V>(context.path(), key) {
                 holds.insert((*key).to_owned(), hold);

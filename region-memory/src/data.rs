@@ -190,7 +190,9 @@ impl Data {
 
     /// Drops what a region holds whose node is locked; the memory is freed later.
     pub(crate) fn drop_entries(&self, state: &mut RwLockWriteGuard<'_, State>) {
-        self.discarded.push_entries(state.take_entries());
+        if let Some(entries) = state.take_entries() {
+            self.discarded.push_entries(entries);
+        }
     }
 
     pub(crate) fn memory_use(&self) -> MemoryUse {

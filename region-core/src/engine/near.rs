@@ -135,6 +135,7 @@ impl Near {
     /// answer, and this process must not read anything older once that has come. Whoever read what was
     /// there before the change asked the store before the change was done, and was held near before
     /// that: so it is seen here.
+    #[inline]
     fn end_uncounted_change(&self) {
         if self.values.get().is_some() {
             self.registry.losses.lose_all();

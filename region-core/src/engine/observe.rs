@@ -60,11 +60,16 @@ impl FailureLog {
     }
 
     /// Records a successful call, and logs the outages that have ended.
+    #[inline]
     pub(super) fn succeeded(&self, now: impl FnOnce() -> Instant) {
-        if self.current.load(Ordering::Relaxed) == 0 {
-            return;
+        if self.current.load(Ordering::Relaxed) > 0 {
+            self.end_outages(now());
         }
-        for (kind, line) in self.note_success(now()) {
+    }
+
+    #[cold]
+    fn end_outages(&self, now: Instant) {
+        for (kind, line) in self.note_success(now) {
             if let Line::Ended { failures, lasted } = line {
                 tracing::warn!(?kind, failures, ?lasted, "the store works again");
             }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::error::{BoxError, Error, ErrorKind, Result, catch_panic};
 use crate::path::RegionPath;
 use crate::value::dependencies::{Dependencies, DependsOn};
-use crate::value::envelope::{BadBytes, Envelope, EnvelopeContent, Place};
+use crate::value::envelope::{BadBytes, Envelope, EnvelopeContent, Header, Place};
 use crate::value::readback::Readback;
 use crate::value::serializer::{AnySerializer, SerializerId, Value};
 
@@ -112,8 +112,8 @@ impl Codec {
         let readback = Readback::of::<V>(&self.serializer);
         let fingerprint = readback.fingerprint().with_version(self.version);
         let write = |out: &mut Vec<u8>| readback.write(&self.serializer, value, out);
-        let (place, serializer) = (self.place.of_key(key), self.serializer.id());
-        Envelope::seal(place, serializer, fingerprint, depends_on, write)
+        let header = Header::of_value(self.serializer.id(), fingerprint, depends_on);
+        Envelope::seal_sized(self.place.of_key(key), header, readback.usual_size(), write)
     }
 
     /// Decodes `bytes`, found at `key`. A panic in the type's `Deserialize` is [`BadBytes::Payload`].

@@ -37,6 +37,9 @@ pub(crate) use watched::with_all_fields;
 /// A type in a format.
 type Key = (TypeId, SerializerId, Readability);
 
+/// The most bytes that are taken for a value before it is written.
+const MAX_USUAL_SIZE: usize = 16 * 1024;
+
 type Known = HashMap<Key, &'static Readback, BuildHasherDefault<KeyHasher>>;
 
 /// The facts known about a type in a format. One per pair, kept until the process ends.
@@ -49,6 +52,8 @@ pub(super) struct Readback {
     verified: VerifiedMarks,
     /// The number of values written. Approximate: threads may overwrite each other's count.
     written: AtomicU32,
+    /// The number of bytes of the last value written, if that was not large: the next is likely to be as long.
+    last_size: AtomicU32,
     /// True once a value could not be read back: from then on every value is checked.
     is_suspect: AtomicBool,
 }
@@ -74,12 +79,18 @@ impl Readback {
             undescribed: shape.undescribed().map(ToOwned::to_owned),
             verified: VerifiedMarks::default(),
             written: AtomicU32::new(0),
+            last_size: AtomicU32::new(0),
             is_suspect: AtomicBool::new(false),
         }
     }
 
     pub(super) fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
+    }
+
+    /// The number of bytes that the next value is likely to take. At most [`MAX_USUAL_SIZE`].
+    pub(super) fn usual_size(&self) -> usize {
+        self.last_size.load(Ordering::Relaxed) as usize
     }
 
     /// Appends the bytes of `value` to `out`. Returns an error if it cannot be read back from them.
@@ -100,6 +111,7 @@ impl Readback {
         watcher.watch(value, |value| serializer.serialize(value, out))?;
         let payload = out.get(start..).unwrap_or_default();
         watcher.check_elements(payload.len())?;
+        self.last_size.store(payload.len().min(MAX_USUAL_SIZE) as u32, Ordering::Relaxed);
         let written = self.written.load(Ordering::Relaxed).saturating_add(1);
         self.written.store(written, Ordering::Relaxed);
         let is_due = written.is_power_of_two()

@@ -99,15 +99,16 @@ impl Node {
     }
 
     pub(crate) fn lineage(&self) -> Lineage {
-        let mut path: SmallVec<[Incarnations; INLINE_DEPTH]> = SmallVec::new();
+        let mut trees: SmallVec<[Incarnation; INLINE_DEPTH]> = SmallVec::new();
+        let mut soft_mark = 0;
         let mut next = Some(self);
         while let Some(node) = next {
-            let load = |id: &AtomicU64| Incarnation::from_bits(id.load(Ordering::SeqCst));
-            path.push(Incarnations { tree: load(&node.tree), soft: load(&node.soft) });
+            trees.push(Incarnation::from_bits(node.tree.load(Ordering::SeqCst)));
+            soft_mark = mix(soft_mark, node.soft.load(Ordering::SeqCst));
             node.wait_until_told();
             next = node.parent.as_deref();
         }
-        let Some(lineage) = Lineage::new(path.into_iter().rev()) else {
+        let Some(lineage) = Lineage::with_soft_mark(trees.into_iter().rev(), soft_mark) else {
             unreachable!("a path has at least the node itself");
         };
         lineage
@@ -175,6 +176,14 @@ impl Node {
     }
 }
 
+/// Adds a `soft` id to the mark of those below. The ids are random, so that is all that a hash would do:
+/// one that has changed changes the mark.
+const fn mix(mark: u64, soft: u64) -> u64 {
+    /// Odd, so that no two marks become one.
+    const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+    (mark ^ soft).wrapping_mul(SPREAD).rotate_left(31)
+}
+
 impl State {
     fn new() -> Self {
         Self {
@@ -213,13 +222,14 @@ impl State {
         }
     }
 
-    /// Takes the entries out, alive or dead.
-    pub(crate) fn take_entries(&mut self) -> Entries {
+    /// Takes the entries out, alive or dead, if they take memory.
+    pub(crate) fn take_entries(&mut self) -> Option<Entries> {
         self.deadline = None;
         self.stamp = None;
         self.ring = None;
         self.sweep_at = 0;
-        std::mem::take(&mut self.entries)
+        // A new table draws a seed for its hash: not where there is nothing to take.
+        (self.entries.capacity() > 0).then(|| std::mem::take(&mut self.entries))
     }
 }
 

@@ -50,9 +50,11 @@ impl Data {
         node.change_ids(change, || self.events.push(Event::Lineage, &node.path));
         self.drop_entries(state);
         state.leases.clear();
-        let children = std::mem::take(&mut state.children.segments);
         state.children.under = None;
-        self.discarded.push_children(children);
+        // A new table draws a seed for its hash: not where there is nothing to take.
+        if state.children.segments.capacity() > 0 {
+            self.discarded.push_children(std::mem::take(&mut state.children.segments));
+        }
     }
 
     /// Locks the region and its ancestors from the leaf to the root, changes each, and unlocks them:

@@ -24,11 +24,17 @@ pub(in crate::engine) enum Covers {
 #[derive(Debug)]
 pub(in crate::engine) struct OwnChange<'n> {
     near: &'n Near,
+    /// `None`: no region was held near when the change began.
+    counted: Option<Counted>,
+}
+
+/// A change that the records of the regions count.
+#[derive(Debug)]
+struct Counted {
     covers: Covers,
-    /// The region's record; `None`: no region was held near when the change began.
-    region: Option<Arc<NearRegion>>,
+    region: Arc<NearRegion>,
     /// The marks before the change.
-    before: Option<Marks>,
+    before: Marks,
     /// The change as the region's evidence counts it, if it is a write.
     write: Option<(WriteId, Option<Asked>)>,
 }
@@ -53,35 +59,50 @@ impl Covers {
 
 impl<'n> OwnChange<'n> {
     /// Begins a change, before it is sent. `region` is the region's record, if there are records.
-    pub(super) fn begin(near: &'n Near, covers: Covers, region: Option<Arc<NearRegion>>) -> Self {
-        let mut change = Self { near, covers, region, before: None, write: None };
-        change.count();
-        change
-    }
-
-    fn count(&mut self) {
-        let Some(region) = &self.region else { return };
-        let asked = region.asked();
-        self.before = Some(region.marks());
-        if self.covers.lineage() {
-            region.lineage_word().begin_change();
-        }
-        match self.covers {
-            Covers::Entries(key) => self.write = Some((region.begin_write(key), asked)),
-            Covers::Ended(_) => self.covered(region).for_each(|it| it.evidence().begin_verb()),
-        }
-        self.covered(region).for_each(|region| region.ring_word().begin_change());
-    }
-
-    /// The regions whose own entries may change.
-    fn covered<'r>(&self, region: &'r NearRegion) -> impl Iterator<Item = &'r NearRegion> {
-        region.upwards().take(self.covers.rings())
+    #[inline]
+    pub(super) fn begin(near: &'n Near, covers: Covers, region: Option<&Arc<NearRegion>>) -> Self {
+        Self { near, counted: region.map(|region| Counted::begin(covers, region)) }
     }
 
     /// Takes up what the answer showed, if no other change was under way and no push came meanwhile.
     /// Returns true if it is trusted once the change has ended.
     pub(super) fn learn(&self, shown: &Shown) -> bool {
-        let (Some(region), Some(before)) = (&self.region, self.before) else { return false };
+        self.counted.as_ref().is_some_and(|counted| counted.learn(shown))
+    }
+}
+
+impl Drop for OwnChange<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        match &self.counted {
+            Some(counted) => counted.end(),
+            None => self.near.end_uncounted_change(),
+        }
+    }
+}
+
+impl Counted {
+    fn begin(covers: Covers, region: &Arc<NearRegion>) -> Self {
+        let (asked, before) = (region.asked(), region.marks());
+        let mut change = Self { covers, region: Arc::clone(region), before, write: None };
+        if covers.lineage() {
+            region.lineage_word().begin_change();
+        }
+        match covers {
+            Covers::Entries(key) => change.write = Some((region.begin_write(key), asked)),
+            Covers::Ended(_) => change.covered().for_each(|it| it.evidence().begin_verb()),
+        }
+        change.covered().for_each(|region| region.ring_word().begin_change());
+        change
+    }
+
+    /// The regions whose own entries may change.
+    fn covered(&self) -> impl Iterator<Item = &NearRegion> {
+        self.region.upwards().take(self.covers.rings())
+    }
+
+    fn learn(&self, shown: &Shown) -> bool {
+        let (region, before) = (&self.region, self.before);
         if let Some((write, Some(asked))) = self.write {
             region.witness(asked, Some(shown), Some(write));
         }
@@ -95,18 +116,15 @@ impl<'n> OwnChange<'n> {
         let is_alone = before.is_settled() && region.marks() == during;
         is_alone && region.learn(shown, after)
     }
-}
 
-impl Drop for OwnChange<'_> {
-    fn drop(&mut self) {
-        let Some(region) = &self.region else { return self.near.end_uncounted_change() };
+    fn end(&self) {
         if self.covers.lineage() {
-            region.lineage_word().end_change();
+            self.region.lineage_word().end_change();
         }
-        self.covered(region).for_each(|region| region.ring_word().end_change());
+        self.covered().for_each(|region| region.ring_word().end_change());
         match self.write {
-            Some((write, _)) => region.evidence().end_write(write),
-            None => self.covered(region).for_each(|region| region.evidence().end_verb()),
+            Some((write, _)) => self.region.evidence().end_write(write),
+            None => self.covered().for_each(|region| region.evidence().end_verb()),
         }
     }
 }

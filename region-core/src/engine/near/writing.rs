@@ -29,8 +29,9 @@ impl Context {
     }
 
     /// Begins an own change, before it is sent: nothing that it covers is trusted until it is dropped.
+    #[inline]
     pub(in crate::engine) fn own_change(&self, covers: Covers) -> OwnChange<'_> {
-        OwnChange::begin(&self.engine.near, covers, self.record().cloned())
+        OwnChange::begin(&self.engine.near, covers, self.record())
     }
 
     /// Returns the time at which a write is sent, if its answer is learned from.
@@ -66,10 +67,11 @@ impl Context {
     }
 
     /// Learns from the answer of an own verb.
+    #[inline]
     pub(in crate::engine) fn learn_end(&self, change: &OwnChange<'_>, ended: &Ended) {
-        let answer = (ended.lineage.as_ref(), ended.changes.as_ref(), ended.source);
-        if let Some(shown) = self.near.as_ref().and_then(|_| self.shown(answer)) {
-            change.learn(&shown);
+        if self.near.is_some() {
+            let answer = (ended.lineage.as_ref(), ended.changes.as_ref(), ended.source);
+            self.shown(answer).map(|shown| change.learn(&shown));
         }
     }
 
