@@ -1,10 +1,10 @@
 # `make test` is all that a change has to pass; the other targets are parts of it.
 
-.PHONY: help test fmt lint docs bench compare fuzz
+.PHONY: help test fmt lint docs bench compare fuzz mutations
 .DEFAULT_GOAL := help
 
 help: ## Says what there is.
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 test: ## Installs what is missing and runs every check: what CI runs.
 	@ci/test.sh
@@ -26,3 +26,6 @@ compare: ## Measures this cache beside its peers; building those takes minutes.
 
 fuzz: ## Fuzzes every target for a minute.
 	@FUZZ_SECONDS=60 ci/fuzz.sh
+
+mutations: ## Takes each mechanism out, or those of ONLY="name ...", and demands that its tests fail: an hour.
+	@ci/mutations.py $(ONLY)

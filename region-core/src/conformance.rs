@@ -285,6 +285,7 @@ macro_rules! __conformance_cases {
             old_changes_leave_the_ring
             entries_that_begin_anew_are_a_change_of_all
             a_shorter_region_ttl_is_a_change_of_all
+            histories_that_are_alike_have_different_changes
             answers_agree_with_a_following_read
             touch_keeps_every_lineage
             touch_pushes_nothing_of_siblings_and_children

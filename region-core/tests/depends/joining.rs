@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use region_core::{Error, LoadDependencies, LoadOptions, Loaded, Policy, Region, RegionExt};
 use tokio::sync::Semaphore;
@@ -42,7 +43,8 @@ impl Source {
     }
 
     async fn begun(&self) {
-        self.begun.acquire().await.unwrap().forget();
+        let begun = tokio::time::timeout(Duration::from_secs(60), self.begun.acquire()).await;
+        begun.expect("another run begins").unwrap().forget();
     }
 }
 
@@ -58,7 +60,7 @@ async fn a_caller_from_after_the_end_of_a_dependency_gets_a_new_value() {
         here.region("b").touch().await.unwrap();
         let late = source.call(&here, is_declared);
         // By virtual time: the late caller has asked, and waits.
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(source.runs.load(Ordering::SeqCst), 1, "the lease is held");
         source.go.add_permits(1);
         assert_eq!(early.await.unwrap(), 1);
@@ -77,7 +79,7 @@ async fn late_callers_share_a_load_whose_dependencies_hold() {
     let first = source.call(&here, true);
     source.begun().await;
     let late: Vec<_> = (0..20).map(|_| source.call(&here, true)).collect();
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     source.go.add_permits(1);
     assert_eq!(first.await.unwrap(), 1);
     for late in late {

@@ -1,11 +1,12 @@
 //! Values held near that depend on other regions.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use region_core::testing::Method;
-use region_core::{ErrorKind, NearCache, Policy, Region, RegionExt, Verb};
+use region_core::{ErrorKind, Loaded, NearCache, Policy, Region, RegionExt, Verb};
 
-use super::kit::{Process, memory};
+use super::kit::{Process, memory, on};
 
 fn near() -> Policy {
     Policy::new().near(NearCache::On)
@@ -79,6 +80,23 @@ async fn a_value_that_another_loads_anew_is_seen() {
     assert_eq!(there.load().await, 11);
     assert_eq!(here.get().await, Some(11));
     assert_eq!(hold(&here).await, 11);
+}
+
+/// The marker that the load of another value puts does not bring back what hung on the one before, although all that
+/// is near is trusted.
+#[tokio::test]
+async fn a_new_marker_brings_nothing_back() {
+    let here = Process::alone(near());
+    hold(&here).await;
+    here.region("b").touch().await.unwrap();
+    let other = here.region("other");
+    let load = |_| async { Ok::<_, Infallible>(Loaded::new(5u32)) };
+    for _ in 0..3 {
+        let loaded = other.get_or_compute_with("k", on(&here.region("b")), load).await.unwrap();
+        assert_eq!(loaded.as_deref(), Some(&5));
+        assert_eq!(other.get::<u32>("k").await.unwrap().as_deref(), Some(&5));
+    }
+    assert_eq!(here.get().await, None);
 }
 
 #[tokio::test]

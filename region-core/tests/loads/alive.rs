@@ -4,10 +4,10 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use region_core::testing::Method;
-use region_core::{Region, RegionExt, RegionHandle};
+use region_core::{Policy, Region, RegionExt, RegionHandle};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::kit::{Source, faulty, region, within};
+use super::kit::{Source, faulty, memory, process, region, within};
 
 const LOAD: Duration = Duration::from_millis(100);
 const TRIP: Duration = Duration::from_millis(2);
@@ -196,6 +196,24 @@ async fn late_callers_never_get_what_was_invalidated_before_they_started() {
         }
         assert_eq!(source.begun(), 2, "invalidated before {invalidated_after}");
     }
+}
+
+/// The same where another process has taken the lease since: late callers take that one's value, although a load of
+/// their own process is under way too.
+#[tokio::test(start_paused = true)]
+async fn late_callers_never_follow_a_load_whose_lease_is_anothers() {
+    let store = memory();
+    let [here, there] = [1, 2].map(|seed| process(seed, store.clone(), Policy::new()));
+    let source = Source::default();
+    spawn_loading(&here, &source, 2 * LOAD).await;
+    here.invalidate().await.unwrap();
+    spawn_loading(&there, &source, LOAD).await;
+    while source.begun() < 2 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let late = source.clone();
+    let value = here.get_or_compute("k", move || late.load(LOAD)).await.unwrap();
+    assert_eq!((*value, source.begun()), (2, 2));
 }
 
 /// A load that nobody waits for any more is dropped, and its lease released at once.

@@ -1,5 +1,6 @@
 //! Caches over one store, and loaders that count.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,7 +29,8 @@ pub(crate) fn region(store: impl Store) -> RegionHandle {
 }
 
 pub(crate) fn region_with(store: impl Store, policy: Policy) -> RegionHandle {
-    process(7, store, policy)
+    thread_local!(static SEED: Cell<u64> = const { Cell::new(7) });
+    process(SEED.replace(SEED.get() + 1), store, policy)
 }
 
 /// The region in one of several processes over a store. Equal seeds would make equal lease tokens.

@@ -5,12 +5,12 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use region_core::testing::{Faulty, Method};
-use region_core::{ErrorKind, Region, RegionExt, RegionHandle, TokioClock};
+use region_core::{ErrorKind, Policy, Region, RegionExt, RegionHandle, TokioClock};
 use region_memory::MemoryStore;
 use serde::{Deserialize, Serialize, Serializer};
 use tokio::time::timeout;
 
-use super::kit::{LEASE, faulty, memory, region, within};
+use super::kit::{LEASE, Source, faulty, memory, process, region, within};
 
 const SOON: Duration = Duration::from_secs(1);
 
@@ -51,6 +51,43 @@ async fn what_fails_leaves_no_lease() {
         assert_eq!(*value, 1, "{why}: its caller gets it");
         others_load_at_once(&other, why).await;
     }
+}
+
+/// A load that outlasts its lease extends it: nobody else loads meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_lease_lasts_as_long_as_its_load() {
+    let store = memory();
+    let source = Source::default();
+    let load = |seed, time| {
+        let (region, source) = (process(seed, store.clone(), Policy::new()), source.clone());
+        tokio::spawn(async move {
+            region.get_or_compute("k", move || source.load(time)).await.map(|run| *run)
+        })
+    };
+    let first = load(1, 3 * LEASE);
+    tokio::time::sleep(SOON).await;
+    let other = load(2, SOON);
+    assert_eq!(first.await.unwrap().unwrap(), 1);
+    assert_eq!(other.await.unwrap().unwrap(), 1);
+}
+
+/// A load that outlasts its lease extends it. Once the lease is void it stays so: taken anew it would let the old
+/// value be stored.
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_was_lost_is_not_taken_again() {
+    let region = region(memory());
+    let load = || async {
+        tokio::time::sleep(2 * LEASE).await;
+        Ok::<_, Infallible>(1u32)
+    };
+    let loading = tokio::spawn({
+        let region = region.clone();
+        async move { region.get_or_compute("k", load).await.map(|value| *value) }
+    });
+    tokio::time::sleep(LEASE / 10).await;
+    region.remove("k").await.unwrap();
+    assert_eq!(loading.await.unwrap().unwrap(), 1, "its caller gets it");
+    assert_eq!(region.get::<u32>("k").await.unwrap(), None);
 }
 
 /// Bug and fix as above: a `begin` in the middle of which everything is dropped.

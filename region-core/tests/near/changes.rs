@@ -66,6 +66,20 @@ async fn a_value_whose_last_change_has_left_the_ring_is_read_anew() {
     here.assert_near(&mine, 7).await;
 }
 
+/// A change that so many have followed that the ring does not show it any more.
+#[tokio::test]
+async fn a_change_that_has_left_the_ring_is_seen() {
+    let (here, there) = two();
+    let (mine, theirs) = (here.region("a"), there.region("a"));
+    mine.set("k", &7u32).await.unwrap();
+    here.assert_near(&mine, 7).await;
+    theirs.set("k", &8u32).await.unwrap();
+    for change in 0..region_core::MAX_CHANGES as u32 {
+        theirs.set("other", &change).await.unwrap();
+    }
+    here.assert_value(&mine, Some(8)).await;
+}
+
 /// Bug: a value was judged by the last few changes alone, although its region had been verified in between.
 /// Effect: in a region with one busy key all other values were read anew again and again. Fix: the changes that
 /// verifications have shown one after the other are remembered.

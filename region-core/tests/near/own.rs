@@ -90,6 +90,29 @@ async fn nothing_is_trusted_that_an_own_write_under_way_covers() {
     here.assert_value(&mine, Some(3)).await;
 }
 
+/// A store may keep back what others change while an own write is under way, for the answer of the write shows it.
+/// So nothing that was read meanwhile is trusted.
+#[tokio::test]
+async fn a_push_that_is_kept_back_during_an_own_write_is_not_missed() {
+    let (here, there) = two();
+    let mine = here.region("a");
+    mine.set("k", &1u32).await.unwrap();
+    here.assert_near(&mine, 1).await;
+    let pause = here.faulty.on(Method::Write).nth(1).pause_after();
+    let writing = tokio::spawn({
+        let mine = mine.clone();
+        async move { mine.set("k", &2u32).await }
+    });
+    pause.reached().await;
+    here.faulty.on_push().lose();
+    for value in [2u32, 3, 4] {
+        there.region("a").set("k", &value).await.unwrap();
+        here.assert_value(&mine, Some(value)).await;
+    }
+    writing.abort();
+    here.assert_value(&mine, Some(4)).await;
+}
+
 /// The same for a verb on an ancestor, whose handle keeps nothing near itself.
 #[tokio::test]
 async fn a_verb_under_way_covers_the_regions_below() {

@@ -92,6 +92,26 @@ async fn a_value_ends_with_its_own_lifetime() {
     here.assert_value(&mine, None).await;
 }
 
+/// The time that an answer is on its way is part of the value's lifetime.
+#[tokio::test(start_paused = true)]
+async fn a_lifetime_counts_from_before_the_read() {
+    let (here, there) = two();
+    let mine = here.region("a");
+    there.region("a").set_with("k", &7u32, SetOptions::new().ttl(2 * SECOND)).await.unwrap();
+    let pause = here.faulty.on(Method::Read).nth(1).pause_after();
+    let reading = tokio::spawn({
+        let mine = mine.clone();
+        async move { mine.get::<u32>("k").await }
+    });
+    pause.reached().await;
+    tokio::time::advance(SECOND).await;
+    pause.release();
+    assert_eq!(reading.await.unwrap().unwrap().as_deref(), Some(&7));
+    here.assert_near(&mine, 7).await;
+    tokio::time::advance(SECOND).await;
+    here.assert_value(&mine, None).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_value_ends_with_its_region() {
     let here = Process::new(&memory(), Pushes::OfOthers, Policy::new().region_ttl(2 * SECOND));

@@ -19,7 +19,15 @@ servers::on_both! {
     an_invalidation_queued_again_during_its_replay_is_done_again
     counts_of_writes_end_with_the_store
     keys_put_back_while_nothing_was_connected_are_told_again
+    keys_put_back_between_two_writes_in_flight_are_told_again
 }
+
+/// Copies all keys of the store.
+const BACK_UP: &str = "for _, key in ipairs(redis.call('KEYS', 'rc1:*')) do redis.call('COPY', key, 'backup:' .. key) end";
+
+/// Puts the copies back.
+const PUT_BACK: &str = "for _, key in ipairs(redis.call('KEYS', 'rc1:*')) do redis.call('DEL', key) end
+    for _, key in ipairs(redis.call('KEYS', 'backup:*')) do redis.call('COPY', key, string.sub(key, 8)) end";
 
 /// A way to a server that can hold requests back, and deliver them when the client is gone.
 struct LateWay {
@@ -210,9 +218,6 @@ async fn counts_of_writes_end_with_the_store(flavor: Flavor) {
 /// that were put back from a backup meanwhile showed what had been invalidated. Fix: the server must still show the
 /// highest count that it had answered.
 async fn keys_put_back_while_nothing_was_connected_are_told_again(flavor: Flavor) {
-    const BACK_UP: &str = "for _, key in ipairs(redis.call('KEYS', 'rc1:*')) do redis.call('COPY', key, 'backup:' .. key) end";
-    const PUT_BACK: &str = "for _, key in ipairs(redis.call('KEYS', 'rc1:*')) do redis.call('DEL', key) end
-        for _, key in ipairs(redis.call('KEYS', 'backup:*')) do redis.call('COPY', key, string.sub(key, 8)) end";
     let server = TestServer::start(flavor);
     let store = connect(&server.url()).await;
     set(&store, "r.a.b", "k", "old").await.unwrap();
@@ -225,4 +230,30 @@ async fn keys_put_back_while_nothing_was_connected_are_told_again(flavor: Flavor
     assert_eq!(found, None);
     set(&store, "r.a.b", "k", "new").await.unwrap();
     assert_eq!(get(&store, "r.a.b", "k").await.unwrap().as_deref(), Some("new"));
+}
+
+/// Keys are put back after a first write was done and before a second one is, both of which are in flight: to each the
+/// server shows what its sender has seen answered. That both are answered with the same count tells.
+async fn keys_put_back_between_two_writes_in_flight_are_told_again(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let proxy = Proxy::start(server.port()).await;
+    let (patience, other) = (Duration::from_secs(30), connect(&server.url()).await);
+    let store = unwatched(&proxy.url()).call_timeout(patience).connect().await.unwrap();
+    set(&store, "r.a", "k", "old").await.unwrap();
+    server.command(&["EVAL", BACK_UP, "0"]);
+    // So the first answer has not been seen when the second write is sent.
+    proxy.delay_answers(Duration::from_secs(2));
+    let second = async {
+        while get(&other, "r.a", "k").await.unwrap().is_some() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        server.command(&["EVAL", PUT_BACK, "0"]);
+        set(&store, "r.b", "k", "new").await
+    };
+    let (first, second) = tokio::join!(end(&store, "r.a", Verb::Invalidate), second);
+    first.unwrap();
+    second.unwrap();
+    proxy.delay_answers(Duration::ZERO);
+    assert_eq!(until_ok(|| get(&store, "r.a", "k")).await, None);
+    assert_eq!(get(&other, "r.a", "k").await.unwrap(), None);
 }

@@ -17,6 +17,7 @@ servers::on_both! {
     calls_at_once_arm_tracking_once
     entries_that_may_be_large_are_read_over_another_connection
     a_write_that_keeps_trust_hears_of_others_and_not_of_itself
+    two_listeners_hear_of_each_write
     no_change_of_anothers_is_missed_beside_own_writes
     what_is_evicted_for_own_commands_is_told
 }
@@ -73,6 +74,21 @@ async fn a_write_that_keeps_trust_hears_of_others_and_not_of_itself(flavor: Flav
         end(&other, "r.a", Verb::Expire).await.unwrap();
         assert_eq!(events.next().await, Some(Event::Lineage(path("r.a"))), "{kind}");
         get(&store, "r.a", "k").await.unwrap();
+    }
+}
+
+/// What one of two caches over a store writes concerns the other, which has only the push to hear of it.
+async fn two_listeners_hear_of_each_write(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let store = connect(&server.url()).await;
+    set(&store, "r.a", "k", "0").await.unwrap();
+    let mut listeners = [Events::of(&store), Events::of(&store)];
+    get(&store, "r.a", "k").await.unwrap();
+    for value in ["1", "2", "3"] {
+        write_kept(&store, &[Op::Put(Put::new("k", value))], None).await;
+        for events in &mut listeners {
+            assert_eq!(events.next().await, Some(Event::Entries(path("r.a"))), "{value}");
+        }
     }
 }
 
