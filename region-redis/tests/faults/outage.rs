@@ -3,11 +3,12 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use region_core::{ErrorKind, Store, Verb};
 use region_redis::{OnInvalidationFailure, OnTimeout, RedisStoreBuilder};
 use servers::{Flavor, Proxy, TestServer};
 
-use crate::kit::{LIMIT, Load, bounded, builder, connect, get, path, set, until, until_ok};
+use crate::kit::{LIMIT, Load, bounded, builder, connect, end, get, path, set, until, until_ok};
 
 servers::on_both! {
     killed_and_restarted_empty
@@ -18,6 +19,7 @@ servers::on_both! {
     silent_connections_are_replaced
     invalidations_are_queued_and_replayed
     queued_invalidations_are_seen_whenever_the_way_opens
+    what_is_queued_during_a_preparation_is_replayed_first
     a_full_queue_is_an_error
     while_down_calls_fail_at_once
     connections_are_dropped_on_a_timeout
@@ -189,6 +191,30 @@ async fn queued_invalidations_are_seen_whenever_the_way_opens(flavor: Flavor) {
         ended.unwrap();
         assert_eq!(until_ok(|| get(&store, "r.a", "k")).await, None, "{round}");
     }
+}
+
+/// Invalidations are queued at every moment of a slow preparation of new connections, after it has replayed what was
+/// queued before included: no read after one goes by these connections until that one is replayed too.
+async fn what_is_queued_during_a_preparation_is_replayed_first(flavor: Flavor) {
+    const TRIP: Duration = Duration::from_millis(100);
+    const REGIONS: u32 = 80;
+    let server = TestServer::start(flavor);
+    let proxy = Proxy::start(server.port()).await;
+    let builder = queueing(&proxy.url()).call_timeout(4 * TRIP).connect_timeout(100 * TRIP);
+    let store = builder.connect().await.unwrap();
+    let other = connect(&server.url()).await;
+    let name = |n: u32| format!("r.n:{n}");
+    for n in 0..REGIONS {
+        set(&other, &name(n), "k", "old").await.unwrap();
+    }
+    proxy.delay_answers(TRIP);
+    proxy.cut();
+    let rounds = (0..REGIONS).map(async |n| {
+        tokio::time::sleep(TRIP / 10 * n).await;
+        end(&store, &name(n), Verb::Invalidate).await.unwrap();
+        assert_eq!(until_ok(|| get(&store, &name(n), "k")).await, None, "{n}");
+    });
+    join_all(rounds).await;
 }
 
 async fn a_full_queue_is_an_error(flavor: Flavor) {
