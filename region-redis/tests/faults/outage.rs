@@ -210,9 +210,10 @@ async fn what_is_queued_during_a_preparation_is_replayed_first(flavor: Flavor) {
     proxy.delay_answers(TRIP);
     proxy.cut();
     let rounds = (0..REGIONS).map(async |n| {
+        let region = name(n);
         tokio::time::sleep(TRIP / 10 * n).await;
-        end(&store, &name(n), Verb::Invalidate).await.unwrap();
-        assert_eq!(until_ok(|| get(&store, &name(n), "k")).await, None, "{n}");
+        end(&store, &region, Verb::Invalidate).await.unwrap();
+        assert_eq!(until_ok(|| get(&store, &region, "k")).await, None, "{region}");
     });
     join_all(rounds).await;
 }
