@@ -106,6 +106,10 @@ impl NearSubjects {
                 let region = self.cache.region_at(Task::path(42, 7, 3)).expect("a path");
                 black_box(now(region.get::<String>(self.key(at))));
             }),
+            Operation::new("near `region` (text) and `get`", |at| {
+                let region = self.cache.region("org:42.project:7.task:3").expect("a path");
+                black_box(now(region.get::<String>(self.key(at))));
+            }),
         ]
     }
 

@@ -65,6 +65,15 @@ impl RegionHandle {
     }
 
     #[cold]
+    fn open_text(&self, relative: &str) -> Result<Opened> {
+        let from = self.context.path();
+        let below = from.descend(relative)?;
+        let segments: Vec<_> = below.segments().skip(from.depth()).collect();
+        let Self { context, loaders, .. } = self.descend(&segments, &[])?;
+        Ok(Opened { context, loaders })
+    }
+
+    #[cold]
     fn open_typed<T: Regioned>(&self, path: &TypedPath<T>) -> Result<Opened> {
         let mut policies = Vec::new();
         T::policies(&mut policies);
@@ -97,6 +106,13 @@ impl Region for RegionHandle {
         }
         let loaders = self.shared.loaders(&path);
         self.with(path, policy, loaders)
+    }
+
+    fn descend_text(&self, relative: &str) -> Result<Self> {
+        let open = || self.open_text(relative);
+        let Opened { context, loaders } =
+            self.shared.opened.get_text(&self.context, relative, open)?;
+        Ok(Self { context, shared: Arc::clone(&self.shared), loaders })
     }
 
     fn descend_typed<T: Regioned>(&self, path: &TypedPath<T>) -> Result<Self> {

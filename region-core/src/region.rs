@@ -107,6 +107,17 @@ pub trait Region: Clone + Send + Sync + 'static {
     /// [`InvalidPolicy`](crate::ErrorKind::InvalidPolicy) when the policy that results is invalid.
     fn descend(&self, segments: &[Segment], policies: &[Policy]) -> Result<Self>;
 
+    /// Returns the region at `relative` below this one, a path such as `"org:42.project:7"`. An implementation may
+    /// have a faster way than [`descend`](Self::descend).
+    ///
+    /// # Errors
+    /// As [`RegionExt::region`].
+    fn descend_text(&self, relative: &str) -> Result<Self> {
+        let below = self.path().descend(relative)?;
+        let segments: Vec<_> = below.segments().skip(self.path().depth()).collect();
+        self.descend(&segments, &[])
+    }
+
     /// Returns the region at `path` below this one, under the policies of the path's types. An implementation
     /// may have a faster way than [`descend`](Self::descend).
     ///

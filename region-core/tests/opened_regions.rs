@@ -1,11 +1,13 @@
-//! Opening a region at a typed path again gives the same region under the same policy, and costs little.
+//! Opening a region at a path again gives the same region under the same policy, and costs little.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use allocation_counter::measure;
 use futures_util::FutureExt;
 use region_core::{
-    AppendId, NearCache, Policy, Region, RegionCache, RegionExt, Regioned, TopLevel, TypedPath,
+    AppendId, LoadRequest, Loaded, NearCache, Policy, Region, RegionCache, RegionExt, Regioned,
+    TopLevel, TypedPath,
 };
 use region_memory::MemoryStore;
 
@@ -79,6 +81,20 @@ fn a_near_hit_from_a_typed_path_allocates_nothing() {
     assert_eq!(measure(|| drop(hit())).count_total, 0);
 }
 
+#[test]
+fn a_near_hit_from_a_path_as_text_allocates_nothing() {
+    let cache = RegionCache::builder(MemoryStore::new()).near(1 << 20).build().unwrap();
+    let hit = |path| now(cache.region(path).unwrap().get::<String>("k")).unwrap();
+    for path in ["a", "org:42.project:7", "a%2Eb:%3A"] {
+        now(cache.region(path).unwrap().set("k", &path.to_owned()));
+        hit(path);
+        hit(path);
+        assert_eq!(measure(|| drop(hit(path))).count_total, 0, "{path}");
+        assert_eq!(*hit(path), path);
+        assert_eq!(cache.region(path).unwrap().path().as_str(), format!("root.{path}"));
+    }
+}
+
 /// Whatever decides a region's settings is told apart: its path, its types' policies, and the handle that it is
 /// opened from.
 #[test]
@@ -96,6 +112,10 @@ fn regions_that_were_opened_before_keep_their_own_settings() {
             settings(&cache.region_at(Project::path_from((1, 22))).unwrap()),
             settings(&cache.region_at(Other::path_from((1, 2))).unwrap()),
             settings(&cache.region_at(Org::path_from((1,))).unwrap()),
+            settings(&cache.region("org:1.project:2").unwrap()),
+            settings(&cache.region("org:1").unwrap().region("project:22").unwrap()),
+            settings(&longer.region("org:1.project:2").unwrap()),
+            settings(&cache.region("org").unwrap()),
             settings(&longer.region_at(Project::path_from((1, 2))).unwrap()),
             settings(&cache.region("x").unwrap().region_at(Org::path_from((1,))).unwrap()),
         ]
@@ -115,6 +135,9 @@ fn a_path_that_cannot_be_opened_is_refused_each_time() {
     let cache = RegionCache::builder(MemoryStore::new()).build().unwrap();
     for _ in 0..2 {
         assert!(cache.region_at(TypedPath::top().child::<Org>("org", "")).is_err());
+        for text in ["", ".", "a.", ":", "%41", "%2e"] {
+            assert!(cache.region(text).is_err(), "{text:?}");
+        }
         let long = "x".repeat(1_000);
         assert!(cache.region_at(TypedPath::top().child::<Org>("org", &long)).is_err());
     }
@@ -125,11 +148,32 @@ fn a_path_that_cannot_be_opened_is_refused_each_time() {
 fn the_regions_that_are_remembered_are_bounded() {
     const OPENED: u64 = 20_000;
     const BOUND: u64 = 5_000;
-    let policy = Policy::new().near(NearCache::On);
-    let cache = RegionCache::builder(MemoryStore::new()).policy(policy).build().unwrap();
-    for id in 0..OPENED {
-        cache.region_at(Org::path_from((id,))).unwrap();
+    type Open = fn(&RegionCache, u64);
+    let opens: [Open; 2] = [
+        |cache, id| drop(cache.region_at(Org::path_from((id,))).unwrap()),
+        |cache, id| drop(cache.region(&format!("org:{id}")).unwrap()),
+    ];
+    for open in opens {
+        let policy = Policy::new().near(NearCache::On);
+        let cache = RegionCache::builder(MemoryStore::new()).policy(policy).build().unwrap();
+        (0..OPENED).for_each(|id| open(&cache, id));
+        let regions = cache.near_use().regions;
+        assert!(regions > 1_000 && regions < BOUND, "{regions} records");
     }
-    let regions = cache.near_use().regions;
-    assert!(regions > 1_000 && regions < BOUND, "{regions} records");
+}
+
+/// Load functions that are registered for a region come with it.
+#[test]
+fn a_region_that_was_opened_before_has_its_loaders() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let cache = RegionCache::builder(MemoryStore::new())
+        .loader("org", |request: LoadRequest<String>| async move {
+            Ok::<_, Infallible>(Loaded::new(request.key))
+        })
+        .build()
+        .unwrap();
+    for key in ["1", "2"] {
+        let value = runtime.block_on(cache.region("org:7").unwrap().get_or_load::<String>(key));
+        assert_eq!(value.unwrap().as_deref().map(String::as_str), Some(key));
+    }
 }

@@ -26,7 +26,7 @@ pub(super) struct Opened {
 }
 
 /// Everything that decides a region and its settings: the context that it was opened from, and the path from
-/// there, with the policies of its types.
+/// there, with the policies of its types. The path is a text, or the bytes of a typed path.
 struct Key {
     from: u64,
     types: Types,
@@ -46,6 +46,9 @@ struct KeyRef<'p> {
 struct Types(usize);
 
 impl Types {
+    /// Of a path that is a text, whose segments have no types. No function has this address.
+    const NONE: Self = Self(0);
+
     fn of<T: Regioned>() -> Self {
         let policies: fn(&mut Vec<Policy>) = T::policies;
         Self(policies as usize)
@@ -66,10 +69,25 @@ impl OpenedRegions {
         open: impl FnOnce() -> Result<Opened>,
     ) -> Result<Opened> {
         let relative = path.as_bytes();
-        let key = KeyRef { from: from.id(), types: Types::of::<T>(), relative };
-        match self.0.get(&key) {
+        self.find(&KeyRef { from: from.id(), types: Types::of::<T>(), relative }, open)
+    }
+
+    /// Does the same for a path that is a text. A path has one text, so a text that is another path's is none.
+    pub(super) fn get_text(
+        &self,
+        from: &Context,
+        relative: &str,
+        open: impl FnOnce() -> Result<Opened>,
+    ) -> Result<Opened> {
+        let relative = relative.as_bytes();
+        self.find(&KeyRef { from: from.id(), types: Types::NONE, relative }, open)
+    }
+
+    #[inline]
+    fn find(&self, key: &KeyRef<'_>, open: impl FnOnce() -> Result<Opened>) -> Result<Opened> {
+        match self.0.get(key) {
             Some(opened) => Ok(opened),
-            None => self.open(&key, open),
+            None => self.open(key, open),
         }
     }
 

@@ -21,9 +21,7 @@ pub trait RegionExt: Region {
     /// # Errors
     /// [`InvalidPath`](crate::ErrorKind::InvalidPath).
     fn region(&self, relative: &str) -> Result<Self> {
-        let below = self.path().descend(relative)?;
-        let segments: Vec<_> = below.segments().skip(self.path().depth()).collect();
-        self.descend(&segments, &[])
+        self.descend_text(relative)
     }
 
     /// Returns the child region `name`. Any text may be a name; it is escaped.
