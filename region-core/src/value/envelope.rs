@@ -402,15 +402,46 @@ mod tests {
         assert!(Envelope::open(&longer, place()).is_err());
     }
 
+    fn golden(name: &str) -> Vec<u8> {
+        let file = format!("{}/tests/golden/envelope-{name}.v1", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read(&file).unwrap_or_else(|error| panic!("{file}: {error}"))
+    }
+
     /// The bytes that version 1 has always written. If this fails, every stored value is lost on
     /// upgrade: make a version 2 instead.
     #[test]
     fn golden_files() {
         for (name, payload) in [("empty", &b""[..]), ("text", b"payload"), ("long", &[7; 300])] {
-            let file = format!("{}/tests/golden/envelope-{name}.v1", env!("CARGO_MANIFEST_DIR"));
-            let golden = std::fs::read(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
-            assert_eq!(sealed(payload), golden, "{name}");
-            assert_eq!(Envelope::open(&golden, place()).unwrap().payload, payload);
+            assert_eq!(sealed(payload), golden(name), "{name}");
+            assert_eq!(Envelope::open(&golden(name), place()).unwrap().payload, payload);
+        }
+    }
+
+    /// The same for values that depend on other regions, and for records that there is none.
+    #[test]
+    fn golden_files_of_dependencies() {
+        let two = list(&["shop.org:1", "shop.prices"]);
+        let most: Vec<_> =
+            (0..dependencies::MAX_DEPENDENCIES).map(|n| format!("shop.n:{n}")).collect();
+        let most = list(&most.iter().map(String::as_str).collect::<Vec<_>>());
+        for (name, depends_on) in [("depends", &two), ("depends-most", &most)] {
+            let write = |out: &mut Vec<u8>| {
+                out.extend_from_slice(b"payload");
+                Ok::<_, BoxError>(())
+            };
+            let bytes = Envelope::seal(place(), SERIALIZER, fingerprint(), depends_on, write);
+            let golden = golden(name);
+            assert_eq!(bytes.unwrap(), golden, "{name}");
+            let open = Envelope::open(&golden, place()).unwrap();
+            assert_eq!((open.depends_on(), open.payload), (&depends_on[..], &b"payload"[..]));
+        }
+        for (name, depends_on) in [("absent", &[][..]), ("depends-absent", &two)] {
+            let bytes = Envelope::seal_absence(place(), SERIALIZER, fingerprint(), depends_on);
+            let golden = golden(name);
+            assert_eq!(bytes, golden, "{name}");
+            let open = Envelope::open(&golden, place()).unwrap();
+            assert_eq!(open.content, EnvelopeContent::Absence, "{name}");
+            assert_eq!(open.depends_on(), depends_on, "{name}");
         }
     }
 }
