@@ -6,7 +6,7 @@ use region_core::{ErrorKind, LeaseToken, Store, Verb};
 use servers::{Flavor, Proxy, TestServer};
 
 use crate::kit::{
-    bounded, builder, connect, end, get, lose, path, remove, replica_by_proxy, set, until,
+    bounded, builder, connect, end, get, lose, path, remove, replica_by_proxy, set, synced,
     until_ok, unwatched,
 };
 
@@ -37,11 +37,7 @@ impl Pair {
 
     /// Waits until the replica has what was written so far.
     pub(crate) async fn sync(&self) {
-        let offset = |server: &TestServer, at: usize| {
-            server.command(&["ROLE"]).list()[at].text().parse::<u64>().unwrap_or_default()
-        };
-        let written = offset(&self.primary, 1);
-        until("the replica to have all", || offset(&self.replica, 4) >= written).await;
+        synced(&self.primary, &self.replica).await;
     }
 
     pub(crate) fn fail_over(&mut self) {

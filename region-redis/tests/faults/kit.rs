@@ -55,6 +55,15 @@ pub(crate) async fn replica_by_proxy(primary: &TestServer, flavor: Flavor) -> (T
     (replica, replication)
 }
 
+/// Waits until a replica has what was written to its primary so far.
+pub(crate) async fn synced(primary: &TestServer, replica: &TestServer) {
+    let offset = |server: &TestServer, at: usize| {
+        server.command(&["ROLE"]).list()[at].text().parse::<u64>().unwrap_or_default()
+    };
+    let written = offset(primary, 1);
+    until("the replica to have all", || offset(replica, 4) >= written).await;
+}
+
 /// Makes a change that the server loses, unsaid: it is demoted, filled from a replica that has missed the
 /// change, and promoted again.
 pub(crate) async fn lose(primary: &TestServer, change: impl Future<Output = Result<()>>) {
