@@ -256,7 +256,9 @@ impl Path {
             RegionTtl::Start(ttl) => self.row.deadline.or_else(|| after(ttl)),
             RegionTtl::Restart(ttl) => after(ttl),
         };
-        if outcomes.contains(&OpOutcome::Stored) {
+        let stored = write.ops.iter().zip(&outcomes).filter(|it| *it.1 == OpOutcome::Stored);
+        // A region with a marker alone is not shown.
+        if stored.map(|(op, _)| op.key()).any(|key| key != MARKER_KEY) {
             for (depth, child) in region.segments().skip(1).enumerate() {
                 let stamp = self.stamp[..=depth].to_vec();
                 self.around[depth].children.insert(child.to_string(), stamp);

@@ -53,8 +53,9 @@ pub use write::{Applied, Ended, Guard, Op, OpOutcome, Put, RegionTtl, When, Writ
 ///    its clones, a [`ReadFrom::Replica`] read included.
 /// 7. Keys and paths within the limits ([`MAX_KEY_BYTES`](crate::MAX_KEY_BYTES),
 ///    [`MAX_PATH_BYTES`](crate::MAX_PATH_BYTES)) are all accepted and all distinct.
-/// 8. The entry at [`MARKER_KEY`](crate::MARKER_KEY) is an entry like any other, but [`scan`](Self::scan) does not list it
-///    and [`len`](Self::len) does not count it.
+/// 8. The entry at [`MARKER_KEY`](crate::MARKER_KEY) is an entry like any other, but [`scan`](Self::scan) does not list it,
+///    [`len`](Self::len) does not count it, and [`children`](Self::children) does not list a region that holds
+///    nothing else, itself and below.
 ///
 /// # Trust
 ///
@@ -128,7 +129,8 @@ pub trait Store: Send + Sync + 'static {
     /// what is put is stored under the lineage at that moment. Entries of an earlier life are
     /// dropped first. Every put and remove voids the key's lease, whoever holds it.
     ///
-    /// A region that is put to becomes a child of its parent, and so on up to the root.
+    /// A region that is put to becomes a child of its parent, and so on up to the root; unless all that is
+    /// put is the entry at [`MARKER_KEY`](crate::MARKER_KEY).
     async fn write(&self, region: &RegionPath, write: Write<'_>) -> Result<Written>;
 
     /// Ends what the verb covers, in one step whose cost does not depend on how much that is; voids
@@ -154,7 +156,8 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// A child is listed if it, or a region below it, was put to since the life of the listed region
     /// began (its own or an ancestor's last `invalidate`) and still holds a valid entry. A child
-    /// that was emptied since may be listed too.
+    /// that was emptied since may be listed too. The entry at [`MARKER_KEY`](crate::MARKER_KEY) does not
+    /// count.
     async fn children(&self, region: &RegionPath, terms: PageTerms) -> Result<Page<Segment>>;
 
     /// Counts the region's fresh entries. Not one step: what comes or goes meanwhile may be counted

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use parking_lot::RwLockWriteGuard;
 use region_core::{
-    Applied, ChangedKey, Error, ErrorKind, Event, Guard, Lifetime, Lineage, Op, OpOutcome, Put,
-    RegionPath, RegionTtl, Result, Timestamp, Trust, When, Write, Written,
+    Applied, ChangedKey, Error, ErrorKind, Event, Guard, Lifetime, Lineage, MARKER_KEY, Op,
+    OpOutcome, Put, RegionPath, RegionTtl, Result, Timestamp, Trust, When, Write, Written,
 };
 
 use super::Data;
@@ -47,7 +47,7 @@ impl Data {
         }
         let is_known = state.registered.as_ref().is_some_and(|r| r.same_life(&view.lineage));
         drop(state);
-        if applied.outcomes.contains(&OpOutcome::Stored) && !is_known {
+        if !is_known && shows(write.ops, &applied.outcomes) {
             self.register(&node, &view.lineage);
         }
         Ok(Written::Applied(applied))
@@ -180,6 +180,12 @@ impl Data {
         }
         node.state.write().registered = Some(lineage.clone());
     }
+}
+
+/// Returns true if something was stored for which the region is a child of its parent: not a marker alone.
+fn shows(ops: &[Op<'_>], outcomes: &[OpOutcome]) -> bool {
+    let stored = ops.iter().zip(outcomes).filter(|(_, outcome)| **outcome == OpOutcome::Stored);
+    stored.map(|(op, _)| op.key()).any(|key| key != MARKER_KEY)
 }
 
 /// Returns the outcomes of a write to a region that is missing and stays missing.

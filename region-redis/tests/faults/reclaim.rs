@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use region_core::{LeaseToken, Lifetime, Op, Put, Store, Verb, Write};
+use region_core::{LeaseToken, Lifetime, MARKER_KEY, Op, Put, Store, Verb, Write};
 use region_redis::RedisStore;
 use servers::{Flavor, TestServer};
 
@@ -17,6 +17,7 @@ servers::on_both! {
     loads_under_way_are_not_fenced
     another_process_finishes
     ended_regions_leave_nothing
+    regions_that_hold_a_marker_alone_are_freed_too
     ids_that_never_expire_end_with_their_regions
     filling_and_reclaiming_do_not_disturb_each_other
 }
@@ -37,6 +38,25 @@ async fn what_is_dead_is_freed_in_the_background(flavor: Flavor) {
     assert!(keys(&server).len() > 2000);
     store.end(&path("r"), Verb::Invalidate.into()).await.unwrap();
     until("all to be freed", || keys(&server).is_empty()).await;
+}
+
+/// They are no children to a user, and are in their parents' lists all the same.
+async fn regions_that_hold_a_marker_alone_are_freed_too(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let store = connect(&server.url()).await;
+    let children = || server.command(&["ZRANGE", "rc1:c{r}.a", "1", "-1"]).list()[0].text();
+    for ended in ["r", "r.a", "r.a.b"] {
+        set(&store, "r.a.b", MARKER_KEY, "1").await.unwrap();
+        set(&store, "r.a.b.c", MARKER_KEY, "1").await.unwrap();
+        assert_eq!(children(), ":b");
+        store.end(&path(ended), Verb::Invalidate.into()).await.unwrap();
+        // Of the regions around it ids are left, which would be in use for a while.
+        until("all to be freed", || !keys(&server).iter().any(|key| key.contains(".b"))).await;
+        assert_eq!(keys(&server).iter().filter(|key| key.starts_with("rc1:d")).count(), 0);
+    }
+    set(&store, "r.a.b", MARKER_KEY, "1").await.unwrap();
+    set(&store, "r.a.b", "k", "1").await.unwrap();
+    assert_eq!(children(), "b", "once, by its name alone");
 }
 
 async fn what_is_alive_stays(flavor: Flavor) {

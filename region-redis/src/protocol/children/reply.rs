@@ -7,6 +7,9 @@ use crate::protocol::reply::{borrowed, cursor, list};
 /// The prefix of a list's stamp: no segment begins with it.
 const STAMP: u8 = b'.';
 
+/// The prefix of a child that holds a marker alone: no segment begins with it either.
+const HIDDEN: u8 = b':';
+
 /// Returns whether a list with this stamp belongs to a region with these ids.
 pub(crate) fn is_list_of(ids: &PathIds, stamp: Value) -> bool {
     let stamp = list(stamp).and_then(|found| found.into_iter().next());
@@ -14,7 +17,7 @@ pub(crate) fn is_list_of(ids: &PathIds, stamp: Value) -> bool {
     trees.and_then(|trees| ids.strip_trees(trees)) == Some(&[])
 }
 
-/// The children of a page that have not ended by `now`, and the next cursor.
+/// The children of a page that are shown and have not ended by `now`, and the next cursor.
 pub(crate) fn children(page: Value, now: Timestamp) -> Option<(Vec<Segment>, Option<Cursor>)> {
     let mut parts = list(page)?.into_iter();
     let next = cursor(&parts.next()?)?;
@@ -22,7 +25,7 @@ pub(crate) fn children(page: Value, now: Timestamp) -> Option<(Vec<Segment>, Opt
     let segment = |pair: &[Value]| {
         let [name, end] = pair else { return None };
         let is_over = end_of(end)? <= now.as_millis() as f64;
-        let name = borrowed(name).filter(|_| !is_over)?;
+        let name = borrowed(name).filter(|name| !is_over && name.first() != Some(&HIDDEN))?;
         Segment::parse(std::str::from_utf8(name).ok()?).ok()
     };
     Some((flat.chunks(2).filter_map(segment).collect(), next))

@@ -20,7 +20,7 @@ if call('EXISTS', KEYS[3]) == 1 then
   call('RENAME', KEYS[3], KEYS[4])
   work = {'0', ARGV[2]}
 end
-local was_listed = ARGV[3] ~= '' and redis.pcall('ZREM', KEYS[5], ARGV[3]) == 1
+local was_listed = ARGV[3] ~= '' and redis.pcall('ZREM', KEYS[5], ARGV[3], ':' .. ARGV[3]) == 1
 if #ARGV > 4 and (was_listed or ARGV[4] == 'A') then
   local time = call('TIME')
   local idle = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000) + IDLE_MS)

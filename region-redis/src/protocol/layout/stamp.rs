@@ -14,6 +14,9 @@ const TTL: u8 = 2;
 /// An entry with an end has been put.
 const LIMITED: u8 = 4;
 
+/// No entry but the marker has been put.
+const ALONE: u8 = 8;
+
 /// Bytes of a time in milliseconds.
 const TIME: usize = 6;
 
@@ -32,7 +35,7 @@ impl PathIds {
     /// Reads the stamp of the region's hash; `None` if there is none, or it is of other trees.
     pub(crate) fn stamp(&self, stamp: Option<&[u8]>) -> Option<Stamp> {
         let (flags, rest) = self.strip_trees(stamp?)?.split_first()?;
-        let kind = flags & !LIMITED;
+        let kind = flags & !(LIMITED | ALONE);
         let (ring, time) = match kind {
             0 => (rest, None),
             EXPIRES | TTL => {
@@ -81,6 +84,7 @@ mod tests {
         assert_eq!(parse(&[b"\0", RING].concat()), stamp(None));
         assert_eq!(parse(&[b"\x04", RING].concat()), stamp(None));
         assert_eq!(parse(&[b"\x01", RING, time].concat()), stamp(None));
+        assert_eq!(parse(&[b"\x0d", RING, time].concat()), stamp(None));
         let until = Some(Timestamp::from_millis(256));
         assert_eq!(parse(&[b"\x02", RING, time].concat()), stamp(until));
         assert_eq!(parse(&[b"\x06", RING, time].concat()), stamp(until));
@@ -91,7 +95,8 @@ mod tests {
             [b"\0", RING, b"x"].concat(),
             [b"\x01", RING].concat(),
             [b"\x03", RING, time].concat(),
-            [b"\x08", RING, time].concat(),
+            [b"\x0b", RING, time].concat(),
+            [b"\x10", RING, time].concat(),
             [&b"\0"[..], &[1; 72]].concat(),
         ] {
             assert_eq!(parse(&odd), None, "{odd:?}");

@@ -30,7 +30,7 @@ if is_of_other_type(found, tombstone) then found = {} end
 local looked = 0
 for n = 1, #found, 2 do
   if sub(found[n], 1, 1) ~= '.' then
-    free(found[n], n)
+    free(string.gsub(found[n], '^' .. HIDDEN, ''), n)
     looked = looked + 1
   end
 end

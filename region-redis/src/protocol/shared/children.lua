@@ -1,5 +1,7 @@
 -- Lists of children (`c`), and what the reclaimer has to look at (`g`). A child's score is when its
--- ids expire, in milliseconds; the stamp, with the lowest of all scores, names the list's trees.
+-- ids expire, in milliseconds; the stamp, with the lowest of all scores, names the list's trees. A child is
+-- hidden, a colon before its name, while it holds a marker alone: then it is freed like any other, and not shown.
+local HIDDEN = ':'
 
 -- How soon a list is looked at again.
 local LOOK_MS = 10000
@@ -47,21 +49,29 @@ local function keep_list(c, expiry, is_new)
 end
 
 -- Lists a child of the region at `depth`, unless it is listed so already. Drops a few that have ended
--- in return, so that a list does not grow beyond the children there are at a time.
-local function list_child(path, i, depth, id)
+-- in return, so that a list does not grow beyond the children there are at a time. One that is to be hidden stays
+-- shown if it is.
+local function list_child(path, i, depth, id, is_hidden)
   local parent, c = i[depth], sibling('c', i[depth])
   local _, segment = parent_of(i[depth + 1])
   local stamp, expiry = '.' .. trees_of(path, depth), expiry_of(path[depth + 1])
   local is_new = list_stamp(c) ~= stamp
+  local shown = not is_new and call('ZSCORE', c, segment)
+  if shown and shown ~= 'inf' and tonumber(shown) <= millis(now()) then
+    call('ZREM', c, segment)
+    shown = false
+  end
+  local name = is_hidden and not shown and HIDDEN .. segment or segment
   if is_new then
     make_tombstone(parent, id .. depth)
-    call('ZADD', c, '-inf', stamp, score_of(expiry), segment)
+    call('ZADD', c, '-inf', stamp, score_of(expiry), name)
   else
-    local score = call('ZSCORE', c, segment)
+    local score = shown or call('ZSCORE', c, name)
     if score and (expiry == 0 and score == 'inf' or tonumber(score) == expiry) then return end
     local ended = call('ZRANGEBYSCORE', c, '(-inf', time_arg(millis(now())), 'LIMIT', 0, 2)
     if #ended > 0 then call('ZREM', c, unpack(ended)) end
-    call('ZADD', c, score_of(expiry), segment)
+    if not is_hidden and not shown then call('ZREM', c, HIDDEN .. segment) end
+    call('ZADD', c, score_of(expiry), name)
   end
   keep_list(c, expiry, is_new)
   if expiry ~= 0 then look_at(parent, math.max(expiry, millis(now()) + LOOK_MS)) end
@@ -74,7 +84,8 @@ local function relist(path, i, depths)
       local c = sibling('c', i[depth - 1])
       local _, segment = parent_of(i[depth])
       if list_stamp(c) == '.' .. trees_of(path, depth - 1) then
-        call('ZADD', c, 'XX', score_of(expiry_of(path[depth])), segment)
+        local score = score_of(expiry_of(path[depth]))
+        call('ZADD', c, 'XX', score, segment, score, HIDDEN .. segment)
         keep_list(c, expiry_of(path[depth]), false)
       end
     end

@@ -1,5 +1,6 @@
 -- The ordinary write: puts into a region that exists and has entries, whose keys live long enough. Of
--- anything else it changes nothing, and leaves it to the script `write`. Most writes are these, so it does
+-- anything else it changes nothing, and leaves it to the script `write`: a region that holds a marker alone among
+-- them. Most writes are these, so it does
 -- without the parts that the other scripts share: defining them takes longer than what is done here.
 -- KEYS: d, l, the count of the client's writes, the i keys from the root down.
 -- ARGV: the floor of the count, the change, 'K' if trust is kept or '', for each put: key, fresh ms or '',

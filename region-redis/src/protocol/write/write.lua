@@ -14,6 +14,9 @@ local d, l = KEYS[1], KEYS[2]
 local i = slice(KEYS, 4, #KEYS)
 local at = 8
 
+-- The key of the entry of the library itself on which values of other regions hang.
+local MARKER = '\0marker'
+
 local count = count_write(KEYS[3], ARGV[1])
 local path = call('MGET', unpack(i))
 local is_there = exists(path)
@@ -50,6 +53,8 @@ local raw = stamp_of(d)
 local before = is_there and valid_stamp(raw, trees) or nil
 if not before then call('UNLINK', d) end
 
+-- Whether no entry but the marker has been put: then the region does not show as a child.
+local alone = not before or before.alone
 local needed = 0       -- milliseconds that the longest entry lives; nil: for ever
 local limited = false  -- whether an entry with an end was put
 local changed, removed = false, false
@@ -98,6 +103,7 @@ local function put(key, fresh, stale, bytes)
     limited = true
     if needed then needed = math.max(needed, fresh + stale) end
   end
+  if key ~= MARKER then alone = false end
   voided[#voided + 1] = key
   changed = true
   return 1
@@ -188,6 +194,7 @@ end
 local function store_stamp()
   local stamp, is_sooner = next_end()
   stamp.limited = limited or before ~= nil and before.limited
+  stamp.alone = alone
   stamp.ring = before and before.ring or ''
   if not before or is_sooner then
     stamp.ring = add_change(stamp.ring, sub(ARGV[4], 1, 4) .. '\0\0\0\0')
@@ -232,10 +239,9 @@ elseif before or changed and is_there then
   stamp = store_stamp()
   if needed ~= 0 then
     local extended = extend_path(path, i, needed)
-    if before then
-      relist(path, i, extended)
-    else
-      for depth = #i - 1, 1, -1 do list_child(path, i, depth, ARGV[3]) end
+    if before then relist(path, i, extended) end
+    if not before or before.alone and not alone then
+      for depth = #i - 1, 1, -1 do list_child(path, i, depth, ARGV[3], alone) end
     end
     if limited then sweep() end
   end
