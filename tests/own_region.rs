@@ -179,9 +179,11 @@ impl Region for Double {
         }
     }
 
-    async fn get_or_compute_many<V, F, Fut, E, S>(
+    /// It keeps nothing that a value could depend on: its values depend on nothing.
+    async fn get_or_compute_many_with<V, F, Fut, E, S>(
         &self,
         keys: &[&str],
+        options: LoadOptions,
         mut load: F,
     ) -> Result<Vec<Option<Arc<V>>>>
     where
@@ -191,7 +193,8 @@ impl Region for Double {
         E: Into<BoxError> + 'static,
         S: BuildHasher + Send + 'static,
     {
-        let missing = keys.iter().filter(|key| self.find::<V>(key).is_none());
+        let is_missing = |key: &&&str| options.is_reload() || self.find::<V>(key).is_none();
+        let missing = keys.iter().filter(is_missing);
         let missing = missing.map(|key| (*key).to_owned()).collect();
         for (key, value) in load(missing).await.map_err(failed)? {
             self.put(&key, Arc::new(value));

@@ -316,6 +316,9 @@ macro_rules! __conformance_cases {
             every_read_asks_for_dependencies
             a_dependency_that_ends_during_the_load_is_noticed
             a_value_is_stale_once_its_dependency_has_expired
+            a_batch_depends_on_what_its_load_declares
+            a_marker_makes_no_child
+            the_key_of_markers_is_refused
             markers_are_not_seen);
         $crate::__conformance_cases!(@topic $callback, $argument, races:
             no_stale_fill_under_invalidation

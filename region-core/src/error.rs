@@ -230,7 +230,9 @@ fn boxed(error: impl Into<BoxError> + 'static) -> BoxError {
 impl From<PathError> for Error {
     fn from(error: PathError) -> Self {
         let kind = match error.rule() {
-            PathRule::EmptyKey | PathRule::KeyTooLong => ErrorKind::InvalidKey,
+            PathRule::EmptyKey | PathRule::KeyTooLong | PathRule::ReservedKey => {
+                ErrorKind::InvalidKey
+            }
             _ => ErrorKind::InvalidPath,
         };
         Self::new(kind, error.to_string())

@@ -231,7 +231,25 @@ impl Region for RegionHandle {
         E: Into<BoxError> + 'static,
         S: BuildHasher + Send + 'static,
     {
-        load::many(&self.context, &self.shared.flights, keys, load)
+        let (flights, options) = (&self.shared.flights, LoadOptions::new());
+        load::many(&self.context, flights, "get_or_compute_many", keys, options, load)
+    }
+
+    fn get_or_compute_many_with<V, F, Fut, E, S>(
+        &self,
+        keys: &[&str],
+        options: LoadOptions,
+        load: F,
+    ) -> impl Future<Output = Result<Vec<Option<Arc<V>>>>> + Send
+    where
+        V: Value,
+        F: FnMut(Vec<String>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<HashMap<String, V, S>, E>> + Send + 'static,
+        E: Into<BoxError> + 'static,
+        S: BuildHasher + Send + 'static,
+    {
+        let flights = &self.shared.flights;
+        load::many(&self.context, flights, "get_or_compute_many_with", keys, options, load)
     }
 
     async fn end(&self, verb: Verb) -> Result<()> {

@@ -32,7 +32,7 @@ mod result;
 mod run;
 mod waits;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::Future;
 use std::hash::BuildHasher;
 use std::pin::pin;
@@ -92,6 +92,8 @@ struct Missing<'a, V> {
 /// The value of a key to load.
 enum Held<V> {
     Nothing,
+    /// A value that is fresh by itself, and a miss for the sake of what it depends on.
+    Ended,
     /// Whatever there is, a value is wanted that is loaded from now on.
     Reload,
     /// A value to make do with while another loads.
@@ -188,7 +190,7 @@ where
             context.counters().stale_hits.add(1);
             return Ok(Some(Arc::clone(stale.value())));
         }
-        Err(Held::Nothing | Held::Reload) => return Ok(None),
+        Err(Held::Nothing | Held::Ended | Held::Reload) => return Ok(None),
         Err(held) => held,
     };
     let loader = || Loader::one(Arc::new(Mutex::new(Some(load))));
@@ -196,10 +198,13 @@ where
     Ok(refreshed.map_err(described)?.pop().flatten())
 }
 
+/// The values of `keys`, in their order. `operation` is the name that errors say.
 pub(crate) async fn many<V, F, Fut, E, S>(
     context: &Arc<Context>,
     flights: &Arc<Flights>,
+    operation: &'static str,
     keys: &[&str],
+    options: LoadOptions,
     load: F,
 ) -> Result<Vec<Option<Arc<V>>>>
 where
@@ -209,16 +214,15 @@ where
     E: Into<BoxError> + 'static,
     S: BuildHasher + Send + 'static,
 {
-    let described = context.during("get_or_compute_many");
+    let described = context.during(operation);
     let unique = unique(keys);
     let mut call = Call::start::<V>(context, flights, &unique, Accept::FreshOrStale);
     call.started_at = Some(Instant::now());
-    let found = context.find_many(&unique, call.accept).await;
-    let (found, outage) = found.map_err(&described)?;
+    let (held, outage) = call.held_of_many(&unique, &options).await.map_err(&described)?;
     let mut values: HashMap<&str, Option<Arc<V>>> = HashMap::with_capacity(unique.len());
     let mut missing = Vec::new();
-    for (key, found) in unique.into_iter().zip(found) {
-        match call.held(key, found, outage.as_ref()) {
+    for (key, held) in unique.into_iter().zip(held) {
+        match held {
             Ok(value) => drop(values.insert(key, value)),
             Err(held) => missing.push(Missing { key, held }),
         }
@@ -233,7 +237,7 @@ where
 
 /// `keys` in order, each once.
 fn unique<'a>(keys: &[&'a str]) -> Vec<&'a str> {
-    let mut seen = std::collections::HashSet::with_capacity(keys.len());
+    let mut seen = HashSet::with_capacity(keys.len());
     keys.iter().copied().filter(|key| seen.insert(*key)).collect()
 }
 
@@ -283,6 +287,32 @@ impl<'a> Call<'a> {
         // Boxed, so that the future of a hit stays small.
         let loaded = Box::pin(self.load(vec![Missing { key, held }], outage, loader));
         Ok(loaded.await?.pop().flatten())
+    }
+
+    /// The values that are there of `keys`, each once, or what a load starts from.
+    async fn held_of_many<V: Value>(
+        &mut self,
+        keys: &[&str],
+        options: &LoadOptions,
+    ) -> Result<(Vec<Result<Option<Arc<V>>, Held<V>>>, Option<Error>)> {
+        self.declared = Declared::new(self.context, options.dependencies())?;
+        if options.is_reload() {
+            keys.iter().try_for_each(|key| check_key(key))?;
+            return Ok((keys.iter().map(|_| Err(Held::Reload)).collect(), None));
+        }
+        let (found, outage) = match &mut self.declared {
+            None => self.context.find_many(keys, self.accept).await?,
+            Some(declared) => {
+                let regions = &declared.regions;
+                let finding = self.context.find_many_beside_markers(keys, self.accept, regions);
+                let (found, outage, seen) = Box::pin(finding).await?;
+                declared.seen = seen;
+                (found, outage)
+            }
+        };
+        let each = keys.iter().zip(found);
+        let held = each.map(|(key, found)| self.held(key, found, outage.as_ref())).collect();
+        Ok((held, outage))
     }
 
     /// Returns true if a load under way shows that there is no value at `key`: then the call need not read,
@@ -367,6 +397,7 @@ impl<'a> Call<'a> {
                 Some(lead) => Err(Held::Due(value, lead)),
             },
             Found::Stale(value, left) => Err(Held::Stale(Stale::for_time(value, left))),
+            Found::Nothing(MissReason::Dependency) => Err(Held::Ended),
             Found::Nothing(_) | Found::Depending(_) => Err(Held::Nothing),
         }
     }
@@ -391,14 +422,19 @@ impl<'a> Call<'a> {
         let token = LeaseToken::from_bits(self.context.engine().random.bits());
         let mut joining = Joining::new(self.flights, self.started, start, Group::new(token));
         let mut places = Vec::with_capacity(missing.len());
+        let mut ended = HashSet::new();
         for Missing { key, held } in missing {
+            if matches!(held, Held::Ended) {
+                ended.insert(key);
+            }
             places.push((key, self.place(&mut joining, key, held)));
         }
         let inside = chain.as_ref().map(|chain| Arc::clone(chain.load()));
         if joining.has_started() {
             joining.tell_readers();
             let declared = self.declared.take();
-            let task = self.task(joining, loader(), chain, declared);
+            let mut task = self.task(joining, loader(), chain, declared);
+            task.insist_on(&ended);
             if let Some(outage) = &outage {
                 task.outages.remember(&self.context.engine().store, outage);
             }

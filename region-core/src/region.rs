@@ -333,6 +333,46 @@ pub trait Region: Clone + Send + Sync + 'static {
         F: FnMut(Vec<String>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<HashMap<String, V, S>, E>> + Send + 'static,
         E: Into<BoxError> + 'static,
+        S: BuildHasher + Send + 'static,
+    {
+        self.get_or_compute_many_with(keys, LoadOptions::new(), load)
+    }
+
+    /// As [`get_or_compute_many`](Self::get_or_compute_many), with options for what is loaded: the values may
+    /// depend on other regions, and may be loaded although they are there.
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    /// use region_core::{LoadOptions, Region, RegionCache, RegionExt, Result};
+    /// use region_memory::MemoryStore;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<()> {
+    /// let cache = RegionCache::builder(MemoryStore::new()).root("shop").build()?;
+    /// let (products, prices) = (cache.region("products")?, cache.region("prices")?);
+    /// let load = |keys: Vec<String>| async move {
+    ///     let pages = keys.into_iter().map(|key| (key.clone(), format!("the page of {key}")));
+    ///     Ok::<_, std::io::Error>(pages.collect::<HashMap<_, _>>())
+    /// };
+    /// let options = LoadOptions::new().depends_on(&prices);
+    /// products.get_or_compute_many_with(&["1", "2"], options, load).await?;
+    /// assert_eq!(products.len().await?, 2);
+    /// prices.invalidate().await?;
+    /// assert_eq!(products.get_many::<String>(&["1", "2"]).await?, [None, None]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn get_or_compute_many_with<V, F, Fut, E, S>(
+        &self,
+        keys: &[&str],
+        options: LoadOptions,
+        load: F,
+    ) -> impl Future<Output = Result<Vec<Option<Arc<V>>>>> + Send
+    where
+        V: Value,
+        F: FnMut(Vec<String>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<HashMap<String, V, S>, E>> + Send + 'static,
+        E: Into<BoxError> + 'static,
         S: BuildHasher + Send + 'static;
 
     /// Invalidates, touches or expires the region, as `verb` says: see the methods of [`RegionExt`]

@@ -3,6 +3,7 @@
 #![cfg(feature = "testing")]
 
 mod depends {
+    mod batch;
     mod declared;
     mod joining;
     mod kit;

@@ -202,20 +202,43 @@ impl Context {
             let (found, outage) = self.find(key, accept).await?;
             return Ok((found, outage, Markers::default()));
         }
-        crate::path::check_key(key)?;
-        let keys = [key];
-        let finding = self.look_up(&keys, accept);
+        let (mut found, outage, markers) =
+            self.read_beside_markers(&[key], accept, regions).await?;
+        Ok((found.pop().unwrap_or(Found::Nothing(MissReason::Absent)), outage, markers))
+    }
+
+    /// The same for several keys.
+    pub(crate) async fn find_many_beside_markers<V: Value>(
+        &self,
+        keys: &[&str],
+        accept: Accept,
+        regions: &[RegionPath],
+    ) -> Result<(Vec<Found<V>>, Option<Error>, Markers)> {
+        let is_near = |key: &&str| {
+            matches!(self.look_near::<V>(key), Looked::Hit(..) | Looked::Unverified(..))
+        };
+        if keys.iter().all(is_near) {
+            let (found, outage) = self.find_many(keys, accept).await?;
+            return Ok((found, outage, Markers::default()));
+        }
+        self.read_beside_markers(keys, accept, regions).await
+    }
+
+    async fn read_beside_markers<V: Value>(
+        &self,
+        keys: &[&str],
+        accept: Accept,
+        regions: &[RegionPath],
+    ) -> Result<(Vec<Found<V>>, Option<Error>, Markers)> {
+        keys.iter().try_for_each(|key| crate::path::check_key(key))?;
+        let finding = self.look_up(keys, accept);
         let (lookup, markers) =
             futures_util::future::join(finding, self.markers(regions, None)).await;
         let (mut lookup, (mut markers, of_markers)) = (lookup?, markers?);
         let outage = lookup.outage.as_ref();
         let resolved = self.resolve(&mut lookup.found, accept, &mut markers, outage).await?;
-        let (mut found, outage) = self.counted(lookup, resolved)?;
-        Ok((
-            found.pop().unwrap_or(Found::Nothing(MissReason::Absent)),
-            outage.or(of_markers),
-            markers,
-        ))
+        let (found, outage) = self.counted(lookup, resolved)?;
+        Ok((found, outage.or(of_markers), markers))
     }
 }
 

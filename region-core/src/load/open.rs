@@ -37,15 +37,17 @@ pub(super) struct Stale<V> {
 impl<V> OpenFlight<V> {
     pub(super) fn new(flights: &Arc<Flights>, new: NewFlight) -> Self {
         let (asked, fence, stale) = (None, None, None);
-        let take = match new.flight.purpose() {
-            Purpose::Miss | Purpose::Stale => TakeLease::UnlessFresh,
-            Purpose::Early(_) | Purpose::Reload => TakeLease::Always,
-        };
+        let take = take_for(new.flight.purpose());
         Self { flights: Arc::clone(flights), new, take, asked, fence, stale }
     }
 
     pub(super) fn key(&self) -> &str {
         self.new.key.key()
+    }
+
+    /// The way in which a flight takes its lease that has not been asked about yet.
+    pub(super) fn take_at_first(&self) -> TakeLease {
+        take_for(self.purpose())
     }
 
     /// Waits until the previous flight has no question under way. If it has to ask again, this
@@ -182,6 +184,13 @@ impl<V: Value> OpenFlight<V> {
                 self.finish_here(Ok(Some(Arc::clone(&stale.value) as _)));
             }
         }
+    }
+}
+
+fn take_for(purpose: Purpose) -> TakeLease {
+    match purpose {
+        Purpose::Miss | Purpose::Stale => TakeLease::UnlessFresh,
+        Purpose::Early(_) | Purpose::Reload => TakeLease::Always,
     }
 }
 

@@ -39,7 +39,7 @@ impl Call<'_> {
         // A flight that is started needs it until it loads; one that is joined needs nothing.
         let hold = self.holds.remove(key);
         match held {
-            Held::Nothing => {
+            Held::Nothing | Held::Ended => {
                 Place::Waits(joining.join_or_start::<V>(path, key, hold, counters), None)
             }
             Held::Reload => {

@@ -1,5 +1,6 @@
 //! The task that serves a group of flights: asks the store, loads, fills, and ends each flight.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,6 +61,14 @@ struct Held {
 impl<V: Value> GroupTask<V> {
     pub(super) fn spawn(self, runtime: &Handle, start: Start) {
         drop(runtime.spawn(self.run(start).in_current_span()));
+    }
+
+    /// Has the flights of `keys` take their leases although the store holds entries that are fresh to it: the
+    /// call has seen that what they depend on has ended.
+    pub(super) fn insist_on(&mut self, keys: &HashSet<&str>) {
+        for flight in self.open.iter_mut().filter(|flight| keys.contains(flight.key())) {
+            flight.take = TakeLease::Always;
+        }
     }
 
     async fn run(mut self, start: Start) {
@@ -268,8 +277,8 @@ impl<V: Value> GroupTask<V> {
                 }
                 (Step::WaitAtMost(left), _) => {
                     held.add(lease, left);
-                    let take = flight.take;
-                    flight.ask_again(take);
+                    // The other's load may bring what this one insisted on.
+                    flight.ask_again(flight.take_at_first());
                     self.open.push(flight);
                 }
             }

@@ -4,6 +4,10 @@ use super::Dependency;
 
 /// Options of one entry that take precedence over the region's policy.
 ///
+/// A value that is set depends on no other region: it was made before the call, so nothing could tell what
+/// became of that region since. A value that is to depend on one is loaded, with
+/// [`LoadOptions::depends_on`], by [`reload`](LoadOptions::reload) if it is there already.
+///
 /// ```
 /// use std::time::Duration;
 /// use region_core::SetOptions;
@@ -41,7 +45,8 @@ impl SetOptions {
     }
 }
 
-/// Options of [`Region::get_or_compute_with`](crate::Region::get_or_compute_with).
+/// Options of [`Region::get_or_compute_with`](crate::Region::get_or_compute_with) and
+/// [`Region::get_or_compute_many_with`](crate::Region::get_or_compute_many_with).
 ///
 /// ```
 /// use region_core::LoadOptions;
@@ -91,8 +96,8 @@ impl LoadOptions {
     /// A read of such a value reads something of each region that it depends on, in one further trip for
     /// all. A call with this option does so in the same trip. Where values are held near, there is no
     /// trip while all these regions are trusted. The first load that depends on a region writes a small
-    /// entry to it, its *marker*; that entry is neither listed nor counted, but
-    /// [`children`](crate::Region::children) may list a region that holds nothing else.
+    /// entry to it, its *marker*; that entry is neither listed nor counted, and
+    /// [`children`](crate::Region::children) does not list a region for its sake.
     ///
     /// ```
     /// use region_core::{LoadOptions, Loaded, Region, RegionCache, RegionExt, Result};

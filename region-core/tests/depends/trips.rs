@@ -67,6 +67,46 @@ async fn a_load_costs_one_trip_more_only_if_there_is_no_marker() {
     assert_eq!(methods(&taken(&here)), warm);
 }
 
+/// The value itself is fresh to the store, which would not give its lease to a caller that wants none for what
+/// is fresh. What `begin` shows is judged by markers that are read after it.
+#[tokio::test(start_paused = true)]
+async fn a_load_after_the_end_of_a_dependency_begins_once() {
+    let here = slow();
+    let found = [Method::Read, Method::Read, Method::Begin, Method::Read];
+    for options in [on(&here.region("b")), LoadOptions::new()] {
+        here.load_with(on(&here.region("b")).reload()).await.unwrap();
+        here.region("b").touch().await.unwrap();
+        taken(&here);
+        let is_declared = options != LoadOptions::new();
+        here.load_with(options).await.unwrap();
+        // The write of a new marker is that of a load which declares one.
+        let writes = if is_declared { 2 } else { 1 };
+        let expected = [&found[..], &[Method::Write; 2][..writes]].concat();
+        assert_eq!(methods(&taken(&here)), expected);
+    }
+}
+
+/// Another process has loaded the value anew meanwhile: it is returned, and the lease given back.
+#[tokio::test(start_paused = true)]
+async fn a_value_that_another_has_loaded_meanwhile_serves() {
+    let store = super::kit::memory();
+    let (here, there) =
+        (Process::new(7, &store, Policy::new()), Process::new(8, &store, Policy::new()));
+    here.load().await;
+    here.region("b").touch().await.unwrap();
+    let paused = here.faulty.on(Method::Begin).nth(1).pause();
+    let (page, b) = (here.page(), here.region("b"));
+    let fails = |_| async { Err::<region_core::Loaded<u32>, _>(std::io::Error::other("not run")) };
+    let call = tokio::spawn(async move { page.get_or_compute_with("k", on(&b), fails).await });
+    paused.reached().await;
+    there.loads.store(10, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(there.load().await, 11);
+    paused.release();
+    assert_eq!(call.await.unwrap().unwrap().as_deref(), Some(&11));
+    there.page().remove("k").await.unwrap();
+    assert_eq!(there.load().await, 12, "nobody holds its lease");
+}
+
 /// A miss for a dependency's sake counts once, and so does a hit.
 #[tokio::test]
 async fn a_read_counts_once() {

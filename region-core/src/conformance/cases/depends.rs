@@ -1,5 +1,6 @@
 //! Values that depend on other regions.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,9 +12,10 @@ use super::super::Harness;
 use super::super::fixture::{Fixture, LONG, put};
 use super::super::gate::{cache, cache_with, within};
 use crate::cache::RegionCache;
+use crate::error::{ErrorKind, Result};
 use crate::handle::RegionHandle;
 use crate::path::MARKER_KEY;
-use crate::policy::Policy;
+use crate::policy::{NearCache, Policy};
 use crate::region::{LoadOptions, Loaded, Region, RegionExt};
 use crate::store::{Op, Verb};
 
@@ -159,7 +161,106 @@ pub async fn a_value_is_stale_once_its_dependency_has_expired<H: Harness>(harnes
     assert!(failing().await.is_err(), "what was invalidated is not served as stale either");
 }
 
-/// A marker is neither listed nor counted, and its key is not for users.
+/// The values of one load of several keys depend on the same.
+pub async fn a_batch_depends_on_what_its_load_declares<H: Harness>(harness: &H) {
+    let cache = cache(harness, harness.store().await);
+    let (of, on) = (cache.region("a.page").unwrap(), cache.region("b").unwrap());
+    let keys = ["k", "l"];
+    for verb in [Verb::Touch, Verb::Invalidate, Verb::Expire] {
+        let load = |keys: Vec<String>| async move {
+            let values = keys.into_iter().map(|key| (key, 1u32));
+            Ok::<_, io::Error>(values.collect::<HashMap<_, _>>())
+        };
+        let options = LoadOptions::new().depends_on(&on);
+        let values = of.get_or_compute_many_with(&keys, options, load).await.unwrap();
+        assert!(values.iter().all(Option::is_some));
+        assert_eq!(of.get_many::<u32>(&keys).await.unwrap(), values);
+        on.end(verb).await.unwrap();
+        assert_eq!(of.get_many::<u32>(&keys).await.unwrap(), [None, None], "{verb:?}");
+    }
+}
+
+/// A region that holds a marker alone is no child, and neither are those around it; once it holds something else
+/// it is, and a marker that comes after that changes nothing.
+pub async fn a_marker_makes_no_child<H: Harness>(harness: &H) {
+    let f = Fixture::new(harness).await;
+    let cache = cache(harness, harness.client(&f.store).await);
+    let (root, of) = (cache.root(), cache.region("a.page").unwrap());
+    let on = ["b", "c.d.e"].map(|path| cache.region(path).unwrap());
+    let load = || {
+        let loads = |_| async { Ok::<_, io::Error>(Loaded::new(1u32)) };
+        let options = on.iter().fold(LoadOptions::new(), LoadOptions::depends_on);
+        of.get_or_compute_with("k", options.reload(), loads)
+    };
+    let children = async |of: &RegionHandle| {
+        let children = of.children().map_ok(|child| child.to_string());
+        let mut children = children.try_collect::<Vec<_>>().await.unwrap();
+        children.sort();
+        children
+    };
+    let inner = cache.region("c.d").unwrap();
+    for verb in [Verb::Invalidate, Verb::InvalidateAndTouch] {
+        load().await.unwrap();
+        assert_eq!(children(&root).await, ["a"], "{verb:?}");
+        assert_eq!(children(&inner).await, [""; 0], "{verb:?}");
+        // A load and a write beside the marker.
+        let fence = f.lease("r.b", "k").await;
+        assert!(f.fill("r.b", "k", "v", &fence).await);
+        assert_eq!(children(&root).await, ["a", "b"], "{verb:?}");
+        f.set("r.c.d.e", "k", "x").await;
+        assert_eq!(children(&root).await, ["a", "b", "c"], "{verb:?}");
+        assert_eq!(children(&inner).await, ["e"], "{verb:?}");
+        load().await.unwrap();
+        assert_eq!(children(&root).await, ["a", "b", "c"], "{verb:?}");
+        root.end(verb).await.unwrap();
+        assert_eq!(children(&root).await, [""; 0], "{verb:?}");
+    }
+    // Its own children show.
+    load().await.unwrap();
+    f.set("r.b.inner", "k", "x").await;
+    assert_eq!(children(&root).await, ["a", "b"]);
+    assert_eq!(children(&on[0]).await, ["inner"]);
+}
+
+/// No method takes the key of a marker, which stays as it is.
+pub async fn the_key_of_markers_is_refused<H: Harness>(harness: &H) {
+    fn refused<T>(result: Result<T>) {
+        assert_eq!(result.err().map(|error| error.kind()), Some(ErrorKind::InvalidKey));
+    }
+    for policy in [Policy::new(), Policy::new().near(NearCache::On)] {
+        let page = Page::new(&cache_with(harness, harness.store().await, policy));
+        let (on, keys) = (&page.on, ["k", MARKER_KEY]);
+        assert_eq!(page.load().await, 1);
+        refused(on.get::<u32>(MARKER_KEY).await);
+        refused(on.get_many::<u32>(&keys).await);
+        refused(on.contains(MARKER_KEY).await);
+        refused(on.set(MARKER_KEY, &1u32).await);
+        refused(on.set_many(&[("k", &1u32), (MARKER_KEY, &1u32)]).await);
+        refused(on.set_if_absent(MARKER_KEY, &1u32).await);
+        refused(on.remove(MARKER_KEY).await);
+        refused(on.remove_many(&keys).await);
+        refused(on.take::<u32>(MARKER_KEY).await);
+        refused(on.get_or_compute(MARKER_KEY, || async { Ok::<_, io::Error>(1u32) }).await);
+        for options in [LoadOptions::new(), LoadOptions::new().reload()] {
+            let load = |_| async { Ok::<_, io::Error>(Loaded::new(1u32)) };
+            refused(on.get_or_compute_with(MARKER_KEY, options.clone(), load).await);
+            let load = |_| async { Ok::<_, io::Error>(HashMap::<String, u32>::new()) };
+            refused(on.get_or_compute_many_with(&keys, options, load).await);
+        }
+        refused(on.explain::<u32>(MARKER_KEY).await);
+        let mut transaction = on.transaction();
+        transaction.set("k", 1u32);
+        transaction.remove(MARKER_KEY);
+        refused(transaction.commit().await);
+        let mut transaction = on.transaction();
+        transaction.set(MARKER_KEY, 1u32);
+        refused(transaction.commit().await);
+        assert_eq!(page.get().await, Some(1), "the marker stays");
+        assert!(on.is_empty().await.unwrap(), "nothing was done");
+    }
+}
+
+/// A marker is neither listed nor counted.
 pub async fn markers_are_not_seen<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
     let cache = cache(harness, harness.client(&f.store).await);
@@ -171,12 +272,6 @@ pub async fn markers_are_not_seen<H: Harness>(harness: &H) {
     assert_eq!(page.on.len().await.unwrap(), 1);
     assert_eq!(page.on.keys().try_collect::<Vec<_>>().await.unwrap(), ["k"]);
     assert_eq!(page.on.entries::<u32>().try_collect::<Vec<_>>().await.unwrap().len(), 1);
-    assert!(page.on.get::<u32>(MARKER_KEY).await.is_err());
-    assert!(page.on.set(MARKER_KEY, &1u32).await.is_err());
-    assert!(page.on.remove(MARKER_KEY).await.is_err());
-    let mut transaction = page.on.transaction();
-    transaction.set(MARKER_KEY, 1u32);
-    assert!(transaction.commit().await.is_err());
     // The same for entries that end, which are counted another way.
     let marker = put(MARKER_KEY, "x").fresh_for(super::super::fixture::lifetime(LONG));
     let other = put("k", "x").fresh_for(super::super::fixture::lifetime(LONG));
