@@ -6,6 +6,7 @@
 //! there (`REGION_BENCH_PYTHON` names the interpreter, `python3` by default), the library that this one
 //! grew from is measured on the same server. Words after `--` choose what is measured.
 
+use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::Command;
@@ -155,6 +156,28 @@ impl Subjects {
                 let terms = ReadTerms::default().lineage(lineage.as_ref());
                 let read = store.read(path, &[&key(at)], terms).await;
                 assert!(read.expect("the server answers").entries[0].is_some());
+            }
+        })
+    }
+
+    /// Reads of one key, which is there.
+    fn hot_get(&self) -> Operation {
+        let region = Arc::new(self.region(4));
+        operation(move |_| {
+            let region = Arc::clone(&region);
+            async move { drop(region.get::<String>(&key(0)).await.expect("the server answers")) }
+        })
+    }
+
+    /// The same by calls that would load it: those that come at the same time share a read.
+    fn hot_get_or_compute(&self) -> Operation {
+        let region = Arc::new(self.region(4));
+        operation(move |_| {
+            let region = Arc::clone(&region);
+            async move {
+                let load = || async { Ok::<_, Infallible>(String::new()) };
+                let value = region.get_or_compute(&key(0), load).await;
+                assert_eq!(value.expect("the server answers").len(), VALUE_BYTES);
             }
         })
     }
@@ -313,6 +336,8 @@ async fn operations(subjects: &Subjects) -> String {
     table += &row(name, subjects.bare_get(), subjects.bare_entries(4)).await;
     let name = "MGET and HMGET by the bare client, depth 4, to HGET";
     table += &row(name, subjects.bare_get(), subjects.bare_pipeline(4)).await;
+    let name = "`get_or_compute` of one hot key, depth 4, to `get` of it";
+    table += &row(name, subjects.hot_get(), subjects.hot_get_or_compute()).await;
     for depth in [1, 4, 8] {
         let name = format!("`set`, depth {depth}, to HSET");
         table += &row(&name, subjects.bare_set(), subjects.set(depth)).await;

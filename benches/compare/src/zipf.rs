@@ -50,31 +50,31 @@ fn percent(hits: u64) -> f64 {
     hits as f64 * 100.0 / REQUESTS as f64
 }
 
-fn quick(requests: &[String], bytes: u64, value: &Shared) -> f64 {
-    const TYPICAL_ENTRY: u64 = 512;
-    let estimate = usize::try_from(bytes / TYPICAL_ENTRY).expect("a small number");
-    let cache = QuickCache::with_weighter(estimate, bytes, ByWeight);
+/// The share of hits of a bare cache that is filled as it goes, in percent.
+fn bare(requests: &[String], has: impl Fn(&String) -> bool, fill: impl Fn(&String)) -> f64 {
     let hits = requests.iter().filter(|key| {
-        let is_hit = cache.get(*key).is_some();
+        let is_hit = has(key);
         if !is_hit {
-            cache.insert((*key).clone(), Arc::clone(value));
+            fill(key);
         }
         is_hit
     });
     percent(hits.count() as u64)
 }
 
+fn quick(requests: &[String], bytes: u64, value: &Shared) -> f64 {
+    const TYPICAL_ENTRY: u64 = 512;
+    let estimate = usize::try_from(bytes / TYPICAL_ENTRY).expect("a small number");
+    let cache = QuickCache::with_weighter(estimate, bytes, ByWeight);
+    let fill = |key: &String| cache.insert(key.clone(), Arc::clone(value));
+    bare(requests, |key| cache.get(key).is_some(), fill)
+}
+
 fn moka(requests: &[String], bytes: u64, value: &Shared) -> f64 {
     let weigher = |key: &String, value: &Shared| weight(key, value) as u32;
     let cache = moka::sync::Cache::builder().weigher(weigher).max_capacity(bytes).build();
-    let hits = requests.iter().filter(|key| {
-        let is_hit = cache.get(*key).is_some();
-        if !is_hit {
-            cache.insert((*key).clone(), Arc::clone(value));
-        }
-        is_hit
-    });
-    percent(hits.count() as u64)
+    let fill = |key: &String| cache.insert(key.clone(), Arc::clone(value));
+    bare(requests, |key| cache.get(key).is_some(), fill)
 }
 
 /// The near cache over a store that has every value, so that a miss near is a read of the store.

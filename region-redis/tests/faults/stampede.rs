@@ -1,11 +1,10 @@
-//! Many callers of one missing key, in many processes.
+//! Many callers of one missing key, and an invalidation among them. Without one: see `tests/processes`.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use region_core::testing::{Method, Recorder};
 use region_core::{Policy, Region, RegionCache, Verb};
 use region_redis::RedisStore;
 use servers::{Flavor, TestServer};
@@ -13,22 +12,11 @@ use servers::{Flavor, TestServer};
 use crate::kit::{builder, path};
 
 servers::on_both! {
-    eight_processes_of_a_thousand_tasks_run_one_load
     a_load_that_is_outlived_is_loaded_again_once
 }
 
-const PROCESSES: usize = 8;
+const CACHES: usize = 8;
 const TASKS: usize = 1000;
-
-/// The calls of the load itself: its process takes the lease and stores the value, each other one reads it.
-const CALLS_OF_THE_LOAD: u64 = 1 + PROCESSES as u64;
-
-/// The most calls beside these, for each process on average: it looks for the value, and asks for the lease that
-/// another holds, or if a load under way may be shared by callers who came later.
-const MORE_CALLS: u64 = 3;
-
-/// On a busy machine a load may take as long as that the others ask for it without having been told.
-const ATTEMPTS: u64 = 4;
 
 /// On a busy machine with a stampede on it, the task that extends a lease may come late.
 const LEASE: Duration = Duration::from_secs(120);
@@ -40,29 +28,14 @@ async fn connect_patiently(server: &TestServer) -> RedisStore {
     builder.connect().await.unwrap()
 }
 
-async fn stores(server: &TestServer) -> Vec<Recorder<RedisStore>> {
-    let mut stores = Vec::new();
-    for _ in 0..PROCESSES {
-        stores.push(Recorder::new(connect_patiently(server).await));
-    }
-    stores
-}
-
-fn caches(stores: &[Recorder<RedisStore>]) -> Vec<RegionCache> {
+async fn caches(server: &TestServer) -> Vec<RegionCache> {
     let mut caches = Vec::new();
-    for store in stores.iter().cloned() {
+    for _ in 0..CACHES {
+        let store = connect_patiently(server).await;
         let cache = RegionCache::builder(store).root("r").policy(Policy::new().lease(LEASE));
         caches.push(cache.build().unwrap());
     }
     caches
-}
-
-/// The number of calls to the store.
-fn calls(stores: &[Recorder<RedisStore>]) -> Vec<u64> {
-    let of = |store: &Recorder<RedisStore>| {
-        [Method::Read, Method::Begin, Method::Write].map(|method| store.count(method)).iter().sum()
-    };
-    stores.iter().map(of).collect()
 }
 
 /// All tasks ask for one key at once, and get its value.
@@ -92,27 +65,9 @@ async fn stampede(caches: &[RegionCache], loads: &Arc<AtomicU64>) {
     }
 }
 
-async fn eight_processes_of_a_thousand_tasks_run_one_load(flavor: Flavor) {
-    let server = TestServer::start(flavor);
-    let most = CALLS_OF_THE_LOAD + MORE_CALLS * PROCESSES as u64;
-    let mut seen = Vec::new();
-    for _ in 0..ATTEMPTS {
-        let stores = stores(&server).await;
-        let loads = Arc::new(AtomicU64::new(0));
-        stampede(&caches(&stores), &loads).await;
-        assert_eq!(loads.load(Ordering::SeqCst), 1);
-        seen.push(calls(&stores));
-        if seen.last().into_iter().flatten().sum::<u64>() <= most {
-            return;
-        }
-        server.command(&["FLUSHALL"]);
-    }
-    panic!("more than {most} calls each time: {seen:?}");
-}
-
 async fn a_load_that_is_outlived_is_loaded_again_once(flavor: Flavor) {
     let server = TestServer::start(flavor);
-    let caches = caches(&stores(&server).await);
+    let caches = caches(&server).await;
     let other = connect_patiently(&server).await;
     let loads = Arc::new(AtomicU64::new(0));
     let ending = async {

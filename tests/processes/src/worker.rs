@@ -100,6 +100,28 @@ impl Worker {
         answer
     }
 
+    /// Stops the process: it does nothing until [`resume`](Self::resume).
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub async fn pause(&self) {
+        self.signal("STOP").await;
+    }
+
+    /// Lets a stopped process go on.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub async fn resume(&self) {
+        self.signal("CONT").await;
+    }
+
+    async fn signal(&self, signal: &str) {
+        let id = self.process.lock().await.id().expect("it has not ended");
+        let sent = Program::new("kill").args([format!("-{signal}"), id.to_string()]).status().await;
+        assert!(sent.is_ok_and(|status| status.success()), "{}: {signal}", self.name);
+    }
+
     /// Kills the process, as a crash does, and waits until it has gone.
     ///
     /// # Panics

@@ -10,12 +10,16 @@ use crate::kit::{SEEN_WITHIN, kill_connections, print_times, seen_after, start, 
 servers::on_both! {
     a_cut_connection_ends_trust
     a_silent_connection_ends_trust
+    a_stopped_process_ends_trust
     a_server_that_was_killed_ends_trust
     a_failover_to_an_older_copy_ends_trust
     a_lagging_replica_ends_trust
 }
 
 const ROUNDS: u64 = 10;
+
+/// The time between two questions of the watch.
+const WATCH_MS: u64 = 100;
 
 fn place() -> Place {
     Place::new("org:1.project:2", "k")
@@ -65,6 +69,25 @@ async fn a_silent_connection_ends_trust(flavor: Flavor) {
     let largest = print_times(&format!("{flavor:?}: connection silent, old value until"), &times);
     let silence = Duration::from_millis(setup.silence_ms);
     assert!(largest < silence + SEEN_WITHIN, "served for {largest:?}");
+}
+
+/// The reader stands still while the value changes. What it had heard by then is too old when it goes on: though no
+/// task of it has had the time to see that nothing came, its first read is none of the old value.
+async fn a_stopped_process_ends_trust(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let writer = start(&Setup::new(&server.url(), "writer")).await;
+    let setup = Setup::noticing(&server.url(), "reader");
+    let reader = start(&setup).await;
+    for round in 1..=2 {
+        held(&writer, &reader, 2 * round).await;
+        reader.pause().await;
+        writer.ask(Command::Set(place(), 2 * round + 1)).await;
+        // All of the watch, twice: what was heard before is not relied on for longer.
+        tokio::time::sleep(2 * Duration::from_millis(setup.silence_ms + WATCH_MS)).await;
+        let seen = reader.ask(Command::WatchUntil(place(), Some(2 * round + 1)));
+        let (seen, ()) = tokio::join!(seen, reader.resume());
+        assert!(seen.others.iter().all(Option::is_none), "an old value: {:?}", seen.others);
+    }
 }
 
 async fn a_server_that_was_killed_ends_trust(flavor: Flavor) {
