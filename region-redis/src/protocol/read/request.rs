@@ -23,8 +23,8 @@ pub(crate) fn ids(path: &RegionPath, count: Option<&str>) -> Cmd {
 
 /// `MGET` of the count of writes alone.
 pub(crate) fn count_alone(count: &str) -> Cmd {
-    let mut command = redis::cmd("MGET");
-    command.arg(count);
+    let mut command = Cmd::with_capacity(2, NAME_BYTES);
+    command.arg("MGET").arg(count);
     command
 }
 
