@@ -10,6 +10,7 @@ mod lookup;
 mod marker;
 mod near;
 mod observe;
+mod started;
 mod steps;
 mod wakes;
 
@@ -36,6 +37,7 @@ pub(crate) use near::{DEFAULT_NEAR_BYTES, Looked};
 
 use near::{Near, NearHandle, NearRegion};
 use observe::{FailureLog, LogLimiter};
+pub(crate) use started::Started;
 pub(crate) use wakes::Heard;
 
 /// The shortest ttl: that is the resolution of lifetimes.

@@ -14,7 +14,7 @@ use std::future::Future;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use crate::engine::{Accept, Context, Engine, Found};
+use crate::engine::{Accept, Context, Engine, Found, Started};
 use crate::error::{BoxError, Result};
 use crate::load;
 use crate::path::{RegionPath, Segment};
@@ -127,7 +127,7 @@ impl Region for RegionHandle {
     }
 
     async fn get_many<V: Value>(&self, keys: &[&str]) -> Result<Vec<Option<Arc<V>>>> {
-        let found = self.context.find_many(keys, Accept::Fresh).await;
+        let found = self.context.find_many(keys, Accept::Fresh, Started::default()).await;
         let (found, _) = found.map_err(self.context.during("get"))?;
         Ok(found.into_iter().map(Found::fresh).collect())
     }

@@ -45,7 +45,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use crate::engine::{Accept, Chain, Context, Found, FoundOne, LoadId};
+use crate::engine::{Accept, Chain, Context, Found, FoundOne, LoadId, Started};
 use crate::error::{BoxError, Error, ErrorKind, Result};
 use crate::path::check_key;
 use crate::policy::OnStale;
@@ -300,11 +300,12 @@ impl<'a> Call<'a> {
             keys.iter().try_for_each(|key| check_key(key))?;
             return Ok((keys.iter().map(|_| Err(Held::Reload)).collect(), None));
         }
+        let started = Started::at(self.started_at);
         let (found, outage) = match &mut self.declared {
-            None => self.context.find_many(keys, self.accept).await?,
+            None => self.context.find_many(keys, self.accept, started).await?,
             Some(declared) => {
-                let regions = &declared.regions;
-                let finding = self.context.find_many_beside_markers(keys, self.accept, regions);
+                let (context, regions) = (self.context, &declared.regions);
+                let finding = context.find_many_beside_markers(keys, self.accept, regions, started);
                 let (found, outage, seen) = Box::pin(finding).await?;
                 declared.seen = seen;
                 (found, outage)
@@ -327,8 +328,10 @@ impl<'a> Call<'a> {
     /// Looks up the value at `key`. Markers of the regions that were declared are read at the same time.
     async fn find<V: Value>(&mut self, key: &str) -> Result<(Found<V>, Option<Error>)> {
         if let Some(declared) = &mut self.declared {
-            self.started_at = Some(Instant::now());
-            let finding = self.context.find_beside_markers(key, self.accept, &declared.regions);
+            let started = Started::now();
+            self.started_at = started.noted();
+            let regions = &declared.regions;
+            let finding = self.context.find_beside_markers(key, self.accept, regions, started);
             let (found, outage, seen) = Box::pin(finding).await?;
             declared.seen = seen;
             return Ok((found, outage));
@@ -366,7 +369,10 @@ impl<'a> Call<'a> {
             Answer::Found(found) | Answer::TimedOut(found) => shared_found::<V>(&found)?,
             Answer::Missing => FoundOne::missing(),
             // Whatever panics does so in each caller.
-            Answer::Panicked => self.context.find_one(key, self.accept, None).await?,
+            Answer::Panicked => {
+                let started = Started::at(self.started_at);
+                self.context.find_one(key, self.accept, started).await?
+            }
         };
         self.context.count_one(one.counts_as);
         if one.is_missing() {
@@ -484,7 +490,7 @@ impl<'a> Call<'a> {
             outages: chain.as_ref().map(|chain| Arc::clone(chain.outages())).unwrap_or_default(),
             chain,
             deadline: limit.and_then(|limit| Instant::now().checked_add(limit)),
-            started: Some(self.started_at()),
+            started: Started::at(Some(self.started_at())),
             open,
         }
     }

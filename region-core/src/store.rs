@@ -14,6 +14,7 @@ mod terms;
 mod write;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -87,8 +88,8 @@ pub use write::{Applied, Ended, Guard, Op, OpOutcome, Put, RegionTtl, When, Writ
 /// [`Unavailable`](crate::ErrorKind::Unavailable) when the store cannot be reached,
 /// [`Timeout`](crate::ErrorKind::Timeout) when it is not known whether the work was done, and
 /// [`TooLarge`](crate::ErrorKind::TooLarge) when an entry does not fit. It never waits without a
-/// bound. Where a store has a limit for a call and the terms say when the operation `started`, the
-/// limit counts from there: so a read and a `begin` of one operation share one limit.
+/// bound. Where a store has a [limit](Self::limit) for a call and the terms say when the operation
+/// `started`, the limit counts from there: so all calls of one operation share one limit.
 ///
 /// # Cancel safety
 ///
@@ -167,6 +168,12 @@ pub trait Store: Send + Sync + 'static {
     /// Has `listener` hear the pushes that end trust in what was read, until the returned value is
     /// dropped; `None` if this store never pushes. What is read after this returns is covered.
     fn listen(&self, listener: Arc<dyn Listener>) -> Option<Listening>;
+
+    /// The limit of time that the store sets to its calls, an operation of several calls included;
+    /// `None`: it sets none. A caller that shares the call of another waits no longer than this.
+    fn limit(&self) -> Option<Duration> {
+        None
+    }
 
     /// The time by the store's clock.
     async fn now(&self) -> Result<Timestamp>;

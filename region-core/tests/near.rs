@@ -9,6 +9,7 @@ mod near {
     mod contains;
     mod hit_ratio;
     mod kit;
+    mod limits;
     mod others;
     mod outage;
     mod own;

@@ -171,6 +171,10 @@ impl Store for RedisStore {
         Some(self.pushes.listen(listener))
     }
 
+    fn limit(&self) -> Option<Duration> {
+        Some(self.shard.settings.call)
+    }
+
     async fn now(&self) -> Result<Timestamp> {
         self.shard.now().await
     }

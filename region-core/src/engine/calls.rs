@@ -2,11 +2,13 @@
 //! one place.
 
 use std::future::Future;
+use std::task::Poll;
 
+use futures_util::poll;
 use tokio::time::Instant;
 
 use super::near::Covers;
-use super::{Chain, Context, Engine};
+use super::{Chain, Context, Engine, Started};
 use crate::error::{Error, Result};
 use crate::path::{RegionPath, Segment};
 use crate::store::{
@@ -15,10 +17,18 @@ use crate::store::{
 };
 
 impl Context {
-    /// Reads `keys` as `terms` say.
-    pub(super) async fn read(&self, keys: &[&str], terms: ReadTerms<'_>) -> Result<Read> {
+    /// Reads `keys`, as a part of an operation that began at `started`.
+    pub(super) async fn read(&self, keys: &[&str], started: &mut Started) -> Result<Read> {
         self.refuse_during_outage()?;
-        let read = self.engine.read_steps(&self.path, keys, terms).await;
+        let terms = ReadTerms { started: started.noted(), ..self.read_terms() };
+        let mut reading = self.engine.read_steps(&self.path, keys, terms);
+        let read = match poll!(&mut reading) {
+            Poll::Ready(read) => read,
+            Poll::Pending => {
+                started.note();
+                reading.await
+            }
+        };
         self.observe(&read);
         self.remember_outage(&read);
         read

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::marker::{Markers, Standing};
-use super::{Accept, Context, Found, Looked};
+use super::{Accept, Context, Found, Looked, Started};
 use crate::error::{Error, Result};
 use crate::lifetime::Lifetime;
 use crate::path::RegionPath;
@@ -124,13 +124,14 @@ impl<V> Found<V> {
 impl Context {
     /// Replaces each value that depends on other regions by the value, fresh or stale, or by nothing,
     /// as the markers of these regions say. Those that `known` lacks are read, all at the same time; after
-    /// an `outage` that the call has met, only near.
+    /// an `outage` that the call has met, only near. The operation began at `started`.
     pub(crate) async fn resolve<V: Value>(
         &self,
         found: &mut [Found<V>],
         accept: Accept,
         known: &mut Markers,
         outage: Option<&Error>,
+        started: Started,
     ) -> Result<Resolved> {
         let mut resolved = Resolved::default();
         let lists = found.iter().filter_map(Found::dependencies);
@@ -138,7 +139,7 @@ impl Context {
         let unknown: Vec<RegionPath> = regions.filter(|it| !known.contains_key(it)).collect();
         if !unknown.is_empty() {
             // Boxed, so that the futures of reads stay small.
-            let reading = self.markers(&unknown, outage);
+            let reading = self.markers(&unknown, outage, started);
             let (markers, outage) = Box::pin(reading).await?;
             known.extend(markers);
             resolved.outage = outage;
@@ -165,12 +166,13 @@ impl Context {
         found: &mut [Found<V>],
         accept: Accept,
         outage: Option<&Error>,
+        started: Started,
     ) -> Result<Resolved> {
         if found.iter().all(|found| found.dependencies().is_none()) {
             return Ok(Resolved::default());
         }
         let mut known = Markers::default();
-        Box::pin(self.resolve(found, accept, &mut known, outage)).await
+        Box::pin(self.resolve(found, accept, &mut known, outage, started)).await
     }
 
     /// Returns true if an entry with these dependencies, fresh by itself, is fresh by them too. Returns
@@ -178,11 +180,12 @@ impl Context {
     pub(crate) async fn are_fresh(
         &self,
         dependencies: Option<Dependencies>,
+        started: Started,
     ) -> Result<(bool, Option<Error>)> {
         let Some(on) = dependencies else { return Ok((true, None)) };
         let freshness = Freshness::Fresh { left: Lifetime::Unlimited };
         let mut found = [Found::from(Depending::new(Some(Arc::new(())), freshness, on))];
-        let resolved = self.resolve_all(&mut found, Accept::Fresh, None).await?;
+        let resolved = self.resolve_all(&mut found, Accept::Fresh, None, started).await?;
         Ok((matches!(found[0], Found::Fresh(..)), resolved.outage))
     }
 
@@ -192,6 +195,7 @@ impl Context {
         key: &str,
         accept: Accept,
         regions: &[RegionPath],
+        started: Started,
     ) -> Result<(Found<V>, Option<Error>, Markers)> {
         let is_answer = match self.look_near::<V>(key) {
             Looked::Hit(..) | Looked::Unverified(..) => true,
@@ -203,7 +207,7 @@ impl Context {
             return Ok((found, outage, Markers::default()));
         }
         let (mut found, outage, markers) =
-            self.read_beside_markers(&[key], accept, regions).await?;
+            self.read_beside_markers(&[key], accept, regions, started).await?;
         Ok((found.pop().unwrap_or(Found::Nothing(MissReason::Absent)), outage, markers))
     }
 
@@ -213,15 +217,16 @@ impl Context {
         keys: &[&str],
         accept: Accept,
         regions: &[RegionPath],
+        started: Started,
     ) -> Result<(Vec<Found<V>>, Option<Error>, Markers)> {
         let is_near = |key: &&str| {
             matches!(self.look_near::<V>(key), Looked::Hit(..) | Looked::Unverified(..))
         };
         if keys.iter().all(is_near) {
-            let (found, outage) = self.find_many(keys, accept).await?;
+            let (found, outage) = self.find_many(keys, accept, started).await?;
             return Ok((found, outage, Markers::default()));
         }
-        self.read_beside_markers(keys, accept, regions).await
+        self.read_beside_markers(keys, accept, regions, started).await
     }
 
     async fn read_beside_markers<V: Value>(
@@ -229,14 +234,16 @@ impl Context {
         keys: &[&str],
         accept: Accept,
         regions: &[RegionPath],
+        mut started: Started,
     ) -> Result<(Vec<Found<V>>, Option<Error>, Markers)> {
         keys.iter().try_for_each(|key| crate::path::check_key(key))?;
-        let finding = self.look_up(keys, accept);
-        let (lookup, markers) =
-            futures_util::future::join(finding, self.markers(regions, None)).await;
+        let reading = self.markers(regions, None, started);
+        let finding = self.look_up(keys, accept, &mut started);
+        let (lookup, markers) = futures_util::future::join(finding, reading).await;
         let (mut lookup, (mut markers, of_markers)) = (lookup?, markers?);
         let outage = lookup.outage.as_ref();
-        let resolved = self.resolve(&mut lookup.found, accept, &mut markers, outage).await?;
+        let resolved =
+            self.resolve(&mut lookup.found, accept, &mut markers, outage, started).await?;
         let (found, outage) = self.counted(lookup, resolved)?;
         Ok((found, outage.or(of_markers), markers))
     }

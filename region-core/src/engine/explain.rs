@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
 use super::Context;
 use super::found::Found;
@@ -27,15 +28,16 @@ use crate::value::serializer::Value;
 const NO_LEASE: Duration = Duration::from_millis(1);
 
 impl Context {
-    /// Explains what a read of `key` would find.
+    /// Explains what a read of `key` would find. All calls to the store share one limit.
     pub(crate) async fn explain<V: Value>(&self, key: &str) -> Result<Explanation> {
         check_key(key)?;
-        let terms = ReadTerms::new(self.policy.read_from).trust(Trust::Kept);
+        let started = Instant::now();
+        let terms = ReadTerms::new(self.policy.read_from).trust(Trust::Kept).started(started);
         let read = self.engine.read(&self.path, &[key], terms).await;
         let (near, near_facts) = self.explain_near::<V>(key, read.as_ref().ok()).unzip();
         let (store, facts) = match read {
             Ok(read) => {
-                let (store, facts) = self.explain_store::<V>(key, read).await;
+                let (store, facts) = self.explain_store::<V>(key, read, started).await;
                 (Ok(store), facts)
             }
             Err(error) if error.is_outage() => (Err(error), StoreFacts::Outage),
@@ -53,29 +55,40 @@ impl Context {
         })
     }
 
-    async fn explain_store<V: Value>(&self, key: &str, read: Read) -> (StoreState, StoreFacts) {
+    async fn explain_store<V: Value>(
+        &self,
+        key: &str,
+        read: Read,
+        started: Instant,
+    ) -> (StoreState, StoreFacts) {
         let Read { lineage, changes, mut entries, .. } = read;
         let (entry, facts) = match entries.pop().flatten() {
             None => (None, StoreFacts::Nothing(MissReason::Absent)),
             Some(entry) => {
-                let (entry, facts) = self.explain_entry::<V>(key, &entry).await;
+                let (entry, facts) = self.explain_entry::<V>(key, &entry, started).await;
                 (Some(entry), facts)
             }
         };
         // A region that is missing has no leases, and asking for them would create it.
         let lease = match lineage.is_some() {
-            true => self.explain_lease(key).await,
+            true => self.explain_lease(key, started).await,
             false => None,
         };
         (StoreState { lineage, changes, entry, lease }, facts)
     }
 
-    async fn explain_entry<V: Value>(&self, key: &str, entry: &Entry) -> (EntryState, StoreFacts) {
+    async fn explain_entry<V: Value>(
+        &self,
+        key: &str,
+        entry: &Entry,
+        started: Instant,
+    ) -> (EntryState, StoreFacts) {
         let header = self.codec.header::<V>(key, &entry.bytes);
         let decoded = self.codec.decode::<V>(key, &entry.bytes);
         let list = decoded.as_ref().ok().and_then(|decoded| decoded.dependencies.clone());
         let list = list.as_deref().unwrap_or_default();
-        let dependencies = join_all(list.iter().map(|on| self.explain_dependency(on))).await;
+        let dependencies = list.iter().map(|on| self.explain_dependency(on, started));
+        let dependencies = join_all(dependencies).await;
         let is_any = |state| dependencies.iter().any(|dependency| dependency.state == state);
         let facts = match &decoded {
             _ if !entry.is_fresh() => StoreFacts::Nothing(MissReason::Expired),
@@ -95,8 +108,8 @@ impl Context {
         (EntryState { freshness, bytes, header, fault, dependencies }, facts)
     }
 
-    async fn explain_dependency(&self, on: &DependsOn) -> DependencyState {
-        let terms = ReadTerms::new(self.policy.read_from);
+    async fn explain_dependency(&self, on: &DependsOn, started: Instant) -> DependencyState {
+        let terms = ReadTerms::new(self.policy.read_from).started(started);
         let state = match self.engine.read(&on.region, &[MARKER_KEY], terms).await {
             Err(_) => DependencyStanding::Unknown,
             Ok(mut read) => {
@@ -113,9 +126,9 @@ impl Context {
     }
 
     /// Asks who holds the lease of `key`, without taking it.
-    async fn explain_lease(&self, key: &str) -> Option<Lease> {
+    async fn explain_lease(&self, key: &str, started: Instant) -> Option<Lease> {
         let token = LeaseToken::from_bits(self.engine.random.bits());
-        let terms = LeaseTerms::new(token, NO_LEASE).take(TakeLease::Extend);
+        let terms = LeaseTerms::new(token, NO_LEASE).take(TakeLease::Extend).started(started);
         let begun = self.engine.store.begin(&self.path, &[key], terms).await.ok()?;
         Some(begun.keys.first()?.lease)
     }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::depends::{Depending, Resolved};
 use super::found::{Accept, CountsAs, Found, FoundOne, NearAbsence, Tally};
 use super::near::{Label, LookedMany, Moment, is_one};
-use super::{Context, Looked};
+use super::{Context, Looked, Started};
 use crate::error::{Error, Result};
 use crate::lifetime::Lifetime;
 use crate::path::check_key;
@@ -72,17 +72,17 @@ impl<V> Lookup<V> {
 }
 
 impl Context {
-    /// Reads the entries at `keys`, which were checked.
-    pub(crate) async fn fetch(&self, keys: &[&str]) -> Result<Fetched> {
-        match self.fetch_or_outage(keys).await? {
+    /// Reads the entries at `keys`, which were checked, as a part of an operation that began at `started`.
+    pub(crate) async fn fetch(&self, keys: &[&str], started: &mut Started) -> Result<Fetched> {
+        match self.fetch_or_outage(keys, started).await? {
             Fetched::Outage(error) if !self.is_miss(&error) => Err(error),
             fetched => Ok(fetched),
         }
     }
 
     /// Does the same, and leaves it to the caller what becomes of an outage.
-    async fn fetch_or_outage(&self, keys: &[&str]) -> Result<Fetched> {
-        match self.read_near(keys).await {
+    async fn fetch_or_outage(&self, keys: &[&str], started: &mut Started) -> Result<Fetched> {
+        match self.read_near(keys, started).await {
             Ok((read, label)) => Ok(Fetched::Entries(read.entries, label)),
             Err(error) if error.is_outage() => Ok(Fetched::Outage(error)),
             Err(error) => Err(error),
@@ -90,14 +90,15 @@ impl Context {
     }
 
     /// Looks up the values at `keys`, in the order of the keys, and counts hits and misses. Returns the outage
-    /// too, if there was one.
+    /// too, if there was one. All calls that it makes share the limit of an operation that began at `started`.
     pub(crate) async fn find_many<V: Value>(
         &self,
         keys: &[&str],
         accept: Accept,
+        started: Started,
     ) -> Result<(Vec<Found<V>>, Option<Error>)> {
         keys.iter().try_for_each(|key| check_key(key))?;
-        let (found, outage, tally) = self.find_uncounted(keys, accept).await?;
+        let (found, outage, tally) = self.find_uncounted(keys, accept, started).await?;
         self.count(&found, &tally);
         Ok((found, outage))
     }
@@ -107,10 +108,11 @@ impl Context {
         &self,
         keys: &[&str],
         accept: Accept,
+        mut started: Started,
     ) -> Result<(Vec<Found<V>>, Option<Error>, Tally)> {
-        let mut lookup = self.look_up(keys, accept).await?;
+        let mut lookup = self.look_up(keys, accept, &mut started).await?;
         let outage = lookup.outage.as_ref();
-        let resolved = self.resolve_all(&mut lookup.found, accept, outage).await?;
+        let resolved = self.resolve_all(&mut lookup.found, accept, outage, started).await?;
         self.tally(lookup, resolved)
     }
 
@@ -213,12 +215,14 @@ impl Context {
             }
             Looked::Doubted | Looked::Depending(_) => {
                 // Boxed, so that the future of a plain read stays small.
-                let (mut found, outage) = Box::pin(self.find_many(&[key], accept)).await?;
+                let (keys, started) = ([key], Started::default());
+                let (mut found, outage) = Box::pin(self.find_many(&keys, accept, started)).await?;
                 return Ok((found.pop().unwrap_or(Found::Nothing(MissReason::Absent)), outage));
             }
         }
         check_key(key)?;
-        let (entry, label) = match self.read_one(key, None).await {
+        let mut started = Started::default();
+        let (entry, label) = match self.read_one(key, &mut started).await {
             Ok(read) => read,
             Err(error) if self.is_miss(&error) => {
                 self.counters().misses(MissReason::Unavailable).add(1);
@@ -228,7 +232,7 @@ impl Context {
         };
         let found = self.find_in(key, entry, accept, label.as_ref());
         if let Found::Depending(_) = found {
-            return Box::pin(self.resolve_counted(found, accept)).await;
+            return Box::pin(self.resolve_counted(found, accept, started)).await;
         }
         self.count_one(CountsAs::of(&found));
         Ok((found, None))
@@ -250,34 +254,39 @@ impl Context {
         Some(found)
     }
 
-    /// As [`find`](Self::find), but leaves the counting to the caller. `started` is the time at which the
-    /// operation began, if it has waited before this.
+    /// As [`find`](Self::find), but leaves the counting to the caller. The operation began at `started`.
     pub(crate) async fn find_one<V: Value>(
         &self,
         key: &str,
         accept: Accept,
-        started: Option<Instant>,
+        mut started: Started,
     ) -> Result<FoundOne<V>> {
         check_key(key)?;
         if !matches!(self.look_near::<V>(key), Looked::Nothing) {
-            let (mut found, outage, tally) = self.find_uncounted(&[key], accept).await?;
+            let (mut found, outage, tally) = self.find_uncounted(&[key], accept, started).await?;
             let found = found.pop().unwrap_or(Found::Nothing(MissReason::Absent));
             let counts_as = tally.of_one(&found);
             return Ok(FoundOne { found, outage, counts_as });
         }
-        let (entry, label) = match self.read_one(key, started).await {
+        let (entry, label) = match self.read_one(key, &mut started).await {
             Ok(read) => read,
             Err(error) if self.is_miss(&error) => {
                 return Ok(FoundOne::stored(Found::Nothing(MissReason::Unavailable), Some(error)));
             }
             Err(error) => return Err(error),
         };
-        self.resolve_one(self.find_in(key, entry, accept, label.as_ref()), accept).await
+        let found = self.find_in(key, entry, accept, label.as_ref());
+        self.resolve_one(found, accept, started).await
     }
 
     /// Reads the values at `keys` from the store, in one step.
-    async fn find_stored<V: Value>(&self, keys: &[&str], accept: Accept) -> Result<Stored<V>> {
-        let (entries, label, outage) = match self.fetch_or_outage(keys).await? {
+    async fn find_stored<V: Value>(
+        &self,
+        keys: &[&str],
+        accept: Accept,
+        started: &mut Started,
+    ) -> Result<Stored<V>> {
+        let (entries, label, outage) = match self.fetch_or_outage(keys, started).await? {
             Fetched::Entries(entries, label) => (entries, label, None),
             Fetched::Outage(error) => (vec![None; keys.len()], None, Some(error)),
         };
@@ -294,9 +303,10 @@ impl Context {
         &self,
         keys: &[&str],
         accept: Accept,
+        started: &mut Started,
     ) -> Result<Lookup<V>> {
         let mut near = self.look_near_many::<V>(keys);
-        match self.verify_near(keys, &mut near.looked).await {
+        match self.verify_near(keys, &mut near.looked, started).await {
             Ok(moment) => near.moments.extend(moment.map(Some)),
             Err(error) if error.is_outage() => {
                 return Ok(self.in_outage(keys, accept, near, error));
@@ -308,7 +318,7 @@ impl Context {
         let missing: Vec<&str> = missing.collect();
         let mut stored = Vec::new().into_iter();
         if !missing.is_empty() {
-            let read = self.find_stored(&missing, accept).await?;
+            let read = self.find_stored(&missing, accept, started).await?;
             if let Some(error) = read.outage {
                 return Ok(self.in_outage(keys, accept, near, error));
             }
@@ -318,7 +328,7 @@ impl Context {
             stored = read.found.into_iter();
         }
         if keys.len() > 1 && !is_one(&near.moments) {
-            let read = self.find_stored(keys, accept).await?;
+            let read = self.find_stored(keys, accept, started).await?;
             return Ok(match read.outage {
                 Some(error) => self.in_outage(keys, accept, near, error),
                 None => Lookup::stored(read.found),
@@ -365,9 +375,9 @@ impl Context {
         key: &str,
         entry: Option<Entry>,
         accept: Accept,
-        label: Option<&Label>,
+        started: Started,
     ) -> Result<(Found<V>, Option<Error>)> {
-        self.resolve_counted(self.find_in(key, entry, accept, label), accept).await
+        self.resolve_counted(self.find_in(key, entry, accept, None), accept, started).await
     }
 
     /// Asks for the dependencies of what was found, and counts a hit or a miss.
@@ -375,16 +385,22 @@ impl Context {
         &self,
         found: Found<V>,
         accept: Accept,
+        started: Started,
     ) -> Result<(Found<V>, Option<Error>)> {
-        let one = self.resolve_one(found, accept).await?;
+        let one = self.resolve_one(found, accept, started).await?;
         self.count_one(one.counts_as);
         Ok((one.found, one.outage))
     }
 
     /// Asks for the dependencies of what was found.
-    async fn resolve_one<V: Value>(&self, found: Found<V>, accept: Accept) -> Result<FoundOne<V>> {
+    async fn resolve_one<V: Value>(
+        &self,
+        found: Found<V>,
+        accept: Accept,
+        started: Started,
+    ) -> Result<FoundOne<V>> {
         let mut found = [found];
-        let resolved = self.resolve_all(&mut found, accept, None).await?;
+        let resolved = self.resolve_all(&mut found, accept, None, started).await?;
         let [found] = found;
         Ok(FoundOne::stored(found, resolved.outage))
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
 
-use super::{Accept, Context, Found};
+use super::{Accept, Context, Found, Started};
 use crate::error::{Error, Result};
 use crate::lifetime::{Lifetime, MAX_LIFETIME};
 use crate::path::{MARKER_KEY, RegionPath};
@@ -172,11 +172,15 @@ impl Context {
         &self,
         regions: impl IntoIterator<Item = &'a RegionPath>,
         met: Option<&Error>,
+        mut started: Started,
     ) -> Result<(Markers, Option<Error>)> {
         let regions: HashSet<RegionPath> = regions.into_iter().cloned().collect();
         let contexts = regions.iter().map(|region| self.of_marker(region));
         let contexts = contexts.collect::<Result<Vec<_>>>()?;
-        let reads = contexts.into_iter().map(|context| read_marker(context, met.cloned()));
+        // The later reads of many wait for the earlier ones.
+        started.note();
+        let read = |context| read_marker(context, met.cloned(), started);
+        let reads = contexts.into_iter().map(read);
         let mut reads = stream::iter(reads).buffer_unordered(AT_ONCE);
         let (mut markers, mut outage) = (Markers::with_capacity(regions.len()), None);
         while let Some(read) = reads.next().await {
@@ -201,11 +205,12 @@ pub(super) fn codec(region: &RegionPath) -> Codec {
 async fn read_marker(
     context: Arc<Context>,
     met: Option<Error>,
+    mut started: Started,
 ) -> Result<(RegionPath, Found<Marker>, Option<Error>)> {
     let keys = [MARKER_KEY];
     let mut lookup = match met {
         Some(outage) => context.look_up_near(&keys, Accept::FreshOrStale, outage),
-        None => context.look_up(&keys, Accept::FreshOrStale).await?,
+        None => context.look_up(&keys, Accept::FreshOrStale, &mut started).await?,
     };
     let found = lookup.found.pop().unwrap_or(Found::Nothing(MissReason::Absent));
     match lookup.outage {

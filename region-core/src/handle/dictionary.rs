@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::RegionHandle;
 use super::steps::check_transaction;
-use crate::engine::{Accept, Fetched};
+use crate::engine::{Accept, Fetched, Started};
 use crate::error::{Error, ErrorKind, Result};
 use crate::path::check_key;
 use crate::region::{Batch, EncodedWrite, SetOptions};
@@ -21,19 +21,27 @@ impl RegionHandle {
         if let Some(is_there) = self.context.near_contains(key) {
             return Ok(is_there);
         }
-        let Fetched::Entries(mut entries, _) = self.context.fetch(&[key]).await? else {
+        let mut started = Started::default();
+        let Fetched::Entries(mut entries, _) = self.context.fetch(&[key], &mut started).await?
+        else {
             return Ok(false);
         };
         let fresh = entries.pop().flatten().filter(Entry::is_fresh);
         match fresh.map(|entry| self.context.codec().check(key, &entry.bytes)) {
-            Some(Ok(dependencies)) => Ok(self.context.are_fresh(dependencies).await?.0),
+            Some(Ok(dependencies)) => Ok(self.context.are_fresh(dependencies, started).await?.0),
             _ => Ok(false),
         }
     }
 
     pub(super) async fn write(&self, ops: &[Op<'_>]) -> Result<Vec<OpOutcome>> {
+        self.write_within(ops, Started::default()).await
+    }
+
+    /// Writes `ops` as a part of an operation that began at `started`.
+    async fn write_within(&self, ops: &[Op<'_>], started: Started) -> Result<Vec<OpOutcome>> {
         let region_ttl = self.context.policy().region_ttl_on_write();
-        match self.context.write(Write::new(ops).region_ttl(region_ttl)).await {
+        let write = Write { started: started.noted(), ..Write::new(ops).region_ttl(region_ttl) };
+        match self.context.write(write).await {
             Ok(Written::Applied(applied)) if applied.outcomes.len() == ops.len() => {
                 Ok(applied.outcomes)
             }
@@ -73,13 +81,14 @@ impl RegionHandle {
         check_key(key)?;
         let mut put = self.context.put(key, self.context.codec().encode(key, value)?, None)?;
         put.when = When::Absent;
+        let started = Started::now();
         for _ in 0..ABSENT_ATTEMPTS {
-            match self.write(&[Op::Put(put.clone())]).await?.pop() {
+            match self.write_within(&[Op::Put(put.clone())], started).await?.pop() {
                 Some(OpOutcome::Stored) => return Ok(true),
                 Some(OpOutcome::Exists(entry)) => {
                     let decoded = self.context.decode_or_miss::<V>(key, &entry);
                     if let Some(Decoded { value: Some(_), dependencies }) = decoded {
-                        match self.context.are_fresh(dependencies).await? {
+                        match self.context.are_fresh(dependencies, started).await? {
                             (true, _) => return Ok(false),
                             (false, Some(outage)) => return Err(outage),
                             (false, None) => {}
@@ -109,11 +118,12 @@ impl RegionHandle {
 
     pub(super) async fn take_fresh<V: Value>(&self, key: &str) -> Result<Option<Arc<V>>> {
         check_key(key)?;
-        let entry = match self.write(&[Op::Take { key }]).await?.pop() {
+        let started = Started::now();
+        let entry = match self.write_within(&[Op::Take { key }], started).await?.pop() {
             Some(OpOutcome::Taken(entry)) => entry,
             _ => return Err(broken_contract("the outcome of a take is of another kind")),
         };
-        Ok(self.context.find_counted(key, entry, Accept::Fresh, None).await?.0.fresh())
+        Ok(self.context.find_counted(key, entry, Accept::Fresh, started).await?.0.fresh())
     }
 
     pub(super) async fn apply_batch(&self, batch: Batch) -> Result<()> {

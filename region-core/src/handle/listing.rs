@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
 
-use crate::engine::{Accept, Context};
+use crate::engine::{Accept, Context, Started};
 use crate::error::Result;
 use crate::path::{MARKER_KEY, Segment};
 use crate::region::Listing;
@@ -32,6 +32,7 @@ pub(super) fn entries<V: Value>(region: Arc<Context>) -> Listing<(String, Arc<V>
     pages(move |cursor| {
         let region = Arc::clone(&region);
         async move {
+            let started = Started::now();
             let page = scan(&region, cursor, Show::Entries).await?;
             let items = page.items.into_iter().filter(|item| item.key != MARKER_KEY);
             let (keys, mut found): (Vec<_>, Vec<_>) = items
@@ -41,7 +42,7 @@ pub(super) fn entries<V: Value>(region: Arc<Context>) -> Listing<(String, Arc<V>
                     Some((key, found))
                 })
                 .unzip();
-            let resolved = region.resolve_all(&mut found, Accept::Fresh, None).await;
+            let resolved = region.resolve_all(&mut found, Accept::Fresh, None, started).await;
             resolved.map_err(region.during("scan"))?;
             let values = keys.into_iter().zip(found);
             let items = values.filter_map(|(key, found)| Some((key, found.fresh()?))).collect();

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::flight::Group;
 use super::marker;
-use crate::engine::{Context, Markers, Need};
+use crate::engine::{Context, Markers, Need, Started};
 use crate::error::{Error, ErrorKind, Result};
 use crate::path::RegionPath;
 use crate::region::Dependency;
@@ -114,7 +114,7 @@ impl LoadDependencies {
     /// If the future is dropped, the value is not stored.
     pub async fn add(&self, region: impl Into<Dependency> + Send) -> Result<()> {
         let region = region.into().region(&self.0.context.engine().root)?;
-        self.add_region(region, &Markers::default()).await
+        self.add_region(region, &Markers::default(), Started::now()).await
     }
 
     pub(super) fn new(context: &Arc<Context>, group: &Arc<Group>, is_stored: bool) -> Self {
@@ -124,15 +124,18 @@ impl LoadDependencies {
         Self(Arc::new(Inner { context, group, state }))
     }
 
-    /// Adds what was declared, then runs `load` with these dependencies as the current ones.
+    /// Adds what was declared, as a part of an operation that began at `started`, then runs `load` with these
+    /// dependencies as the current ones.
     pub(super) async fn run<T>(
         &self,
         declared: Option<&Declared>,
+        mut started: Started,
         load: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         if let Some(declared) = declared {
+            started.note();
             let regions = declared.regions.iter().cloned();
-            let adding = regions.map(|region| self.add_region(region, &declared.seen));
+            let adding = regions.map(|region| self.add_region(region, &declared.seen, started));
             try_join_all(adding).await?;
         }
         CURRENT.scope(self.clone(), load).await
@@ -148,7 +151,7 @@ impl LoadDependencies {
         list.collect::<Option<_>>().filter(|_| was == Storing::Possible)
     }
 
-    async fn add_region(&self, region: RegionPath, seen: &Markers) -> Result<()> {
+    async fn add_region(&self, region: RegionPath, seen: &Markers, started: Started) -> Result<()> {
         let Inner { context, group, .. } = &*self.0;
         if !self.begin_adding(&region)? {
             return Ok(());
@@ -157,7 +160,7 @@ impl LoadDependencies {
         group.depends_on_others();
         let of_marker = context.of_marker(&region)?;
         let need = Need::of(context.policy());
-        match marker::take(&of_marker, need, seen.get(&region)).await {
+        match marker::take(&of_marker, need, seen.get(&region), started).await {
             Ok(marker) => {
                 let mut state = self.0.state.lock();
                 let mut added = state.added.iter_mut();

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::lease::Leases;
 use crate::engine::{Context, Outages};
@@ -57,20 +58,21 @@ impl Fill<'_> {
         }
     }
 
-    /// Stores a step but for those whose leases are lost; the error if the store fails.
+    /// Stores a step but for those whose leases are lost, within one limit; the error if the store fails.
     async fn store_step(&mut self, step: &[Loadable<'_>]) -> Option<Error> {
         if let Some(outage) = self.outages.recent(&self.context.engine().store) {
             return Some(outage);
         }
+        let started = Instant::now();
         let mut left: Vec<&Loadable<'_>> = step.iter().collect();
         for _ in 0..ATTEMPTS {
-            match self.write(&left).await {
+            match self.write(&left, started).await {
                 Ok(Written::Applied(_)) => {
                     self.context.counters().fills.add(left.len());
                     left.iter().for_each(|value| self.leases.settled(value.key));
                     return None;
                 }
-                Ok(Written::Fenced) => match self.still_leased(left.clone()).await {
+                Ok(Written::Fenced) => match self.still_leased(left.clone(), started).await {
                     Ok(leased) => {
                         self.fenced(left.len() - leased.len());
                         left = leased;
@@ -87,7 +89,7 @@ impl Fill<'_> {
         None
     }
 
-    async fn write(&self, values: &[&Loadable<'_>]) -> Result<Written> {
+    async fn write(&self, values: &[&Loadable<'_>], started: Instant) -> Result<Written> {
         let Some(first) = values.first() else {
             return Ok(Written::Fenced);
         };
@@ -103,19 +105,22 @@ impl Fill<'_> {
         let token = self.leases.token();
         let guard = Guard::new(first.lineage, &keys, token);
         let region_ttl = self.context.policy().region_ttl_on_write();
-        self.context.write(Write::new(&ops).guard(guard).region_ttl(region_ttl)).await
+        let write = Write::new(&ops).guard(guard).region_ttl(region_ttl).started(started);
+        self.context.write(write).await
     }
 
     /// Those of `values` whose leases hold under their lineage. One alone is known to be fenced.
     async fn still_leased<'v, 'l>(
         &mut self,
         values: Vec<&'v Loadable<'l>>,
+        started: Instant,
     ) -> Result<Vec<&'v Loadable<'l>>> {
         let leased = match &values[..] {
             [] | [_] => HashSet::new(),
             [first, ..] => {
                 let (token, duration) = (self.leases.token(), self.context.policy().lease);
                 let terms = LeaseTerms::new(token, duration).take(TakeLease::Extend);
+                let terms = terms.started(started);
                 let keys: Vec<_> = values.iter().map(|value| value.key).collect();
                 let begun = self.context.begin(&keys, terms).await?;
                 let is_ours = begun.lineage == *first.lineage;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::lease::Leases;
-use crate::engine::{Accept, Context, Found, Marker, Need};
+use crate::engine::{Accept, Context, Found, Marker, Need, Started};
 use crate::error::Result;
 use crate::path::MARKER_KEY;
 use crate::store::{
@@ -21,7 +21,8 @@ const ATTEMPTS: u32 = 6;
 const WAIT: Duration = Duration::from_millis(4);
 
 /// The id of the marker of the region of `context`, which the store is known to hold: the caller's load
-/// may begin. `seen` is what an earlier read of this call has found. `None`: there is none that is certain.
+/// may begin. `seen` is what an earlier read of this call has found. `None`: there is none that is certain. All
+/// calls to the store share the limit of an operation that began at `started`.
 ///
 /// # Errors
 /// The store's.
@@ -32,12 +33,13 @@ pub(super) async fn take(
     context: &Arc<Context>,
     need: Need,
     seen: Option<&Found<Marker>>,
+    mut started: Started,
 ) -> Result<Option<u64>> {
     match seen {
         Some(Found::Fresh(marker, left)) if need.is_met(marker, *left) => {
             return Ok(Some(marker.id));
         }
-        Some(Found::Nothing(_)) => return create(context, need).await,
+        Some(Found::Nothing(_)) => return create(context, need, started).await,
         _ => {}
     }
     let random = &context.engine().random;
@@ -46,7 +48,8 @@ pub(super) async fn take(
     let mut take = TakeLease::UnlessFresh;
     for attempt in 1..=ATTEMPTS {
         leases.asked([MARKER_KEY]);
-        let begun = context.begin(&[MARKER_KEY], LeaseTerms::new(token, LEASE).take(take)).await?;
+        let terms = LeaseTerms::new(token, LEASE).take(take).started(started.note());
+        let begun = context.begin(&[MARKER_KEY], terms).await?;
         let lineage = begun.lineage;
         let Some(BegunKey { entry, lease, .. }) = begun.keys.into_iter().next() else { break };
         if lease != Lease::Granted {
@@ -70,7 +73,8 @@ pub(super) async fn take(
                 let put = new.put(context.codec().encode(MARKER_KEY, &new)?);
                 let guard = Guard::new(&lineage, &[MARKER_KEY], token);
                 let ops = [Op::Put(put)];
-                let written = context.write(Write::new(&ops).guard(guard)).await?;
+                let write = Write::new(&ops).guard(guard).started(started.note());
+                let written = context.write(write).await?;
                 if let Written::Applied(_) = written {
                     leases.settled(MARKER_KEY);
                     return Ok(Some(new.id));
@@ -82,18 +86,18 @@ pub(super) async fn take(
             }
         }
     }
-    create(context, need).await
+    create(context, need, started).await
 }
 
 /// Puts a marker unless there is one; the id of the one that is there. It ends what hung on a marker that
 /// has expired.
-async fn create(context: &Context, need: Need) -> Result<Option<u64>> {
+async fn create(context: &Context, need: Need, mut started: Started) -> Result<Option<u64>> {
     let new = Marker::new(context.engine().random.bits(), need);
     let mut put = new.put(context.codec().encode(MARKER_KEY, &new)?);
     put.when = When::Absent;
     for _ in 0..ATTEMPTS {
         let ops = [Op::Put(put.clone())];
-        let outcomes = context.write(Write::new(&ops)).await?.outcomes();
+        let outcomes = context.write(Write::new(&ops).started(started.note())).await?.outcomes();
         match outcomes.and_then(|mut outcomes| outcomes.pop()) {
             Some(OpOutcome::Stored) => return Ok(Some(new.id)),
             Some(OpOutcome::Exists(entry)) => {

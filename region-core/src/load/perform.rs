@@ -75,7 +75,7 @@ impl<V: Value> GroupTask<V> {
         let is_fenced = loading.iter().any(|flight| flight.fence.is_some());
         let dependencies = LoadDependencies::new(&self.context, &self.group, is_fenced);
         let started = Instant::now();
-        let load = dependencies.run(self.declared.as_deref(), self.loader.load(keys));
+        let load = dependencies.run(self.declared.as_deref(), self.started, self.loader.load(keys));
         let running = limited(self.deadline, chain.run(load));
         let loaded = tokio::select! {
             loaded = running => loaded,

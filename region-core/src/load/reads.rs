@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use super::flight::{Flight, Waiter};
 use super::flights::Flights;
 use super::key::{ByKey, FlightKey};
-use crate::engine::{Accept, Context, FoundOne, Manner};
+use crate::engine::{Accept, Context, FoundOne, Manner, Started};
 use crate::error::{ErrorKind, Result};
 use crate::policy::NearCache;
 use crate::value::serializer::Value;
@@ -213,7 +213,7 @@ impl Round {
         let is_closed = Arc::new(AtomicBool::new(false));
         let closed = Arc::clone(&is_closed);
         let answer = async move {
-            let started = previous.is_some().then(Instant::now);
+            let started = Started::at(previous.is_some().then(Instant::now));
             let known = match previous {
                 Some(previous) => known_by::<V>(previous.answer.await),
                 None => None,
@@ -241,7 +241,7 @@ async fn read<V: Value>(
     reads: &Reads,
     key: &FlightKey,
     accept: Accept,
-    started: Option<Instant>,
+    started: Started,
 ) -> Result<FoundOne<V>> {
     let mut find = pin!(context.find_one(key.key(), accept, started));
     let Poll::Ready(found) = poll!(&mut find) else {

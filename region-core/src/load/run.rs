@@ -17,7 +17,7 @@ use super::open::{OpenFlight, Stale};
 use super::pace::{Pace, Pause, Told};
 use super::plan::{Holder, Shown, Step, decide, is_due};
 use super::waits;
-use crate::engine::{Accept, Chain, Context, Found, Heard, LoadId, Outages};
+use crate::engine::{Accept, Chain, Context, Found, Heard, LoadId, Outages, Started};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lineage::Lineage;
 use crate::region::MAX_STEP_KEYS;
@@ -42,8 +42,8 @@ pub(super) struct GroupTask<V: Value> {
     pub(super) outages: Arc<Outages>,
     pub(super) leases: Leases,
     pub(super) deadline: Option<Instant>,
-    /// The start of the call, until the store was asked first: the store's limit counts from there.
-    pub(super) started: Option<Instant>,
+    /// The start of the call, and once the store was asked, of the turn: the store's limit counts from there.
+    pub(super) started: Started,
     /// Flights without a result. Those that are left when the task ends, for whatever reason, end
     /// with it.
     pub(super) open: Vec<OpenFlight<V>>,
@@ -90,7 +90,7 @@ impl<V: Value> GroupTask<V> {
             for take in [TakeLease::UnlessFresh, TakeLease::Always] {
                 self.turn(take, &mut held).await;
             }
-            self.started = None;
+            self.started = Started::default();
             if held.by.is_empty() {
                 continue;
             }
@@ -196,7 +196,7 @@ impl<V: Value> GroupTask<V> {
         self.leases.asked(keys.iter().copied());
         let (token, duration) = (self.leases.token(), self.context.policy().lease);
         let mut terms = LeaseTerms::new(token, duration).take(take);
-        terms.started = self.started;
+        terms.started = Some(self.started.note());
         let begun = self.context.begin(&keys, terms).await;
         match begun {
             Ok(begun) if begun.keys.len() == keys.len() => {
@@ -221,7 +221,8 @@ impl<V: Value> GroupTask<V> {
             self.context.find_in::<V>(flight.key(), answer.entry.clone(), self.accept, None)
         });
         let mut found: Vec<_> = entries.collect();
-        let resolved = self.context.resolve_all(&mut found, self.accept, None).await?;
+        let resolving = self.context.resolve_all(&mut found, self.accept, None, self.started);
+        let resolved = resolving.await?;
         if let Some(outage) = &resolved.outage {
             self.outages.remember(&self.context.engine().store, outage);
         }

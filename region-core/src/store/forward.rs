@@ -1,9 +1,9 @@
 //! `&S`, `Box<S>` and `Arc<S>` are stores.
 
 use super::{
-    Arc, Begun, EndTerms, Ended, LeaseTerms, LeaseToken, Listener, Listening, Page, PageTerms,
-    Read, ReadTerms, RegionPath, Result, ScanItem, Segment, Store, Timestamp, Write, Written,
-    async_trait,
+    Arc, Begun, Duration, EndTerms, Ended, LeaseTerms, LeaseToken, Listener, Listening, Page,
+    PageTerms, Read, ReadTerms, RegionPath, Result, ScanItem, Segment, Store, Timestamp, Write,
+    Written, async_trait,
 };
 
 macro_rules! forward {
@@ -59,6 +59,10 @@ macro_rules! forward {
 
             fn listen(&self, listener: Arc<dyn Listener>) -> Option<Listening> {
                 (**self).listen(listener)
+            }
+
+            fn limit(&self) -> Option<Duration> {
+                (**self).limit()
             }
 
             async fn now(&self) -> Result<Timestamp> {

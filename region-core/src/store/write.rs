@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::{ChangeRing, Entry, LeaseToken, Source, Trust};
 use crate::lifetime::Lifetime;
@@ -18,13 +19,16 @@ pub struct Write<'a> {
     pub region_ttl: RegionTtl,
     /// Says if the caller keeps the answer and trusts it later.
     pub trust: Trust,
+    /// The time at which the operation began that this call is a part of; `None`: it begins with this call.
+    pub started: Option<Instant>,
 }
 
 impl<'a> Write<'a> {
     /// Creates a write of these operations, without a guard. The region's TTL stays as it is.
     #[must_use]
     pub const fn new(ops: &'a [Op<'a>]) -> Self {
-        Self { ops, guard: None, region_ttl: RegionTtl::Leave, trust: Trust::NotKept }
+        let (region_ttl, trust) = (RegionTtl::Leave, Trust::NotKept);
+        Self { ops, guard: None, region_ttl, trust, started: None }
     }
 
     /// Sets the condition for applying the operations.
@@ -41,7 +45,7 @@ impl<'a> Write<'a> {
         self
     }
 
-    setters!(trust);
+    setters!(trust, started);
 }
 
 /// The fence of a fill: a condition that held before the load began and must still hold.

@@ -5,8 +5,10 @@ mod script;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::{Instant, timeout_at};
 
 use super::Method;
 use crate::clock::Timestamp;
@@ -60,13 +62,23 @@ pub struct Faulty<S> {
     inner: Arc<S>,
     script: Arc<Script>,
     pushes: Arc<Pushes>,
+    limit: Option<Duration>,
 }
 
 impl<S> Faulty<S> {
     /// Wraps `store`; passes everything through until told otherwise.
     #[must_use]
     pub fn new(store: S) -> Self {
-        Self { inner: Arc::new(store), script: Arc::default(), pushes: Arc::default() }
+        let (script, pushes) = (Arc::default(), Arc::default());
+        Self { inner: Arc::new(store), script, pushes, limit: None }
+    }
+
+    /// Sets a limit of time to each call, delays and pauses included, by tokio's clock. It counts from the start of the
+    /// operation that the call is a part of, if the call says when that was. A call beyond it fails with
+    /// [`ErrorKind::Timeout`].
+    #[must_use]
+    pub fn with_limit(self, limit: Duration) -> Self {
+        Self { limit: Some(limit), ..self }
     }
 
     /// The store underneath, which knows nothing of the faults.
@@ -118,6 +130,25 @@ impl<S> Faulty<S> {
         &self,
         method: Method,
         region: Option<&RegionPath>,
+        started: Option<Instant>,
+        call: impl FnOnce() -> F,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let running = self.follow_script(method, region, call);
+        let Some(limit) = self.limit else { return running.await };
+        let deadline = started.unwrap_or_else(Instant::now) + limit;
+        timeout_at(deadline, running).await.unwrap_or_else(|_| {
+            let error = Error::new(ErrorKind::Timeout, "the call took longer than its limit");
+            Err(on(error, method, region))
+        })
+    }
+
+    async fn follow_script<T, F>(
+        &self,
+        method: Method,
+        region: Option<&RegionPath>,
         call: impl FnOnce() -> F,
     ) -> Result<T>
     where
@@ -146,7 +177,10 @@ impl<S> Faulty<S> {
 }
 
 fn lost(method: Method, region: Option<&RegionPath>) -> Error {
-    let error = Error::new(ErrorKind::Timeout, "injected fault: the reply was lost");
+    on(Error::new(ErrorKind::Timeout, "injected fault: the reply was lost"), method, region)
+}
+
+fn on(error: Error, method: Method, region: Option<&RegionPath>) -> Error {
     match region {
         Some(region) => error.on(method.name(), region),
         None => error,
@@ -159,6 +193,7 @@ impl<S> Clone for Faulty<S> {
             inner: Arc::clone(&self.inner),
             script: Arc::clone(&self.script),
             pushes: Arc::clone(&self.pushes),
+            limit: self.limit,
         }
     }
 }
@@ -174,21 +209,21 @@ impl<S: fmt::Debug> fmt::Debug for Faulty<S> {
 impl<S: Store> Store for Faulty<S> {
     async fn read(&self, region: &RegionPath, keys: &[&str], terms: ReadTerms<'_>) -> Result<Read> {
         let call = || self.inner.read(region, keys, terms);
-        let read = self.run(Method::Read, Some(region), call).await?;
+        let read = self.run(Method::Read, Some(region), terms.started, call).await?;
         self.pushes.note(read.source);
         Ok(read)
     }
 
     async fn begin(&self, region: &RegionPath, keys: &[&str], terms: LeaseTerms) -> Result<Begun> {
         let call = || self.inner.begin(region, keys, terms);
-        let begun = self.run(Method::Begin, Some(region), call).await?;
+        let begun = self.run(Method::Begin, Some(region), terms.started, call).await?;
         self.pushes.note(begun.source);
         Ok(begun)
     }
 
     async fn write(&self, region: &RegionPath, write: Write<'_>) -> Result<Written> {
         let call = || self.inner.write(region, write);
-        let written = self.run(Method::Write, Some(region), call).await?;
+        let written = self.run(Method::Write, Some(region), write.started, call).await?;
         if let Written::Applied(applied) = &written {
             self.pushes.note(applied.source);
         }
@@ -197,7 +232,7 @@ impl<S: Store> Store for Faulty<S> {
 
     async fn end(&self, region: &RegionPath, terms: EndTerms) -> Result<Ended> {
         let call = || self.inner.end(region, terms);
-        let ended = self.run(Method::End, Some(region), call).await?;
+        let ended = self.run(Method::End, Some(region), None, call).await?;
         self.pushes.note(ended.source);
         Ok(ended)
     }
@@ -210,15 +245,15 @@ impl<S: Store> Store for Faulty<S> {
     }
 
     async fn scan(&self, region: &RegionPath, terms: PageTerms) -> Result<Page<ScanItem>> {
-        self.run(Method::Scan, Some(region), || self.inner.scan(region, terms)).await
+        self.run(Method::Scan, Some(region), None, || self.inner.scan(region, terms)).await
     }
 
     async fn children(&self, region: &RegionPath, terms: PageTerms) -> Result<Page<Segment>> {
-        self.run(Method::Children, Some(region), || self.inner.children(region, terms)).await
+        self.run(Method::Children, Some(region), None, || self.inner.children(region, terms)).await
     }
 
     async fn len(&self, region: &RegionPath) -> Result<u64> {
-        self.run(Method::Len, Some(region), || self.inner.len(region)).await
+        self.run(Method::Len, Some(region), None, || self.inner.len(region)).await
     }
 
     fn listen(&self, listener: Arc<dyn Listener>) -> Option<Listening> {
@@ -227,7 +262,11 @@ impl<S: Store> Store for Faulty<S> {
         Some(Pushes::listening(disturbed, inner))
     }
 
+    fn limit(&self) -> Option<Duration> {
+        self.limit.or_else(|| self.inner.limit())
+    }
+
     async fn now(&self) -> Result<Timestamp> {
-        self.run(Method::Now, None, || self.inner.now()).await
+        self.run(Method::Now, None, None, || self.inner.now()).await
     }
 }

@@ -4,6 +4,7 @@ mod log;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -183,6 +184,10 @@ impl<S: Store> Store for Recorder<S> {
     fn listen(&self, listener: Arc<dyn Listener>) -> Option<Listening> {
         self.log.begin(None, Request::Listen).end(Outcome::Done);
         self.inner.listen(listener)
+    }
+
+    fn limit(&self) -> Option<Duration> {
+        self.inner.limit()
     }
 
     async fn now(&self) -> Result<Timestamp> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -143,6 +144,10 @@ impl Store for Client {
         let changing = Arc::clone(&self.changing);
         matches!(self.pushes, Pushes::OfOthers | Pushes::OverManyConnections)
             .then(|| self.store.listen(Arc::new(OfOthers { changing, inner: listener })))?
+    }
+
+    fn limit(&self) -> Option<Duration> {
+        self.store.limit()
     }
 
     async fn now(&self) -> Result<Timestamp> {

@@ -24,7 +24,7 @@ const PUTS_PER_SWEEP: u32 = 8;
 impl Shard {
     pub(crate) async fn write(&self, region: &RegionPath, wanted: Write<'_>) -> Result<Written> {
         let size = self.check_sizes(region, wanted.ops)?;
-        let deadline = self.deadline();
+        let deadline = self.deadline_from(wanted.started);
         self.roots.note(region);
         if wanted.guard.is_none() {
             self.recovery.recent_writes().intend_write(region, wanted.ops.iter().map(Op::key));

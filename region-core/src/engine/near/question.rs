@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::known::{Shown, Sources};
 use super::region::{NearRegion, TrustedLineage};
-use crate::engine::Engine;
+use crate::engine::{Engine, Started};
 use crate::error::Result;
 use crate::path::RegionPath;
 use crate::store::{Read, ReadTerms, Trust};
@@ -20,19 +20,27 @@ pub(super) struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// Reads `keys`; also returns what the answer showed of the region and when the call was sent.
-    pub(super) async fn ask(&self, keys: &[&str]) -> Result<(Read, Option<(Shown, Instant)>)> {
+    /// Reads `keys`, as a part of an operation that began at `started`; also returns what the answer showed of
+    /// the region and when the call was sent.
+    pub(super) async fn ask(
+        &self,
+        keys: &[&str],
+        started: &mut Started,
+    ) -> Result<(Read, Option<(Shown, Instant)>)> {
         let region = self.region;
         let mut asked = region.asked();
         let (mut under, mut sent) = (region.marks(), Instant::now());
         let mut assumed = region.trusted_lineage(under);
-        let terms = self.terms.trust(Trust::Kept);
+        let mut terms = self.terms.trust(Trust::Kept);
+        terms.started = started.noted();
+        started.note_at(sent);
         let lineage = assumed.as_ref().map(|assumed| &*assumed.lineage);
         let mut read = self.engine.read(self.path, keys, terms.lineage(lineage)).await?;
         if assumed.is_some() && !region.marks().has_lineage_of(under) {
             // The answer assumed a lineage that was not trusted to the end.
             asked = region.asked();
             (under, sent, assumed) = (region.marks(), Instant::now(), None);
+            terms.started = started.noted();
             read = self.engine.read(self.path, keys, terms).await?;
         }
         let shown = self.shown_by(&read, assumed);

@@ -15,7 +15,7 @@ use super::round::Verified;
 use super::values::{Form, Held, Label, NearEntry, Place};
 use crate::engine::depends::Depending;
 use crate::engine::lookup::left;
-use crate::engine::{Accept, Context, CountsAs};
+use crate::engine::{Accept, Context, CountsAs, Started};
 use crate::error::Result;
 use crate::lifetime::Lifetime;
 use crate::store::{Entry, Freshness, Read, ReadTerms};
@@ -125,12 +125,13 @@ impl Context {
     }
 
     /// Asks the store for the region's lineage and changes, and looks again for those of `keys` that were in
-    /// doubt. Several callers share one question.
+    /// doubt. Several callers share one question, and each waits for it no longer than its own limit says.
     /// Returns the moment that the answer showed.
     pub(in crate::engine) async fn verify_near<V: Value>(
         &self,
         keys: &[&str],
         looked: &mut [Looked<V>],
+        started: &mut Started,
     ) -> Result<Option<Moment>> {
         let is_doubted = |looked: &Looked<V>| matches!(looked, Looked::Doubted);
         let Some(near) = self.near.as_ref().filter(|_| looked.iter().any(is_doubted)) else {
@@ -138,7 +139,7 @@ impl Context {
         };
         let doubts = looked.iter().filter(|looked| is_doubted(looked)).count();
         self.counters().near_doubts.add(doubts);
-        let shown = self.verify(near).await?;
+        let shown = self.verify(near, started).await?;
         let mut retrusted = 0;
         for (key, looked) in keys.iter().zip(looked).filter(|(_, looked)| is_doubted(looked)) {
             *looked = match &shown {
@@ -157,11 +158,11 @@ impl Context {
         region.trusted(region.marks())?.moment()
     }
 
-    fn read_terms(&self) -> ReadTerms<'static> {
+    pub(in crate::engine) fn read_terms(&self) -> ReadTerms<'static> {
         ReadTerms::new(self.policy.read_from)
     }
 
-    async fn verify(&self, near: &NearHandle) -> Verified {
+    async fn verify(&self, near: &NearHandle, started: &mut Started) -> Verified {
         let known = {
             let region = Arc::clone(&near.region);
             move || region.trusted(region.marks())
@@ -170,13 +171,14 @@ impl Context {
             let (engine, path) = (Arc::clone(&self.engine), self.path.clone());
             let counters = Arc::clone(self.region_counters());
             let (region, terms) = (Arc::clone(&near.region), self.read_terms());
-            move || async move {
+            move |mut started: Started| async move {
                 counters.here().near_verifications.add(1);
                 let question = Question { engine: &engine, path: &path, region: &region, terms };
-                Ok(question.ask(&[]).await?.1.map(|(shown, _)| shown))
+                Ok(question.ask(&[], &mut started).await?.1.map(|(shown, _)| shown))
             }
         };
-        self.unless_out(near.region.rounds.ask(known, ask)).await
+        let limit = self.engine.store.limit();
+        self.unless_out(near.region.rounds.ask(started, limit, known, ask)).await
     }
 
     pub(super) fn look<V: Value>(
@@ -290,31 +292,34 @@ impl Context {
         }
     }
 
-    /// Reads `keys`, and learns what the answer shows of the region.
-    pub(crate) async fn read_near(&self, keys: &[&str]) -> Result<(Read, Option<Label>)> {
+    /// Reads `keys`, and learns what the answer shows of the region. It is a part of an operation that began at
+    /// `started`.
+    pub(crate) async fn read_near(
+        &self,
+        keys: &[&str],
+        started: &mut Started,
+    ) -> Result<(Read, Option<Label>)> {
         let Some(near) = &self.near else {
-            return Ok((self.read(keys, self.read_terms()).await?, None));
+            return Ok((self.read(keys, started).await?, None));
         };
-        self.learn_read(near, self.question(near).ask(keys)).await
+        self.learn_read(near, self.question(near).ask(keys, started)).await
     }
 
-    /// Does the same as [`read_near`](Self::read_near) for one key, within the limit of an operation that
-    /// began at `started`.
+    /// Does the same as [`read_near`](Self::read_near) for one key.
     pub(in crate::engine) async fn read_one(
         &self,
         key: &str,
-        started: Option<Instant>,
+        started: &mut Started,
     ) -> Result<(Option<Entry>, Option<Label>)> {
         let keys = &[key];
         let Some(near) = &self.near else {
-            let terms = ReadTerms { started, ..self.read_terms() };
-            let mut read = self.read(keys, terms).await?;
+            let mut read = self.read(keys, started).await?;
             return Ok((read.entries.pop().flatten(), None));
         };
-        let mut question = self.question(near);
-        question.terms.started = started;
+        let question = self.question(near);
         // Boxed, so that the future of a hit stays small.
-        let (mut read, label) = Box::pin(self.learn_read(near, question.ask(keys))).await?;
+        let asking = self.learn_read(near, question.ask(keys, started));
+        let (mut read, label) = Box::pin(asking).await?;
         Ok((read.entries.pop().flatten(), label))
     }
 

@@ -6,12 +6,18 @@ mod models;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::sync::Mutex;
 use futures_util::future::{BoxFuture, FutureExt, Shared, WeakShared};
+use tokio::time::{Instant, timeout_at};
 
 use super::known::Shown;
-use crate::error::{ErrorKind, Result};
+use crate::engine::Started;
+use crate::error::{Error, ErrorKind, Result};
+
+/// A caller leaves this long after its limit: the store ends a call at the limit by itself, and takes note of it.
+const GRACE: Duration = Duration::from_millis(5);
 
 /// The answer of a verification: what it showed, and the sum of marks at which that is trusted.
 pub(super) type Verified = Result<Option<Shown>>;
@@ -29,6 +35,8 @@ pub(super) struct Rounds(Mutex<Option<Round>>);
 struct Round {
     /// Whether it is about to be sent, or has been.
     sent: Arc<AtomicBool>,
+    /// The latest start of those who will share the answer: the question's limit counts from there.
+    latest: Arc<Mutex<Instant>>,
     verified: WeakShared<BoxFuture<'static, Verified>>,
 }
 
@@ -36,24 +44,37 @@ impl Rounds {
     /// Returns the answer of `ask`, or that of a round that was sent after this call. `known` is asked
     /// first, once it is this caller's turn.
     ///
+    /// A caller whose operation began at `started` waits no longer than its `limit`. The question goes on for those
+    /// who still wait.
+    ///
+    /// # Errors
+    /// Those of `ask`, and [`ErrorKind::Timeout`].
+    ///
     /// # Cancel safety
     /// Dropping the future ends the wait. The question ends with the last that waits for it.
     pub(super) async fn ask<F>(
         &self,
+        started: &mut Started,
+        limit: Option<Duration>,
         known: impl FnOnce() -> Option<Shown> + Send + 'static,
-        ask: impl FnOnce() -> F + Send + 'static,
+        ask: impl FnOnce(Started) -> F + Send + 'static,
     ) -> Verified
     where
         F: Future<Output = Verified> + Send + 'static,
     {
-        let verified = self.join_or_start(known, ask);
-        verified.await
+        let deadline = started.deadline(limit);
+        let verified = self.join_or_start(started.note(), known, ask);
+        match deadline.and_then(|deadline| deadline.checked_add(GRACE)) {
+            Some(deadline) => timeout_at(deadline, verified).await.unwrap_or_else(|_| Err(late())),
+            None => verified.await,
+        }
     }
 
     fn join_or_start<F>(
         &self,
+        started: Instant,
         known: impl FnOnce() -> Option<Shown> + Send + 'static,
-        ask: impl FnOnce() -> F + Send + 'static,
+        ask: impl FnOnce(Started) -> F + Send + 'static,
     ) -> Shared<BoxFuture<'static, Verified>>
     where
         F: Future<Output = Verified> + Send + 'static,
@@ -62,7 +83,12 @@ impl Rounds {
         let previous = last.as_ref().and_then(|round| {
             // First: were it looked at after the upgrade, the round could be sent in between.
             let is_sent = round.sent.load(Ordering::SeqCst);
-            round.verified.upgrade().map(|verified| (is_sent, verified))
+            let verified = round.verified.upgrade()?;
+            if !is_sent {
+                let mut latest = round.latest.lock();
+                *latest = started.max(*latest);
+            }
+            Some((is_sent, verified))
         });
         let previous = match previous {
             Some((false, verified)) => return verified,
@@ -70,7 +96,8 @@ impl Rounds {
             None => None,
         };
         let sent = Arc::new(AtomicBool::new(false));
-        let is_sent = Arc::clone(&sent);
+        let latest = Arc::new(Mutex::new(started));
+        let (is_sent, latest_of_all) = (Arc::clone(&sent), Arc::clone(&latest));
         let round = async move {
             if let Some(previous) = previous {
                 // Its answer may be older than this caller. But a question that ran into its limit has cost
@@ -83,13 +110,21 @@ impl Rounds {
             is_sent.store(true, Ordering::SeqCst);
             match known() {
                 Some(shown) => Ok(Some(shown)),
-                None => ask().await,
+                None => {
+                    let latest = *latest_of_all.lock();
+                    ask(Started::at(Some(latest))).await
+                }
             }
         };
         let verified = round.boxed().shared();
-        *last = verified.downgrade().map(|verified| Round { sent, verified });
+        *last = verified.downgrade().map(|verified| Round { sent, latest, verified });
         verified
     }
+}
+
+fn late() -> Error {
+    let message = "the verification of values held near took longer than the limit of the call";
+    Error::new(ErrorKind::Timeout, message).retryable()
 }
 
 #[cfg(test)]
@@ -114,7 +149,10 @@ mod tests {
         gate: &Arc<Semaphore>,
     ) -> JoinHandle<Verified> {
         let (rounds, asked, gate) = (Arc::clone(rounds), Arc::clone(asked), Arc::clone(gate));
-        tokio::spawn(async move { rounds.ask(|| None, || count(asked, gate)).await })
+        tokio::spawn(async move {
+            let mut started = Started::now();
+            rounds.ask(&mut started, None, || None, |_| count(asked, gate)).await
+        })
     }
 
     /// Callers that come while a question is under way share the next one, and never that one.
@@ -161,14 +199,15 @@ mod tests {
     async fn a_caller_that_is_not_polled_holds_up_no_other() {
         let (rounds, asked) = (Rounds::default(), Arc::new(AtomicU64::new(0)));
         let gate = Arc::new(Semaphore::new(0));
-        let ask = || {
+        let ask = |started| {
             let (asked, gate) = (Arc::clone(&asked), Arc::clone(&gate));
-            rounds.ask(|| None, || count(asked, gate))
+            rounds.ask(started, None, || None, |_| count(asked, gate))
         };
-        let mut unpolled = Box::pin(ask());
+        let (mut first, mut second) = (Started::now(), Started::now());
+        let mut unpolled = Box::pin(ask(&mut first));
         assert!(poll!(&mut unpolled).is_pending());
         gate.add_permits(1);
-        ask().await.unwrap();
+        ask(&mut second).await.unwrap();
         assert_eq!(asked.load(Ordering::SeqCst), 2);
         drop(unpolled);
         let last = rounds.0.lock();

@@ -10,6 +10,7 @@ use shuttle::thread::{self, JoinHandle};
 
 use super::super::known::Shown;
 use super::{Rounds, Verified};
+use crate::engine::Started;
 use crate::lineage::{Incarnations, Lineage};
 use crate::store::{ChangeId, ChangeRing};
 use crate::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -37,9 +38,11 @@ impl World {
 
     /// The state that a verification shows, with the state from before it was asked for.
     async fn verify(self: &Arc<Self>) -> (u32, u32) {
+        let mut started = Started::now();
         let before = self.state.load(Ordering::SeqCst);
         let world = Arc::clone(self);
-        let shown = self.rounds.ask(|| None, || world.ask()).await.unwrap().unwrap();
+        let asking = self.rounds.ask(&mut started, None, || None, |_| world.ask());
+        let shown = asking.await.unwrap().unwrap();
         (before, shown.ring.unwrap().last().to_bits())
     }
 }
