@@ -35,6 +35,7 @@ mod stats;
 mod store;
 mod striped;
 mod sync;
+mod timers;
 mod value;
 
 #[cfg(feature = "conformance")]
@@ -76,6 +77,7 @@ pub use store::{
     RegionTtl, ScanItem, SharedStore, Show, Source, Store, TakeLease, Trust, Verb, When, Write,
     Written,
 };
+pub use timers::has_timers;
 pub use value::codec::{EntryHeader, MAX_ENTRY_BYTES};
 pub use value::dependencies::{DependsOn, MAX_DEPENDENCIES};
 pub use value::envelope::{BadBytes, ENVELOPE_BYTES, Envelope, EnvelopeContent, Place};

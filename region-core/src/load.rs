@@ -52,6 +52,7 @@ use crate::policy::OnStale;
 use crate::region::{LoadOptions, Loaded};
 use crate::stats::MissReason;
 use crate::store::LeaseToken;
+use crate::timers::has_timers;
 use crate::value::serializer::Value;
 
 use dependencies::Declared;
@@ -181,12 +182,12 @@ where
     let mut call = Call::start::<V>(context, flights, &[key], Accept::FreshStaleOrAbsent);
     // A miss is not shared: no load will tell what there is by now.
     let (found, outage) = call.find_alone(key).await.map_err(described)?;
-    let may_refresh = outage.is_none() && Handle::try_current().is_ok();
+    let may_refresh = || outage.is_none() && has_timers();
     let held = match call.held(key, found, outage.as_ref()) {
         Ok(value) => return Ok(value),
-        Err(Held::Due(value, _)) if !may_refresh => return Ok(Some(value)),
+        Err(Held::Due(value, _)) if !may_refresh() => return Ok(Some(value)),
         Err(Held::Stale(_)) if context.policy().on_stale == OnStale::Wait => return Ok(None),
-        Err(Held::Stale(stale)) if !may_refresh => {
+        Err(Held::Stale(stale)) if !may_refresh() => {
             context.counters().stale_hits.add(1);
             return Ok(Some(Arc::clone(stale.value())));
         }
@@ -420,6 +421,9 @@ impl<'a> Call<'a> {
         loader: impl FnOnce() -> Loader<V>,
     ) -> Result<Vec<Option<Arc<V>>>> {
         let runtime = Handle::try_current().map_err(no_runtime)?;
+        if !has_timers() {
+            return Err(no_timers());
+        }
         let chain = Chain::current();
         let start = if outage.is_some() { Start::Loading } else { Start::Asking };
         if let (Start::Loading, Some(chain)) = (start, &chain) {
@@ -499,4 +503,10 @@ impl<'a> Call<'a> {
 fn no_runtime(error: tokio::runtime::TryCurrentError) -> Error {
     Error::new(ErrorKind::Load, "a load needs a tokio runtime, and there is none here")
         .with_source(error)
+}
+
+fn no_timers() -> Error {
+    let message =
+        "a load needs timers, and the tokio runtime has no timers: build it with enable_time";
+    Error::new(ErrorKind::Load, message)
 }

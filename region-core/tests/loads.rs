@@ -12,6 +12,7 @@ mod loads {
     mod registered;
     mod reload;
     mod results;
+    mod runtimes;
     mod sharing;
     mod stale;
     mod subscriptions;

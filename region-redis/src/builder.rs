@@ -93,12 +93,16 @@ impl RedisStoreBuilder {
     /// Makes the store, which connects in the background. Calls wait for the connection, within their limits.
     ///
     /// # Errors
-    /// When a setting is out of range, or there is no Tokio runtime.
+    /// When a setting is out of range, there is no Tokio runtime, or it has no timers.
     pub fn build(self) -> Result<RedisStore> {
         self.settings.check()?;
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return Err(refused("there is no Tokio runtime to keep the connections on"));
         };
+        if !region_core::has_timers() {
+            let why = "the Tokio runtime has no timers: build it with enable_time and enable_io";
+            return Err(refused(why));
+        }
         Ok(RedisStore::over(self.settings, &runtime))
     }
 

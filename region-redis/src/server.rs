@@ -6,11 +6,19 @@ use std::path::PathBuf;
 use redis::{ConnectionAddr, ConnectionInfo, ProtocolVersion, RedisConnectionInfo};
 use region_core::{Error, ErrorKind, Result};
 
+/// The user that a server takes a client for which names none.
+const DEFAULT_USER: &str = "default";
+
 /// A server's address, the database on it, and the credentials for it.
 ///
 /// In text: `redis://[user][:password@]host[:port][/database]`, or
 /// `unix:///path/to.sock[?db=1&user=..&pass=..]`; `valkey://` and `valkey+unix://` mean the same. Special
 /// characters are percent-encoded. A printed server shows no password.
+///
+/// A password for a server whose default user has none is an error: such a server takes any, and may have
+/// lost its configuration. Another user that has none (`nopass`) is not found out, and any password is accepted
+/// for it: to ask for a user's settings takes an administrator's permission, and to try a wrong password would
+/// put a failed login into the server's `ACL LOG` with each connection.
 ///
 /// ```
 /// use region_redis::Server;
@@ -64,9 +72,10 @@ impl Server {
         &self.address
     }
 
-    /// Returns the password, if no user is named.
+    /// Returns the password, if it is the default user's.
     pub(crate) fn password_of_default_user(&self) -> Option<&str> {
-        self.settings.password().filter(|_| self.settings.username().is_none())
+        let is_default = self.settings.username().is_none_or(|user| user == DEFAULT_USER);
+        self.settings.password().filter(|_| is_default)
     }
 
     pub(crate) fn settings(&self) -> &RedisConnectionInfo {

@@ -90,7 +90,7 @@ impl Context {
     }
 
     /// Looks up the values at `keys`, in the order of the keys, and counts hits and misses. Returns the outage
-    /// too, if there was one. All calls that it makes share the limit of an operation that began at `started`.
+    /// too, if there was one. All calls share the limit of an operation that began at `started`.
     pub(crate) async fn find_many<V: Value>(
         &self,
         keys: &[&str],

@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 /// The time from which an operation's limit counts, however many calls to the store it makes.
 ///
-/// Most operations make one call, and find their value near or at once: for them the clock is not read. The time is
-/// noted when the operation first has to wait, or makes another call.
+/// Most operations make one call, and find their value near or at once: for them the clock is not read. The
+/// time is noted when the operation first has to wait, or makes another call.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Started(Option<Instant>);
 

@@ -21,8 +21,8 @@ const ATTEMPTS: u32 = 6;
 const WAIT: Duration = Duration::from_millis(4);
 
 /// The id of the marker of the region of `context`, which the store is known to hold: the caller's load
-/// may begin. `seen` is what an earlier read of this call has found. `None`: there is none that is certain. All
-/// calls to the store share the limit of an operation that began at `started`.
+/// may begin. `seen` is what an earlier read of this call has found. `None`: there is none that is certain.
+/// All calls to the store share the limit of an operation that began at `started`.
 ///
 /// # Errors
 /// The store's.

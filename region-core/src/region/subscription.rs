@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::{Region, RegionExt};
 use crate::error::{Error, ErrorKind};
 use crate::random::process_random;
+use crate::timers::has_timers;
 
 /// The wait before a failed invalidation is tried again. It doubles each time, and each wait is
 /// shortened by chance, by half at most.
@@ -121,10 +122,19 @@ async fn invalidate<R: Region>(
         tokio::select! {
             biased;
             _ = &mut *stopped => return Tried::Stopped,
-            () = tokio::time::sleep(process_random().jittered(wait)) => {}
+            () = pause(process_random().jittered(wait)) => {}
         }
         wait = (wait * 2).min(LONGEST_RETRY);
     }
     *failing.lock() = Failing::default();
     Tried::Succeeded
+}
+
+/// Waits so long, on a runtime without timers too.
+async fn pause(wait: Duration) {
+    match has_timers() {
+        true => tokio::time::sleep(wait).await,
+        // It fails if the runtime ends, and then this task ends too.
+        false => drop(tokio::task::spawn_blocking(move || std::thread::sleep(wait)).await),
+    }
 }

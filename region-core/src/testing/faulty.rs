@@ -73,9 +73,9 @@ impl<S> Faulty<S> {
         Self { inner: Arc::new(store), script, pushes, limit: None }
     }
 
-    /// Sets a limit of time to each call, delays and pauses included, by tokio's clock. It counts from the start of the
-    /// operation that the call is a part of, if the call says when that was. A call beyond it fails with
-    /// [`ErrorKind::Timeout`].
+    /// Sets a limit of time to each call, delays and pauses included, by tokio's clock. It counts from the
+    /// start of the operation that the call is a part of, if the call says when that was. A call beyond it
+    /// fails with [`ErrorKind::Timeout`].
     #[must_use]
     pub fn with_limit(self, limit: Duration) -> Self {
         Self { limit: Some(limit), ..self }

@@ -103,8 +103,8 @@ struct Pair {
 }
 
 impl Pair {
-    /// The region `a` has `k`, which depends on `b`; `l`; and `gone`, which depended on `c` before that ended. The first
-    /// two are held near, and nothing of that is trusted. `m` is there and not near.
+    /// The region `a` has `k`, which depends on `b`; `l`; and `gone`, which depended on `c` before that ended.
+    /// The first two are held near, and nothing of that is trusted. `m` is there and not near.
     async fn new(pushes: Pushes, policy: Policy) -> Self {
         let store: MemoryStore = memory();
         let faulty = Faulty::new(Client::new(&store, pushes)).with_limit(LIMIT);
@@ -158,7 +158,7 @@ impl Pair {
     }
 }
 
-/// Bug: a verification, the read after it, a second read and the read of markers each had a limit of their own.
+/// Bug: a verification, the read after it, a second read and the read of markers each had their own limit.
 /// Effect: an operation took two or three limits while the server hung between its calls.
 /// Fix: all of them count from the start of the operation.
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use redis::{Pipeline, Value};
-use region_core::{Error, ErrorKind, Result, Source};
+use region_core::{Error, ErrorKind, Result, Source, has_timers};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
 use tokio::task::AbortHandle;
@@ -109,8 +109,14 @@ impl Link {
         request: impl Fn(&Connections) -> Request,
     ) -> Result<Response> {
         let shared = &self.shared;
-        if Handle::try_current().is_err() {
+        let Ok(runtime) = Handle::try_current() else {
             return Err(shared.closed("is called from outside of a Tokio runtime"));
+        };
+        // The store's own runtime had timers when the store was made.
+        if runtime.id() != shared.origin.runtime.id() && !has_timers() {
+            let why =
+                "is called from a Tokio runtime that has no timers: build it with enable_time";
+            return Err(shared.closed(why));
         }
         let _permit = shared.permit(deadline).await?;
         // Invalidations that had been queued when the call began are replayed before it.

@@ -79,11 +79,16 @@ async fn a_rotated_password_is_an_outage_that_heals(flavor: Flavor) {
 /// Fix: it is an error that says so.
 async fn a_password_that_nobody_asked_for_is_an_error(flavor: Flavor) {
     let server = TestServer::start(flavor);
-    let url = format!("redis://:secret@127.0.0.1:{}", server.port());
-    let error = builder(&url).connect().await.unwrap_err();
-    assert_error(&error, ErrorKind::Denied, false, "a password is set for");
+    let urls =
+        ["", "default"].map(|user| format!("redis://{user}:secret@127.0.0.1:{}", server.port()));
+    for url in &urls {
+        let error = builder(url).connect().await.unwrap_err();
+        assert_error(&error, ErrorKind::Denied, false, "a password is set for");
+    }
     server.command(&["CONFIG", "SET", "requirepass", "secret"]);
-    connect(&url).await;
+    for url in &urls {
+        connect(url).await;
+    }
 }
 
 async fn missing_permissions_are_denied(flavor: Flavor) {

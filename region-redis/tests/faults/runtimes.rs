@@ -3,7 +3,8 @@
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use region_core::{ErrorKind, Verb};
+use futures_util::StreamExt;
+use region_core::{Error, ErrorKind, OnOutage, Policy, Region, RegionCache, RegionExt, Verb};
 use region_redis::OnInvalidationFailure;
 use servers::{Flavor, Proxy, TestServer};
 use tokio::runtime::Runtime;
@@ -50,6 +51,46 @@ fn a_call_from_outside_of_a_runtime_is_an_error() {
     let Poll::Ready(Err(error)) = polled else { panic!("{polled:?}") };
     assert!(error.to_string().contains("outside of a Tokio runtime"), "{error}");
     runtime.block_on(get(&store, "r", "k")).unwrap();
+}
+
+/// Bug: the timers of a store, and those of its calls, panicked on a runtime without timers.
+/// Effect: a call took its task down.
+/// Fix: it is an error that says so.
+#[test]
+fn a_runtime_without_timers_is_an_error() {
+    let server = TestServer::start(Flavor::Redis);
+    let without_timers = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    let error = without_timers.block_on(builder(&server.url()).connect()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    assert!(error.to_string().contains("has no timers: build it with enable_time"), "{error}");
+    let runtime = Runtime::new().unwrap();
+    let store = runtime.block_on(connect(&server.url()));
+    let policy = Policy::new().on_outage(OnOutage::Error);
+    let cache = RegionCache::builder(store).root("r").policy(policy).near(1 << 20).build().unwrap();
+    let region = cache.root();
+    runtime.block_on(async {
+        region.set("k", &1u32).await.unwrap();
+        assert!(region.get::<u32>("k").await.unwrap().is_some());
+    });
+    let is_refused = |error: Error| {
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(!error.can_retry() && error.to_string().contains("has no timers"), "{error}");
+    };
+    without_timers.block_on(async {
+        // Own changes put what is near in doubt.
+        is_refused(region.set("l", &1u32).await.unwrap_err());
+        is_refused(region.invalidate().await.unwrap_err());
+        is_refused(region.get::<u32>("l").await.unwrap_err());
+        is_refused(region.get::<u32>("k").await.unwrap_err());
+        is_refused(region.get_many::<u32>(&["k", "l"]).await.unwrap_err());
+        is_refused(region.len().await.unwrap_err());
+        is_refused(region.keys().next().await.unwrap().unwrap_err());
+        is_refused(region.children().next().await.unwrap().unwrap_err());
+        let load = || async { Ok::<_, std::convert::Infallible>(1u32) };
+        is_refused(region.get_or_compute("l", load).await.unwrap_err());
+        assert!(region.explain::<u32>("k").await.unwrap().store.is_err());
+    });
+    runtime.block_on(async { assert!(region.get::<u32>("k").await.unwrap().is_some()) });
 }
 
 /// Bug: the task that reclaims memory kept the store while it was at work.

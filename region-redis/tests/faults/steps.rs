@@ -4,18 +4,21 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::time::Duration;
 
+use region_core::testing::{Faulty, Method};
 use region_core::{
-    Lifetime, Op, PageTerms, Put, Region, RegionCache, RegionTtl, Show, Store, Write,
+    Lifetime, LoadOptions, Loaded, Op, PageTerms, Put, Region, RegionCache, RegionTtl, Show, Store,
+    Write,
 };
 use region_redis::RedisStore;
 use servers::{Flavor, TestServer};
 
-use crate::kit::{builder, calls_of, path, until, until_ok};
+use crate::kit::{self, builder, calls_of, path, until, until_ok, unwatched};
 
 servers::on_both! {
     no_step_of_a_listing_keeps_the_server_busy
     no_step_of_a_call_for_many_keys_keeps_the_server_busy
     a_call_of_many_steps_has_one_limit
+    an_operation_has_one_limit_when_the_server_hangs_between_its_calls
     a_put_looks_at_few_bytes_of_what_is_over
 }
 
@@ -143,7 +146,32 @@ async fn a_call_of_many_steps_has_one_limit(flavor: Flavor) {
     proxy.limit(1000);
     let start = std::time::Instant::now();
     store.len(&path("r")).await.unwrap_err();
-    assert!(start.elapsed() < limit + crate::kit::SLACK, "{:?}", start.elapsed());
+    assert!(start.elapsed() < limit + kit::SLACK, "{:?}", start.elapsed());
+}
+
+/// Bug: the read of the markers that a value depends on had a limit of its own.
+/// Effect: a call took twice its limit when the server hung between the two.
+/// Fix: the limit counts from the start of the operation.
+async fn an_operation_has_one_limit_when_the_server_hangs_between_its_calls(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let limit = Duration::from_secs(5);
+    let store = unwatched(&server.url()).call_timeout(limit).connect().await.unwrap();
+    let faulty = Faulty::new(store);
+    let cache = RegionCache::builder(faulty.clone()).root("r").build().unwrap();
+    let region = cache.region("a").unwrap();
+    let load = |_| async { Ok::<_, Infallible>(Loaded::new(1u32)) };
+    let on = LoadOptions::new().depends_on(&cache.region("b").unwrap());
+    region.get_or_compute_with("k", on, load).await.unwrap();
+    let slow = faulty.on(Method::Read).nth(2).delay_before(limit * 4 / 5);
+    let (start, stolen) = (std::time::Instant::now(), kit::stolen());
+    let getting = tokio::spawn(async move { region.get::<u32>("k").await });
+    until("the markers to be read", || slow.hits() == 1).await;
+    server.pause();
+    assert_eq!(getting.await.unwrap().unwrap(), None);
+    let stolen = kit::stolen().saturating_sub(stolen);
+    let taken = start.elapsed();
+    assert!(taken < limit + kit::SLACK + stolen, "{taken:?}, {stolen:?} of it stolen");
+    assert_eq!(cache.stats().store_failures, 1);
 }
 
 /// Large entries that are over are removed, but not all in one step.

@@ -20,8 +20,8 @@ pub(super) struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// Reads `keys`, as a part of an operation that began at `started`; also returns what the answer showed of
-    /// the region and when the call was sent.
+    /// Reads `keys`, as a part of an operation that began at `started`; also returns what the answer showed
+    /// of the region and when the call was sent.
     pub(super) async fn ask(
         &self,
         keys: &[&str],

@@ -292,8 +292,8 @@ impl Context {
         }
     }
 
-    /// Reads `keys`, and learns what the answer shows of the region. It is a part of an operation that began at
-    /// `started`.
+    /// Reads `keys`, and learns what the answer shows of the region. It is a part of an operation that began
+    /// at `started`.
     pub(crate) async fn read_near(
         &self,
         keys: &[&str],
