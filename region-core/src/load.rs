@@ -21,6 +21,8 @@ mod key;
 mod lease;
 mod loader;
 mod marker;
+#[cfg(all(test, region_shuttle))]
+mod models;
 mod open;
 mod pace;
 mod perform;

@@ -259,13 +259,15 @@ impl Flight {
 
     fn set_result(&self, new: FlightResult) {
         let mut new = Some(new);
-        self.result.send_if_modified(|result| match (&*result, new.take()) {
-            (FlightResult::None, Some(new)) => {
+        self.result.send_if_modified(|result| {
+            let has_none = matches!(result, FlightResult::None);
+            if let Some(new) = new.take_if(|_| has_none) {
                 *result = new;
-                true
             }
-            _ => false,
+            has_none
         });
+        // A result that is not taken ends after the lock: a waiter in it may wake a task.
+        drop(new);
         self.answered.notify_waiters();
     }
 

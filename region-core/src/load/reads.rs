@@ -6,6 +6,9 @@
 //! store is asked after they came and shows whatever there is by then.
 
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+#[cfg(all(test, region_shuttle))]
+mod models;
+
 use std::any::Any;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as MapEntry;
