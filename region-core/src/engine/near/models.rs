@@ -104,7 +104,7 @@ impl World {
         let lineage = Arc::clone(&shown.lineage);
         let label = Label { lineage, change: ring.last(), since, sent: Instant::now() };
         let value = ring.last().to_bits();
-        let held = Held::decoded(&Arc::new(value));
+        let held = Held::decoded(Some(&Arc::new(value)));
         *self.entry.lock().unwrap() = Some(NearEntry::new(held, &label, None, 1));
         value
     }
@@ -151,7 +151,7 @@ impl World {
     }
 
     fn own_change(&self, covers: Covers) -> OwnChange<'_> {
-        OwnChange::begin(&self.near, covers, Some(Arc::clone(&self.region)))
+        OwnChange::begin(&self.near, covers, Some(&self.region))
     }
 
     fn own_write(&self) {
