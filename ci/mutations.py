@@ -26,6 +26,9 @@ TREE = SCRATCH / "tree"
 # The longest that the tests of one mutation may take, in seconds.
 LIMIT = 120
 
+# Targets that are the unit tests under a model checker, see ci/concurrency.sh.
+CHECKERS = ["loom", "shuttle"]
+
 # A mechanism that is gone may leave something unused.
 ENVIRONMENT = {
     **os.environ,
@@ -75,7 +78,7 @@ class Mutation:
 def test_sources(package, target):
     """The files that the tests of a target may be written in."""
     base = pathlib.Path(package)
-    if target == "lib":
+    if target == "lib" or target in CHECKERS:
         return list(base.glob("src/**/*.rs"))
     files = [base / f"tests/{target}.rs", *base.glob(f"tests/{target}/**/*.rs")]
     # A list of cases: each is a test of its own in each package that runs the suite.
@@ -142,14 +145,18 @@ def copy_checkout():
 
 def build(package, target):
     """Builds a test program. Returns its path, or None and what the compiler says."""
-    selected = ["--lib"] if target == "lib" else ["--test", target]
+    is_lib = target == "lib" or target in CHECKERS
+    selected = ["--lib"] if is_lib else ["--test", target]
+    environment = dict(ENVIRONMENT)
+    if target in CHECKERS:
+        environment["RUSTFLAGS"] += f" --cfg region_{target}"
     command = ["cargo", "test", "-j", "2", "-q", "-p", package, "--all-features", *selected, "--no-run",
                "--message-format=json-render-diagnostics"]
-    built = subprocess.run(command, cwd=TREE, env=ENVIRONMENT, capture_output=True, text=True)
+    built = subprocess.run(command, cwd=TREE, env=environment, capture_output=True, text=True)
     if built.returncode != 0:
         return None, built.stderr
     messages = [json.loads(line) for line in built.stdout.splitlines() if line.startswith("{")]
-    kind = "lib" if target == "lib" else "test"
+    kind = "lib" if is_lib else "test"
     for message in messages:
         if message.get("executable") and kind in message["target"]["kind"]:
             return message["executable"], ""
