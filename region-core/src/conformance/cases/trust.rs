@@ -244,14 +244,14 @@ pub async fn begin_is_covered_by_pushes<H: Harness>(harness: &H) {
     // One that creates the region writes itself: what it shows is what it has left behind.
     let loader = f.client().await;
     let Some(heard) = Heard::of(&loader.store) else { return };
-    for verb in [Verb::Invalidate, Verb::Expire] {
+    for (region, verb) in [("one", Verb::Invalidate), ("other", Verb::Expire)] {
         let terms = LeaseTerms::new(LeaseToken::random(), LONG).take(TakeLease::Always);
-        loader.store.begin(&path("r.new"), &["a"], terms.trust(Trust::Kept)).await.unwrap();
+        loader.store.begin(&path(region), &["a"], terms.trust(Trust::Kept)).await.unwrap();
         // What is still to come of its own change says nothing of another's.
-        heard.hears_of(SHORT, "r.new").await;
+        heard.hears_of(SHORT, region).await;
         heard.take();
-        f.end("r", verb).await;
-        heard.assert_hears_of("r.new", &format!("{verb:?} after it was created")).await;
+        f.end(region, verb).await;
+        heard.assert_hears_of(region, &format!("{verb:?} after it was created")).await;
     }
 }
 
