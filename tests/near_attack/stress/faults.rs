@@ -134,7 +134,7 @@ async fn a_server_that_evicts() {
     }
 }
 
-/// The server tracks few keys: it forgets others, and says so. It also drops clients that take up memory.
+/// The server tracks few keys: it forgets others, and says so.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_tracks_few_keys() {
     let limits = ["--tracking-table-max-keys", "3"];
@@ -143,8 +143,6 @@ async fn a_server_that_tracks_few_keys() {
         let stores = [connect(&server.url()).await, connect(&server.url()).await];
         let clients = clients(stores, Policy::new(), HEARD_WITHIN);
         run(&clients, 8, async |number, _| match number {
-            2 => drop(server.command(&["CONFIG", "SET", "maxmemory-clients", "100kb"])),
-            3 => drop(server.command(&["CONFIG", "SET", "maxmemory-clients", "0"])),
             5 => drop(server.command(&["CONFIG", "SET", "tracking-table-max-keys", "1"])),
             7 => drop(server.command(&["CONFIG", "SET", "tracking-table-max-keys", "20"])),
             _ => {}
