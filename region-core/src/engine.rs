@@ -14,7 +14,7 @@ mod started;
 mod steps;
 mod wakes;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -55,6 +55,8 @@ pub(crate) struct Engine {
     pub(crate) near: Near,
     failures: FailureLog,
     limiter: LogLimiter,
+    /// The store has answered the last lookup at once. Then sharing lookups would cost more than it saves.
+    is_immediate: AtomicBool,
 }
 
 /// Everything of a region's settings that decides the answer of a lookup. Callers with equal manners may share
@@ -107,7 +109,27 @@ impl Engine {
             near,
             failures: FailureLog::default(),
             limiter: LogLimiter::default(),
+            is_immediate: AtomicBool::new(false),
         }
+    }
+
+    /// Returns true if the store answers at once, as far as is known.
+    #[inline]
+    pub(crate) fn is_immediate(&self) -> bool {
+        self.is_immediate.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a lookup had to wait for the store.
+    #[inline]
+    pub(crate) fn saw_wait(&self) {
+        if self.is_immediate() {
+            self.is_immediate.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes that the store has answered a lookup at once.
+    pub(crate) fn saw_no_wait(&self) {
+        self.is_immediate.store(true, Ordering::Relaxed);
     }
 }
 

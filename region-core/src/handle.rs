@@ -141,7 +141,7 @@ impl Region for RegionHandle {
         if let Some(answer) = self.context.near_answer(key, Accept::Fresh) {
             return Ok(answer);
         }
-        let found = self.context.find(key, Accept::Fresh).await;
+        let found = self.context.find(key, Accept::Fresh, &mut Started::default()).await;
         let (found, _) = found.map_err(self.context.during("get"))?;
         Ok(found.fresh())
     }

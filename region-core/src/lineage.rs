@@ -84,15 +84,12 @@ impl Lineage {
         (!trees.is_empty()).then_some(Self { trees, soft })
     }
 
-    /// The lineage of a region, with a mark of the `soft` ids that the store made in its own way: equal
+    /// The lineage of a region with these `trees`, from the root down, and a mark of the `soft` ids that the store made in its own way: equal
     /// while they are, different once one has changed. `None` if there are no `trees`.
     #[must_use]
-    pub fn with_soft_mark(
-        trees: impl IntoIterator<Item = Incarnation>,
-        soft_mark: u64,
-    ) -> Option<Self> {
-        let trees: SmallVec<_> = trees.into_iter().collect();
-        (!trees.is_empty()).then_some(Self { trees, soft: soft_mark })
+    #[inline]
+    pub fn with_soft_mark(trees: &[Incarnation], soft_mark: u64) -> Option<Self> {
+        (!trees.is_empty()).then(|| Self { trees: SmallVec::from_slice(trees), soft: soft_mark })
     }
 
     /// Returns true if entries stored under `other` are valid under this lineage: the `tree`s are the same.

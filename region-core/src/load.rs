@@ -34,15 +34,12 @@ mod result;
 mod run;
 mod waits;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::hash::BuildHasher;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::poll;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -77,8 +74,8 @@ struct Call<'a> {
     /// has no use for it.
     started_at: Option<Instant>,
     accept: Accept,
-    /// Keeps the loads that were under way when the call started alive while it reads.
-    holds: BTreeMap<String, Waiter>,
+    /// Keeps the loads that were under way when the call started alive while it reads, if there are some.
+    holds: Option<HashMap<String, Waiter>>,
     /// The call's part in a shared lookup. Until the load is joined or started, those who come later learn
     /// that there is no value.
     reading: Option<Box<Reader<'a>>>,
@@ -251,10 +248,10 @@ impl<'a> Call<'a> {
         keys: &[&str],
         accept: Accept,
     ) -> Self {
-        let mut holds = BTreeMap::new();
+        let mut holds = None;
         for key in keys {
             if let Some(hold) = flights.hold::<V>(context.path(), key) {
-                holds.insert((*key).to_owned(), hold);
+                holds.get_or_insert_with(HashMap::new).insert((*key).to_owned(), hold);
             }
         }
         let started = flights.tick();
@@ -269,7 +266,9 @@ impl<'a> Call<'a> {
         options: &LoadOptions,
         loader: impl FnOnce() -> Loader<V>,
     ) -> Result<Option<Arc<V>>> {
-        self.declared = Declared::new(self.context, options.dependencies())?;
+        if !options.dependencies().is_empty() {
+            self.declared = Declared::new(self.context, options.dependencies())?;
+        }
         let (held, outage) = match options.is_reload() {
             true => {
                 check_key(key)?;
@@ -280,7 +279,11 @@ impl<'a> Call<'a> {
                 (Held::Nothing, None)
             }
             false => {
-                let (found, outage) = self.find(key).await?;
+                let (found, outage) = match self.finds_alone() {
+                    true => self.find_alone(key).await?,
+                    // Boxed, so that the future of a hit stays small.
+                    false => Box::pin(self.find(key)).await?,
+                };
                 match self.held(key, found, outage.as_ref()) {
                     Ok(value) => return Ok(value),
                     Err(held) => (held, outage),
@@ -323,39 +326,37 @@ impl<'a> Call<'a> {
     /// for that load, or the question whether it may be shared, shows whatever there is by now.
     fn shows_a_miss(&self, key: &str) -> bool {
         // A load within a load has to know of an outage at once. What is refreshed early may be held near.
-        self.holds.get(key).is_some_and(|hold| hold.flight().shows_a_miss())
+        let hold = self.holds.as_ref().and_then(|holds| holds.get(key));
+        hold.is_some_and(|hold| hold.flight().shows_a_miss())
             && !self.context.policy().refreshes_early()
             && Chain::current().is_none()
     }
 
-    /// Looks up the value at `key`. Markers of the regions that were declared are read at the same time.
-    async fn find<V: Value>(&mut self, key: &str) -> Result<(Found<V>, Option<Error>)> {
-        if let Some(declared) = &mut self.declared {
-            let started = Started::now();
-            self.started_at = started.noted();
-            let regions = &declared.regions;
-            let finding = self.context.find_beside_markers(key, self.accept, regions, started);
-            let (found, outage, seen) = Box::pin(finding).await?;
-            declared.seen = seen;
-            return Ok((found, outage));
-        }
-        // A store that answers at once is asked at once. A load within a load has to know of an outage itself.
-        if !self.flights.reads.are_immediate() && Chain::current().is_none() {
-            return Box::pin(self.find_shared(key)).await;
-        }
-        self.find_alone(key).await
+    /// Looks up the value at `key` for this caller alone.
+    async fn find_alone<V: Value>(&mut self, key: &str) -> Result<(Found<V>, Option<Error>)> {
+        let mut started = Started::default();
+        let found = self.context.find(key, self.accept, &mut started).await;
+        self.started_at = started.noted();
+        found
     }
 
-    async fn find_alone<V: Value>(&mut self, key: &str) -> Result<(Found<V>, Option<Error>)> {
-        let mut find = pin!(self.context.find(key, self.accept));
-        match poll!(&mut find) {
-            Poll::Ready(found) => found,
-            Poll::Pending => {
-                self.flights.reads.saw_wait();
-                self.started_at = Some(Instant::now());
-                find.await
-            }
-        }
+    /// Returns true if the call need not look beyond its own key, and no other could share what it finds.
+    fn finds_alone(&self) -> bool {
+        // A store that answers at once is asked at once. A load within a load has to know of an outage itself.
+        self.declared.is_none()
+            && (self.context.engine().is_immediate() || Chain::current().is_some())
+    }
+
+    /// Looks up the value at `key`. Markers of the regions that were declared are read at the same time.
+    async fn find<V: Value>(&mut self, key: &str) -> Result<(Found<V>, Option<Error>)> {
+        let Some(declared) = &mut self.declared else { return self.find_shared(key).await };
+        let started = Started::now();
+        self.started_at = started.noted();
+        let regions = &declared.regions;
+        let finding = self.context.find_beside_markers(key, self.accept, regions, started);
+        let (found, outage, seen) = finding.await?;
+        declared.seen = seen;
+        Ok((found, outage))
     }
 
     /// Does the same by a lookup that begins after this call, and that other callers share.
@@ -380,7 +381,9 @@ impl<'a> Call<'a> {
         self.context.count_one(one.counts_as);
         if one.is_missing() {
             // Those who wait for it may go away before this call joins it.
-            self.holds.extend(reader.hold().map(|hold| (key.to_owned(), hold)));
+            if let Some(hold) = reader.hold() {
+                self.holds.get_or_insert_with(HashMap::new).insert(key.to_owned(), hold);
+            }
             self.reading = Some(Box::new(reader));
         }
         Ok((one.found, one.outage))

@@ -1,10 +1,12 @@
 //! The calls to the store. All calls of a cache go through this module, so that failures are logged in
 //! one place.
 
-use std::future::Future;
-use std::task::Poll;
+use std::future::{Future, ready};
+use std::pin::Pin;
+use std::task::{self, Poll};
 
-use futures_util::poll;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::near::Covers;
@@ -16,22 +18,47 @@ use crate::store::{
     ScanItem, Verb, Write, Written,
 };
 
+/// A read under way. Written by hand, for it is a part of every hit in the store.
+#[must_use]
+pub(super) struct Reading<'a> {
+    context: &'a Context,
+    started: &'a mut Started,
+    answer: BoxFuture<'a, Result<Read>>,
+    /// False: the read was refused, for the load around it has just met an outage.
+    is_asked: bool,
+}
+
+impl Future for Reading<'_> {
+    type Output = Result<Read>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        let Poll::Ready(read) = self.answer.poll_unpin(cx) else {
+            self.started.note();
+            self.context.engine.saw_wait();
+            return Poll::Pending;
+        };
+        if self.is_asked {
+            self.context.observe(&read);
+            self.context.remember_outage(&read);
+        }
+        Poll::Ready(read)
+    }
+}
+
 impl Context {
     /// Reads `keys`, as a part of an operation that began at `started`.
-    pub(super) async fn read(&self, keys: &[&str], started: &mut Started) -> Result<Read> {
-        self.refuse_during_outage()?;
+    pub(super) fn read<'a>(&'a self, keys: &'a [&'a str], started: &'a mut Started) -> Reading<'a> {
+        if let Err(outage) = self.refuse_during_outage() {
+            return Reading {
+                context: self,
+                started,
+                answer: ready(Err(outage)).boxed(),
+                is_asked: false,
+            };
+        }
         let terms = ReadTerms { started: started.noted(), ..self.read_terms() };
-        let mut reading = self.engine.read_steps(&self.path, keys, terms);
-        let read = match poll!(&mut reading) {
-            Poll::Ready(read) => read,
-            Poll::Pending => {
-                started.note();
-                reading.await
-            }
-        };
-        self.observe(&read);
-        self.remember_outage(&read);
-        read
+        let answer = self.engine.read_steps(&self.path, keys, terms);
+        Reading { context: self, started, answer, is_asked: true }
     }
 
     /// Does `call`, which reads.
@@ -132,6 +159,7 @@ impl Engine {
     }
 
     /// Logs what the failure or success of a call says of the store.
+    #[inline]
     fn observe(&self, path: &RegionPath, error: Option<&Error>) {
         match error {
             None => self.failures.succeeded(Instant::now),

@@ -195,7 +195,7 @@ impl Context {
         key: &str,
         accept: Accept,
         regions: &[RegionPath],
-        started: Started,
+        mut started: Started,
     ) -> Result<(Found<V>, Option<Error>, Markers)> {
         let is_answer = match self.look_near::<V>(key) {
             Looked::Hit(..) | Looked::Unverified(..) => true,
@@ -203,7 +203,7 @@ impl Context {
             Looked::Doubted | Looked::Depending(_) | Looked::Nothing => false,
         };
         if is_answer {
-            let (found, outage) = self.find(key, accept).await?;
+            let (found, outage) = self.find(key, accept, &mut started).await?;
             return Ok((found, outage, Markers::default()));
         }
         let (mut found, outage, markers) =

@@ -198,6 +198,7 @@ impl Context {
         &self,
         key: &str,
         accept: Accept,
+        started: &mut Started,
     ) -> Result<(Found<V>, Option<Error>)> {
         match self.look_near(key) {
             Looked::Nothing => {}
@@ -215,14 +216,14 @@ impl Context {
             }
             Looked::Doubted | Looked::Depending(_) => {
                 // Boxed, so that the future of a plain read stays small.
-                let (keys, started) = ([key], Started::default());
-                let (mut found, outage) = Box::pin(self.find_many(&keys, accept, started)).await?;
+                started.note();
+                let (mut found, outage) =
+                    Box::pin(self.find_many(&[key], accept, *started)).await?;
                 return Ok((found.pop().unwrap_or(Found::Nothing(MissReason::Absent)), outage));
             }
         }
         check_key(key)?;
-        let mut started = Started::default();
-        let (entry, label) = match self.read_one(key, &mut started).await {
+        let (entry, label) = match self.read_one(key, started).await {
             Ok(read) => read,
             Err(error) if self.is_miss(&error) => {
                 self.counters().misses(MissReason::Unavailable).add(1);
@@ -232,7 +233,7 @@ impl Context {
         };
         let found = self.find_in(key, entry, accept, label.as_ref());
         if let Found::Depending(_) = found {
-            return Box::pin(self.resolve_counted(found, accept, started)).await;
+            return Box::pin(self.resolve_counted(found, accept, *started)).await;
         }
         self.count_one(CountsAs::of(&found));
         Ok((found, None))

@@ -69,6 +69,7 @@ impl Flights {
     }
 
     /// Keeps the flight for a key alive, if there is one.
+    #[inline]
     pub(super) fn hold<V: Value>(&self, region: &RegionPath, key: &str) -> Option<Waiter> {
         if self.count.load(Ordering::SeqCst) == 0 {
             return None;

@@ -37,7 +37,7 @@ impl Call<'_> {
     ) -> Place<V> {
         let (path, counters) = (self.context.path(), self.context.counters());
         // A flight that is started needs it until it loads; one that is joined needs nothing.
-        let hold = self.holds.remove(key);
+        let hold = self.holds.as_mut().and_then(|holds| holds.remove(key));
         match held {
             Held::Nothing | Held::Ended => {
                 Place::Waits(joining.join_or_start::<V>(path, key, hold, counters), None)

@@ -38,8 +38,6 @@ pub(super) struct Reads {
     readers: ByKey<Readers>,
     /// The number of keys that are read, so that loads need not look while there is none.
     count: AtomicUsize,
-    /// The store has answered the last lookup at once. Then sharing would cost more than it saves.
-    are_immediate: AtomicBool,
 }
 
 /// The callers that look up one key.
@@ -87,16 +85,6 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reads {
-    /// Returns true if the store answers at once, as far as is known.
-    pub(super) fn are_immediate(&self) -> bool {
-        self.are_immediate.load(Ordering::Relaxed)
-    }
-
-    /// Notes that a lookup had to wait for the store.
-    pub(super) fn saw_wait(&self) {
-        self.are_immediate.store(false, Ordering::Relaxed);
-    }
-
     /// Lets those who look up `key` keep `flight` alive, which has just been started for it.
     pub(super) fn keep_alive(&self, key: &FlightKey, flight: &Arc<Flight>) {
         if self.count.load(Ordering::SeqCst) == 0 {
@@ -229,7 +217,7 @@ impl Round {
             if flights.shows_a_miss(&key) {
                 return Answer::Missing;
             }
-            let read = AssertUnwindSafe(read::<V>(&context, &flights.reads, &key, accept, started));
+            let read = AssertUnwindSafe(read::<V>(&context, &key, accept, started));
             read.catch_unwind()
                 .await
                 .map_or(Answer::Panicked, |found| Answer::Found(Arc::new(found)))
@@ -241,20 +229,19 @@ impl Round {
 /// Looks up the value, and notes if the store answers at once.
 async fn read<V: Value>(
     context: &Context,
-    reads: &Reads,
     key: &FlightKey,
     accept: Accept,
     started: Started,
 ) -> Result<FoundOne<V>> {
     let mut find = pin!(context.find_one(key.key(), accept, started));
     let Poll::Ready(found) = poll!(&mut find) else {
-        reads.saw_wait();
+        context.engine().saw_wait();
         return find.await;
     };
     // In an outage, and from near, answers come at once from any store.
     let is_of_store = context.policy().near == NearCache::Off;
     if is_of_store && found.as_ref().is_ok_and(|one| one.outage.is_none()) {
-        reads.are_immediate.store(true, Ordering::Relaxed);
+        context.engine().saw_no_wait();
     }
     found
 }

@@ -1,6 +1,7 @@
 //! Encoding and decoding the values of one region.
 
 use std::any::type_name;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 
@@ -44,11 +45,27 @@ pub(crate) struct Codec {
     place: Place,
     serializer: AnySerializer,
     version: u32,
+    /// The facts of the region's first type: most regions have no other, and need not look for them.
+    first: OnceLock<&'static Readback>,
 }
 
 impl Codec {
     pub(crate) fn new(path: &RegionPath, serializer: AnySerializer, version: u32) -> Self {
-        Self { place: Place::of_region(path), serializer, version }
+        Self { place: Place::of_region(path), serializer, version, first: OnceLock::new() }
+    }
+
+    #[inline]
+    fn readback<V: Value>(&self) -> &'static Readback {
+        match self.first.get() {
+            Some(known) if known.is_of::<V>() => known,
+            _ => self.find_readback::<V>(),
+        }
+    }
+
+    fn find_readback<V: Value>(&self) -> &'static Readback {
+        let readback = Readback::of::<V>(&self.serializer);
+        self.first.get_or_init(|| readback);
+        readback
     }
 
     /// A number that tells apart codecs that decode the same bytes differently.
@@ -92,7 +109,7 @@ impl Codec {
         depends_on: &[DependsOn],
     ) -> Result<Bytes> {
         let seal = || {
-            let fingerprint = Readback::of::<V>(&self.serializer).fingerprint();
+            let fingerprint = self.readback::<V>().fingerprint();
             let fingerprint = fingerprint.with_version(self.version);
             let (place, serializer) = (self.place.of_key(key), self.serializer.id());
             Envelope::seal_absence(place, serializer, fingerprint, depends_on)
@@ -109,7 +126,7 @@ impl Codec {
         value: &V,
         depends_on: &[DependsOn],
     ) -> Result<Bytes, BoxError> {
-        let readback = Readback::of::<V>(&self.serializer);
+        let readback = self.readback::<V>();
         let fingerprint = readback.fingerprint().with_version(self.version);
         let write = |out: &mut Vec<u8>| readback.write(&self.serializer, value, out);
         let header = Header::of_value(self.serializer.id(), fingerprint, depends_on);
@@ -120,8 +137,7 @@ impl Codec {
     pub(crate) fn decode<V: Value>(&self, key: &str, bytes: &[u8]) -> Result<Decoded<V>, BadBytes> {
         let envelope = self.open(key, bytes)?;
         let decode = || {
-            let readback = Readback::of::<V>(&self.serializer);
-            let fingerprint = readback.fingerprint().with_version(self.version);
+            let fingerprint = self.readback::<V>().fingerprint().with_version(self.version);
             if envelope.fingerprint != fingerprint.to_bits() {
                 return Err(BadBytes::Type);
             }
@@ -149,7 +165,7 @@ impl Codec {
     /// Reads what the envelope of an entry says, beside what is expected of a `V`. `None` if it cannot be read.
     pub(crate) fn header<V: Value>(&self, key: &str, bytes: &[u8]) -> Option<EntryHeader> {
         let envelope = Envelope::open(bytes, self.place.of_key(key)).ok()?;
-        let fingerprint = || Readback::of::<V>(&self.serializer).fingerprint();
+        let fingerprint = || self.readback::<V>().fingerprint();
         let fingerprint = catch_panic(fingerprint).ok()?.with_version(self.version);
         Some(EntryHeader {
             serializer: envelope.serializer,

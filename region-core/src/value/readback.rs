@@ -18,6 +18,7 @@ mod watched;
 
 use std::any::{TypeId, type_name};
 use std::collections::HashMap;
+use std::fmt;
 use std::hash::BuildHasherDefault;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -44,6 +45,7 @@ type Known = HashMap<Key, &'static Readback, BuildHasherDefault<KeyHasher>>;
 
 /// The facts known about a type in a format. One per pair, kept until the process ends.
 pub(super) struct Readback {
+    of: TypeId,
     fingerprint: Fingerprint,
     format: Format,
     /// The first place where the type needs a self-describing format, if there is one.
@@ -74,6 +76,7 @@ impl Readback {
     fn trace<V: Value>(serializer: &AnySerializer) -> Self {
         let shape = Shape::of::<V>(serializer.readability());
         Self {
+            of: TypeId::of::<V>(),
             fingerprint: shape.fingerprint(),
             format: Format::of(serializer),
             undescribed: shape.undescribed().map(ToOwned::to_owned),
@@ -82,6 +85,12 @@ impl Readback {
             last_size: AtomicU32::new(0),
             is_suspect: AtomicBool::new(false),
         }
+    }
+
+    /// Returns true if these are the facts of `V`.
+    #[inline]
+    pub(super) fn is_of<V: Value>(&self) -> bool {
+        self.of == TypeId::of::<V>()
     }
 
     pub(super) fn fingerprint(&self) -> Fingerprint {
@@ -139,6 +148,12 @@ impl Readback {
         };
         format!("a {name} cannot be read back from what this serializer writes: {why}; {remedy}")
             .into()
+    }
+}
+
+impl fmt::Debug for Readback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Readback").field("fingerprint", &self.fingerprint).finish_non_exhaustive()
     }
 }
 

@@ -86,7 +86,9 @@ impl Leases {
     }
 
     pub(crate) fn clear(&mut self) {
-        *self = Self::new();
+        if self.held.capacity() > 0 {
+            *self = Self::new();
+        }
     }
 
     /// Returns true if no lease is live.

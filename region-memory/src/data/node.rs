@@ -7,19 +7,15 @@ use hashbrown::DefaultHashBuilder;
 use indexmap::{IndexMap, IndexSet};
 use parking_lot::RwLock;
 use region_core::{
-    Change, ChangeId, ChangeRing, ChangedKey, Incarnation, Incarnations, Lineage, RegionPath,
-    Segment, Timestamp,
+    Change, ChangeId, ChangeRing, ChangedKey, Incarnation, Incarnations, Lineage, MAX_DEPTH,
+    RegionPath, Segment, Timestamp,
 };
-use smallvec::SmallVec;
 
 use super::expirations::Expirations;
 use super::lease::Leases;
 use super::slot::{Conditions, Slot};
 
 pub(crate) type Entries = IndexMap<Arc<str>, Slot, DefaultHashBuilder>;
-
-/// Most paths are no deeper than this; deeper ones cost an allocation per lineage.
-const INLINE_DEPTH: usize = 8;
 
 /// One region. It exists for as long as its node does.
 ///
@@ -99,16 +95,19 @@ impl Node {
     }
 
     pub(crate) fn lineage(&self) -> Lineage {
-        let mut trees: SmallVec<[Incarnation; INLINE_DEPTH]> = SmallVec::new();
+        // Filled from the end: the walk goes up, and a lineage goes down.
+        let mut trees = [Incarnation::from_bits(0); MAX_DEPTH];
+        let mut top = MAX_DEPTH;
         let mut soft_mark = 0;
         let mut next = Some(self);
         while let Some(node) = next {
-            trees.push(Incarnation::from_bits(node.tree.load(Ordering::SeqCst)));
+            top -= 1;
+            trees[top] = Incarnation::from_bits(node.tree.load(Ordering::SeqCst));
             soft_mark = mix(soft_mark, node.soft.load(Ordering::SeqCst));
             node.wait_until_told();
             next = node.parent.as_deref();
         }
-        let Some(lineage) = Lineage::with_soft_mark(trees.into_iter().rev(), soft_mark) else {
+        let Some(lineage) = Lineage::with_soft_mark(&trees[top..], soft_mark) else {
             unreachable!("a path has at least the node itself");
         };
         lineage

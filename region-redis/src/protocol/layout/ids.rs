@@ -101,9 +101,9 @@ impl PathIds {
 
     pub(crate) fn lineage(&self) -> Option<Lineage> {
         let id = |id: [u8; 8]| Incarnation::from_bits(u64::from_le_bytes(id));
-        let trees = self.path.iter().map(|ids| id(ids.tree));
+        let trees: Vec<_> = self.path.iter().map(|ids| id(ids.tree)).collect();
         let mark = self.mark.map_or(0, u64::from_le_bytes);
-        Lineage::with_soft_mark(trees, mark)
+        Lineage::with_soft_mark(&trees, mark)
     }
 
     /// Returns the part of a stamp after the `tree`s; `None` if it begins with others.
