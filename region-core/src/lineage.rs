@@ -19,7 +19,7 @@ impl Incarnation {
     /// Creates a random incarnation. Two are equal only by an improbable chance.
     #[must_use]
     pub fn random() -> Self {
-        Self(crate::random::process_random().bits())
+        Self(crate::random::process_bits())
     }
 }
 

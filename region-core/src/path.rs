@@ -13,7 +13,7 @@ use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
-use crate::random::process_random;
+use crate::random::process_bits;
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -29,7 +29,7 @@ pub use segment::Segment;
 const INLINE_DEPTH: usize = 8;
 
 /// Drawn anew by every process, so that nobody can choose ids whose hashes collide.
-static HASH_SEED: LazyLock<u64> = LazyLock::new(|| process_random().bits());
+static HASH_SEED: LazyLock<u64> = LazyLock::new(process_bits);
 
 /// The place of a region: its segments from the root down.
 ///

@@ -1,20 +1,27 @@
 //! The sources of random numbers.
 
-use std::sync::LazyLock;
+use std::ops::Range;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+/// The part of a duration that is left of it at random.
+const JITTER: Range<f64> = 0.5..1.0;
+
 /// Every random number that a cache draws: lease tokens, jitter and early refreshes. Two caches with the same seed
 /// draw the same numbers.
 pub(crate) struct Random(Mutex<StdRng>);
 
-/// The source for what belongs to no cache.
-pub(crate) fn process_random() -> &'static Random {
-    static PROCESS: LazyLock<Random> = LazyLock::new(Random::from_system);
-    &PROCESS
+/// Random bits for what belongs to no cache. Each thread has a source of its own, so that none waits for another.
+pub(crate) fn process_bits() -> u64 {
+    rand::random()
+}
+
+/// A duration from half of `full` to `full`, for what belongs to no cache.
+pub(crate) fn process_jittered(full: Duration) -> Duration {
+    full.mul_f64(rand::random_range(JITTER))
 }
 
 impl Random {
@@ -38,7 +45,7 @@ impl Random {
 
     /// A duration from half of `full` to `full`.
     pub(crate) fn jittered(&self, full: Duration) -> Duration {
-        full.mul_f64(self.0.lock().random_range(0.5..1.0))
+        full.mul_f64(self.0.lock().random_range(JITTER))
     }
 }
 

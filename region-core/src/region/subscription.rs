@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{Region, RegionExt};
 use crate::error::{Error, ErrorKind};
-use crate::random::process_random;
+use crate::random::process_jittered;
 use crate::timers::has_timers;
 
 /// The wait before a failed invalidation is tried again. It doubles each time, and each wait is
@@ -122,7 +122,7 @@ async fn invalidate<R: Region>(
         tokio::select! {
             biased;
             _ = &mut *stopped => return Tried::Stopped,
-            () = pause(process_random().jittered(wait)) => {}
+            () = pause(process_jittered(wait)) => {}
         }
         wait = (wait * 2).min(LONGEST_RETRY);
     }

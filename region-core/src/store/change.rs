@@ -18,7 +18,7 @@ impl ChangeId {
     #[must_use]
     pub fn random() -> Self {
         // The upper half is as random as the whole.
-        Self((crate::random::process_random().bits() >> 32) as u32)
+        Self((crate::random::process_bits() >> 32) as u32)
     }
 }
 

@@ -13,7 +13,7 @@ impl LeaseToken {
     /// Creates a random token. Two tokens are equal only by an improbable chance.
     #[must_use]
     pub fn random() -> Self {
-        Self(crate::random::process_random().bits())
+        Self(crate::random::process_bits())
     }
 }
 
