@@ -8,6 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::Context;
 use crate::error::{Error, ErrorKind};
 use crate::path::RegionPath;
 
@@ -133,6 +134,31 @@ impl LogLimiter {
         }
         limited.last_line = now;
         Some(std::mem::take(&mut limited.unlogged))
+    }
+}
+
+impl Context {
+    /// Counts and logs that a load failed and its callers get a stale value.
+    pub(crate) fn serving_stale(&self, key: &str, error: &Error) {
+        self.counters().stale_hits.add(1);
+        if let Some(unlogged) = self.engine.limiter.allow("stale", Instant::now()) {
+            tracing::warn!(region = %self.path, key, %error, unlogged, "serving stale");
+        }
+    }
+
+    /// Logs that a load in the background failed. Its callers got the stale value when it began.
+    pub(crate) fn refresh_failed(&self, key: &str, error: &Error) {
+        if let Some(unlogged) = self.engine.limiter.allow("refresh", Instant::now()) {
+            tracing::warn!(region = %self.path, key, %error, unlogged, "a refresh failed");
+        }
+    }
+
+    /// Counts and logs that the value of a load was not stored because the store refused it.
+    pub(crate) fn not_stored(&self, key: &str, error: &Error) {
+        self.counters().store_failures.add(1);
+        if let Some(unlogged) = self.engine.limiter.allow("not stored", Instant::now()) {
+            tracing::warn!(region = %self.path, key, %error, unlogged, "a load was not stored");
+        }
     }
 }
 
