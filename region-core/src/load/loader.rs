@@ -26,17 +26,25 @@ pub(super) struct ToLoad<V> {
     pub(super) previous: Option<Arc<V>>,
 }
 
+/// A load function for one key: it gets the value that is there, and brings a new one.
+pub(crate) trait LoadOne<V>: Send + 'static {
+    fn load(
+        self,
+        previous: Option<Arc<V>>,
+    ) -> impl Future<Output = Result<Loaded<V>>> + Send + 'static;
+}
+
+/// A load function for several keys: it brings the values of those that have one.
+pub(crate) trait LoadMany<V>: Send + 'static {
+    fn load(&mut self, keys: Vec<String>) -> BoxFuture<'static, Result<Results<V>>>;
+}
+
 /// Loads the values of keys.
 pub(super) struct Loader<V>(Box<dyn FnMut(Vec<ToLoad<V>>) -> Load<V> + Send>);
 
 impl<V: Value> Loader<V> {
     /// A loader for one key, which can be called once: it takes the load function out of `load`.
-    pub(super) fn one<F, Fut, E>(load: Arc<Mutex<Option<F>>>) -> Self
-    where
-        F: FnOnce(Option<Arc<V>>) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
-        E: Into<BoxError> + 'static,
-    {
+    pub(super) fn one<F: LoadOne<V>>(load: Arc<Mutex<Option<F>>>) -> Self {
         Self(Box::new(move |mut keys| {
             let load = load.lock().take();
             let previous = keys.pop().and_then(|key| key.previous);
@@ -44,26 +52,16 @@ impl<V: Value> Loader<V> {
                 let load = load.ok_or_else(|| {
                     Error::new(ErrorKind::Load, "the load function was called before")
                 })?;
-                Ok(vec![Some(load(previous).await.map_err(failed)?)])
+                Ok(vec![Some(load.load(previous).await?)])
             })
         }))
     }
 
     /// A loader for several keys.
-    pub(super) fn many<F, Fut, E, S>(mut load: F) -> Self
-    where
-        F: FnMut(Vec<String>) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<HashMap<String, V, S>, E>> + Send + 'static,
-        E: Into<BoxError> + 'static,
-        S: BuildHasher + Send + 'static,
-    {
+    pub(super) fn many(mut load: impl LoadMany<V>) -> Self {
         Self(Box::new(move |keys| {
-            let keys: Vec<_> = keys.into_iter().map(|key| key.key).collect();
-            let loading = load(keys.clone());
-            Box::pin(async move {
-                let mut values = loading.await.map_err(failed)?;
-                Ok(keys.iter().map(|key| values.remove(key).map(Loaded::new)).collect())
-            })
+            let keys = keys.into_iter().map(|key| key.key).collect();
+            load.load(keys)
         }))
     }
 
@@ -79,6 +77,35 @@ impl<V: Value> Loader<V> {
                 .unwrap_or_else(|panic| Err(panicked(&*panic))),
             Err(panic) => Err(panicked(&*panic)),
         }
+    }
+}
+
+impl<V, F, Fut, E> LoadOne<V> for F
+where
+    V: Value,
+    F: FnOnce(Option<Arc<V>>) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
+    E: Into<BoxError> + 'static,
+{
+    async fn load(self, previous: Option<Arc<V>>) -> Result<Loaded<V>> {
+        self(previous).await.map_err(failed)
+    }
+}
+
+impl<V, F, Fut, E, S> LoadMany<V> for F
+where
+    V: Value,
+    F: FnMut(Vec<String>) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<HashMap<String, V, S>, E>> + Send + 'static,
+    E: Into<BoxError> + 'static,
+    S: BuildHasher + Send + 'static,
+{
+    fn load(&mut self, keys: Vec<String>) -> Load<V> {
+        let loading = self(keys.clone());
+        Box::pin(async move {
+            let mut values = loading.await.map_err(failed)?;
+            Ok(keys.iter().map(|key| values.remove(key).map(Loaded::new)).collect())
+        })
     }
 }
 

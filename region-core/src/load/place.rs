@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
+use super::call::{Call, Held};
 use super::flight::{Purpose, Waiter};
 use super::flights::{Flights, Joining};
 use super::key::FlightKey;
 use super::open::Stale;
 use super::plan::{Early, UseOfStale, is_due, use_stale};
 use super::recent::Recent;
-use super::{Call, Held, waits};
+use super::waits;
 use crate::engine::{Context, LoadId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifetime::Lifetime;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use shuttle::future::{block_on, yield_now};
 use shuttle::thread::{self, JoinHandle};
 
-use super::super::Call;
+use super::super::call::Call;
 use super::super::models::leave_early;
 use crate::engine::{Accept, Context, Found};
 use crate::error::{Error, ErrorKind, Result};

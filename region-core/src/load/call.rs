@@ -1,0 +1,237 @@
+//! A call that may have to load: it looks its keys up first.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::dependencies::Declared;
+use super::flight::{Tick, Waiter};
+use super::flights::Flights;
+use super::loader::Loader;
+use super::open::Stale;
+use super::reads::{Answer, Reader, shared_found};
+use crate::engine::{Accept, Chain, Context, Found, FoundOne, Started};
+use crate::error::{Error, Result};
+use crate::path::check_key;
+use crate::region::LoadOptions;
+use crate::stats::MissReason;
+use crate::value::serializer::Value;
+
+/// One call that may have to load.
+pub(super) struct Call<'a> {
+    pub(super) context: &'a Arc<Context>,
+    pub(super) flights: &'a Arc<Flights>,
+    pub(super) started: Tick,
+    /// The time at which the call began; `None` until it first waits, for a call that finds its value at once
+    /// has no use for it.
+    pub(super) started_at: Option<Instant>,
+    pub(super) accept: Accept,
+    /// Keeps the loads that were under way when the call started alive while it reads, if there are some.
+    pub(super) holds: Option<HashMap<String, Waiter>>,
+    /// The call's part in a shared lookup. Until the load is joined or started, those who come later learn
+    /// that there is no value.
+    pub(super) reading: Option<Box<Reader<'a>>>,
+    /// The regions that the loaded value depends on.
+    pub(super) declared: Option<Box<Declared>>,
+}
+
+/// A key to load.
+pub(super) struct Missing<'a, V> {
+    pub(super) key: &'a str,
+    pub(super) held: Held<V>,
+}
+
+/// The value of a key to load.
+pub(super) enum Held<V> {
+    Nothing,
+    /// A value that is fresh by itself, and a miss for the sake of what it depends on.
+    Ended,
+    /// Whatever there is, a value is wanted that is loaded from now on.
+    Reload,
+    /// A value to make do with while another loads.
+    Stale(Stale<V>),
+    /// A fresh value that ends within this time, and is to be refreshed early.
+    Due(Arc<V>, Duration),
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn start<V: Value>(
+        context: &'a Arc<Context>,
+        flights: &'a Arc<Flights>,
+        keys: &[&str],
+        accept: Accept,
+    ) -> Self {
+        let mut holds = None;
+        for key in keys {
+            if let Some(hold) = flights.hold::<V>(context.path(), key) {
+                holds.get_or_insert_with(HashMap::new).insert((*key).to_owned(), hold);
+            }
+        }
+        let started = flights.tick();
+        let (started_at, reading, declared) = (None, None, None);
+        Self { context, flights, started, started_at, accept, holds, reading, declared }
+    }
+
+    /// The value of the call's only key.
+    pub(super) async fn one<V: Value>(
+        mut self,
+        key: &str,
+        options: &LoadOptions,
+        loader: impl FnOnce() -> Loader<V>,
+    ) -> Result<Option<Arc<V>>> {
+        if !options.dependencies().is_empty() {
+            self.declared = Declared::new(self.context, options.dependencies())?;
+        }
+        let (held, outage) = match options.is_reload() {
+            true => {
+                check_key(key)?;
+                (Held::Reload, None)
+            }
+            false if self.shows_a_miss(key) => {
+                self.context.counters().misses(MissReason::Absent).add(1);
+                (Held::Nothing, None)
+            }
+            false => {
+                let (found, outage) = match self.finds_alone() {
+                    true => self.find_alone(key).await?,
+                    // Boxed, so that the future of a hit stays small.
+                    false => Box::pin(self.find(key)).await?,
+                };
+                match self.held(key, found, outage.as_ref()) {
+                    Ok(value) => return Ok(value),
+                    Err(held) => (held, outage),
+                }
+            }
+        };
+        // Boxed, so that the future of a hit stays small.
+        let loaded = Box::pin(self.load(vec![Missing { key, held }], outage, loader));
+        Ok(loaded.await?.pop().flatten())
+    }
+
+    /// The values that are there of `keys`, each once, or what a load starts from.
+    pub(super) async fn held_of_many<V: Value>(
+        &mut self,
+        keys: &[&str],
+        options: &LoadOptions,
+    ) -> Result<(Vec<Result<Option<Arc<V>>, Held<V>>>, Option<Error>)> {
+        self.declared = Declared::new(self.context, options.dependencies())?;
+        if options.is_reload() {
+            keys.iter().try_for_each(|key| check_key(key))?;
+            return Ok((keys.iter().map(|_| Err(Held::Reload)).collect(), None));
+        }
+        let started = Started::at(self.started_at);
+        let (found, outage) = match &mut self.declared {
+            None => self.context.find_many(keys, self.accept, started).await?,
+            Some(declared) => {
+                let (context, regions) = (self.context, &declared.regions);
+                let finding = context.find_many_beside_markers(keys, self.accept, regions, started);
+                let (found, outage, seen) = Box::pin(finding).await?;
+                declared.seen = seen;
+                (found, outage)
+            }
+        };
+        let each = keys.iter().zip(found);
+        let held = each.map(|(key, found)| self.held(key, found, outage.as_ref())).collect();
+        Ok((held, outage))
+    }
+
+    /// Returns true if a load under way shows that there is no value at `key`: then the call need not read,
+    /// for that load, or the question whether it may be shared, shows whatever there is by now.
+    fn shows_a_miss(&self, key: &str) -> bool {
+        // A load within a load has to know of an outage at once. What is refreshed early may be held near.
+        let hold = self.holds.as_ref().and_then(|holds| holds.get(key));
+        hold.is_some_and(|hold| hold.flight().shows_a_miss())
+            && !self.context.policy().refreshes_early()
+            && Chain::current().is_none()
+    }
+
+    /// Looks up the value at `key` for this caller alone.
+    pub(super) async fn find_alone<V: Value>(
+        &mut self,
+        key: &str,
+    ) -> Result<(Found<V>, Option<Error>)> {
+        let mut started = Started::default();
+        let found = self.context.find(key, self.accept, &mut started).await;
+        self.started_at = started.noted();
+        found
+    }
+
+    /// Returns true if the call need not look beyond its own key, and no other could share what it finds.
+    fn finds_alone(&self) -> bool {
+        // A store that answers at once is asked at once. A load within a load has to know of an outage itself.
+        self.declared.is_none()
+            && (self.context.engine().is_immediate() || Chain::current().is_some())
+    }
+
+    /// Looks up the value at `key`. Markers of the regions that were declared are read at the same time.
+    async fn find<V: Value>(&mut self, key: &str) -> Result<(Found<V>, Option<Error>)> {
+        let Some(declared) = &mut self.declared else { return self.find_shared(key).await };
+        let started = Started::now();
+        self.started_at = started.noted();
+        let regions = &declared.regions;
+        let finding = self.context.find_beside_markers(key, self.accept, regions, started);
+        let (found, outage, seen) = finding.await?;
+        declared.seen = seen;
+        Ok((found, outage))
+    }
+
+    /// Does the same by a lookup that begins after this call, and that other callers share.
+    pub(super) async fn find_shared<V: Value>(
+        &mut self,
+        key: &str,
+    ) -> Result<(Found<V>, Option<Error>)> {
+        check_key(key)?;
+        if self.context.policy().refreshes_early()
+            && let Some(found) = self.context.find_near(key, self.accept)
+        {
+            return Ok((found, None));
+        }
+        self.started_at = Some(Instant::now());
+        let reader = Reader::join::<V>(self.context, self.flights, key, self.accept);
+        let one = match reader.answer().await {
+            Answer::Found(found) | Answer::TimedOut(found) => shared_found::<V>(&found)?,
+            Answer::Missing => FoundOne::missing(),
+            // Whatever panics does so in each caller.
+            Answer::Panicked => {
+                let started = Started::at(self.started_at);
+                self.context.find_one(key, self.accept, started).await?
+            }
+        };
+        self.context.count_one(one.counts_as);
+        if one.is_missing() {
+            // Those who wait for it may go away before this call joins it.
+            if let Some(hold) = reader.hold() {
+                self.holds.get_or_insert_with(HashMap::new).insert(key.to_owned(), hold);
+            }
+            self.reading = Some(Box::new(reader));
+        }
+        Ok((one.found, one.outage))
+    }
+
+    pub(super) fn started_at(&self) -> Instant {
+        self.started_at.unwrap_or_else(Instant::now)
+    }
+
+    /// The fresh value that was found at `key`, or else what a load starts from. In an outage nothing is
+    /// refreshed early, for it could not be stored.
+    pub(super) fn held<V: Value>(
+        &self,
+        key: &str,
+        found: Found<V>,
+        outage: Option<&Error>,
+    ) -> Result<Option<Arc<V>>, Held<V>> {
+        match found {
+            Found::Absent => Ok(None),
+            Found::Fresh(value, _) if outage.is_some() => Ok(Some(value)),
+            Found::Fresh(value, left) => match self.due::<V>(key, left) {
+                None => Ok(Some(value)),
+                Some(lead) => Err(Held::Due(value, lead)),
+            },
+            Found::Stale(value, left) => Err(Held::Stale(Stale::for_time(value, left))),
+            Found::Nothing(MissReason::Dependency) => Err(Held::Ended),
+            Found::Nothing(_) | Found::Depending(_) => Err(Held::Nothing),
+        }
+    }
+}
