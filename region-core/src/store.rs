@@ -11,6 +11,7 @@ mod lease;
 mod listen;
 mod page;
 mod terms;
+mod verb;
 mod write;
 
 use std::sync::Arc;
@@ -28,7 +29,8 @@ pub use entry::{Entry, Freshness, Read};
 pub use lease::{Begun, BegunKey, Lease, LeaseTerms, LeaseToken, TakeLease};
 pub use listen::{Event, Listener, Listeners, Listening, Source};
 pub use page::{Cursor, Page, ScanItem};
-pub use terms::{EndTerms, PageTerms, ReadFrom, ReadTerms, Show, Trust, Verb};
+pub use terms::{EndTerms, PageTerms, ReadFrom, ReadTerms, Show, Trust};
+pub use verb::Verb;
 pub use write::{Applied, Ended, Guard, Op, OpOutcome, Put, RegionTtl, When, Write, Written};
 
 /// A backend: keeps the entries of regions, bytes in and bytes out, and decides what is valid.

@@ -47,30 +47,18 @@ fn place(region: &RegionPath, key: &str) -> Place {
     (region.clone(), key.to_owned())
 }
 
-/// Returns whether `verb` of `region` changes the lineage of `other`: then what is loaded under it is fenced,
-/// whatever token holds the lease.
-fn changes_lineage(verb: Verb, region: &RegionPath, other: &RegionPath) -> bool {
-    verb != Verb::Touch && other.is_within(region)
-}
-
-/// Returns whether `verb` of `region` ends the own entries of `other`.
-fn covers(verb: Verb, region: &RegionPath, other: &RegionPath) -> bool {
-    match verb {
-        Verb::Invalidate | Verb::Expire => other.is_within(region),
-        Verb::Touch => region.is_within(other),
-        Verb::InvalidateAndTouch => other.is_within(region) || region.is_within(other),
-    }
-}
-
 impl Model {
     /// The number of verbs so far, which a load remembers.
     pub(super) fn ends(&self) -> usize {
         self.ends.len()
     }
 
-    /// Returns whether the lineage of `region` has changed since [`ends`](Self::ends) answered `ends`.
+    /// Returns true if the lineage of `region` has changed since [`ends`](Self::ends) answered `ends`: then
+    /// what is loaded under it is fenced, whatever token holds the lease.
     pub(super) fn ended_since(&self, region: &RegionPath, ends: usize) -> bool {
-        self.ends[ends..].iter().any(|(ended, verb)| changes_lineage(*verb, ended, region))
+        self.ends[ends..]
+            .iter()
+            .any(|(ended, verb)| verb.changes_lineage() && region.is_within(ended))
     }
 
     pub(super) fn entry(&self, region: &RegionPath, key: &str, now: Timestamp) -> Option<Entry> {
@@ -235,7 +223,7 @@ impl Model {
     }
 
     pub(super) fn end(&mut self, region: &RegionPath, verb: Verb, now: Timestamp) {
-        self.leases.retain(|(of, _), _| !covers(verb, region, of));
+        self.leases.retain(|(of, _), _| !verb.covers(region, of));
         match verb {
             Verb::Expire => {
                 let covered = self.entries.iter_mut().filter(|((of, _), _)| of.is_within(region));
@@ -244,8 +232,8 @@ impl Model {
                 }
             }
             Verb::Invalidate | Verb::Touch | Verb::InvalidateAndTouch => {
-                self.entries.retain(|(of, _), _| !covers(verb, region, of));
-                self.timeouts.retain(|of, _| !covers(verb, region, of));
+                self.entries.retain(|(of, _), _| !verb.covers(region, of));
+                self.timeouts.retain(|of, _| !verb.covers(region, of));
             }
         }
         if matches!(verb, Verb::Invalidate | Verb::InvalidateAndTouch) {

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::Cursor;
+use super::{Cursor, Verb};
 use crate::lineage::Lineage;
 
 /// The options of [`Store::read`](super::Store::read).
@@ -88,20 +88,6 @@ impl From<Verb> for EndTerms {
     fn from(verb: Verb) -> Self {
         Self::new(verb)
     }
-}
-
-/// The ways in which [`Store::end`](super::Store::end) ends entries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Verb {
-    /// The region and all below it are gone: a new `tree`, own entries and leases dropped.
-    Invalidate,
-    /// The region's own entries and those of every ancestor are gone, with the leases on them.
-    /// Children and siblings stay, and so does every lineage.
-    Touch,
-    /// All entries of the region and of the regions below it become stale: a new `soft`.
-    Expire,
-    /// `Invalidate` of the region and `Touch` of every ancestor, in one step.
-    InvalidateAndTouch,
 }
 
 /// The options of one page of a listing.

@@ -209,7 +209,7 @@ pub struct Applied {
     /// The connection that will tell of changes; `None`: nobody will.
     pub source: Option<Source>,
     /// The time left until the region's TTL is over, at the write or later; `None`: it is not known.
-    /// What is put without it is not kept near, unless the write restarts the TTL.
+    /// An entry put without it is not kept near, unless the write restarts the TTL.
     pub region_ttl_left: Option<Lifetime>,
 }
 

@@ -8,21 +8,13 @@ use region_core::{EndTerms, Ended, Event, RegionPath, Trust, Verb};
 use super::Data;
 use super::node::{Node, State};
 
-/// The effect on the region whose ancestors are touched.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Leaf {
-    Touched,
-    Invalidated,
-}
-
 impl Data {
     pub(crate) fn end(&self, path: &RegionPath, terms: EndTerms) -> Ended {
         let source = self.events.source();
         match terms.verb {
             Verb::Invalidate => self.invalidate(path),
-            Verb::Touch => self.touch(path, Leaf::Touched),
             Verb::Expire => self.expire(path),
-            Verb::InvalidateAndTouch => self.touch(path, Leaf::Invalidated),
+            Verb::Touch | Verb::InvalidateAndTouch => self.touch(path, terms.verb),
         }
         let kept = (terms.trust == Trust::Kept).then(|| self.node(path)).flatten();
         match kept {
@@ -60,12 +52,12 @@ impl Data {
     /// Locks the region and its ancestors from the leaf to the root, changes each, and unlocks them:
     /// no reader sees some of them changed and others not. All touches lock in this order, and
     /// nothing else locks two states, so they never wait for one another in a circle.
-    fn touch(&self, path: &RegionPath, leaf: Leaf) {
+    fn touch(&self, path: &RegionPath, verb: Verb) {
         let Some(node) = self.nearest(path) else { return };
         let nodes: Vec<Arc<Node>> = node.upwards().collect();
         let mut states: Vec<_> = nodes.iter().map(|node| node.state.write()).collect();
         for (node, state) in nodes.iter().zip(&mut states) {
-            if leaf == Leaf::Invalidated && node.path == *path {
+            if verb.changes_lineage() && node.path == *path {
                 self.end_life(node, state);
             } else {
                 self.drop_entries(state);

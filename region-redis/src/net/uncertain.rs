@@ -37,10 +37,10 @@ impl Drop for UncertainChange<'_> {
         if self.is_known {
             return;
         }
-        if self.verb.is_some_and(|verb| verb != Verb::Touch) {
+        if self.verb.is_some_and(Verb::changes_lineage) {
             self.pushes.tell(&Event::Lineage(self.region.clone()));
         }
-        let is_touched = matches!(self.verb, Some(Verb::Touch | Verb::InvalidateAndTouch));
+        let is_touched = self.verb.is_some_and(Verb::covers_ancestors);
         let regions = iter::successors(Some(self.region.clone()), RegionPath::parent);
         let regions = regions.take(if is_touched { usize::MAX } else { 1 });
         regions.for_each(|region| self.pushes.tell(&Event::Entries(region)));

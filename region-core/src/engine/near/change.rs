@@ -10,12 +10,12 @@ use super::region::NearRegion;
 use crate::path::MAX_DEPTH;
 use crate::store::{ChangedKey, Verb};
 
-/// What an own change covers.
+/// The entries that an own change covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engine) enum Covers {
     /// These entries of the region.
     Entries(ChangedKey),
-    /// What a verb ends.
+    /// All that a verb ends.
     Ended(Verb),
 }
 
@@ -43,16 +43,16 @@ impl Covers {
     /// Returns true if the lineage of the region may change.
     const fn lineage(self) -> bool {
         match self {
-            Self::Entries(_) | Self::Ended(Verb::Touch) => false,
-            Self::Ended(Verb::Invalidate | Verb::Expire | Verb::InvalidateAndTouch) => true,
+            Self::Entries(_) => false,
+            Self::Ended(verb) => verb.changes_lineage(),
         }
     }
 
     /// The number of regions whose own entries may change, from the region upwards.
     const fn rings(self) -> usize {
         match self {
-            Self::Entries(_) | Self::Ended(Verb::Invalidate | Verb::Expire) => 1,
-            Self::Ended(Verb::Touch | Verb::InvalidateAndTouch) => MAX_DEPTH,
+            Self::Ended(verb) if verb.covers_ancestors() => MAX_DEPTH,
+            Self::Entries(_) | Self::Ended(_) => 1,
         }
     }
 }
