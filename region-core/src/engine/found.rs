@@ -1,4 +1,4 @@
-//! What lookups find, and what it is counted as.
+//! The results of lookups, and how they are counted.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub(crate) struct FoundOne<V> {
     pub(crate) counts_as: CountsAs,
 }
 
-/// What a lookup of one key is counted as.
+/// The way in which a lookup of one key is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CountsAs {
     NearHit,
@@ -99,14 +99,14 @@ impl Accept {
 }
 
 impl CountsAs {
-    /// What the near cache has answered by the record that there is no value.
+    /// Counts an answer of the near cache by the record that there is no value.
     #[inline]
     pub(super) fn absence<V>(looked: &Looked<V>, accept: Accept) -> Self {
         let is_hit = accept == Accept::FreshStaleOrAbsent;
         Self::NearAbsence(NearAbsence { is_hit, is_unverified: looked.is_unverified() })
     }
 
-    /// What the store has shown.
+    /// Counts what the store has shown.
     #[inline]
     pub(super) fn of<V>(found: &Found<V>) -> Self {
         match found {
@@ -118,7 +118,7 @@ impl CountsAs {
 }
 
 impl<V> FoundOne<V> {
-    /// What the store has shown.
+    /// Returns what the store has shown.
     pub(super) fn stored(found: Found<V>, outage: Option<Error>) -> Self {
         let counts_as = CountsAs::of(&found);
         Self { found, outage, counts_as }
@@ -148,7 +148,7 @@ impl<V> FoundOne<V> {
 }
 
 impl Tally {
-    /// What the only key is counted as.
+    /// The way in which the only key is counted.
     pub(super) fn of_one<V>(&self, found: &Found<V>) -> CountsAs {
         match self {
             Self { near_absences: 1.., unverified, .. } => {

@@ -11,6 +11,7 @@
 //! Beside trust lies evidence of when values were last known to be the store's ([`evidence`]). By that a
 //! policy may have them served without trust for a while ([`unverified`]).
 
+mod asking;
 mod change;
 mod contains;
 mod depends;
@@ -18,6 +19,7 @@ mod evidence;
 mod explain;
 mod history;
 mod hit;
+mod keeping;
 mod known;
 mod latest_changes;
 mod losses;

@@ -1,4 +1,4 @@
-//! What the store showed of a region last: the evidence for values that are served without trust.
+//! The state of a region that the store showed last: the evidence for values that are served without trust.
 //!
 //! Trust ends with the connection that would tell of changes. Evidence does not: it remembers when the
 //! values of a region were last known to be the store's, and so for how long a policy may still serve
@@ -24,7 +24,7 @@ pub(super) struct Evidence(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Whether a policy may serve values of the region without trust. Otherwise nothing is kept.
+    /// True if a policy may serve values of the region without trust. Otherwise nothing is kept.
     is_kept: bool,
     seen: Option<Arc<Seen>>,
     /// Raised by pushes about the region's own entries, and by own verbs that cover them.
@@ -33,7 +33,7 @@ struct State {
     writes: OwnWrites,
 }
 
-/// What one answer showed.
+/// The state that one answer showed.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     /// `None`: that the region holds nothing.
@@ -43,7 +43,7 @@ pub(super) struct Seen {
     answered: Option<WriteId>,
     /// The time at which this was last known to be the state of the store.
     known_at: Instant,
-    /// Whether the sources of the answer tell of all that happened after it.
+    /// True if the sources of the answer tell of all that happened after it.
     is_followed: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What is known of a region, and under which marks it is trusted.
+//! The knowledge of a region, and the marks under which it is trusted.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub(super) struct Marks {
     pub(super) ring: Mark,
 }
 
-/// What an answer showed of a region, all of it at one moment.
+/// The state of a region that an answer showed, all of it at one moment.
 #[derive(Clone, Debug)]
 pub(super) struct Shown {
     pub(super) lineage: Arc<Lineage>,
@@ -33,7 +33,7 @@ pub(super) struct Sources {
     pub(super) ring: Source,
 }
 
-/// What a region's record knows. It is trusted while the marks are those of now.
+/// The knowledge in a region's record. It is trusted while the marks are those of now.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
     pub(super) lineage: Arc<Lineage>,
@@ -45,7 +45,7 @@ pub(super) struct Known {
 /// The result of comparing what is known with what another answer showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Merge {
-    /// What is known stays.
+    /// The record stays as it is.
     Keep,
     /// The answer takes its place.
     Replace,

@@ -1,4 +1,4 @@
-//! What ends trust everywhere: lost connections, and pushes that concern everything.
+//! Events that end trust everywhere: lost connections, and pushes that concern everything.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};

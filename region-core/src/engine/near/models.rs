@@ -197,7 +197,7 @@ fn check_beside_reads(change: fn(&World)) {
     });
 }
 
-/// What every hit stands on: two equal sums are two equal states, if the second is read after the first
+/// The base of every hit: two equal sums are two equal states, if the second is read after the first
 /// was.
 #[test]
 fn equal_sums_are_equal_states() {

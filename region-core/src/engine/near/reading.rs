@@ -1,29 +1,20 @@
-//! Reads through the near cache.
+//! Looks into the near cache, which ask no store.
 
-use std::any::TypeId;
-use std::future::Future;
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use super::NearHandle;
 use super::depends::NearDependencies;
-use super::known::{Moment, Shown, Validity};
-use super::question::Question;
 use super::region::Judgement;
-use super::round::Verified;
-use super::values::{Form, Held, Label, NearEntry, Place};
+use super::values::{Form, Held, NearEntry, Place};
 use crate::engine::depends::Depending;
 use crate::engine::lookup::left;
-use crate::engine::{Accept, Context, CountsAs, Started};
-use crate::error::Result;
-use crate::lifetime::Lifetime;
-use crate::store::{Entry, Freshness, Read, ReadTerms};
+use crate::engine::{Accept, Context, CountsAs};
 use crate::value::codec::Decoded;
-use crate::value::dependencies::Dependencies;
 use crate::value::serializer::Value;
 
-/// What a look into the near cache found at a key.
+/// The result of a look into the near cache at a key.
 pub(crate) enum Looked<V> {
     /// The value, and the end of its freshness.
     Hit(Arc<V>, Option<Instant>),
@@ -122,63 +113,6 @@ impl Context {
         };
         self.count_one(counts_as);
         Some(value)
-    }
-
-    /// Asks the store for the region's lineage and changes, and looks again for those of `keys` that were in
-    /// doubt. Several callers share one question, and each waits for it no longer than its own limit says.
-    /// Returns the moment that the answer showed.
-    pub(in crate::engine) async fn verify_near<V: Value>(
-        &self,
-        keys: &[&str],
-        looked: &mut [Looked<V>],
-        started: &mut Started,
-    ) -> Result<Option<Moment>> {
-        let is_doubted = |looked: &Looked<V>| matches!(looked, Looked::Doubted);
-        let Some(near) = self.near.as_ref().filter(|_| looked.iter().any(is_doubted)) else {
-            return Ok(None);
-        };
-        let doubts = looked.iter().filter(|looked| is_doubted(looked)).count();
-        self.counters().near_doubts.add(doubts);
-        let shown = self.verify(near, started).await?;
-        let mut retrusted = 0;
-        for (key, looked) in keys.iter().zip(looked).filter(|(_, looked)| is_doubted(looked)) {
-            *looked = match &shown {
-                Some(shown) => self.look(near, key, |entry| judge(near, shown, entry, key)),
-                None => Looked::Nothing,
-            };
-            retrusted += usize::from(!looked.is_missing());
-        }
-        self.counters().near_retrusted.add(retrusted);
-        Ok(shown.as_ref().and_then(Shown::moment))
-    }
-
-    /// The moment of the store that is trusted to be the present one.
-    pub(in crate::engine) fn trusted_moment(&self) -> Option<Moment> {
-        let region = &self.near.as_ref()?.region;
-        region.trusted(region.marks())?.moment()
-    }
-
-    pub(in crate::engine) fn read_terms(&self) -> ReadTerms<'static> {
-        ReadTerms::new(self.policy.read_from)
-    }
-
-    async fn verify(&self, near: &NearHandle, started: &mut Started) -> Verified {
-        let known = {
-            let region = Arc::clone(&near.region);
-            move || region.trusted(region.marks())
-        };
-        let ask = {
-            let (engine, path) = (Arc::clone(&self.engine), self.path.clone());
-            let counters = Arc::clone(self.region_counters());
-            let (region, terms) = (Arc::clone(&near.region), self.read_terms());
-            move |mut started: Started| async move {
-                counters.here().near_verifications.add(1);
-                let question = Question { engine: &engine, path: &path, region: &region, terms };
-                Ok(question.ask(&[], &mut started).await?.1.map(|(shown, _)| shown))
-            }
-        };
-        let limit = self.engine.store.limit();
-        self.unless_out(near.region.rounds.ask(started, limit, known, ask)).await
     }
 
     pub(super) fn look<V: Value>(
@@ -290,122 +224,5 @@ impl Context {
                 None
             }
         }
-    }
-
-    /// Reads `keys`, and learns what the answer shows of the region. It is a part of an operation that began
-    /// at `started`.
-    pub(crate) async fn read_near(
-        &self,
-        keys: &[&str],
-        started: &mut Started,
-    ) -> Result<(Read, Option<Label>)> {
-        let Some(near) = &self.near else {
-            return Ok((self.read(keys, started).await?, None));
-        };
-        self.learn_read(near, self.question(near).ask(keys, started)).await
-    }
-
-    /// Does the same as [`read_near`](Self::read_near) for one key.
-    pub(in crate::engine) async fn read_one(
-        &self,
-        key: &str,
-        started: &mut Started,
-    ) -> Result<(Option<Entry>, Option<Label>)> {
-        let keys = &[key];
-        let Some(near) = &self.near else {
-            let mut read = self.read(keys, started).await?;
-            return Ok((read.entries.pop().flatten(), None));
-        };
-        let question = self.question(near);
-        // Boxed, so that the future of a hit stays small.
-        let asking = self.learn_read(near, question.ask(keys, started));
-        let (mut read, label) = Box::pin(asking).await?;
-        Ok((read.entries.pop().flatten(), label))
-    }
-
-    async fn learn_read(
-        &self,
-        near: &NearHandle,
-        answer: impl Future<Output = Result<(Read, Option<(Shown, Instant)>)>>,
-    ) -> Result<(Read, Option<Label>)> {
-        let (read, shown) = self.unless_out(answer).await?;
-        Ok((read, shown.and_then(|(shown, sent)| near.label(&shown, sent))))
-    }
-
-    fn question<'a>(&'a self, near: &'a NearHandle) -> Question<'a> {
-        let (engine, path) = (&self.engine, &self.path);
-        Question { engine, path, region: &near.region, terms: self.read_terms() }
-    }
-
-    /// Keeps `value`, which the entry at `key` of an answer decodes to; `None` is the record that there is none.
-    /// The entry has `size` bytes, and `left` is what is left of its freshness.
-    pub(crate) fn keep_near<V: Value>(
-        &self,
-        key: &str,
-        (size, left): (usize, Lifetime),
-        value: Option<&Arc<V>>,
-        dependencies: Option<&Dependencies>,
-        label: Option<&Label>,
-    ) {
-        let near = self.near.as_ref().zip(label).zip(self.engine.near.values());
-        if let Some(((near, label), values)) = near {
-            let value = Held::decoded(value);
-            let fresh_until = label.end_of(left.duration());
-            let entry = NearEntry::new(value, label, fresh_until, key.len() + size);
-            let depends = dependencies.map(|list| self.near_dependencies(list));
-            let place = near.decoded::<V>();
-            values.insert(&near.region, place, key, entry.depending(depends));
-        }
-    }
-
-    /// Keeps the bytes of `entry`, which an answer showed at `key`.
-    pub(super) fn keep_bytes(&self, near: &NearHandle, key: &str, entry: &Entry, label: &Label) {
-        if let (Some(values), Freshness::Fresh { left }) =
-            (self.engine.near.values(), entry.freshness)
-        {
-            let (value, size) = (Held::encoded(entry.bytes.clone()), entry.bytes.len());
-            let fresh_until = label.end_of(left.duration());
-            let entry = NearEntry::new(value, label, fresh_until, key.len() + size);
-            values.insert(&near.region, near.encoded(), key, entry);
-        }
-    }
-}
-
-fn judge(near: &NearHandle, shown: &Shown, entry: &mut NearEntry, key: &str) -> Judgement {
-    match near.region.judge_by(&shown.lineage, shown.ring.as_ref(), entry, key) {
-        Validity::Valid => Judgement::Valid,
-        Validity::Outdated => Judgement::Outdated,
-    }
-}
-
-impl NearHandle {
-    #[inline]
-    pub(super) fn decoded<V: Value>(&self) -> Place {
-        let form = Form::Decoded { of: TypeId::of::<V>(), codec: self.codec };
-        Place { region: self.region.id(), form }
-    }
-
-    pub(super) fn encoded(&self) -> Place {
-        Place { region: self.region.id(), form: Form::Encoded }
-    }
-
-    /// Names the moment that an answer showed, if it shows enough to judge entries by later.
-    pub(super) fn label(&self, shown: &Shown, sent: Instant) -> Option<Label> {
-        let ring = shown.ring.as_ref()?;
-        let since = self.region.place(&shown.lineage, ring);
-        Some(Label { lineage: Arc::clone(&shown.lineage), change: ring.last(), since, sent })
-    }
-}
-
-impl Label {
-    /// The moment that it names.
-    pub(in crate::engine) fn moment(&self) -> Moment {
-        Moment::new(&self.lineage, self.change)
-    }
-
-    /// The end of a lifetime that begins no earlier than when the call was sent.
-    pub(super) fn end_of(&self, lifetime: Option<std::time::Duration>) -> Option<Instant> {
-        // An instant that cannot be named is later than any process lives.
-        lifetime.and_then(|lifetime| self.sent.checked_add(lifetime))
     }
 }

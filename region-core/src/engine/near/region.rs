@@ -144,7 +144,7 @@ impl NearRegion {
         Some(TrustedLineage { lineage, source: known.sources.lineage })
     }
 
-    /// What is known, if all of it is trusted at the marks `now`.
+    /// Returns all that is known, if it is trusted at the marks `now`.
     pub(super) fn trusted(&self, now: Marks) -> Option<Shown> {
         let known = self.known.read();
         let known = known.as_ref().filter(|known| self.stands(known, now))?;

@@ -34,7 +34,7 @@ pub(super) struct Rounds(Mutex<Option<Round>>);
 /// A question. Its callers keep it: it ends with the last of them.
 #[derive(Debug)]
 struct Round {
-    /// Whether it is about to be sent, or has been.
+    /// True once it is about to be sent.
     sent: Arc<AtomicBool>,
     /// The latest start of those who will share the answer: the question's limit counts from there.
     latest: Arc<Mutex<Instant>>,

@@ -41,7 +41,7 @@ pub(super) struct Values {
 #[derive(Clone)]
 struct Evictions;
 
-/// What a call has evicted.
+/// The entries that a call has evicted.
 #[derive(Default)]
 struct Evicted(Vec<(Slot, NearEntry)>);
 

@@ -1,4 +1,4 @@
-//! What own changes and loads leave in the near cache.
+//! Own changes and loads, and what they leave in the near cache.
 
 use std::sync::Arc;
 
