@@ -301,12 +301,14 @@ macro_rules! __conformance_cases {
         $crate::__conformance_cases!(@topic $callback, $argument, near:
             changes_by_others_are_seen_near
             own_changes_are_seen_near
-            an_absence_near_ends_with_changes_by_others
-            an_absence_near_ends_with_own_changes
-            an_absence_near_ends_with_its_ttl
             an_own_change_and_then_anothers_is_seen_near
             a_change_while_pushes_are_cut_is_seen_near
-            a_loss_is_seen_near
+            a_loss_is_seen_near);
+        $crate::__conformance_cases!(@topic $callback, $argument, absence:
+            an_absence_near_ends_with_changes_by_others
+            an_absence_near_ends_with_own_changes
+            an_absence_near_ends_with_its_ttl);
+        $crate::__conformance_cases!(@topic $callback, $argument, unverified:
             own_changes_are_seen_unverified
             unverified_values_end_with_the_next_answer
             unverified_values_are_of_one_moment

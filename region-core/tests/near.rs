@@ -4,6 +4,7 @@
 
 mod near {
     mod absence;
+    mod absence_unverified;
     mod bounds;
     mod changes;
     mod contains;

@@ -1,6 +1,7 @@
 //! The cases, by topic. Each takes a [`Harness`](super::Harness) and panics if a rule of the
 //! [`Store`](crate::Store) contract is broken.
 
+pub mod absence;
 pub mod assumed;
 pub mod batches;
 pub mod depends;
@@ -16,6 +17,7 @@ pub mod random;
 pub mod reading;
 pub mod sharing;
 pub mod trust;
+pub mod unverified;
 pub mod values;
 pub mod verbs;
 pub mod writing;

@@ -5,21 +5,18 @@ use std::time::Duration;
 
 use region_core::testing::Method;
 use region_core::{
-    ErrorKind, Event, LoadOptions, Loaded, OnOutage, Policy, Region, RegionExt, RegionHandle,
-    RegionPath, Stats, Verb,
+    Event, LoadOptions, Loaded, Region, RegionExt, RegionHandle, RegionPath, Stats, Verb,
 };
 
-use super::kit::{Process, Pushes, keys, memory, two, verification};
+use super::kit::{Process, keys, two, verification};
 
-const SECOND: Duration = Duration::from_secs(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 
 /// The time for which an absence is remembered in these tests.
 const TTL: Duration = Duration::from_secs(100);
 
-const BOUND: Duration = Duration::from_secs(20);
-
 /// The value of `k`, by a load that brings `loaded`; and if it has run.
-async fn load(region: &RegionHandle, loaded: Loaded<u32>) -> (Option<u32>, bool) {
+pub(super) async fn load(region: &RegionHandle, loaded: Loaded<u32>) -> (Option<u32>, bool) {
     let (ran, mut has_run) = tokio::sync::oneshot::channel();
     let load = move |_| async move {
         ran.send(()).unwrap();
@@ -30,12 +27,12 @@ async fn load(region: &RegionHandle, loaded: Loaded<u32>) -> (Option<u32>, bool)
 }
 
 /// Has the absence of `k` in the store.
-async fn forget(region: &RegionHandle) {
+pub(super) async fn forget(region: &RegionHandle) {
     region.remove("k").await.unwrap();
     assert_eq!(load(region, Loaded::absent().ttl(TTL)).await, (None, true));
 }
 
-fn difference(after: &Stats, before: &Stats) -> [u64; 5] {
+pub(super) fn difference(after: &Stats, before: &Stats) -> [u64; 5] {
     [
         after.near_absences - before.near_absences,
         after.absent_hits - before.absent_hits,
@@ -52,7 +49,7 @@ async fn assert_absent(here: &Process, region: &RegionHandle) {
 }
 
 /// The same; each of the answers is `unverified`.
-async fn assert_answered(here: &Process, region: &RegionHandle, unverified: u64) {
+pub(super) async fn assert_answered(here: &Process, region: &RegionHandle, unverified: u64) {
     here.calls.clear();
     let stats = || here.cache.stats();
     let before = stats();
@@ -103,15 +100,11 @@ async fn what_another_does_to_the_key_ends_an_absence() {
     assert_eq!(load(&mine, Loaded::new(9)).await, (Some(1), false));
     for verb in [Verb::Invalidate, Verb::Touch, Verb::Expire, Verb::InvalidateAndTouch] {
         for ended in ["a.b", "a", "a.b.c"] {
-            let reaches = match verb {
-                Verb::Invalidate | Verb::Expire => ended != "a.b.c",
-                Verb::Touch => ended != "a",
-                Verb::InvalidateAndTouch => true,
-            };
             forget(&mine).await;
             assert_absent(&here, &mine).await;
-            there.region(ended).end(verb).await.unwrap();
-            match reaches {
+            let ended = there.region(ended);
+            ended.end(verb).await.unwrap();
+            match verb.covers(ended.path(), mine.path()) {
                 true => assert_ended(&mine, None).await,
                 false => assert_eq!(load(&mine, Loaded::new(9)).await, (None, false)),
             }
@@ -140,12 +133,7 @@ async fn own_changes_end_an_absence() {
     assert_ended(&mine, None).await;
     // While an own write is under way, nothing near is trusted.
     forget(&mine).await;
-    let pause = here.faulty.on(Method::Write).nth(1).pause_after();
-    let writing = tokio::spawn({
-        let mine = mine.clone();
-        async move { mine.set("k", &3u32).await }
-    });
-    pause.reached().await;
+    let (pause, writing) = here.begin_set(&mine, 3).await;
     here.assert_value(&mine, Some(3)).await;
     pause.release();
     writing.await.unwrap().unwrap();
@@ -238,56 +226,7 @@ async fn a_load_that_brings_a_value_does_not_read_an_absence() {
     here.assert_near(&mine, 6).await;
 }
 
-/// Where the policy allows it, an absence is served without trust: over a store that never pushes, and
-/// while the store does not serve.
-#[tokio::test(start_paused = true)]
-async fn an_absence_is_served_unverified_within_the_bound() {
-    let store = memory();
-    let policy = Policy::new().near_unverified_for(BOUND);
-    let here = Process::new(&store, Pushes::Never, policy);
-    let there = Process::new(&store, Pushes::OfOthers, Policy::new());
-    let (mine, theirs) = (here.region("a"), there.region("a"));
-    forget(&mine).await;
-    tokio::time::advance(BOUND).await;
-    assert_answered(&here, &mine, 1).await;
-    theirs.set("k", &1u32).await.unwrap();
-    assert_answered(&here, &mine, 1).await;
-    tokio::time::advance(SECOND).await;
-    here.assert_value(&mine, Some(1)).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_absence_is_served_in_an_outage_within_the_bound() {
-    for on_outage in [OnOutage::Miss, OnOutage::Error] {
-        let policy = Policy::new().near_outage_for(BOUND).on_outage(on_outage);
-        let here = Process::new(&memory(), Pushes::OfOthers, policy);
-        let mine = here.region("a");
-        forget(&mine).await;
-        let outage = here.faulty.on_any().fail(ErrorKind::Unavailable);
-        here.cut_pushes();
-        let stats = || here.cache.stats();
-        let before = stats();
-        assert_eq!(load(&mine, Loaded::new(9)).await, (None, false));
-        assert_eq!(mine.get::<u32>("k").await.unwrap(), None);
-        assert_eq!(mine.get_many::<u32>(&["k"]).await.unwrap(), [None]);
-        assert_eq!(difference(&stats(), &before), [3, 1, 2, 3, 3]);
-        // It is no value, and the store cannot tell if there is one.
-        let load_value = || async { Ok::<_, Infallible>(5u32) };
-        match (on_outage, mine.get_or_compute("k", load_value).await) {
-            (OnOutage::Miss, value) => assert_eq!(*value.unwrap(), 5),
-            (OnOutage::Error, value) => {
-                assert_eq!(value.unwrap_err().kind(), ErrorKind::Unavailable);
-            }
-        }
-        tokio::time::advance(BOUND + SECOND).await;
-        let read = mine.get::<u32>("k").await;
-        assert_eq!(read.is_err(), on_outage == OnOutage::Error);
-        outage.lift();
-        assert_eq!(load(&mine, Loaded::new(9)).await, (None, false));
-    }
-}
-
-/// It ends with the regions that it depends on.
+/// An absence ends with the regions that it depends on.
 #[tokio::test]
 async fn an_absence_ends_with_what_it_depends_on() {
     let (here, there) = two();

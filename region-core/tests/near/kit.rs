@@ -1,18 +1,20 @@
 //! Two processes over one store, each with a near cache of its own.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use region_core::testing::{Faulty, Method, Recorder, Request};
+use region_core::testing::{Faulty, Method, Pause, Recorder, Request};
 use region_core::{
     Begun, EndTerms, Ended, Event, LeaseTerms, LeaseToken, Listener, Listening, Page, PageTerms,
-    Policy, Read, ReadTerms, Region, RegionCache, RegionHandle, RegionPath, Result, ScanItem,
-    Segment, Source, Store, Timestamp, TokioClock, Write, Written,
+    Policy, Read, ReadTerms, Region, RegionCache, RegionExt, RegionHandle, RegionPath, Result,
+    ScanItem, Segment, Source, Store, Timestamp, TokioClock, Write, Written,
 };
 use region_memory::MemoryStore;
+use tokio::task::JoinHandle;
 
 /// The bound on the bytes of the near caches.
 pub(crate) const NEAR_BYTES: u64 = 1 << 20;
@@ -160,7 +162,7 @@ impl Process {
         let faulty = Faulty::new(Client::new(store, pushes));
         let calls = Recorder::new(faulty.clone());
         let cache = RegionCache::builder(calls.clone()).root("r").policy(policy).near(NEAR_BYTES);
-        Self { faulty, calls, cache: cache.seed(7).build().unwrap() }
+        Self { faulty, calls, cache: cache.seed(next_seed()).build().unwrap() }
     }
 
     /// Breaks the connections that pushes come over, those of the other processes too.
@@ -177,6 +179,19 @@ impl Process {
         self.calls.clear();
         let value = region.get::<u32>("k").await.unwrap();
         (value.map(|value| *value), self.reads())
+    }
+
+    /// Begins to set `k`. The store has done it, and its answer is held back until the pause is released.
+    pub(crate) async fn begin_set(
+        &self,
+        region: &RegionHandle,
+        value: u32,
+    ) -> (Pause, JoinHandle<Result<()>>) {
+        let pause = self.faulty.on(Method::Write).nth(1).pause_after();
+        let region = region.clone();
+        let writing = tokio::spawn(async move { region.set("k", &value).await });
+        pause.reached().await;
+        (pause, writing)
     }
 
     /// The keys of each read since the recording was cleared.
@@ -203,6 +218,12 @@ impl Process {
     pub(crate) fn count(&self, method: Method) -> u64 {
         self.calls.count(method)
     }
+}
+
+/// A seed that no other cache of the test has: equal seeds would make equal ids and lease tokens.
+pub(crate) fn next_seed() -> u64 {
+    thread_local!(static SEED: Cell<u64> = const { Cell::new(7) });
+    SEED.replace(SEED.get() + 1)
 }
 
 /// A store whose time is tokio's.

@@ -16,7 +16,7 @@ use region_core::{
 use region_memory::MemoryStore;
 use tokio::time::Instant;
 
-use super::kit::{Client, NEAR_BYTES, Process, Pushes, memory};
+use super::kit::{Client, NEAR_BYTES, Process, Pushes, memory, next_seed};
 
 /// The limit of the store.
 const LIMIT: Duration = Duration::from_secs(1);
@@ -109,7 +109,7 @@ impl Pair {
         let store: MemoryStore = memory();
         let faulty = Faulty::new(Client::new(&store, pushes)).with_limit(LIMIT);
         let builder = RegionCache::builder(faulty.clone()).root("r").policy(policy);
-        let cache = builder.near(NEAR_BYTES).seed(7).build().unwrap();
+        let cache = builder.near(NEAR_BYTES).seed(next_seed()).build().unwrap();
         let region = cache.region("a").unwrap();
         let there = Process::new(&store, Pushes::OfOthers, Policy::new());
         let theirs = there.region("a");

@@ -156,12 +156,7 @@ async fn own_verbs_in_an_outage_cover_their_regions() {
 async fn an_own_write_under_way_covers_its_key() {
     for aborts in [false, true] {
         let (here, _, mine) = pair(Pushes::OfOthers, policy()).await;
-        let pause = here.faulty.on(Method::Write).nth(1).pause_after();
-        let writing = tokio::spawn({
-            let mine = mine.clone();
-            async move { mine.set("k", &2u32).await }
-        });
-        pause.reached().await;
+        let (pause, writing) = here.begin_set(&mine, 2).await;
         let _outage = here.faulty.on_any().fail(ErrorKind::Unavailable);
         here.cut_pushes();
         assert_in_outage(&here, &mine, None).await;

@@ -76,12 +76,7 @@ async fn nothing_is_trusted_that_an_own_write_under_way_covers() {
     let mine = here.region("a");
     mine.set("k", &1u32).await.unwrap();
     here.assert_near(&mine, 1).await;
-    let pause = here.faulty.on(Method::Write).nth(1).pause_after();
-    let writing = tokio::spawn({
-        let mine = mine.clone();
-        async move { mine.set("k", &2u32).await }
-    });
-    pause.reached().await;
+    let (pause, writing) = here.begin_set(&mine, 2).await;
     here.assert_value(&mine, Some(2)).await;
     there.region("a").set("k", &3u32).await.unwrap();
     here.assert_value(&mine, Some(3)).await;
@@ -98,12 +93,7 @@ async fn a_push_that_is_kept_back_during_an_own_write_is_not_missed() {
     let mine = here.region("a");
     mine.set("k", &1u32).await.unwrap();
     here.assert_near(&mine, 1).await;
-    let pause = here.faulty.on(Method::Write).nth(1).pause_after();
-    let writing = tokio::spawn({
-        let mine = mine.clone();
-        async move { mine.set("k", &2u32).await }
-    });
-    pause.reached().await;
+    let (_pause, writing) = here.begin_set(&mine, 2).await;
     here.faulty.on_push().lose();
     for value in [2u32, 3, 4] {
         there.region("a").set("k", &value).await.unwrap();

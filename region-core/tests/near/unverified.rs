@@ -215,12 +215,7 @@ async fn an_own_write_under_way_covers_its_key() {
     mine.set("k", &1u32).await.unwrap();
     mine.set("other", &1u32).await.unwrap();
     assert_unverified(&here, &mine, 1).await;
-    let pause = here.faulty.on(Method::Write).nth(1).pause_after();
-    let writing = tokio::spawn({
-        let mine = mine.clone();
-        async move { mine.set("k", &2u32).await }
-    });
-    pause.reached().await;
+    let (pause, writing) = here.begin_set(&mine, 2).await;
     here.assert_value(&mine, Some(2)).await;
     assert!(!here.reads().is_empty());
     here.calls.clear();

@@ -47,7 +47,7 @@ impl Page {
     }
 }
 
-/// What ends the region that a value depends on, or a region around it, ends the value; what ends
+/// Whatever ends the region that a value depends on, or a region around it, ends the value; what ends
 /// nothing there does not. Promise 1.
 pub async fn a_value_ends_with_what_it_depends_on<H: Harness>(harness: &H) {
     let store = harness.store().await;
@@ -106,7 +106,7 @@ pub async fn every_read_asks_for_dependencies<H: Harness>(harness: &H) {
     assert_eq!(page.get().await, Some(9), "a plain value depends on nothing");
 }
 
-/// What ends the other region during the load ends the value too, although it is stored after that.
+/// An end of the other region during the load ends the value too, although it is stored after that.
 /// Promise 1.
 pub async fn a_dependency_that_ends_during_the_load_is_noticed<H: Harness>(harness: &H) {
     let cache = cache(harness, harness.store().await);

@@ -1,4 +1,4 @@
-//! Who may load.
+//! The right to load.
 
 use std::sync::Arc;
 use std::time::Duration;

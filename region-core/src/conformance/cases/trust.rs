@@ -255,7 +255,7 @@ pub async fn begin_is_covered_by_pushes<H: Harness>(harness: &H) {
     }
 }
 
-/// What a write shows whose answer is trusted is covered by pushes, as what a read shows.
+/// Pushes cover what a write shows whose answer is trusted, as they cover what a read shows.
 pub async fn a_trusted_write_is_covered_by_pushes<H: Harness>(harness: &H) {
     let f = Fixture::new(harness).await;
     let other = f.client().await;
