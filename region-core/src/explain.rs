@@ -136,7 +136,7 @@ pub struct EntryState {
     pub freshness: Freshness,
     /// The size in bytes, with the envelope.
     pub bytes: usize,
-    /// What the envelope says; `None`: it cannot be read.
+    /// The content that the envelope names; `None`: it cannot be read.
     pub header: Option<EntryHeader>,
     /// The reason why the bytes are not a value of the requested type.
     pub fault: Option<String>,

@@ -4,7 +4,7 @@ use super::{NearValidity, ReadOutcome};
 use crate::policy::OnOutage;
 use crate::stats::MissReason;
 
-/// What the near cache knows of a value that it holds, or of the record that there is none.
+/// The near cache's knowledge of a value that it holds, or of the record that there is none.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NearFacts {
     pub(crate) is_absence: bool,
@@ -17,7 +17,7 @@ pub(crate) struct NearFacts {
     pub(crate) is_shown_valid: bool,
 }
 
-/// What the store has answered.
+/// The answer of the store.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum StoreFacts {
     Value,

@@ -18,7 +18,7 @@ const MAX_REGIONS: usize = 4096;
 /// Regions, by all that decides them. Those that are used least are dropped first.
 pub(crate) struct OpenedRegions(Cache<Key, Opened>);
 
-/// What handles of one region share.
+/// The state that handles of one region share.
 #[derive(Clone)]
 pub(super) struct Opened {
     pub(super) context: Arc<Context>,

@@ -8,7 +8,7 @@ use crate::load::Flights;
 use crate::path::{RegionPath, Segment};
 use crate::policy::Policy;
 
-/// What is given for all regions with some names: the segment names of their paths below the root.
+/// A setting for all regions with some names: the segment names of their paths below the root.
 pub(crate) type ByNames<T> = Vec<(Vec<String>, T)>;
 
 /// The loads under way, the regions opened lately, and what was given to the builder's `region_policy` and

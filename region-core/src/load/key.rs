@@ -20,7 +20,7 @@ pub(super) struct FlightKey {
     of: TypeId,
 }
 
-/// What is under way, by key.
+/// Things under way, by key.
 pub(super) struct ByKey<T> {
     shards: [Mutex<HashMap<FlightKey, T>>; SHARDS],
     hasher: RandomState,

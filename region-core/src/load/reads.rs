@@ -150,7 +150,7 @@ impl Drop for Reader<'_> {
     }
 }
 
-/// What nobody has a part in any more, to be dropped after the lock.
+/// Lookups that nobody has a part in any more, to be dropped after the lock.
 #[derive(Default)]
 struct Left {
     is_last: bool,
@@ -246,7 +246,7 @@ async fn read<V: Value>(
     found
 }
 
-/// What the answer of the lookup before says to callers that have come since it began.
+/// The meaning of the previous lookup's answer for callers that have come since it began.
 fn known_by<V: Value>(previous: Answer) -> Option<Answer> {
     let Answer::Found(found) = &previous else { return None };
     match found.downcast_ref::<Result<FoundOne<V>>>()? {
@@ -262,7 +262,7 @@ fn known_by<V: Value>(previous: Answer) -> Option<Answer> {
     }
 }
 
-/// What a shared lookup has found, for one of its callers.
+/// A copy of what a shared lookup has found, for one of its callers.
 pub(super) fn shared_found<V: Value>(found: &AnyFound) -> Result<FoundOne<V>> {
     // The type is part of the key, so it always fits.
     match found.downcast_ref::<Result<FoundOne<V>>>() {

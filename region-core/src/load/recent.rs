@@ -1,4 +1,4 @@
-//! What loads leave behind: keys for which something happened lately, and the time that loads take.
+//! Records that loads leave behind: keys for which something happened lately, and the time that loads take.
 
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use std::any::TypeId;

@@ -19,7 +19,7 @@ pub(super) struct LoadResult<V> {
     storing: Storing,
 }
 
-/// What is to be stored, with a ttl that takes precedence over the policy's.
+/// The kind of entry to store, with a ttl that takes precedence over the policy's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Storing {
     Nothing,

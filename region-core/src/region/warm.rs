@@ -71,7 +71,7 @@ impl<R: Region> Warm<R> {
     /// missing. A key that fails does not keep the others from being loaded.
     ///
     /// # Cancel safety
-    /// What was loaded stays. Loads under way go on only if others wait for them.
+    /// Values that were loaded stay. Loads under way go on only if others wait for them.
     pub async fn load<V, F, Fut, E>(self, load: F) -> WarmProgress
     where
         V: Value,

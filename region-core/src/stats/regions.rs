@@ -103,7 +103,7 @@ impl CountersByRegion {
         total
     }
 
-    /// What the region at `path` has counted since it was last forgotten.
+    /// The counts of the region at `path` since it was last forgotten.
     pub(crate) fn of(&self, path: &RegionPath) -> Stats {
         let counters = self.shard(path).lock().regions.get(path).cloned();
         counters.map(|counters| counters.get()).unwrap_or_default()

@@ -23,7 +23,7 @@ pub(crate) struct Decoded<V> {
     pub(crate) dependencies: Option<Dependencies>,
 }
 
-/// What the envelope of an entry says of its content, and what the read expects.
+/// The content that the envelope of an entry names, and the one that the read expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EntryHeader {

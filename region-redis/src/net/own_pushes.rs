@@ -34,7 +34,7 @@ struct Expected {
     due: u32,
 }
 
-/// What becomes of a push.
+/// The fate of a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Push {
     Told,

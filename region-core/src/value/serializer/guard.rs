@@ -34,7 +34,7 @@ pub(super) struct Guarded<'g, T> {
     guard: &'g Guard,
 }
 
-/// Who says how many elements there are.
+/// The party that says how many elements there are.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Length {
     Claimed,
