@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use processes::{Command, Place, Setup, Worker};
-use servers::{Flavor, Proxy, TestServer};
+use servers::{Flavor, TestServer};
 
-use crate::kit::{SEEN_WITHIN, kill_connections, print_times, seen_after, start, synced, until_ok};
+use crate::kit::{
+    Replicated, SEEN_WITHIN, kill_connections, print_times, seen_after, start, until_ok,
+};
 
 servers::on_both! {
     every_end_of_a_dependency_is_seen_by_another_process
@@ -103,21 +105,14 @@ async fn a_cut_connection_ends_trust_in_dependencies(flavor: Flavor) {
 /// Promise 6: the copy that takes over has the value and its marker, and has never heard of the touch. The
 /// process that touched tells it; the others end up without the old value, near too.
 async fn a_failover_to_an_older_copy_does_not_bring_a_value_back(flavor: Flavor) {
-    let mut primary = TestServer::start(flavor);
-    let replication = Proxy::start(primary.port()).await;
-    let replica = TestServer::start(flavor);
-    tokio::task::block_in_place(|| replica.follow(replication.port()));
-    let address = Proxy::start(primary.port()).await;
-    let three = Three::start(|name| Setup::noticing(&address.url(), name)).await;
+    let mut servers = Replicated::start(flavor).await;
+    let three = Three::start(|name| Setup::noticing(&servers.url(), name)).await;
     three.hold(1).await;
     // It would take back what it has put.
     three.loader.kill().await;
-    synced(&primary, &replica).await;
-    replication.silence();
+    servers.hold_replica().await;
     three.missed_after(Command::Touch(ON.to_owned())).await;
-    primary.kill();
-    replica.command(&["REPLICAOF", "NO", "ONE"]);
-    address.redirect(replica.port());
+    servers.fail_over();
     // A write of this process reaches the new primary after what it repeats.
     until_ok(&three.ender, Command::Set(Place::new("org:3", "other"), 1)).await;
     until_ok(&three.reader, Command::Set(Place::new("org:4", "other"), 1)).await;

@@ -5,7 +5,9 @@ use std::time::Duration;
 use processes::{Command, Place, Setup, Worker};
 use servers::{Flavor, Monitored, Proxy, TestServer};
 
-use crate::kit::{SEEN_WITHIN, kill_connections, print_times, seen_after, start, synced, until_ok};
+use crate::kit::{
+    Replicated, SEEN_WITHIN, kill_connections, print_times, seen_after, start, until_ok,
+};
 
 servers::on_both! {
     a_cut_connection_ends_trust
@@ -115,30 +117,23 @@ async fn a_server_that_was_killed_ends_trust(flavor: Flavor) {
 /// The replica that takes over has never seen the last change: its process tells it again, and the other
 /// process, which held what the old copy holds, ends up without the old value too.
 async fn a_failover_to_an_older_copy_ends_trust(flavor: Flavor) {
-    let mut primary = TestServer::start(flavor);
-    let replication = Proxy::start(primary.port()).await;
-    let replica = TestServer::start(flavor);
-    tokio::task::block_in_place(|| replica.follow(replication.port()));
-    let address = Proxy::start(primary.port()).await;
-    let writer = start(&Setup::noticing(&address.url(), "writer")).await;
-    let reader = start(&Setup::noticing(&address.url(), "reader")).await;
+    let mut servers = Replicated::start(flavor).await;
+    let writer = start(&Setup::noticing(&servers.url(), "writer")).await;
+    let reader = start(&Setup::noticing(&servers.url(), "reader")).await;
     let kept = Place::new("org:2", "kept");
     held(&writer, &reader, 1).await;
     {
         // A process that goes on would take back what it has written lately.
-        let third = start(&Setup::noticing(&address.url(), "third")).await;
+        let third = start(&Setup::noticing(&servers.url(), "third")).await;
         third.ask(Command::Set(kept.clone(), 9)).await;
         third.kill().await;
     }
     reader.ask(Command::Hold(kept.clone())).await;
-    synced(&primary, &replica).await;
-    replication.silence();
+    servers.hold_replica().await;
     writer.ask(Command::Set(place(), 2)).await;
     reader.ask(Command::WatchUntil(place(), Some(2))).await;
     reader.ask(Command::Hold(place())).await;
-    primary.kill();
-    replica.command(&["REPLICAOF", "NO", "ONE"]);
-    address.redirect(replica.port());
+    servers.fail_over();
     // Its own process never sees the old value: it tells the new primary before it reads from it.
     until_ok(&writer, Command::Set(Place::new("org:1", "other"), 1)).await;
     let back = processes::micros_now();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use processes::{Answer, Command, Place, Setup, Worker};
-use servers::{Monitored, Reply, TestServer};
+use servers::{Flavor, Monitored, Proxy, Reply, TestServer};
 use tokio::sync::Mutex;
 
 /// The longest time after a change until another process has seen it, on a machine however busy.
@@ -123,10 +123,47 @@ pub(crate) fn trips_of(server: &TestServer, fleet: &[Worker], seen: &[Monitored]
 }
 
 /// Waits until a replica has what was written to its primary so far.
-pub(crate) async fn synced(primary: &TestServer, replica: &TestServer) {
+async fn synced(primary: &TestServer, replica: &TestServer) {
     let offset = |server: &TestServer, at: usize| {
         server.command(&["ROLE"]).list()[at].text().parse::<u64>().unwrap_or_default()
     };
     let written = offset(primary, 1);
     until("the replica to have all", || offset(replica, 4) >= written).await;
+}
+
+/// A primary and its replica. What the replica is told and how processes reach the primary go through proxies.
+pub(crate) struct Replicated {
+    primary: TestServer,
+    replica: TestServer,
+    replication: Proxy,
+    address: Proxy,
+}
+
+impl Replicated {
+    pub(crate) async fn start(flavor: Flavor) -> Self {
+        let primary = TestServer::start(flavor);
+        let replication = Proxy::start(primary.port()).await;
+        let replica = TestServer::start(flavor);
+        tokio::task::block_in_place(|| replica.follow(replication.port()));
+        let address = Proxy::start(primary.port()).await;
+        Self { primary, replica, replication, address }
+    }
+
+    /// The address of the server that is the primary.
+    pub(crate) fn url(&self) -> String {
+        self.address.url()
+    }
+
+    /// Waits until the replica has all. From then on it hears of nothing.
+    pub(crate) async fn hold_replica(&self) {
+        synced(&self.primary, &self.replica).await;
+        self.replication.silence();
+    }
+
+    /// Kills the primary. The replica takes over with what it has.
+    pub(crate) fn fail_over(&mut self) {
+        self.primary.kill();
+        self.replica.command(&["REPLICAOF", "NO", "ONE"]);
+        self.address.redirect(self.replica.port());
+    }
 }
