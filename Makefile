@@ -1,6 +1,6 @@
 # `make test` is all that a change has to pass; the other targets are parts of it.
 
-.PHONY: help test fmt lint docs bench compare fuzz mutations
+.PHONY: help test fmt lint docs bench compare fuzz mutations soak
 .DEFAULT_GOAL := help
 
 help: ## Says what there is.
@@ -29,3 +29,6 @@ fuzz: ## Fuzzes every target for a minute.
 
 mutations: ## Takes each mechanism out, or those of ONLY="name ...", and demands that its tests fail: an hour.
 	@ci/mutations.py $(ONLY)
+
+soak: ## Runs mixed load for SOAK_MINUTES, 20 if not given, and demands that memory, connections and tasks stay flat.
+	@cargo run -p soak

@@ -189,6 +189,13 @@ pub(crate) async fn half(region: RegionHandle, number: u32, _unit: ()) -> Result
     Ok(number / 2)
 }
 
+/// An attribute that stands in the body stays there.
+#[cached(region = region, skip(region))]
+async fn third(region: RegionHandle, number: u32, unused: u32) -> u32 {
+    #![allow(unused_variables)]
+    number / 3
+}
+
 #[tokio::test]
 async fn functions_are_memoised_by_their_arguments() {
     let cache = RegionCache::builder(MemoryStore::new()).build().unwrap();
@@ -202,6 +209,7 @@ async fn functions_are_memoised_by_their_arguments() {
     square(cache.root(), Arc::clone(&runs), 3).await.unwrap();
     assert_eq!(runs.load(Ordering::SeqCst), 3);
     assert_eq!(*half(cache.root(), 4, ()).await.unwrap(), 2);
+    assert_eq!(*third(cache.root(), 9, 1).await.unwrap(), 3);
     let error = half(cache.root(), 5, ()).await.unwrap_err();
     assert_eq!(error.load_error::<io::Error>().map(ToString::to_string), Some("odd".to_owned()));
 }

@@ -1,5 +1,7 @@
 //! Parts that the fuzz targets share: types to decode, and a limit on the memory that decoding takes.
 
+mod tokens;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::marker::PhantomData;
@@ -8,6 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use region_core::Serializer;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+
+pub use tokens::code;
 
 /// Decoding may take this much, however few bytes there are.
 const FREE_BYTES: usize = 64 * 1024;

@@ -6,7 +6,7 @@ use syn::parse::Parser;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{
-    Error, Expr, FnArg, GenericArgument, GenericParam, Ident, ItemFn, LitStr, Pat, Path,
+    AttrStyle, Error, Expr, FnArg, GenericArgument, GenericParam, Ident, ItemFn, LitStr, Pat, Path,
     PathArguments, Result, ReturnType, Token, Type, parenthesized, parse_quote,
 };
 
@@ -69,10 +69,14 @@ fn try_expand(attributes: TokenStream, function: &ItemFn) -> Result<TokenStream>
     };
     let mut signature = function.sig.clone();
     signature.output = parse_quote!(-> #krate::Result<::std::sync::Arc<#value>>);
-    let (attributes, vis) = (&function.attrs, &function.vis);
+    // Those that stand in the body have to stay in it.
+    let (inner, outer): (Vec<_>, Vec<_>) =
+        function.attrs.iter().partition(|attribute| matches!(attribute.style, AttrStyle::Inner(_)));
+    let vis = &function.vis;
     Ok(quote! {
-        #(#attributes)*
+        #(#outer)*
         #vis #signature {
+            #(#inner)*
             let __region = #region;
             let __key = #krate::args_key(#name, &(#(&#kept,)*))?;
             let __load = move || #load;

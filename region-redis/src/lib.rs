@@ -9,6 +9,9 @@
 mod backoff;
 mod builder;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod net;
 mod ops;
 mod protocol;

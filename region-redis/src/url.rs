@@ -6,11 +6,16 @@ use region_core::{Error, ErrorKind, Result};
 /// The query parameters that the URL of a unix socket may have.
 const SOCKET_PARAMETERS: [&str; 3] = ["db", "user", "pass"];
 
+/// Parameters that other clients know. Any other name may be a part of a password in which `?` or `&` is not
+/// encoded.
+const KNOWN_ELSEWHERE: [&str; 8] =
+    ["database", "password", "protocol", "ssl", "timeout", "tls", "username", "weight"];
+
 /// Reads `text`.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidConfig`] that names the wrong part. It never repeats the text, which may hold
-/// a password.
+/// [`ErrorKind::InvalidConfig`] that names the wrong part. It never repeats the text, any part of which may be
+/// one of a password.
 pub(crate) fn parse(text: &str) -> Result<ConnectionInfo> {
     let Some(url) = redis::parse_redis_url(text) else {
         return Err(refuse("it is not a URL with one of the schemes redis, valkey, unix"));
@@ -23,18 +28,19 @@ pub(crate) fn parse(text: &str) -> Result<ConnectionInfo> {
         return Err(refuse("it has a fragment (#..); a `#` in a password is written %23"));
     }
     let mut seen: Vec<String> = Vec::new();
-    for (name, value) in url.query_pairs() {
+    for (at, (name, value)) in url.query_pairs().enumerate() {
+        let shown = shown(&name, at);
         if !is_socket {
             let rest = if name == "db" { "; the database is the path: redis://host/3" } else { "" };
-            return Err(refuse(&format!("the parameter {name:?} is unknown{rest}")));
+            return Err(refuse(&format!("the parameter {shown} is unknown{rest}")));
         }
         if !SOCKET_PARAMETERS.contains(&name.as_ref()) {
             return Err(refuse(&format!(
-                "the parameter {name:?} is unknown; there are db, user, pass"
+                "the parameter {shown} is unknown; there are db, user, pass"
             )));
         }
         if seen.iter().any(|seen| *seen == name) {
-            return Err(refuse(&format!("the parameter {name:?} is given twice")));
+            return Err(refuse(&format!("the parameter {shown} is given twice")));
         }
         if name == "db" {
             check_database(&value)?;
@@ -49,6 +55,15 @@ pub(crate) fn parse(text: &str) -> Result<ConnectionInfo> {
         ));
     }
     url.into_connection_info().map_err(|error| refuse(&error.to_string()))
+}
+
+/// The name of the parameter at place `at`, or its number if the name may be part of a password.
+fn shown(name: &str, at: usize) -> String {
+    let is_plain = SOCKET_PARAMETERS.iter().chain(&KNOWN_ELSEWHERE).any(|known| *known == name);
+    if is_plain {
+        return format!("{name:?}");
+    }
+    format!("number {} (a ? in a password is written %3F, a & %26)", at + 1)
 }
 
 fn check_database(text: &str) -> Result<()> {
@@ -100,6 +115,24 @@ mod tests {
             let text = error.to_string();
             assert!(text.contains(says), "{url}: {text}");
             assert!(!text.contains("secret"), "{text}");
+        }
+    }
+
+    /// Bug: a refusal repeated the name of an unknown parameter.
+    /// Effect: part of a password in which `?` or `&` is not encoded was shown in errors.
+    /// Fix: only names that are known for parameters are repeated.
+    #[test]
+    fn no_part_of_a_password_is_taken_for_a_name() {
+        for url in [
+            "redis://app:?secret@h",
+            "redis://app:12?secret@h:6379/3",
+            "redis://app:12?3&secret=@h",
+            "unix:///s?pass=1&secret",
+            "unix:///s?pass=1&2=3&secret=4",
+            "unix:///s?pass=1&secret&secret",
+        ] {
+            let text = parse(url).unwrap_err().to_string();
+            assert!(text.contains("the parameter number") && !text.contains("secret"), "{text}");
         }
     }
 

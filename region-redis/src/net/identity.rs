@@ -76,7 +76,7 @@ impl Identity {
         Ok(Self::parse(&info))
     }
 
-    fn parse(info: &str) -> Self {
+    pub(crate) fn parse(info: &str) -> Self {
         let field = |name: &str| field_of(info, name);
         let role = field("role").and_then(|role| ReportedRole::parse(&role));
         Self { history: field("run_id").zip(field("master_replid")), role }

@@ -97,7 +97,7 @@ impl Shard {
 }
 
 /// The offsets that the replicas in an answer to `ROLE` have acknowledged.
-fn acknowledged(role: &[Value]) -> Option<Vec<u64>> {
+pub(crate) fn acknowledged(role: &[Value]) -> Option<Vec<u64>> {
     let Value::Array(replicas) = role.get(2)? else { return None };
     let offset = |replica: &Value| match replica {
         Value::Array(fields) => number(fields.get(2)?),

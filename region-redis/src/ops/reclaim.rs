@@ -17,8 +17,12 @@ use crate::topology::shard::Shard;
 /// The number of regions that are looked at in one step: it takes the server well under a millisecond.
 const STEP: usize = 100;
 
-/// The server's rest between two steps.
+/// The server's rest after so many regions.
 const PAUSE: Duration = Duration::from_millis(1);
+
+/// The number of regions as which each step is counted at least: a step takes the server some time even if it finds
+/// nothing.
+const LEAST: usize = 10;
 
 /// The time between two looks for work that others have left, or that has become due.
 const ROUND: Duration = Duration::from_secs(10);
@@ -41,10 +45,28 @@ async fn run(shard: Weak<Shard>, roots: Arc<UsedRoots>) {
     }
 }
 
+/// Lets the server rest after each [`STEP`] regions, however many pieces of work they are in: with a rest for each
+/// piece, many small regions would be invalidated faster than they are freed.
+#[derive(Debug, Default)]
+struct Pace {
+    /// The number of regions since the last rest.
+    regions: usize,
+}
+
+impl Pace {
+    async fn rest_after(&mut self, looked: u64) {
+        self.regions += usize::try_from(looked).unwrap_or(STEP).max(LEAST);
+        if self.regions >= STEP {
+            self.regions = 0;
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
 impl Shard {
     /// Frees the memory of dead regions below all roots in use. Returns the number of regions that were looked at.
     pub(crate) async fn reclaim(&self) -> Result<u64> {
-        let mut looked = 0;
+        let (mut looked, mut pace) = (0, Pace::default());
         for root in self.roots.all() {
             // Work that becomes due later is for the next round.
             let now = self.now().await?;
@@ -54,7 +76,7 @@ impl Shard {
                     break;
                 }
                 for member in members {
-                    looked += self.work_off(&root, &member).await?;
+                    looked += self.work_off(&root, &member, &mut pace).await?;
                 }
             }
         }
@@ -69,7 +91,7 @@ impl Shard {
     }
 
     /// Does one piece of work, step by step.
-    async fn work_off(&self, root: &str, member: &[u8]) -> Result<u64> {
+    async fn work_off(&self, root: &str, member: &[u8], pace: &mut Pace) -> Result<u64> {
         let Some(work) = Work::parse(root, member) else {
             // No member that this library wrote: it would be found again and again.
             self.ask_reclaim(|| remove(root, member)).await?.next()?;
@@ -83,6 +105,7 @@ impl Shard {
         loop {
             let done = self.ask_reclaim(step).await?.number()?;
             looked += done;
+            pace.rest_after(done).await;
             let is_over = match &work {
                 Work::Tombstone(..) => done == 0,
                 Work::Region(_) => done < STEP as u64,
@@ -90,7 +113,6 @@ impl Shard {
             if is_over {
                 return Ok(looked);
             }
-            tokio::time::sleep(PAUSE).await;
         }
     }
 
@@ -98,5 +120,26 @@ impl Shard {
         let request = |_: &Connections| one(command(), Lane::Main, Retry::Safe);
         let answered = self.primary.call(self.deadline(), request).await?;
         Ok(Replies::new(&self.primary.shared().server, answered.values))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bug: the server rested after each region that was freed, however small.
+    /// Effect: regions of one child were invalidated faster than they were freed, and the work list grew.
+    /// Fix: it rests after as many regions as are looked at in one step.
+    #[tokio::test(start_paused = true)]
+    async fn the_server_rests_after_a_step_of_regions() {
+        for (looked, steps) in [(0, 10), (1, 10), (25, 4), (100, 1), (u64::MAX, 1)] {
+            let (mut pace, start) = (Pace::default(), tokio::time::Instant::now());
+            for _ in 1..steps {
+                pace.rest_after(looked).await;
+            }
+            assert_eq!(start.elapsed(), Duration::ZERO, "{looked}");
+            pace.rest_after(looked).await;
+            assert!(start.elapsed() >= PAUSE, "{looked}");
+        }
     }
 }

@@ -23,39 +23,18 @@ impl Shard {
         let lane = if terms.show == Show::Entries { Lane::Large } else { Lane::Main };
         let (ids, reply) =
             self.scan_step(region, cursor, terms.limit, counted, lane, self.deadline()).await?;
-        let stamp = ids.as_ref().and_then(|ids| ids.stamp(borrowed(&reply.stamp)));
-        let (Some(ids), Some(stamp)) = (ids, stamp) else { return Ok(Page::end()) };
-        let flat = list(reply.page).unwrap_or_default();
-        let validator = Validator::new(&ids, stamp.ttl_end, TimeRange::exactly(reply.now));
-        let mut items = Vec::with_capacity(flat.len() / 2);
-        let mut flat = flat.into_iter();
-        while let (Some(key), Some(stored)) = (flat.next(), flat.next()) {
-            let (Some(key), Some(stored)) = (bytes(key), bytes(stored)) else { continue };
-            let Ok(key) = String::from_utf8(key) else { continue };
-            match terms.show {
-                Show::Keys => {
-                    let freshness = validator.freshness_of(&stored);
-                    items.extend(freshness.map(|freshness| ScanItem::new(key, freshness)));
-                }
-                Show::Entries => items.extend(
-                    validator
-                        .entry(stored)
-                        .map(|entry| ScanItem::new(key, entry.freshness).bytes(Some(entry.bytes))),
-                ),
-            }
-        }
-        Ok(Page::new(items, reply.next))
+        Ok(page_of(ids.as_ref(), reply, terms.show))
     }
 
     /// Counts page by page, all within one limit.
     pub(crate) async fn len(&self, region: &RegionPath) -> Result<u64> {
         let deadline = self.deadline();
-        let (mut cursor, mut len) = (0, 0);
+        let (mut cursor, mut len) = (0, 0_u64);
         loop {
             let (_, reply) = self
                 .scan_step(region, cursor, usize::MAX, Counted::Fresh, Lane::Main, deadline)
                 .await?;
-            len += number(&reply.page).unwrap_or_default();
+            len = number(&reply.page).unwrap_or_default().saturating_add(len);
             cursor = match reply.next {
                 Some(next) => position(Some(&next))?,
                 None => return Ok(len),
@@ -78,6 +57,32 @@ impl Shard {
         let (ids, replies, _) = self.ask(region, deadline, ReplyForm::OneScript, request).await?;
         Ok((PathIds::parse(ids.iter().map(borrowed)), ScanReply::parse(replies)?))
     }
+}
+
+/// Returns the valid entries of a page of the region with these ids.
+pub(crate) fn page_of(ids: Option<&PathIds>, reply: ScanReply, show: Show) -> Page<ScanItem> {
+    let stamp = ids.and_then(|ids| ids.stamp(borrowed(&reply.stamp)));
+    let (Some(ids), Some(stamp)) = (ids, stamp) else { return Page::end() };
+    let validator = Validator::new(ids, stamp.ttl_end, TimeRange::exactly(reply.now));
+    let flat = list(reply.page).unwrap_or_default();
+    let mut items = Vec::with_capacity(flat.len() / 2);
+    let mut flat = flat.into_iter();
+    while let (Some(key), Some(stored)) = (flat.next(), flat.next()) {
+        let (Some(key), Some(stored)) = (bytes(key), bytes(stored)) else { continue };
+        let Ok(key) = String::from_utf8(key) else { continue };
+        match show {
+            Show::Keys => {
+                let freshness = validator.freshness_of(&stored);
+                items.extend(freshness.map(|freshness| ScanItem::new(key, freshness)));
+            }
+            Show::Entries => items.extend(
+                validator
+                    .entry(stored)
+                    .map(|entry| ScanItem::new(key, entry.freshness).bytes(Some(entry.bytes))),
+            ),
+        }
+    }
+    Page::new(items, reply.next)
 }
 
 /// Returns the position in a listing that a cursor stands for.

@@ -140,7 +140,7 @@ impl Shard {
     }
 }
 
-fn outcomes_of(
+pub(crate) fn outcomes_of(
     ops: &[Op<'_>],
     outcomes: Vec<Value>,
     region: Option<&RegionReply>,

@@ -104,8 +104,13 @@ pub(crate) fn borrowed(value: &Value) -> Option<&[u8]> {
     }
 }
 
-/// A number, written as one or as text.
+/// A number, written as one or as text. A server's have 63 bits: so sums of two do not overflow.
 pub(crate) fn number(value: &Value) -> Option<u64> {
+    unsigned(value).filter(|number| i64::try_from(*number).is_ok())
+}
+
+/// A number of all 64 bits, as those of cursors are.
+fn unsigned(value: &Value) -> Option<u64> {
     match value {
         Value::Int(number) => u64::try_from(*number).ok(),
         Value::BulkString(text) => std::str::from_utf8(text).ok()?.parse().ok(),
@@ -115,7 +120,7 @@ pub(crate) fn number(value: &Value) -> Option<u64> {
 
 /// A cursor of the server; `None` at the end.
 pub(crate) fn cursor(value: &Value) -> Option<Option<Cursor>> {
-    let next = number(value)?;
+    let next = unsigned(value)?;
     Some((next != 0).then(|| Cursor::from_bytes(next.to_string().into_bytes())))
 }
 
@@ -125,4 +130,23 @@ pub(crate) fn time_of(answer: &Value) -> Option<Timestamp> {
     let [seconds, micros] = parts.as_slice() else { return None };
     let millis = number(seconds)?.checked_mul(1000)?.checked_add(number(micros)? / 1000)?;
     Some(Timestamp::from_millis(millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bug: a number could be of 64 bits, and one was added to it. Effect: such an answer of a server that is none
+    /// made the call panic. Fix: what no server counts is refused; a cursor may be as large.
+    #[test]
+    fn numbers_can_be_added() {
+        let text = |number: u64| Value::BulkString(number.to_string().into_bytes());
+        assert_eq!(number(&text(i64::MAX as u64)), Some(i64::MAX as u64));
+        for large in [1 << 63, u64::MAX] {
+            assert_eq!(number(&text(large)), None);
+            let next = Cursor::from_bytes(large.to_string().into_bytes());
+            assert_eq!(cursor(&text(large)), Some(Some(next)));
+        }
+        assert_eq!(cursor(&text(0)), Some(None));
+    }
 }

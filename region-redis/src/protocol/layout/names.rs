@@ -89,7 +89,7 @@ pub(crate) fn parse(name: &[u8]) -> Option<(Kind, RegionPath)> {
     let kind = kinds.into_iter().find(|kind| kind.letter() == char::from(*letter))?;
     let text = std::str::from_utf8(rest).ok()?;
     let (root, below) = text.strip_prefix('{')?.split_once('}')?;
-    if !below.is_empty() && !below.starts_with('.') {
+    if root.contains('.') || !(below.is_empty() || below.starts_with('.')) {
         return None;
     }
     RegionPath::parse(&format!("{root}{below}")).ok().map(|path| (kind, path))
@@ -126,9 +126,18 @@ mod tests {
             let read = parse(name(Kind::Entries, &path).as_bytes());
             assert_eq!(read, Some((Kind::Entries, path)));
         }
-        for odd in
-            ["", "rc1:", "rc1:i", "rc1:i{}", "rc1:ishop", "rc1:i{a}b", "rc2:i{a}", "rc1:w{a}"]
-        {
+        for odd in [
+            "",
+            "rc1:",
+            "rc1:i",
+            "rc1:i{}",
+            "rc1:ishop",
+            "rc1:i{a}b",
+            "rc2:i{a}",
+            "rc1:w{a}",
+            "rc1:i{a.b}",
+            "rc1:i{a.b}.c",
+        ] {
             assert_eq!(parse(odd.as_bytes()), None, "{odd}");
         }
     }
