@@ -25,6 +25,10 @@ const WORKERS: usize = 2;
 /// The number of samples that are taken in a run.
 const SAMPLES: u32 = 60;
 
+/// The number of keys that the server remembers clients to have read. It forgets none that is never written, up to
+/// this number; its default of a million would not be reached for hours.
+const TRACKED_KEYS: u32 = 5000;
+
 /// The time between two cuts of the first store's connections.
 const BETWEEN_CUTS: Duration = Duration::from_secs(4);
 
@@ -46,7 +50,9 @@ pub(crate) struct Shared {
 /// # Panics
 /// When the server is not installed, or a worker panics.
 pub async fn run(time: Duration, mut shown: impl FnMut(&Sample)) -> Result<Table> {
-    let server = Arc::new(TestServer::start(Flavor::Redis));
+    let tracked = TRACKED_KEYS.to_string();
+    let args = ["--tracking-table-max-keys", tracked.as_str()];
+    let server = Arc::new(TestServer::start_with(Flavor::Redis, &args));
     let proxy = Proxy::start(server.port()).await;
     let (cut, direct) = (connect(&proxy.url()).await?, connect(&server.url()).await?);
     let memory = MemoryStore::new();

@@ -14,8 +14,9 @@ use crate::Shared;
 /// The number of the latest regions that operations choose from.
 const RECENT: u64 = 64;
 
-/// One in so many operations goes to a region that there was not before.
-const NEW_REGION: u32 = 4;
+/// One in so many operations goes to a region that there was not before. With many more the reclaimer does not keep
+/// up: it takes two trips and more for each region that has others below it.
+const NEW_REGION: u32 = 32;
 
 /// The number of days of [`RECENT`] regions before the present one that are not ended yet: a slow operation
 /// may still go to one.
@@ -115,7 +116,7 @@ impl Worker {
     async fn depend(&mut self, region: &RegionHandle, key: &str, value: Vec<u8>) -> Result<()> {
         let path = self.path();
         let other = self.cache.region(&path)?;
-        let found = (value.len() % 4 > 0).then_some(value);
+        let found = (!value.len().is_multiple_of(4)).then_some(value);
         let options = LoadOptions::new().depends_on(&other);
         let load = |_| async move { Ok::<_, io::Error>(Loaded::from(found)) };
         region.get_or_compute_with(key, options, load).await.map(drop)

@@ -105,6 +105,6 @@ mod tests {
         assert_eq!(table(|second| (second.min(20)) << 30).rising(10), Vec::<String>::new());
         assert_eq!(table(|second| second << 30).rising(10).len(), QUANTITIES.len());
         assert_eq!(table(|second| 10 + second % 5).rising(10), Vec::<String>::new());
-        assert_eq!(table(|second| second << 2).rising(10).len(), 3, "clients, files and tasks");
+        assert_eq!(table(|second| second << 2).rising(10).len(), 3, "clients, files, tasks");
     }
 }
