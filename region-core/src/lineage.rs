@@ -56,7 +56,7 @@ pub struct Lineage {
 /// The digest of a lineage, which is cheap to copy. Two lineages have the same one only by an improbable
 /// chance, as two incarnations are equal only by chance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LineageDigest(u128);
+pub(crate) struct LineageDigest([u64; 2]);
 
 impl Lineage {
     /// The lineage of the region whose path has these incarnations, from the root down; `None` if
@@ -110,7 +110,8 @@ impl Lineage {
         for id in &self.trees {
             bytes.extend_from_slice(&id.to_bits().to_le_bytes());
         }
-        LineageDigest(xxh3_128_with_seed(&bytes, self.soft))
+        let digest = xxh3_128_with_seed(&bytes, self.soft);
+        LineageDigest([(digest >> u64::BITS) as u64, digest as u64])
     }
 
     /// The `tree` incarnations from the root down as bytes, eight each, little-endian. The soft mark

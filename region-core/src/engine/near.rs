@@ -36,6 +36,7 @@ mod values;
 mod word;
 mod writing;
 
+use std::num::NonZeroU64;
 use std::sync::{Arc, OnceLock};
 
 use crate::path::RegionPath;
@@ -72,7 +73,7 @@ pub(crate) struct Near {
 pub(super) struct NearHandle {
     region: Arc<NearRegion>,
     /// Tells apart what different serializers and versions would decode.
-    codec: u64,
+    codec: NonZeroU64,
 }
 
 impl Near {
@@ -85,6 +86,8 @@ impl Near {
     pub(super) fn open(&self, store: &SharedStore, path: &RegionPath, codec: u64) -> NearHandle {
         self.listen(store);
         self.values.get_or_init(|| Values::new(self.bytes, Arc::clone(&self.counters)));
+        // A codec's number has far fewer bits than the type, so this gives each a number of its own.
+        let codec = NonZeroU64::MIN.saturating_add(codec);
         NearHandle { region: self.registry.intern(path), codec }
     }
 

@@ -85,7 +85,12 @@ impl Context {
     /// Returns the value at `key` that may be served without a question, and counts the hit. It does no I/O.
     #[inline]
     pub(crate) fn near_hit<V: Value>(&self, key: &str) -> Option<Arc<V>> {
-        let (value, counts_as) = match self.look_near(key) {
+        let near = self.near.as_ref()?;
+        if let Some((value, _)) = self.verified_hit(near, key) {
+            self.counters().near_hits.add(1);
+            return Some(value);
+        }
+        let (value, counts_as) = match self.look_closer(near, key) {
             Looked::Hit(value, _) => (value, CountsAs::NearHit),
             Looked::Unverified(value, _) => (value, CountsAs::NearUnverifiedHit),
             Looked::Absent | Looked::UnverifiedAbsent => return None,
@@ -103,7 +108,22 @@ impl Context {
         key: &str,
         accept: Accept,
     ) -> Option<Option<Arc<V>>> {
-        let (value, counts_as) = match self.look_near(key) {
+        let near = self.near.as_ref()?;
+        if let Some((value, _)) = self.verified_hit(near, key) {
+            self.counters().near_hits.add(1);
+            return Some(Some(value));
+        }
+        self.closer_answer(near, key, accept)
+    }
+
+    /// Does the same for what takes more than a verified hit.
+    fn closer_answer<V: Value>(
+        &self,
+        near: &NearHandle,
+        key: &str,
+        accept: Accept,
+    ) -> Option<Option<Arc<V>>> {
+        let (value, counts_as) = match self.look_closer(near, key) {
             Looked::Hit(value, _) => (Some(value), CountsAs::NearHit),
             Looked::Unverified(value, _) => (Some(value), CountsAs::NearUnverifiedHit),
             looked @ (Looked::Absent | Looked::UnverifiedAbsent) => {

@@ -2,11 +2,13 @@
 
 use std::any::{Any, TypeId};
 use std::hash::{Hash, Hasher};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, Equivalent, Lifecycle, Weighter};
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::depends::NearDependencies;
@@ -27,6 +29,10 @@ const DEPENDENCY_OVERHEAD: usize = 128;
 
 /// The size of an entry that the number of entries is estimated by.
 const TYPICAL_ENTRY: u64 = 512;
+
+/// The longest key that is held in the place of its entry: a hit then reads no other memory for it. It is the
+/// most that fits into 32 bytes.
+const SHORT_KEY: usize = 23;
 
 /// The most entries that room is estimated for.
 const MAX_ESTIMATE: u64 = 4_000_000;
@@ -49,7 +55,8 @@ struct Evicted(Vec<(Slot, NearEntry)>);
 #[derive(Clone)]
 struct Slot {
     place: Place,
-    key: Box<str>,
+    /// Its bytes.
+    key: SmallVec<[u8; SHORT_KEY]>,
     /// Keeps the record for as long as it has entries. It is here, and not in the entry, because a hit copies
     /// the entry: threads that read one region would meet in this count.
     region: Arc<NearRegion>,
@@ -64,7 +71,7 @@ struct SlotRef<'k> {
 /// A [`Slot`] that holds a key decoded, whatever the type.
 struct AnyDecoded<'k> {
     region: u64,
-    codec: u64,
+    codec: NonZeroU64,
     key: &'k str,
 }
 
@@ -81,7 +88,7 @@ pub(super) enum Form {
     /// As it was written, whatever its type: the first read decodes it.
     Encoded,
     /// Decoded to a type, by a serializer and a version of the values' meaning.
-    Decoded { of: TypeId, codec: u64 },
+    Decoded { of: TypeId, codec: NonZeroU64 },
 }
 
 /// A value that is held near, or the record that there is none, and the moment at which the store had it. A hit
@@ -136,9 +143,9 @@ impl Weighter<Slot, NearEntry> for ByWeight {
 
 /// The form of an entry is left out: a key is held in few of them, and a look for any of them finds it.
 #[inline]
-fn hash_slot<H: Hasher>(region: u64, key: &str, state: &mut H) {
+fn hash_slot<H: Hasher>(region: u64, key: &[u8], state: &mut H) {
     state.write_u64(region);
-    state.write(key.as_bytes());
+    state.write(key);
 }
 
 impl Hash for Slot {
@@ -150,13 +157,13 @@ impl Hash for Slot {
 impl Hash for SlotRef<'_> {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        hash_slot(self.place.region, self.key, state);
+        hash_slot(self.place.region, self.key.as_bytes(), state);
     }
 }
 
 impl Hash for AnyDecoded<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        hash_slot(self.region, self.key, state);
+        hash_slot(self.region, self.key.as_bytes(), state);
     }
 }
 
@@ -179,14 +186,14 @@ impl Lifecycle<Slot, NearEntry> for Evictions {
 impl Equivalent<Slot> for SlotRef<'_> {
     #[inline]
     fn equivalent(&self, slot: &Slot) -> bool {
-        self.place == slot.place && *self.key == *slot.key
+        self.place == slot.place && *self.key.as_bytes() == *slot.key
     }
 }
 
 impl Equivalent<Slot> for AnyDecoded<'_> {
     fn equivalent(&self, slot: &Slot) -> bool {
         let is_form = matches!(slot.place.form, Form::Decoded { codec, .. } if codec == self.codec);
-        is_form && self.region == slot.place.region && *self.key == *slot.key
+        is_form && self.region == slot.place.region && *self.key.as_bytes() == *slot.key
     }
 }
 
@@ -205,12 +212,17 @@ impl Values {
     }
 
     /// One of the entries that hold `key` decoded by this codec, whatever their types.
-    pub(super) fn get_any_decoded(&self, region: u64, codec: u64, key: &str) -> Option<NearEntry> {
+    pub(super) fn get_any_decoded(
+        &self,
+        region: u64,
+        codec: NonZeroU64,
+        key: &str,
+    ) -> Option<NearEntry> {
         self.cache.get(&AnyDecoded { region, codec, key })
     }
 
     /// Removes such an entry, perhaps another than [`get_any_decoded`](Self::get_any_decoded) has returned.
-    pub(super) fn remove_any_decoded(&self, region: u64, codec: u64, key: &str) {
+    pub(super) fn remove_any_decoded(&self, region: u64, codec: NonZeroU64, key: &str) {
         if let Some((slot, _)) = self.cache.remove(&AnyDecoded { region, codec, key }) {
             Self::left(slot);
         }
@@ -230,11 +242,11 @@ impl Values {
         entry: NearEntry,
     ) {
         let mut evicted = Evicted::default();
-        let slot = Slot { place, key: key.into(), region: Arc::clone(region) };
+        let slot = Slot { place, key: key.as_bytes().into(), region: Arc::clone(region) };
         self.cache.insert_with_lifecycle(slot, entry, &mut evicted);
         for (slot, _) in evicted.0 {
             // An entry that is too large comes back itself.
-            if slot.place != place || *slot.key != *key {
+            if slot.place != place || *slot.key != *key.as_bytes() {
                 let region = slot.region.path();
                 self.counters.count(region, |counters| counters.near_evictions.add(1));
             }
@@ -350,5 +362,48 @@ impl Held {
 impl std::fmt::Debug for Held {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Held(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::registry::Registry;
+    use super::*;
+    use crate::lineage::{Incarnation, Incarnations};
+    use crate::path::RegionPath;
+
+    fn entry() -> NearEntry {
+        let id = Incarnation::from_bits;
+        let lineage = Lineage::new([Incarnations { tree: id(1), soft: id(2) }]).unwrap();
+        let (lineage, change) = (Arc::new(lineage), ChangeId::from_bits(3));
+        let label = Label { lineage, change, since: Since::default(), sent: Instant::now() };
+        NearEntry::new(Held::encoded(Bytes::new()), &label, None, 0)
+    }
+
+    #[test]
+    fn keys_are_told_apart_whether_they_are_held_in_place_or_not() {
+        let region = Arc::new(Registry::new()).intern(&RegionPath::parse("r").unwrap());
+        let values = Values::new(1 << 20, Arc::new(CountersByRegion::new(1)));
+        let place = Place { region: region.id(), form: Form::Encoded };
+        let keys = (SHORT_KEY - 1..=SHORT_KEY + 2).map(|length| "k".repeat(length));
+        let keys: Vec<_> = keys.collect();
+        for (at, key) in keys.iter().enumerate() {
+            assert!(values.get(place, key).is_none(), "{key}");
+            values.insert(&region, place, key, entry());
+            assert_eq!(values.len(), at + 1);
+        }
+        for key in &keys {
+            assert!(values.get(place, key).is_some(), "{key}");
+            values.remove(place, key);
+            assert!(values.get(place, key).is_none(), "{key}");
+        }
+        assert_eq!(values.len(), 0);
+    }
+
+    /// A hit reads and copies them.
+    #[test]
+    fn what_a_hit_reads_is_small() {
+        assert!(size_of::<Slot>() <= 72, "{}", size_of::<Slot>());
+        assert!(size_of::<NearEntry>() <= 88, "{}", size_of::<NearEntry>());
     }
 }
