@@ -11,7 +11,7 @@ mod segment;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, OnceLock};
 
 use crate::random::process_bits;
 use smallvec::SmallVec;
@@ -29,7 +29,24 @@ pub use segment::Segment;
 const INLINE_DEPTH: usize = 8;
 
 /// Drawn anew by every process, so that nobody can choose ids whose hashes collide.
-static HASH_SEED: LazyLock<u64> = LazyLock::new(process_bits);
+static HASH_SEED: OnceLock<u64> = OnceLock::new();
+
+fn hash_seed() -> u64 {
+    *HASH_SEED.get_or_init(process_bits)
+}
+
+/// Gives the paths of this process the hashes that they have in every other run which calls this: the order
+/// of some of a store's work hangs on them. Call it before the first path is made; returns false if it is
+/// too late.
+///
+/// ```
+/// region_core::testing::fix_path_hashes();
+/// ```
+#[cfg(feature = "testing")]
+pub fn fix_path_hashes() -> bool {
+    const FIXED: u64 = 0;
+    *HASH_SEED.get_or_init(|| FIXED) == FIXED
+}
 
 /// The place of a region: its segments from the root down.
 ///
@@ -197,7 +214,7 @@ impl RegionPath {
     }
 
     fn seal(text: String, ends: SmallVec<[u16; INLINE_DEPTH]>) -> Self {
-        let hash = xxh3_64_with_seed(text.as_bytes(), *HASH_SEED);
+        let hash = xxh3_64_with_seed(text.as_bytes(), hash_seed());
         Self(Arc::new(Inner { text: text.into_boxed_str(), ends, hash }))
     }
 }

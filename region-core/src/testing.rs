@@ -7,6 +7,8 @@
 //! - [`Recorder`] wraps a store and remembers every call: for "this was served without asking the
 //!   store" and "one load, one write".
 //! - [`ManualClock`] is a clock that stands still until the test moves it.
+//! - [`fix_path_hashes`] and [`RegionCacheBuilder::seed`](crate::RegionCacheBuilder::seed) let a simulation repeat a
+//!   run exactly.
 //!
 //! Both wrappers are stores themselves, so they nest, and they do nothing until told to. Cloning one
 //! gives another handle to the same script or recording: keep one, give the other to the cache.
@@ -33,6 +35,7 @@ mod method;
 mod recorder;
 
 pub use crate::clock::ManualClock;
+pub use crate::path::fix_path_hashes;
 pub use faulty::{Fault, Faulty, On, OnPush, Pause};
 pub use method::Method;
 pub use recorder::{Call, MAX_CALLS, OpKind, Outcome, RecordedOp, Recorder, Request};

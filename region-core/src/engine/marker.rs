@@ -5,7 +5,7 @@
 //! `expire` makes it stale; a marker that is lost takes all that hangs on it along. No id is ever
 //! written again but under a guard which shows that the marker has been there all the time.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -174,7 +174,8 @@ impl Context {
         met: Option<&Error>,
         mut started: Started,
     ) -> Result<(Markers, Option<Error>)> {
-        let regions: HashSet<RegionPath> = regions.into_iter().cloned().collect();
+        // In an order that does not hang on the hasher: it is that of the calls to the store.
+        let regions: BTreeSet<RegionPath> = regions.into_iter().cloned().collect();
         let contexts = regions.iter().map(|region| self.of_marker(region));
         let contexts = contexts.collect::<Result<Vec<_>>>()?;
         // The later reads of many wait for the earlier ones.

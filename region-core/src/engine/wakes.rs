@@ -4,15 +4,15 @@ use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 #[cfg(all(test, region_shuttle))]
 mod models;
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, BuildHasherDefault};
 use std::pin::pin;
 use std::sync::Arc;
 
 use crate::sync::Mutex;
 use tokio::sync::Notify;
 
-use crate::path::RegionPath;
+use crate::path::{Prehashed, RegionPath};
 use crate::store::Event;
 
 /// The number of counters that the regions share. Two regions with one counter wake each other's loads
@@ -26,8 +26,8 @@ pub(crate) struct Wakes {
     regions: [AtomicU64; COUNTERS],
     /// The pushes that concern several regions.
     all: AtomicU64,
-    hasher: RandomState,
-    waiting: Mutex<HashMap<RegionPath, Waiting>>,
+    /// In order, so that loads are woken in the same order in every run.
+    waiting: Mutex<BTreeMap<RegionPath, Waiting>>,
     /// The number of regions in `waiting`, so that a push need not take the lock while there is none.
     count: AtomicUsize,
 }
@@ -123,7 +123,8 @@ impl Wakes {
 
     fn counter(&self, region: &RegionPath) -> &AtomicU64 {
         // The remainder is less than the number of counters, so it fits.
-        &self.regions[(self.hasher.hash_one(region) % COUNTERS as u64) as usize]
+        &self.regions[(BuildHasherDefault::<Prehashed>::default().hash_one(region)
+            % COUNTERS as u64) as usize]
     }
 }
 
@@ -132,7 +133,6 @@ impl Default for Wakes {
         Self {
             regions: std::array::from_fn(|_| AtomicU64::default()),
             all: AtomicU64::default(),
-            hasher: RandomState::new(),
             waiting: Mutex::default(),
             count: AtomicUsize::default(),
         }

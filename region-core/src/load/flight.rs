@@ -2,11 +2,11 @@
 
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::any::Any;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use crate::sync::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lineage::Lineage;
@@ -26,7 +26,11 @@ pub(super) struct Flight {
     stage: Mutex<Stage>,
     /// Notified when the stage is not [`Stage::Asking`] any more.
     answered: Notify,
-    result: watch::Sender<FlightResult>,
+    /// Set once.
+    result: OnceLock<FlightResult>,
+    /// Notified when there is a result. Its waiters go on in the order in which they came: that of a
+    /// `watch` channel is drawn anew in each run.
+    ended: Notify,
     /// The load goes on in the background.
     is_detached: AtomicBool,
     purpose: Purpose,
@@ -63,7 +67,6 @@ pub(super) enum Purpose {
 }
 
 enum FlightResult {
-    None,
     /// Another flight brings the result. The waiter keeps that one alive.
     From(Waiter),
     Outcome(Outcome),
@@ -129,7 +132,8 @@ impl Flight {
             group: Arc::clone(group),
             stage: Mutex::new(stage),
             answered: Notify::new(),
-            result: watch::Sender::new(FlightResult::None),
+            result: OnceLock::new(),
+            ended: Notify::new(),
             is_detached: AtomicBool::new(false),
             purpose,
             asked_late: AtomicU32::new(0),
@@ -194,7 +198,7 @@ impl Flight {
     }
 
     pub(super) fn is_under_way(&self) -> bool {
-        matches!(*self.result.borrow(), FlightResult::None)
+        self.result.get().is_none()
     }
 
     /// Returns true if the load began under `fence` and depends on nothing else.
@@ -228,10 +232,19 @@ impl Flight {
 
     /// Waits until the flight has a result.
     pub(super) async fn has_result(&self) {
-        let mut result = self.result.subscribe();
-        let has_result = |result: &FlightResult| !matches!(result, FlightResult::None);
-        // It fails if the sender is gone, which `self` has.
-        let _ = result.wait_for(has_result).await;
+        self.result().await;
+    }
+
+    async fn result(&self) -> &FlightResult {
+        loop {
+            let mut notified = std::pin::pin!(self.ended.notified());
+            // From here on no notification is missed.
+            notified.as_mut().enable();
+            if let Some(result) = self.result.get() {
+                return result;
+            }
+            notified.await;
+        }
     }
 
     /// Returns true if a caller has left the load to the background.
@@ -241,9 +254,9 @@ impl Flight {
 
     /// The flight that this one takes its result from.
     pub(super) fn followed(&self) -> Option<Arc<Self>> {
-        match &*self.result.borrow() {
-            FlightResult::From(waiter) => Some(Arc::clone(&waiter.flight)),
-            FlightResult::None | FlightResult::Outcome(_) => None,
+        match self.result.get() {
+            Some(FlightResult::From(waiter)) => Some(Arc::clone(&waiter.flight)),
+            Some(FlightResult::Outcome(_)) | None => None,
         }
     }
 
@@ -258,16 +271,10 @@ impl Flight {
     }
 
     fn set_result(&self, new: FlightResult) {
-        let mut new = Some(new);
-        self.result.send_if_modified(|result| {
-            let has_none = matches!(result, FlightResult::None);
-            if let Some(new) = new.take_if(|_| has_none) {
-                *result = new;
-            }
-            has_none
-        });
-        // A result that is not taken ends after the lock: a waiter in it may wake a task.
-        drop(new);
+        // A result that is not taken ends here, under no lock: a waiter in it may wake a task.
+        if self.result.set(new).is_ok() {
+            self.ended.notify_waiters();
+        }
         self.answered.notify_waiters();
     }
 
@@ -333,13 +340,9 @@ impl Waiter {
     pub(super) async fn outcome(&self) -> Outcome {
         let mut flight = Arc::clone(&self.flight);
         loop {
-            let mut result = flight.result.subscribe();
-            let has_result = |result: &FlightResult| !matches!(result, FlightResult::None);
-            // The flight keeps the sender alive, so waiting does not fail.
-            let next = match result.wait_for(has_result).await.as_deref() {
-                Ok(FlightResult::Outcome(outcome)) => return outcome.clone(),
-                Ok(FlightResult::From(waiter)) => Arc::clone(&waiter.flight),
-                Ok(FlightResult::None) | Err(_) => return Err(dropped()),
+            let next = match flight.result().await {
+                FlightResult::Outcome(outcome) => return outcome.clone(),
+                FlightResult::From(waiter) => Arc::clone(&waiter.flight),
             };
             flight = next;
         }

@@ -26,6 +26,7 @@ impl<V: Value> GroupTask<V> {
         let keys: Vec<_> = loading.iter().map(OpenFlight::key).collect();
         let (context, token) = (Arc::clone(&self.context), self.leases.token());
         let loaded = tokio::select! {
+            biased;
             loaded = self.load(&loading) => loaded,
             never = extend(&context, token, &keys) => match never {},
         };
@@ -78,6 +79,7 @@ impl<V: Value> GroupTask<V> {
         let load = dependencies.run(self.declared.as_deref(), self.started, self.loader.load(keys));
         let running = limited(self.deadline, chain.run(load));
         let loaded = tokio::select! {
+            biased;
             loaded = running => loaded,
             () = self.group.abandoned() => return None,
         };

@@ -134,6 +134,7 @@ impl<V: Value> GroupTask<V> {
             }
         };
         tokio::select! {
+            biased;
             () = pushed => true,
             () = tokio::time::sleep(most) => true,
             () = self.group.abandoned() => false,
@@ -146,6 +147,7 @@ impl<V: Value> GroupTask<V> {
         let mut open = Vec::with_capacity(self.open.len());
         for flight in std::mem::take(&mut self.open) {
             tokio::select! {
+                biased;
                 flight = flight.after_previous() => open.extend(flight),
                 () = self.group.abandoned() => return,
             }
@@ -154,6 +156,7 @@ impl<V: Value> GroupTask<V> {
         // The keys of a batch are no crowd: they would wait for each other.
         if let [flight] = &self.open[..] {
             tokio::select! {
+                biased;
                 () = flight.gather() => {}
                 () = self.group.abandoned() => {}
             }

@@ -74,6 +74,7 @@ pub(super) async fn value_inside<V: Value>(
         waits.add(load, target, Some(end))
     };
     tokio::select! {
+        biased;
         value = waiter.value() => value,
         Ok(error) = ended => Err(error),
     }
