@@ -1,6 +1,6 @@
 # `make test` is all that a change has to pass; the other targets are parts of it.
 
-.PHONY: help test fmt lint docs bench compare fuzz mutations soak
+.PHONY: help test fmt lint docs bench compare fuzz mutations soak oracle
 .DEFAULT_GOAL := help
 
 help: ## Says what there is.
@@ -32,3 +32,6 @@ mutations: ## Takes each mechanism out, or those of ONLY="name ...", and demands
 
 soak: ## Runs mixed load for SOAK_MINUTES, 20 if not given, and demands that memory, connections and tasks stay flat.
 	@cargo run -p soak
+
+oracle: ## Looks for a wrong value in SEEDS simulated runs, from seed FROM on, on all cores.
+	cargo run -q -p oracle --release -- $(or $(SEEDS),100000) $(or $(FROM),0)

@@ -1,0 +1,63 @@
+//! Each call: it ends in time, and has done what it says.
+
+use std::time::Duration;
+
+use super::Violation;
+use super::facts::{Done, Facts};
+use crate::history::{Effect, Outcome};
+use crate::plan::{Action, CALL_LIMIT};
+
+/// The longest time that a call takes which may load, and wait for the loads of others.
+const MOST_WITH_LOADS: Duration = Duration::from_secs(30);
+
+/// What a call adds to its limit that shares the question of another.
+const GRACE: Duration = Duration::from_millis(10);
+
+pub(super) fn check(facts: &Facts<'_>, violations: &mut Vec<Violation>) {
+    for done in facts.steps.values() {
+        let step = done.step.number;
+        let most = if done.loads() { MOST_WITH_LOADS } else { CALL_LIMIT + GRACE };
+        let took = done.end.map(|(end, _)| end.at - done.begin.at);
+        if took.is_none_or(|took| took > most) {
+            let message = format!("step {step} took {took:?}, {most:?} is its limit");
+            violations.push(Violation { promise: 10, step, message });
+        }
+        if let Some((promise, effect)) = facts.missing(done) {
+            let message = format!("step {step} has succeeded, and never {effect}");
+            violations.push(Violation { promise, step, message });
+        }
+    }
+}
+
+impl Facts<'_> {
+    /// What a call that has succeeded has not done.
+    fn missing(&self, done: &Done<'_>) -> Option<(u32, &'static str)> {
+        let (_, Outcome::Done | Outcome::Said(true)) = done.end? else { return None };
+        let did = |is_it: &dyn Fn(&Effect) -> bool| self.did(done, is_it);
+        match &done.step.action {
+            Action::End(region, verb) => {
+                let is_it = |effect: &Effect| matches!(effect, Effect::Ended { region: ended, verb: by } if ended == region && by == verb);
+                (!did(&is_it)).then_some((6, "ended the region"))
+            }
+            Action::Set(key, _) | Action::SetIfAbsent(key) => {
+                let is_it =
+                    |effect: &Effect| matches!(effect, Effect::Put { key: put, .. } if put == key);
+                (!did(&is_it)).then_some((4, "stored the value"))
+            }
+            Action::Remove(key) => {
+                let is_it = |effect: &Effect| matches!(effect, Effect::Removed { key: removed } if removed == key);
+                (!did(&is_it)).then_some((4, "removed the entry"))
+            }
+            _ => None,
+        }
+    }
+
+    fn did(&self, done: &Done<'_>, is_it: &dyn Fn(&Effect) -> bool) -> bool {
+        let Some((end, _)) = done.end else { return false };
+        let during = done.begin.seq..end.seq;
+        let mine = self.changes.iter().filter(|change| {
+            during.contains(&change.when.seq) && change.process == Some(done.process)
+        });
+        mine.into_iter().any(|change| is_it(change.effect))
+    }
+}

@@ -1,0 +1,121 @@
+//! Where nothing fails: what is stored is found, no load is needless, and one runs at a time.
+
+use super::Violation;
+use super::facts::{Change, Done, Facts, Load, Moment};
+use crate::history::{Effect, Outcome, Seq};
+use crate::plan::{Action, Key};
+
+pub(super) fn check(facts: &Facts<'_>, violations: &mut Vec<Violation>) {
+    for done in facts.steps.values() {
+        violations.extend(facts.unexpected_error(done));
+        violations.extend(facts.unexplained_miss(done));
+    }
+    for load in facts.loads.values() {
+        violations.extend(facts.needless(load));
+        violations.extend(facts.concurrent(load));
+    }
+}
+
+impl Facts<'_> {
+    fn unexpected_error(&self, done: &Done<'_>) -> Option<Violation> {
+        let (_, Outcome::Failed(error)) = done.end? else { return None };
+        let step = done.step.number;
+        let message = format!("step {step} has failed: {error}");
+        (!error.contains("the load fails")).then_some(Violation { promise: 10, step, message })
+    }
+
+    /// The put that the store held for the key from before `since` until after `until`.
+    fn held_throughout(&self, key: Key, since: Moment, until: Moment) -> Option<Seq> {
+        let is_put = |change: &&Change<'_>| matches!(change.effect, Effect::Put { key: put, value: Some(_), .. } if *put == key);
+        let before = |change: &&Change<'_>| change.when.seq < since.seq;
+        let put = self.changes.iter().rev().filter(before).find(is_put)?;
+        let Effect::Put { value: Some(value), fresh_for, .. } = put.effect else { return None };
+        let is_alive = fresh_for.is_none_or(|fresh_for| until.at < put.when.at + fresh_for);
+        let mut loads = self.values.get(value)?.origins.iter().filter_map(|origin| origin.load);
+        let depends =
+            loads.any(|load| self.loads.get(&load).is_some_and(|load| !load.depends_on.is_empty()));
+        let ended = self.changes.iter().any(|change| {
+            (put.when.seq + 1..until.seq).contains(&change.when.seq)
+                && self.kills(change, key, *value).is_some()
+        });
+        let no_region_ttl = self.plan.setup.processes.iter().all(|process| process.region_ttl == 0);
+        (is_alive && !depends && !ended && no_region_ttl).then_some(put.when.seq)
+    }
+
+    fn unexplained_miss(&self, done: &Done<'_>) -> Option<Violation> {
+        let (end, outcome) = done.end?;
+        let missed: Vec<Key> = match (&done.step.action, outcome) {
+            (Action::Contains(key), Outcome::Said(false)) => vec![*key],
+            (Action::SetIfAbsent(key), Outcome::Said(true)) => vec![*key],
+            (_, Outcome::Values(values)) if !done.loads() => {
+                values.iter().filter(|(_, value)| value.is_none()).map(|(key, _)| *key).collect()
+            }
+            _ => return None,
+        };
+        // A call that changes something has looked at that moment.
+        let is_own = |change: &&Change<'_>| {
+            let key = match change.effect {
+                Effect::Put { key, .. } | Effect::Removed { key } => key,
+                _ => return false,
+            };
+            change.process == Some(done.process)
+                && (done.begin.seq..end.seq).contains(&change.when.seq)
+                && missed.contains(key)
+        };
+        let looks = matches!(done.step.action, Action::Take(_) | Action::SetIfAbsent(_));
+        let own = looks.then(|| self.changes.iter().rev().find(is_own)).flatten();
+        let end = own.map_or(end, |own| own.when);
+        missed.into_iter().find_map(|key| {
+            let put = self.held_throughout(key, done.begin, end)?;
+            let step = done.step.number;
+            let message =
+                format!("{}: step {step} missed what was stored at {put}", self.name(key));
+            Some(Violation { promise: 4, step, message })
+        })
+    }
+
+    fn needless(&self, load: &Load<'_>) -> Option<Violation> {
+        let done = self.steps.get(&load.step)?;
+        let setup = &self.plan.setup.processes[load.process];
+        let reloads = match &done.step.action {
+            Action::Compute(_, load) | Action::ComputeMany(_, _, load) => load.reload,
+            _ => true,
+        };
+        if reloads || setup.early_at > 0 || setup.early_beta > 0 {
+            return None;
+        }
+        let key = load
+            .keys
+            .iter()
+            .find(|key| self.held_throughout(**key, done.begin, load.begin).is_some())?;
+        let message = format!("{}: load {} was needless", self.name(*key), load.number);
+        Some(Violation { promise: 7, step: load.step, message })
+    }
+
+    /// Another load of one of its keys that runs when it begins.
+    fn concurrent(&self, load: &Load<'_>) -> Option<Violation> {
+        let earlier = self.loads.values().find(|other| {
+            let runs = other.begin.seq < load.begin.seq
+                && other.end.is_none_or(|end| end.seq > load.begin.seq);
+            runs && self.is_excluded(other, load)
+        })?;
+        let (number, other, step) = (load.number, earlier.number, load.step);
+        let message = format!("load {number} began while load {other} of the same key ran");
+        Some(Violation { promise: 7, step, message })
+    }
+
+    /// Returns true if nothing allows `later` to run beside `earlier`.
+    fn is_excluded(&self, earlier: &Load<'_>, later: &Load<'_>) -> bool {
+        // Either may have taken its lease long before its load function runs.
+        let began = |load: &Load<'_>| self.steps.get(&load.step).map_or(0, |done| done.begin.seq);
+        let since = began(earlier).min(began(later));
+        let shared = earlier.keys.iter().filter(|key| later.keys.contains(key));
+        shared.into_iter().any(|key| {
+            !self.changes.iter().any(|change| {
+                (since..later.begin.seq).contains(&change.when.seq)
+                    && (self.kills(change, *key, u64::MAX).is_some()
+                        || self.kills_by(change, &earlier.depends_on).is_some())
+            })
+        })
+    }
+}

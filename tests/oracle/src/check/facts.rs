@@ -1,0 +1,236 @@
+//! The history, sorted by what it is about.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::history::{Effect, Event, History, Outcome, Seq, ValueId, What};
+use crate::plan::{Action, Key, Plan, Step};
+
+/// A moment: its place in the history and its virtual time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moment {
+    pub(super) seq: Seq,
+    pub(super) at: Duration,
+}
+
+/// A step as it was done.
+pub(super) struct Done<'a> {
+    pub(super) step: &'a Step,
+    pub(super) process: usize,
+    pub(super) begin: Moment,
+    /// `None`: it never ended.
+    pub(super) end: Option<(Moment, &'a Outcome)>,
+}
+
+/// A change of the store.
+pub(super) struct Change<'a> {
+    pub(super) when: Moment,
+    pub(super) process: Option<usize>,
+    pub(super) late: bool,
+    pub(super) effect: &'a Effect,
+}
+
+/// A load that ran.
+pub(super) struct Load<'a> {
+    pub(super) number: usize,
+    pub(super) step: usize,
+    pub(super) process: usize,
+    pub(super) keys: &'a [Key],
+    pub(super) begin: Moment,
+    pub(super) end: Option<Moment>,
+    /// The regions that its value depends on, and since when.
+    pub(super) depends_on: Vec<(usize, Seq)>,
+}
+
+/// A making of a value: it is as of a moment.
+pub(super) struct Origin {
+    pub(super) as_of: Seq,
+    /// The load that brought it; `None`: it was set.
+    pub(super) load: Option<usize>,
+}
+
+/// A value.
+pub(super) struct Value {
+    pub(super) key: Key,
+    pub(super) origins: Vec<Origin>,
+    /// When it was stored, for how long.
+    pub(super) puts: Vec<(Moment, Option<Duration>)>,
+}
+
+/// How a process was told of a change, if not at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Told {
+    /// Later, or not by the end.
+    Later(Option<Seq>),
+    /// By the loss of the connection.
+    ByLoss(Option<Moment>),
+    Never,
+}
+
+/// The time in which the replica shows what the primary held at `shows`.
+pub(super) struct Lag {
+    pub(super) shows: Seq,
+    pub(super) until: Moment,
+}
+
+pub(super) struct Facts<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) steps: BTreeMap<usize, Done<'a>>,
+    pub(super) changes: Vec<Change<'a>>,
+    pub(super) loads: BTreeMap<usize, Load<'a>>,
+    pub(super) values: BTreeMap<ValueId, Value>,
+    pub(super) told: BTreeMap<(usize, Seq), Vec<Told>>,
+    pub(super) lags: Vec<Lag>,
+    pub(super) end: Moment,
+}
+
+impl<'a> Facts<'a> {
+    pub(super) fn new(plan: &'a Plan, history: &'a History) -> Self {
+        let at = history.events().last().map_or(Duration::ZERO, |event| event.at);
+        let mut facts = Self {
+            plan,
+            steps: BTreeMap::new(),
+            changes: Vec::new(),
+            loads: BTreeMap::new(),
+            values: BTreeMap::new(),
+            told: BTreeMap::new(),
+            lags: Vec::new(),
+            end: Moment { seq: history.events().len(), at },
+        };
+        let steps = plan.clients.iter().flat_map(|client| {
+            let process = client.process;
+            client.steps.iter().filter_map(move |step| Some((step.number, (process?, step))))
+        });
+        let steps: BTreeMap<_, _> = steps.collect();
+        for (seq, Event { at, what }) in history.events().iter().enumerate() {
+            facts.add(Moment { seq, at: *at }, what, &steps);
+        }
+        facts
+    }
+
+    fn add(&mut self, now: Moment, what: &'a What, steps: &BTreeMap<usize, (usize, &'a Step)>) {
+        match what {
+            What::Begin { step } => {
+                if let Some(&(process, of)) = steps.get(step) {
+                    self.steps.insert(*step, Done { step: of, process, begin: now, end: None });
+                }
+            }
+            What::End { step, outcome } => {
+                if let Some(done) = self.steps.get_mut(step) {
+                    done.end = Some((now, outcome));
+                }
+            }
+            What::Made { value, key, .. } => {
+                let value = self.values.entry(*value);
+                value.or_insert(Value { key: *key, origins: Vec::new(), puts: Vec::new() });
+            }
+            What::LoadBegin { load, step, process, keys } => {
+                let (number, step, process, depends_on) = (*load, *step, *process, Vec::new());
+                let load = Load { number, step, process, keys, begin: now, end: None, depends_on };
+                self.loads.insert(number, load);
+            }
+            What::LoadEnd { load, result } => self.add_result(now, *load, result.as_deref()),
+            What::DependsOn { load, region } => {
+                if let Some(load) = self.loads.get_mut(load) {
+                    load.depends_on.push((*region, now.seq));
+                }
+            }
+            What::Executed { process, late, effects } => {
+                for effect in effects {
+                    self.add_put(now, effect);
+                    self.changes.push(Change { when: now, process: *process, late: *late, effect });
+                }
+            }
+            What::PushDelayed { process, of } => self.tell(*process, *of, Told::Later(None)),
+            What::PushDropped { process, of } => self.tell(*process, *of, Told::ByLoss(None)),
+            What::PushLeftOut { process, of } => self.tell(*process, *of, Told::Never),
+            What::Heard { process, of } => self.heard(now, *process, *of),
+            What::Lost { process } => self.lost(now, *process),
+            What::ReplicaHeld => {
+                self.end_lag(now);
+                self.lags.push(Lag { shows: now.seq, until: self.end });
+            }
+            What::ReplicaReleased => self.end_lag(now),
+            What::Note(_) => {}
+        }
+    }
+
+    fn add_result(
+        &mut self,
+        now: Moment,
+        number: usize,
+        result: Option<&[crate::history::Loaded]>,
+    ) {
+        let Some(load) = self.loads.get_mut(&number) else { return };
+        load.end = Some(now);
+        for loaded in result.into_iter().flatten() {
+            let Some(value) = loaded.value else { continue };
+            let new = || Value { key: loaded.key, origins: Vec::new(), puts: Vec::new() };
+            let value = self.values.entry(value).or_insert_with(new);
+            value.origins.push(Origin { as_of: load.begin.seq, load: Some(number) });
+        }
+    }
+
+    fn add_put(&mut self, now: Moment, effect: &Effect) {
+        let Effect::Put { value: Some(value), fresh_for, .. } = effect else { return };
+        let Some(value) = self.values.get_mut(value) else { return };
+        value.puts.push((now, *fresh_for));
+        if value.origins.iter().all(|origin| origin.load.is_none()) {
+            value.origins.push(Origin { as_of: now.seq, load: None });
+        }
+    }
+
+    fn tell(&mut self, process: usize, of: Seq, told: Told) {
+        self.told.entry((process, of)).or_default().push(told);
+    }
+
+    fn heard(&mut self, now: Moment, process: usize, of: Seq) {
+        for told in self.told.get_mut(&(process, of)).into_iter().flatten() {
+            if let Told::Later(heard @ None) = told {
+                *heard = Some(now.seq);
+            }
+        }
+    }
+
+    fn lost(&mut self, now: Moment, process: usize) {
+        let mine = self.told.range_mut((process, 0)..(process + 1, 0));
+        for told in mine.flat_map(|(_, told)| told) {
+            match told {
+                Told::ByLoss(lost @ None) => *lost = Some(now),
+                Told::Later(None) => *told = Told::ByLoss(Some(now)),
+                _ => {}
+            }
+        }
+    }
+
+    fn end_lag(&mut self, now: Moment) {
+        let end = self.end;
+        if let Some(lag) = self.lags.last_mut().filter(|lag| lag.until == end) {
+            lag.until = now;
+        }
+    }
+
+    /// The region's path, below the root.
+    pub(super) fn region(&self, region: usize) -> &str {
+        &self.plan.setup.regions[region]
+    }
+
+    /// Returns true if the region is `around`, or lies in it.
+    pub(super) fn is_within(&self, region: usize, around: usize) -> bool {
+        let (region, around) = (self.region(region), self.region(around));
+        let rest = region.strip_prefix(around);
+        around.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    }
+
+    pub(super) fn name(&self, key: Key) -> String {
+        let region = self.region(key.region);
+        format!("{}/k{}", if region.is_empty() { "(root)" } else { region }, key.key)
+    }
+}
+
+impl Done<'_> {
+    /// Returns true if the step may return what a load brings, or a stale value.
+    pub(super) fn loads(&self) -> bool {
+        matches!(self.step.action, Action::Compute(..) | Action::ComputeMany(..))
+    }
+}

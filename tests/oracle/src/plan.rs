@@ -1,0 +1,51 @@
+//! What a run does: all of it follows from its seed, before the run begins.
+
+mod action;
+mod generate;
+mod setup;
+
+pub use action::{Action, Key, Load, LoadResult, Step, Write};
+pub use setup::{CALL_LIMIT, LEASE, LOAD_LIMIT, ProcessSetup, Rates, Setup};
+
+/// A run: its settings, and the steps of each client.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The seed that everything was drawn from.
+    pub seed: u64,
+    /// The settings.
+    pub setup: Setup,
+    /// The steps of each client, done one after the other; clients run side by side.
+    pub clients: Vec<Client>,
+}
+
+/// One after the other.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// The process that the client runs in; `None`: it does things to the servers and connections.
+    pub process: Option<usize>,
+    /// Its steps.
+    pub steps: Vec<Step>,
+}
+
+impl Plan {
+    /// Draws a plan.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        generate::plan(seed)
+    }
+
+    /// Returns the number of steps.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.clients.iter().map(|client| client.steps.len()).sum()
+    }
+
+    /// Returns true if nothing fails in it: no fault, and no call that is dropped.
+    #[must_use]
+    pub fn is_calm(&self) -> bool {
+        let is_calm = |client: &Client| {
+            client.process.is_some() && client.steps.iter().all(|step| step.cancel.is_none())
+        };
+        self.setup.rates.is_calm() && self.clients.iter().all(is_calm)
+    }
+}

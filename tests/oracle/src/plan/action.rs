@@ -1,0 +1,94 @@
+use region_core::Verb;
+use region_memory::Loss;
+
+/// One step of a client.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Names the step in the run.
+    pub number: usize,
+    /// The pause before it, in milliseconds.
+    pub pause: u64,
+    /// What is done.
+    pub action: Action,
+    /// The call is dropped once it has waited so often.
+    pub cancel: Option<u32>,
+}
+
+/// A key of a region, both by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// The region.
+    pub region: usize,
+    /// The key in it.
+    pub key: usize,
+}
+
+/// A load function: what it does.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// In milliseconds.
+    pub takes: u64,
+    /// How it ends.
+    pub result: LoadResult,
+    /// The ttl that it gives the value, in milliseconds; zero: none.
+    pub ttl: u64,
+    /// The regions that the value depends on, declared before.
+    pub depends_on: Vec<usize>,
+    /// A region that is added while it runs.
+    pub adds: Option<usize>,
+    /// It loads although there is a value.
+    pub reload: bool,
+}
+
+/// How a load ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoadResult {
+    /// With a value.
+    Value,
+    /// With an error.
+    Error,
+    /// There is none.
+    Absent,
+    /// With the old value, if the truth has not changed since.
+    NotModified,
+    /// With a value that is not to be stored.
+    DontStore,
+}
+
+/// A write of a transaction.
+#[derive(Clone, Copy, Debug)]
+pub enum Write {
+    /// A set of a key of the region.
+    Set(usize),
+    /// A removal.
+    Remove(usize),
+}
+
+/// What a step does.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "named after the methods of Region and of the simulated servers")]
+pub enum Action {
+    Get(Key),
+    GetMany(usize, Vec<usize>),
+    Contains(Key),
+    Compute(Key, Load),
+    ComputeMany(usize, Vec<usize>, Load),
+    Set(Key, u64),
+    SetMany(usize, Vec<usize>),
+    SetIfAbsent(Key),
+    Remove(Key),
+    Take(Key),
+    Transact(usize, Vec<Write>),
+    End(usize, Verb),
+    RestartTtl(usize),
+    Lose(usize, Loss),
+    Flush,
+    HoldReplica,
+    ReleaseReplica,
+    /// The process's connection breaks.
+    Cut(usize),
+    /// The process's connection is silent for so long, in milliseconds.
+    Silence(usize, u64),
+    /// The process cannot reach the store for so long, in milliseconds.
+    Outage(usize, u64),
+}

@@ -1,0 +1,175 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use region_core::{RegionPath, TokioClock, Verb};
+use region_memory::MemoryStore;
+use tokio::time::Instant;
+
+use super::ghost::Ghosts;
+use crate::history::{Effect, History, Seq, ValueId, What};
+use crate::plan::{Key, Plan};
+
+/// The name of the root.
+pub(super) const ROOT: &str = "w";
+
+/// The turns that a call waits at most where it waits without time passing.
+const MOST_TURNS: u32 = 3;
+
+/// All that the processes share.
+pub(super) struct World {
+    pub(super) plan: Plan,
+    pub(super) memory: MemoryStore,
+    pub(super) ghosts: Ghosts,
+    pub(super) paths: Vec<RegionPath>,
+    start: Instant,
+    state: Mutex<State>,
+}
+
+struct State {
+    history: History,
+    rng: StdRng,
+    /// The version of the source of truth, of each key.
+    truth: BTreeMap<Key, u64>,
+    values: ValueId,
+    loads: usize,
+    /// The call that the store executes at this moment.
+    executing: Option<Seq>,
+}
+
+impl World {
+    pub(super) fn new(plan: Plan) -> Self {
+        let memory = MemoryStore::builder().clock(TokioClock::new()).seed(plan.seed).replica();
+        let path = |region: &String| {
+            let text = if region.is_empty() { ROOT.to_owned() } else { format!("{ROOT}.{region}") };
+            RegionPath::parse(&text).unwrap_or_else(|error| panic!("{error}"))
+        };
+        let state = State {
+            history: History::default(),
+            rng: StdRng::seed_from_u64(plan.seed.wrapping_add(0x5eed)),
+            truth: BTreeMap::new(),
+            values: 0,
+            loads: 0,
+            executing: None,
+        };
+        Self {
+            memory: memory.build(),
+            ghosts: Ghosts::default(),
+            paths: plan.setup.regions.iter().map(path).collect(),
+            start: Instant::now(),
+            state: Mutex::new(state),
+            plan,
+        }
+    }
+
+    pub(super) fn record(&self, what: What) -> Seq {
+        self.state.lock().history.push(self.start.elapsed(), what)
+    }
+
+    pub(super) fn take_history(&self) -> History {
+        std::mem::take(&mut self.state.lock().history)
+    }
+
+    /// Returns the place of the next event.
+    pub(super) fn now(&self) -> Seq {
+        self.state.lock().history.events().len()
+    }
+
+    /// Executes a change, which pushes are told of meanwhile, and records its effects.
+    pub(super) fn execute<T>(
+        &self,
+        process: Option<usize>,
+        late: bool,
+        change: impl FnOnce() -> T,
+        effects: impl FnOnce(&T) -> Vec<Effect>,
+    ) -> T {
+        let seq = self.record(What::Executed { process, late, effects: Vec::new() });
+        self.state.lock().executing = Some(seq);
+        let answer = change();
+        let mut state = self.state.lock();
+        state.executing = None;
+        state.history.set_effects(seq, effects(&answer));
+        answer
+    }
+
+    /// The call that the store executes at this moment.
+    pub(super) fn executing(&self) -> Seq {
+        let state = self.state.lock();
+        state.executing.unwrap_or(state.history.events().len())
+    }
+
+    /// Returns true for so many of 1,000.
+    pub(super) fn happens(&self, rate: u32) -> bool {
+        rate > 0 && self.state.lock().rng.random_ratio(rate, 1000)
+    }
+
+    pub(super) fn draw(&self, most: u64) -> u64 {
+        self.state.lock().rng.random_range(0..=most)
+    }
+
+    /// Lets others go first, some turns or some time.
+    pub(super) async fn wait(&self) {
+        let turns = self.draw(MOST_TURNS.into());
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+        let delay = self.draw(self.plan.setup.rates.latency);
+        if delay > 0 {
+            tokio::time::sleep(Duration::from_millis(delay)).await;
+        }
+    }
+
+    pub(super) fn next_load(&self) -> usize {
+        let mut state = self.state.lock();
+        state.loads += 1;
+        state.loads
+    }
+
+    pub(super) fn next_value(&self) -> ValueId {
+        let mut state = self.state.lock();
+        state.values += 1;
+        state.values
+    }
+
+    pub(super) fn truth(&self, key: Key) -> u64 {
+        self.state.lock().truth.get(&key).copied().unwrap_or(0)
+    }
+
+    /// The truth about a key changes.
+    pub(super) fn change_truth(&self, key: Key) -> u64 {
+        let mut state = self.state.lock();
+        let version = state.truth.entry(key).or_default();
+        *version += 1;
+        *version
+    }
+
+    /// The truth changes about all that the verb covers.
+    pub(super) fn change_truth_below(&self, region: usize, verb: Verb) {
+        for (other, path) in self.paths.iter().enumerate() {
+            let below = path.is_within(&self.paths[region]) && verb != Verb::Touch;
+            let above = matches!(verb, Verb::Touch | Verb::InvalidateAndTouch)
+                && self.paths[region].is_within(path);
+            if below || above {
+                for key in 0..self.plan.setup.keys {
+                    self.change_truth(Key { region: other, key });
+                }
+            }
+        }
+    }
+
+    pub(super) fn region_of(&self, path: &RegionPath) -> Option<usize> {
+        self.paths.iter().position(|other| other == path)
+    }
+
+    pub(super) fn key_of(&self, path: &RegionPath, name: &str) -> Option<Key> {
+        let key = name.strip_prefix('k')?.parse().ok()?;
+        Some(Key { region: self.region_of(path)?, key })
+    }
+}
+
+/// The name of a key.
+pub(super) fn name(key: usize) -> String {
+    format!("k{key}")
+}

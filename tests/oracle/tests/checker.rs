@@ -1,0 +1,243 @@
+//! Histories made by hand: what the checker accepts, and what it does not.
+
+use std::time::Duration;
+
+use oracle::check::check;
+use oracle::history::{Effect, History, Loaded, Outcome, What};
+use oracle::plan::{Action, Client, Key, Load, LoadResult, Plan, ProcessSetup, Rates, Setup, Step};
+use region_core::Verb;
+
+const KEY: Key = Key { region: 1, key: 0 };
+const OTHER: Key = Key { region: 1, key: 1 };
+
+/// No promise.
+const NONE: [u32; 0] = [];
+
+/// Two processes over the regions root, `a` and `a.b`; the first is the writer, the second the reader.
+struct Story {
+    plan: Plan,
+    history: History,
+    now: Duration,
+}
+
+impl Story {
+    fn new(reader: ProcessSetup) -> Self {
+        let regions = ["", "a", "a.b"].map(str::to_owned).to_vec();
+        let processes = vec![ProcessSetup::default(), reader];
+        let setup = Setup { regions, keys: 2, processes, rates: Rates::default() };
+        let client = |process| Client { process: Some(process), steps: Vec::new() };
+        let plan = Plan { seed: 0, setup, clients: vec![client(0), client(1)] };
+        Self { plan, history: History::default(), now: Duration::ZERO }
+    }
+
+    fn event(&mut self, what: What) -> usize {
+        self.history.push(self.now, what)
+    }
+
+    fn begin(&mut self, process: usize, action: Action) -> usize {
+        let number = self.plan.steps();
+        self.plan.clients[process].steps.push(Step { number, pause: 0, action, cancel: None });
+        self.event(What::Begin { step: number });
+        number
+    }
+
+    fn end(&mut self, step: usize, outcome: Outcome) {
+        self.event(What::End { step, outcome });
+    }
+
+    fn execute(&mut self, process: usize, effects: Vec<Effect>) -> usize {
+        self.event(What::Executed { process: Some(process), late: false, effects })
+    }
+
+    fn set(&mut self, process: usize, key: Key, value: u64) -> usize {
+        let step = self.begin(process, Action::Set(key, 0));
+        self.event(What::Made { step, value, key });
+        let seq = self.execute(process, vec![put(key, value, None)]);
+        self.end(step, Outcome::Done);
+        seq
+    }
+
+    fn verb(&mut self, process: usize, region: usize, verb: Verb) -> usize {
+        let step = self.begin(process, Action::End(region, verb));
+        let seq = self.execute(process, vec![Effect::Ended { region, verb }]);
+        self.end(step, Outcome::Done);
+        seq
+    }
+
+    fn get(&mut self, process: usize, value: Option<u64>) {
+        let step = self.begin(process, Action::Get(KEY));
+        self.end(step, Outcome::Values(vec![(KEY, value)]));
+    }
+
+    /// The promises that are broken.
+    fn broken(&self) -> Vec<u32> {
+        check(&self.plan, &self.history).iter().map(|violation| violation.promise).collect()
+    }
+}
+
+fn put(key: Key, value: u64, fresh_for: Option<Duration>) -> Effect {
+    Effect::Put { key, value: Some(value), fresh_for, stale_for: Duration::ZERO }
+}
+
+fn near() -> ProcessSetup {
+    ProcessSetup { near: true, ..ProcessSetup::default() }
+}
+
+fn load() -> Load {
+    let (depends_on, result) = (Vec::new(), LoadResult::Value);
+    Load { takes: 0, result, ttl: 0, depends_on, adds: None, reload: false }
+}
+
+fn begin_load(story: &mut Story, load: usize, step: usize) {
+    story.event(What::LoadBegin { load, step, process: 0, keys: vec![KEY] });
+}
+
+fn end_load(story: &mut Story, load: usize, value: u64) {
+    let result = Some(vec![Loaded { key: KEY, value: Some(value) }]);
+    story.event(What::LoadEnd { load, result });
+}
+
+/// A load that an invalidation overtakes, and whose value is stored all the same.
+fn stale_fill(story: &mut Story) {
+    let step = story.begin(0, Action::Compute(KEY, load()));
+    begin_load(story, 1, step);
+    story.verb(0, 0, Verb::Invalidate);
+    end_load(story, 1, 7);
+    story.execute(0, vec![put(KEY, 7, None)]);
+    story.end(step, Outcome::Values(vec![(KEY, Some(7))]));
+}
+
+#[test]
+fn the_caller_of_a_load_that_was_overtaken_gets_its_value_and_nobody_else() {
+    let mut story = Story::new(ProcessSetup::default());
+    stale_fill(&mut story);
+    assert_eq!(story.broken(), NONE);
+    story.get(1, Some(7));
+    assert_eq!(story.broken(), [1]);
+}
+
+#[test]
+fn a_read_that_overlaps_a_change_may_see_either_side() {
+    let mut story = Story::new(ProcessSetup::default());
+    story.set(0, KEY, 1);
+    let step = story.begin(1, Action::Get(KEY));
+    story.set(0, KEY, 2);
+    story.end(step, Outcome::Values(vec![(KEY, Some(1))]));
+    assert_eq!(story.broken(), NONE);
+    story.get(1, Some(1));
+    assert_eq!(story.broken(), [5]);
+}
+
+#[test]
+fn own_changes_are_seen_whatever_the_pushes_do() {
+    let mut story = Story::new(near());
+    story.set(1, KEY, 1);
+    let of = story.verb(1, 1, Verb::Touch);
+    story.event(What::PushDropped { process: 1, of });
+    story.get(1, Some(1));
+    assert_eq!(story.broken(), [4]);
+}
+
+#[test]
+fn a_push_that_is_on_its_way_excuses_until_it_is_heard() {
+    let mut story = Story::new(near());
+    story.set(0, KEY, 1);
+    let of = story.verb(0, 0, Verb::Expire);
+    story.event(What::PushDelayed { process: 1, of });
+    story.get(1, Some(1));
+    assert_eq!(story.broken(), NONE);
+    story.event(What::Heard { process: 1, of });
+    story.get(1, Some(1));
+    assert_eq!(story.broken(), [5]);
+}
+
+#[test]
+fn a_bound_on_unverified_values_is_kept() {
+    let mut story = Story::new(ProcessSetup { unverified_for: 300, ..near() });
+    story.set(0, KEY, 1);
+    let of = story.set(0, KEY, 2);
+    story.event(What::PushDropped { process: 1, of });
+    story.event(What::Lost { process: 1 });
+    story.now += Duration::from_millis(300);
+    story.get(1, Some(1));
+    assert_eq!(story.broken(), NONE);
+    story.now += Duration::from_millis(1);
+    story.get(1, Some(1));
+    assert_eq!(story.broken(), [5]);
+}
+
+#[test]
+fn what_has_expired_or_was_lost_is_not_returned() {
+    let mut story = Story::new(ProcessSetup::default());
+    let step = story.begin(0, Action::Set(KEY, 5));
+    story.event(What::Made { step, value: 1, key: KEY });
+    story.execute(0, vec![put(KEY, 1, Some(Duration::from_millis(5)))]);
+    story.end(step, Outcome::Done);
+    story.get(1, Some(1));
+    assert_eq!(story.broken(), NONE);
+    story.now += Duration::from_millis(6);
+    story.get(1, Some(1));
+    assert_eq!(story.broken(), [11]);
+    let lost = Effect::Lost { region: 0, with_all_below: true };
+    story.event(What::Executed { process: None, late: false, effects: vec![lost] });
+    story.get(1, Some(1));
+    assert_eq!(story.broken(), [11, 3]);
+}
+
+#[test]
+fn values_that_are_read_together_were_there_together() {
+    let mut story = Story::new(ProcessSetup::default());
+    story.set(0, KEY, 1);
+    story.set(0, OTHER, 2);
+    let step = story.begin(1, Action::GetMany(1, vec![0, 1]));
+    let both = story.begin(0, Action::SetMany(1, vec![0, 1]));
+    for (value, key) in [(3, KEY), (4, OTHER)] {
+        story.event(What::Made { step: both, value, key });
+    }
+    story.execute(0, vec![put(KEY, 3, None), put(OTHER, 4, None)]);
+    story.end(both, Outcome::Done);
+    let (mut half, mut whole) = (story.history.clone(), story.history.clone());
+    let values = |one, other| Outcome::Values(vec![(KEY, Some(one)), (OTHER, Some(other))]);
+    half.push(story.now, What::End { step, outcome: values(3, 2) });
+    whole.push(story.now, What::End { step, outcome: values(1, 2) });
+    assert_eq!(check(&story.plan, &half).len(), 1);
+    assert_eq!(check(&story.plan, &half)[0].promise, 2);
+    assert_eq!(check(&story.plan, &whole), []);
+}
+
+#[test]
+fn a_value_that_nobody_made_is_not_returned() {
+    let mut story = Story::new(ProcessSetup::default());
+    story.get(1, Some(9));
+    let step = story.begin(0, Action::Set(KEY, 0));
+    story.event(What::Made { step, value: 1, key: KEY });
+    story.end(step, Outcome::Failed("down".to_owned()));
+    story.get(1, Some(1));
+    assert_eq!(story.broken(), [8, 1, 10], "the last: nothing was down");
+}
+
+#[test]
+fn a_call_that_has_succeeded_has_done_it_and_every_call_ends() {
+    let mut story = Story::new(ProcessSetup::default());
+    let step = story.begin(0, Action::End(0, Verb::Touch));
+    story.end(step, Outcome::Done);
+    story.begin(1, Action::Contains(KEY));
+    assert_eq!(story.broken(), [6, 10]);
+}
+
+#[test]
+fn where_nothing_fails_what_is_stored_is_found_and_loaded_once() {
+    let mut story = Story::new(ProcessSetup::default());
+    let (one, other) = (Action::Compute(KEY, load()), Action::Compute(KEY, load()));
+    let (one, other) = (story.begin(0, one), story.begin(0, other));
+    begin_load(&mut story, 1, one);
+    begin_load(&mut story, 2, other);
+    end_load(&mut story, 1, 1);
+    end_load(&mut story, 2, 2);
+    story.execute(0, vec![put(KEY, 1, None)]);
+    story.end(one, Outcome::Values(vec![(KEY, Some(1))]));
+    story.end(other, Outcome::Values(vec![(KEY, Some(2))]));
+    assert_eq!(story.broken(), [7]);
+    story.get(1, None);
+    assert_eq!(story.broken(), [4, 7]);
+}

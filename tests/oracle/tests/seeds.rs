@@ -1,0 +1,74 @@
+//! What the oracle finds in a fixed number of seeds, and that a seed has one history.
+
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use oracle::plan::Plan;
+use oracle::search::{Case, Failure, report, shrink, try_case};
+use oracle::sim;
+
+/// The seeds that every run of the tests looks at.
+const SEEDS: u64 = 2_000;
+
+/// Cases that have failed once.
+const KEPT: &[&str] = &[];
+
+fn refuse(failure: Option<Failure>) {
+    if let Some(failure) = failure {
+        panic!("{}", report(&shrink(failure)));
+    }
+}
+
+#[test]
+fn nothing_is_unexplained_in_the_first_seeds() {
+    let next = AtomicU64::new(0);
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let seed @ 0..SEEDS = next.fetch_add(1, Ordering::Relaxed) {
+                    refuse(try_case(&Case::new(seed)));
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn nothing_is_unexplained_in_what_has_failed_once() {
+    for case in KEPT {
+        refuse(try_case(&case.parse().unwrap()));
+    }
+}
+
+#[test]
+fn a_seed_has_one_history_in_a_process() {
+    for seed in 0..150 {
+        let plan = Plan::new(seed);
+        assert_eq!(sim::run(&plan).text(), sim::run(&plan).text(), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_seed_has_one_history_in_every_process() {
+    let digests = || {
+        let output = Command::new(env!("CARGO_BIN_EXE_oracle")).args(["digest", "150"]).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let first = digests();
+    assert_eq!(first.lines().count(), 150);
+    assert_eq!(first, digests());
+}
+
+#[test]
+fn a_case_is_parsed_from_its_text() {
+    for text in ["7", "7 steps=1,3", "7 steps=2 without=latency,late", "7 without=ttl"] {
+        assert_eq!(text.parse::<Case>().unwrap().to_string(), text);
+    }
+    for text in ["", "x", "7 steps=x", "7 without=hope", "7 more"] {
+        assert!(text.parse::<Case>().is_err(), "{text}");
+    }
+}
