@@ -2,12 +2,16 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use region_core::testing::Method;
-use region_core::{ErrorKind, LoadOptions, MAX_DEPENDENCIES, Policy, Region, RegionExt};
+use region_core::testing::{Faulty, Method};
+use region_core::{
+    ErrorKind, LoadOptions, MAX_DEPENDENCIES, OnOutage, Policy, Region, RegionCache, RegionExt,
+};
 
-use super::kit::{Process, on};
+use super::kit::{Process, memory, on};
 
 const KEYS: [&str; 3] = ["k", "l", "m"];
 
@@ -69,4 +73,26 @@ async fn a_batch_is_loaded_anew() {
     let error = load(&here, too_many).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
     assert!(error.to_string().contains("get_or_compute_many_with"), "{error}");
+}
+
+/// Bug: the questions before and after a load of a batch shared one limit of the store. Effect: a key whose value
+/// had ended with what it depends on got an error, or was not stored, if the other keys took long to load.
+/// Fix: what is asked after a load has a limit of its own.
+#[tokio::test(start_paused = true)]
+async fn a_load_of_other_keys_does_not_use_up_the_time_of_a_question() {
+    const LIMIT: Duration = Duration::from_millis(50);
+    let faulty = Faulty::new(memory()).with_limit(LIMIT);
+    faulty.on_any().delay_before(Duration::from_millis(1));
+    let policy = Policy::new().on_outage(OnOutage::Error);
+    let cache = RegionCache::builder(faulty).root("r").policy(policy).seed(7).build().unwrap();
+    let (page, b) = (cache.region("a").unwrap(), cache.region("b").unwrap());
+    let load = |keys: Vec<String>| async move {
+        tokio::time::sleep(LIMIT * 2).await;
+        Ok::<_, Infallible>(keys.into_iter().map(|key| (key, 1_u32)).collect::<HashMap<_, _>>())
+    };
+    page.get_or_compute_many_with(&["k"], LoadOptions::new().depends_on(&b), load).await.unwrap();
+    b.invalidate().await.unwrap();
+    let values = page.get_or_compute_many(&["other", "k"], load).await.unwrap();
+    assert_eq!(values, [Some(Arc::new(1)), Some(Arc::new(1))]);
+    assert_eq!(page.len().await.unwrap(), 2);
 }

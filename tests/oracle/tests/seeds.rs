@@ -12,7 +12,11 @@ use oracle::sim;
 const SEEDS: u64 = 2_000;
 
 /// Cases that have failed once.
-const KEPT: &[&str] = &[];
+const KEPT: &[&str] = &[
+    // The second question of a batch shared the limit of the first, which a load came between.
+    "129631 steps=9,15,18,26,29 without=latency,fail,lose-reply,late,lose-release,delay-push,cancel,\
+     pauses,ttl,early,stale,unverified,replica,tracked",
+];
 
 fn refuse(failure: Option<Failure>) {
     if let Some(failure) = failure {
