@@ -6,8 +6,7 @@ use region_core::{Error, ErrorKind, Result};
 /// The query parameters that the URL of a unix socket may have.
 const SOCKET_PARAMETERS: [&str; 3] = ["db", "user", "pass"];
 
-/// Parameters that other clients know. Any other name may be a part of a password in which `?` or `&` is not
-/// encoded.
+/// Parameters that other clients know.
 const KNOWN_ELSEWHERE: [&str; 8] =
     ["database", "password", "protocol", "ssl", "timeout", "tls", "username", "weight"];
 
@@ -27,9 +26,12 @@ pub(crate) fn parse(text: &str) -> Result<ConnectionInfo> {
     if url.fragment().is_some() {
         return Err(refuse("it has a fragment (#..); a `#` in a password is written %23"));
     }
+    // What looks like a name may be a part of a password in which `?` or `&` is not encoded.
+    let mut may_be_secret = url.query().is_some_and(|query| query.contains('@'));
     let mut seen: Vec<String> = Vec::new();
     for (at, (name, value)) in url.query_pairs().enumerate() {
-        let shown = shown(&name, at);
+        let shown = shown(&name, at, may_be_secret);
+        may_be_secret |= name.starts_with("pass");
         if !is_socket {
             let rest = if name == "db" { "; the database is the path: redis://host/3" } else { "" };
             return Err(refuse(&format!("the parameter {shown} is unknown{rest}")));
@@ -58,9 +60,9 @@ pub(crate) fn parse(text: &str) -> Result<ConnectionInfo> {
 }
 
 /// The name of the parameter at place `at`, or its number if the name may be part of a password.
-fn shown(name: &str, at: usize) -> String {
-    let is_plain = SOCKET_PARAMETERS.iter().chain(&KNOWN_ELSEWHERE).any(|known| *known == name);
-    if is_plain {
+fn shown(name: &str, at: usize, may_be_secret: bool) -> String {
+    let is_known = SOCKET_PARAMETERS.iter().chain(&KNOWN_ELSEWHERE).any(|known| *known == name);
+    if is_known || !may_be_secret {
         return format!("{name:?}");
     }
     format!("number {} (a ? in a password is written %3F, a & %26)", at + 1)
@@ -96,6 +98,8 @@ mod tests {
             ("redis://:secret@h/2?timeout=3", "\"timeout\""),
             ("unix:///s?db=3&password=secret", "\"password\""),
             ("unix:///s?db=3&db=4", "\"db\" is given twice"),
+            ("unix:///s?dbb=3&pass=secret", "\"dbb\""),
+            ("redis://:secret@h?dbb=3", "\"dbb\""),
             ("unix:///s?db=three&pass=secret", "database is not a number"),
             ("redis://:secret@h/x", "database is not a number"),
             ("redis://:secret@h/1/2", "database is not a number"),
@@ -120,7 +124,7 @@ mod tests {
 
     /// Bug: a refusal repeated the name of an unknown parameter.
     /// Effect: part of a password in which `?` or `&` is not encoded was shown in errors.
-    /// Fix: only names that are known for parameters are repeated.
+    /// Fix: after a `pass`, or where an `@` follows, only names that are known for parameters are repeated.
     #[test]
     fn no_part_of_a_password_is_taken_for_a_name() {
         for url in [
