@@ -6,6 +6,9 @@ use region_core::{Error, ErrorKind, Result};
 /// The query parameters that the URL of a unix socket may have.
 const SOCKET_PARAMETERS: [&str; 3] = ["db", "user", "pass"];
 
+/// A longer name of a parameter is not repeated.
+const MAX_WORD: usize = 16;
+
 /// Parameters that other clients know.
 const KNOWN_ELSEWHERE: [&str; 8] =
     ["database", "password", "protocol", "ssl", "timeout", "tls", "username", "weight"];
@@ -62,7 +65,8 @@ pub(crate) fn parse(text: &str) -> Result<ConnectionInfo> {
 /// The name of the parameter at place `at`, or its number if the name may be part of a password.
 fn shown(name: &str, at: usize, may_be_secret: bool) -> String {
     let is_known = SOCKET_PARAMETERS.iter().chain(&KNOWN_ELSEWHERE).any(|known| *known == name);
-    if is_known || !may_be_secret {
+    let is_word = name.len() <= MAX_WORD && name.bytes().all(|byte| byte.is_ascii_alphabetic());
+    if is_known || (is_word && !may_be_secret) {
         return format!("{name:?}");
     }
     format!("number {} (a ? in a password is written %3F, a & %26)", at + 1)
@@ -124,7 +128,7 @@ mod tests {
 
     /// Bug: a refusal repeated the name of an unknown parameter.
     /// Effect: part of a password in which `?` or `&` is not encoded was shown in errors.
-    /// Fix: after a `pass`, or where an `@` follows, only names that are known for parameters are repeated.
+    /// Fix: after a `pass`, or where an `@` follows, only names that are known for parameters are repeated; else words.
     #[test]
     fn no_part_of_a_password_is_taken_for_a_name() {
         for url in [
@@ -134,6 +138,7 @@ mod tests {
             "unix:///s?pass=1&secret",
             "unix:///s?pass=1&2=3&secret=4",
             "unix:///s?pass=1&secret&secret",
+            "unix:///s?1secret=",
         ] {
             let text = parse(url).unwrap_err().to_string();
             assert!(text.contains("the parameter number") && !text.contains("secret"), "{text}");
