@@ -84,8 +84,9 @@ impl Lineage {
         (!trees.is_empty()).then_some(Self { trees, soft })
     }
 
-    /// The lineage of a region with these `trees`, from the root down, and a mark of the `soft` ids that the store made in its own way: equal
-    /// while they are, different once one has changed. `None` if there are no `trees`.
+    /// The lineage of a region with these `trees`, from the root down, and a mark of the `soft` ids that the
+    /// store made in its own way: equal while they are, different once one has changed. `None` if there are
+    /// no `trees`.
     #[must_use]
     #[inline]
     pub fn with_soft_mark(trees: &[Incarnation], soft_mark: u64) -> Option<Self> {

@@ -10,11 +10,12 @@ use rand::{RngExt, SeedableRng};
 /// The part of a duration that is left of it at random.
 const JITTER: Range<f64> = 0.5..1.0;
 
-/// Every random number that a cache draws: lease tokens, jitter and early refreshes. Two caches with the same seed
-/// draw the same numbers.
+/// Every random number that a cache draws: lease tokens, jitter and early refreshes. Two caches with the
+/// same seed draw the same numbers.
 pub(crate) struct Random(Mutex<StdRng>);
 
-/// Random bits for what belongs to no cache. Each thread has a source of its own, so that none waits for another.
+/// Random bits for what belongs to no cache. Each thread has a source of its own, so that none waits for
+/// another.
 pub(crate) fn process_bits() -> u64 {
     rand::random()
 }

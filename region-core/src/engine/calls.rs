@@ -1,7 +1,7 @@
 //! The calls to the store. All calls of a cache go through this module, so that failures are logged in
 //! one place.
 
-use std::future::{Future, ready};
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{self, Poll};
 
@@ -24,8 +24,6 @@ pub(super) struct Reading<'a> {
     context: &'a Context,
     started: &'a mut Started,
     answer: BoxFuture<'a, Result<Read>>,
-    /// False: the read was refused, for the load around it has just met an outage.
-    is_asked: bool,
 }
 
 impl Future for Reading<'_> {
@@ -37,28 +35,23 @@ impl Future for Reading<'_> {
             self.context.engine.saw_wait();
             return Poll::Pending;
         };
-        if self.is_asked {
-            self.context.observe(&read);
-            self.context.remember_outage(&read);
-        }
+        self.context.observe(&read);
+        self.context.remember_outage(&read);
         Poll::Ready(read)
     }
 }
 
 impl Context {
-    /// Reads `keys`, as a part of an operation that began at `started`.
-    pub(super) fn read<'a>(&'a self, keys: &'a [&'a str], started: &'a mut Started) -> Reading<'a> {
-        if let Err(outage) = self.refuse_during_outage() {
-            return Reading {
-                context: self,
-                started,
-                answer: ready(Err(outage)).boxed(),
-                is_asked: false,
-            };
-        }
+    /// Begins to read `keys`, as a part of an operation that began at `started`.
+    pub(super) fn read<'a>(
+        &'a self,
+        keys: &'a [&'a str],
+        started: &'a mut Started,
+    ) -> Result<Reading<'a>> {
+        self.refuse_during_outage()?;
         let terms = ReadTerms { started: started.noted(), ..self.read_terms() };
         let answer = self.engine.read_steps(&self.path, keys, terms);
-        Reading { context: self, started, answer, is_asked: true }
+        Ok(Reading { context: self, started, answer })
     }
 
     /// Does `call`, which reads.

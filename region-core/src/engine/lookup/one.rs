@@ -18,21 +18,10 @@ impl Context {
         accept: Accept,
         started: &mut Started,
     ) -> Result<(Found<V>, Option<Error>)> {
-        match self.look_near(key) {
-            Looked::Nothing => {}
-            Looked::Hit(value, until) => {
-                self.count_one(CountsAs::NearHit);
-                return Ok((Found::Fresh(value, left(until)), None));
-            }
-            Looked::Unverified(value, until) => {
-                self.count_one(CountsAs::NearUnverifiedHit);
-                return Ok((Found::Fresh(value, left(until)), None));
-            }
-            looked @ (Looked::Absent | Looked::UnverifiedAbsent) => {
-                self.count_one(CountsAs::absence(&looked, accept));
-                return Ok((accept.absence(), None));
-            }
-            Looked::Doubted | Looked::Depending(_) => {
+        match self.served_near(self.look_near(key), accept) {
+            Ok(found) => return Ok((found, None)),
+            Err(Looked::Nothing) => {}
+            Err(_) => {
                 // Boxed, so that the future of a plain read stays small.
                 started.note();
                 let (mut found, outage) =
@@ -59,18 +48,26 @@ impl Context {
 
     /// Finds and counts what is held near at `key` and may be served without a question.
     pub(crate) fn find_near<V: Value>(&self, key: &str, accept: Accept) -> Option<Found<V>> {
-        let (found, counts_as) = match self.look_near(key) {
+        self.served_near(self.look_near(key), accept).ok()
+    }
+
+    /// Counts what a look has found near, if it may be served without a question; else gives it back.
+    #[inline]
+    fn served_near<V>(&self, looked: Looked<V>, accept: Accept) -> Result<Found<V>, Looked<V>> {
+        let (found, counts_as) = match looked {
             Looked::Hit(value, until) => (Found::Fresh(value, left(until)), CountsAs::NearHit),
             Looked::Unverified(value, until) => {
                 (Found::Fresh(value, left(until)), CountsAs::NearUnverifiedHit)
             }
-            looked @ (Looked::Absent | Looked::UnverifiedAbsent) => {
-                (accept.absence(), CountsAs::absence(&looked, accept))
+            absent @ (Looked::Absent | Looked::UnverifiedAbsent) => {
+                (accept.absence(), CountsAs::absence(&absent, accept))
             }
-            Looked::Doubted | Looked::Depending(_) | Looked::Nothing => return None,
+            other @ (Looked::Doubted | Looked::Depending(_) | Looked::Nothing) => {
+                return Err(other);
+            }
         };
         self.count_one(counts_as);
-        Some(found)
+        Ok(found)
     }
 
     /// As [`find`](Self::find), but leaves the counting to the caller. The operation began at `started`.

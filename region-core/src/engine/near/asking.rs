@@ -82,7 +82,7 @@ impl Context {
         started: &mut Started,
     ) -> Result<(Read, Option<Label>)> {
         let Some(near) = &self.near else {
-            return Ok((self.read(keys, started).await?, None));
+            return Ok((self.read(keys, started)?.await?, None));
         };
         self.learn_read(near, self.question(near).ask(keys, started)).await
     }
@@ -95,7 +95,7 @@ impl Context {
     ) -> Result<(Option<Entry>, Option<Label>)> {
         let keys = &[key];
         let Some(near) = &self.near else {
-            let mut read = self.read(keys, started).await?;
+            let mut read = self.read(keys, started)?.await?;
             return Ok((read.entries.pop().flatten(), None));
         };
         let question = self.question(near);

@@ -12,8 +12,8 @@ impl Context {
     /// Returns the value at `key`, and the end of its freshness, if it is held decoded and was found to be valid
     /// under the marks of now.
     ///
-    /// Everything else is left to the slower look, values that depend on other regions too. No lock and no count is taken that all entries of a
-    /// region share, and nothing is allocated.
+    /// Everything else is left to the slower look, values that depend on other regions too. No lock and no
+    /// count is taken that all entries of a region share, and nothing is allocated.
     #[inline]
     pub(super) fn verified_hit<V: Value>(
         &self,
