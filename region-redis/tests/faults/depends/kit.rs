@@ -107,14 +107,19 @@ impl Page {
 
     /// Reads until the value is a miss, by what the server says. Until then it is `old`.
     pub(crate) async fn until_missing(&self, old: u32) {
+        self.until(None, Some(old)).await;
+    }
+
+    /// Reads until the value is `wanted`. Until then it is `before`, or there is an outage.
+    pub(crate) async fn until(&self, wanted: Option<u32>, before: Option<u32>) {
         let deadline = Instant::now() + RECOVERY;
         loop {
             match self.try_get().await {
-                Ok(None) => return,
-                Ok(value) => assert_eq!(value, Some(old)),
+                Ok(value) if value == wanted => return,
+                Ok(value) => assert_eq!(value, before),
                 Err(error) => assert!(error.is_outage(), "{error}"),
             }
-            assert!(Instant::now() < deadline, "the value has not ended");
+            assert!(Instant::now() < deadline, "the value does not become {wanted:?}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
