@@ -4,12 +4,14 @@ mod calls;
 mod calm;
 mod cover;
 mod facts;
+mod reach;
 mod reads;
 
 use crate::history::History;
 use crate::plan::Plan;
 
 use facts::Facts;
+pub use reach::{Kill, is_within, reach};
 
 /// What cannot be explained.
 #[derive(Clone, Debug, PartialEq, Eq)]

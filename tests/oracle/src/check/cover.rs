@@ -2,18 +2,10 @@
 
 use std::time::Duration;
 
-use region_core::Verb;
-
 use super::facts::{Change, Done, Facts, Moment, Told};
+use super::reach::{Kill, reach};
 use crate::history::{Effect, Seq, ValueId};
 use crate::plan::Key;
-
-/// What a change does to a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kill {
-    Gone,
-    Stale,
-}
 
 impl Facts<'_> {
     /// What the change does to the value at `key`, that is as of an earlier moment.
@@ -31,14 +23,7 @@ impl Facts<'_> {
     fn ends(&self, change: &Change<'_>, region: usize) -> Option<Kill> {
         match *change.effect {
             Effect::Ended { region: ended, verb } => {
-                let below = self.is_within(region, ended);
-                let around = self.is_within(ended, region);
-                match verb {
-                    Verb::Invalidate => below.then_some(Kill::Gone),
-                    Verb::Touch => around.then_some(Kill::Gone),
-                    Verb::InvalidateAndTouch => (below || around).then_some(Kill::Gone),
-                    Verb::Expire => below.then_some(Kill::Stale),
-                }
+                reach(verb, self.region(ended), self.region(region))
             }
             Effect::Lost { region: lost, with_all_below } => {
                 let is_covered = region == lost || with_all_below && self.is_within(region, lost);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::reach::is_within;
 use crate::history::{Effect, Event, History, Outcome, Seq, ValueId, What};
 use crate::plan::{Action, Key, Plan, Step};
 
@@ -217,9 +218,7 @@ impl<'a> Facts<'a> {
 
     /// Returns true if the region is `around`, or lies in it.
     pub(super) fn is_within(&self, region: usize, around: usize) -> bool {
-        let (region, around) = (self.region(region), self.region(around));
-        let rest = region.strip_prefix(around);
-        around.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        is_within(self.region(region), self.region(around))
     }
 
     pub(super) fn name(&self, key: Key) -> String {

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::Violation;
-use super::cover::Kill;
 use super::facts::{Change, Done, Facts, Load, Moment, Origin, Value};
+use super::reach::Kill;
 use crate::history::{Effect, Outcome, Seq, ValueId};
 use crate::plan::{Action, CALL_LIMIT, Key};
 
