@@ -152,22 +152,22 @@ pub struct Answer {
 
 /// A command with the number that its answer carries.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Request {
+pub struct Request<C = Command> {
     /// The number.
     pub id: u64,
     /// The command.
-    pub command: Command,
+    pub command: C,
 }
 
 /// A line that the process prints.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum Line {
+pub enum Line<A = Answer> {
     /// The cache is connected.
     Ready,
     /// A load has begun.
     LoadBegan,
     /// An answer, with the number of its command.
-    Answer(u64, Answer),
+    Answer(u64, A),
 }
 
 /// The time by the clock that all processes share, in microseconds.

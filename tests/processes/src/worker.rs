@@ -1,10 +1,14 @@
 use std::collections::HashMap;
+use std::fmt::Debug;
+use std::marker::PhantomData;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command as Program};
 use tokio::sync::{Notify, oneshot};
@@ -14,20 +18,21 @@ use crate::message::{Answer, Command, Line, Request, Setup};
 /// The longest time that any answer may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A process with a cache. It is killed when this value is dropped.
+/// A process with a cache, which is given commands `C` and answers `A`. It is killed when this value is dropped.
 #[derive(Debug)]
-pub struct Worker {
+pub struct Worker<C = Command, A = Answer> {
     name: String,
     process: tokio::sync::Mutex<Child>,
     input: tokio::sync::Mutex<ChildStdin>,
-    heard: Arc<Heard>,
+    heard: Arc<Heard<A>>,
     next: AtomicU64,
+    commands: PhantomData<fn(C)>,
 }
 
 /// What the process has said.
-#[derive(Debug, Default)]
-struct Heard {
-    waiting: Mutex<HashMap<u64, oneshot::Sender<Answer>>>,
+#[derive(Debug)]
+struct Heard<A> {
+    waiting: Mutex<HashMap<u64, oneshot::Sender<A>>>,
     is_ready: Notify,
     loads: AtomicU64,
 }
@@ -39,8 +44,35 @@ impl Worker {
     /// When it does not start.
     pub async fn start(program: impl AsRef<Path>, setup: &Setup) -> Self {
         let setup_line = serde_json::to_string(setup).expect("settings are JSON");
-        let mut process = Program::new(program.as_ref())
-            .arg(setup_line)
+        let mut program = Program::new(program.as_ref());
+        program.arg(setup_line);
+        Self::launch(program, &setup.name).await
+    }
+
+    /// As [`try_ask`](Self::try_ask), of a process that goes on, for something that succeeds.
+    ///
+    /// # Panics
+    /// When the process has ended, or the command has failed.
+    pub async fn ask(&self, command: Command) -> Answer {
+        let text = format!("{command:?}");
+        let answer = self.try_ask(command).await;
+        let answer = answer.unwrap_or_else(|| panic!("{} has ended: {text}", self.name));
+        assert_eq!(answer.error, None, "{}: {text}", self.name);
+        answer
+    }
+}
+
+impl<C, A> Worker<C, A>
+where
+    C: Serialize + Debug,
+    A: DeserializeOwned + Send + 'static,
+{
+    /// Starts a program that speaks in lines as `cache-process` does, and waits until it is ready.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn launch(mut program: Program, name: &str) -> Self {
+        let mut process = program
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -48,12 +80,13 @@ impl Worker {
             .expect("the program was built with the tests");
         let input = process.stdin.take().expect("it is piped");
         let output = process.stdout.take().expect("it is piped");
-        let heard = Arc::new(Heard::default());
+        let heard = Arc::new(Heard::new());
         tokio::spawn(listen(BufReader::new(output), Arc::clone(&heard)));
         let ready = tokio::time::timeout(PATIENCE, heard.is_ready.notified()).await;
         ready.expect("the process connects");
         let (process, input) = (tokio::sync::Mutex::new(process), tokio::sync::Mutex::new(input));
-        Self { name: setup.name.clone(), process, input, heard, next: AtomicU64::new(0) }
+        let (name, next, commands) = (name.to_owned(), AtomicU64::new(0), PhantomData);
+        Self { name, process, input, heard, next, commands }
     }
 
     /// The name that it has on the server.
@@ -72,7 +105,7 @@ impl Worker {
     ///
     /// # Panics
     /// When it takes too long.
-    pub async fn try_ask(&self, command: Command) -> Option<Answer> {
+    pub async fn try_ask(&self, command: C) -> Option<A> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, answer) = oneshot::channel();
         self.heard.waiting().insert(id, sender);
@@ -86,18 +119,6 @@ impl Worker {
         }
         let answer = tokio::time::timeout(PATIENCE, answer).await;
         answer.unwrap_or_else(|_| panic!("{}: no answer to {text}", self.name)).ok()
-    }
-
-    /// As [`try_ask`](Self::try_ask), of a process that goes on, for something that succeeds.
-    ///
-    /// # Panics
-    /// When the process has ended, or the command has failed.
-    pub async fn ask(&self, command: Command) -> Answer {
-        let text = format!("{command:?}");
-        let answer = self.try_ask(command).await;
-        let answer = answer.unwrap_or_else(|| panic!("{} has ended: {text}", self.name));
-        assert_eq!(answer.error, None, "{}: {text}", self.name);
-        answer
     }
 
     /// Stops the process: it does nothing until [`resume`](Self::resume).
@@ -131,13 +152,17 @@ impl Worker {
     }
 }
 
-impl Heard {
-    fn waiting(&self) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<Answer>>> {
+impl<A> Heard<A> {
+    fn new() -> Self {
+        Self { waiting: Mutex::default(), is_ready: Notify::new(), loads: AtomicU64::new(0) }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<A>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn listen(output: BufReader<ChildStdout>, heard: Arc<Heard>) {
+async fn listen<A: DeserializeOwned>(output: BufReader<ChildStdout>, heard: Arc<Heard<A>>) {
     let mut lines = output.lines();
     while let Ok(Some(line)) = lines.next_line().await {
         match serde_json::from_str(&line) {
