@@ -215,6 +215,7 @@ macro_rules! __conformance_cases {
             what_is_put_is_read
             time_counts_from_when_the_operation_began
             keys_are_answered_in_order
+            leftovers_have_their_reason
             lineage_stays_while_nothing_happens
             paths_and_keys_are_distinct
             any_bytes_are_kept);
@@ -347,6 +348,8 @@ macro_rules! __conformance_cases_of_core {
             two_versions_miss_each_other
             policies_set_lifetimes
             an_explanation_changes_nothing);
+        $crate::__conformance_cases!(@topic $callback, $argument, misses:
+            a_miss_has_one_reason);
         $crate::__conformance_cases!(@topic $callback, $argument, loading:
             many_callers_share_one_load
             two_processes_share_one_load

@@ -9,7 +9,7 @@ use crate::lineage::Lineage;
 use crate::path::RegionPath;
 use crate::policy::ResolvedPolicy;
 use crate::stats::MissReason;
-use crate::store::{ChangeRing, Freshness, Lease};
+use crate::store::{ChangeRing, Freshness, Lease, Leftover};
 use crate::value::codec::EntryHeader;
 use crate::value::envelope::EnvelopeContent;
 
@@ -124,6 +124,9 @@ pub struct StoreState {
     pub changes: Option<ChangeRing>,
     /// The valid entry.
     pub entry: Option<EntryState>,
+    /// The reason for which an entry that is still there is not valid; `None`: there is none, or the store
+    /// does not tell.
+    pub leftover: Option<Leftover>,
     /// The lease of a load; `None`: the store does not tell.
     pub lease: Option<Lease>,
 }

@@ -131,7 +131,7 @@ pub(crate) async fn refresh<V: Value>(
             context.counters().stale_hits.add(1);
             return Ok(Some(Arc::clone(stale.value())));
         }
-        Err(Held::Nothing | Held::Ended | Held::Reload) => return Ok(None),
+        Err(Held::Nothing(_) | Held::Ended | Held::Reload) => return Ok(None),
         Err(held) => held,
     };
     let loader = || Loader::one(Arc::new(Mutex::new(Some(load))));

@@ -25,7 +25,7 @@ use crate::path::{RegionPath, Segment};
 
 pub use change::{Change, ChangeId, ChangeRing, ChangedKey, MAX_CHANGES};
 pub use coverage::Coverage;
-pub use entry::{Entry, Freshness, Read};
+pub use entry::{Entry, Freshness, Leftover, Read};
 pub use lease::{Begun, BegunKey, Lease, LeaseTerms, LeaseToken, TakeLease};
 pub use listen::{Event, Listener, Listeners, Listening, Source};
 pub use page::{Cursor, Page, ScanItem};
@@ -108,7 +108,8 @@ pub use write::{Applied, Ended, Guard, Op, OpOutcome, Put, RegionTtl, When, Writ
 pub trait Store: Send + Sync + 'static {
     /// Reads the region's current lineage and, of `keys`, the entries valid under it, in the order
     /// asked. Creates nothing: the lineage of a region that is missing, or has an ancestor that is,
-    /// is `None`, and so is each of its entries.
+    /// is `None`, and so is each of its entries. It may name the [leftovers](Read::leftovers) that it met at
+    /// keys without a valid entry.
     ///
     /// Where the terms assume a [lineage](ReadTerms::lineage), the store may take it for the current
     /// one. Every entry of the answer is valid under the lineage that the answer names.

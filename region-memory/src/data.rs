@@ -148,9 +148,15 @@ impl Data {
         };
         let state = node.state.read();
         let view = self.look(&node, &state);
-        let entries = keys.iter().map(|key| self.entry(&state, key, &view)).collect();
+        let entries: Vec<_> = keys.iter().map(|key| self.entry(&state, key, &view)).collect();
+        let missing =
+            entries.iter().zip(keys).enumerate().filter(|(_, (entry, _))| entry.is_none());
+        let leftover =
+            |(at, (_, key)): (usize, (_, &&str))| Some((at, state.leftover(key, &view)?));
+        let leftovers = missing.filter_map(leftover).collect();
         let changes = source.and_then(|_| state.changes(&view));
-        Read::new(entries).lineage(Some(view.lineage)).changes(changes).source(source)
+        let read = Read::new(entries).leftovers(leftovers);
+        read.lineage(Some(view.lineage)).changes(changes).source(source)
     }
 
     fn entry(&self, state: &State, key: &str, view: &View<'_>) -> Option<Entry> {

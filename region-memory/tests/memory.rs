@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use region_core::{
-    ErrorKind, LeaseTerms, LeaseToken, Lifetime, ManualClock, Op, Put, ReadTerms, RegionPath,
-    Store, Verb, Write,
+    ErrorKind, LeaseTerms, LeaseToken, Leftover, Lifetime, ManualClock, Op, Put, ReadTerms,
+    RegionPath, RegionTtl, Store, Verb, Write,
 };
 use region_memory::{MemoryStore, MemoryUse};
 
@@ -28,6 +28,43 @@ async fn set(store: &MemoryStore, region: &str, key: &str, size: usize) {
 async fn holds(store: &MemoryStore, region: &str, key: &str) -> bool {
     let read = store.read(&path(region), &[key], ReadTerms::default()).await.unwrap();
     read.entries[0].is_some()
+}
+
+/// Ended entries are told from those that never were, until they are freed.
+#[tokio::test]
+async fn leftovers_are_told_until_they_are_freed() {
+    let clock = ManualClock::new();
+    let store = MemoryStore::builder().clock(clock.clone()).build();
+    let told = async || {
+        let terms = ReadTerms::default();
+        let read = store.read(&path("r.a"), &["never", "short", "long"], terms).await.unwrap();
+        assert_eq!(
+            read.entries.iter().filter(|entry| entry.is_some()).count(),
+            2 - read.leftovers.len()
+        );
+        read.leftovers
+    };
+    let fill = async || {
+        put(&store, &path("r.a"), "short", 1, Lifetime::of(TTL).unwrap()).await;
+        set(&store, "r.a", "long", 1).await;
+    };
+    fill().await;
+    assert_eq!(told().await, []);
+    clock.advance(TTL);
+    assert_eq!(told().await, [(1, Leftover::Expired)]);
+    for verb in [Verb::Expire, Verb::Invalidate] {
+        fill().await;
+        store.end(&path("r"), verb.into()).await.unwrap();
+        assert_eq!(told().await, [(1, Leftover::Fenced), (2, Leftover::Fenced)], "{verb:?}");
+    }
+    let ops = [Op::Put(Put::new("short", "1")), Op::Put(Put::new("long", "1"))];
+    let write = Write::new(&ops).region_ttl(RegionTtl::Restart(TTL));
+    store.write(&path("r.a"), write).await.unwrap();
+    clock.advance(TTL);
+    assert_eq!(told().await, [(1, Leftover::Expired), (2, Leftover::Expired)]);
+    store.reclaim();
+    let read = store.read(&path("r.a"), &["long"], ReadTerms::default()).await.unwrap();
+    assert_eq!((read.entries, read.leftovers), (vec![None], vec![]));
 }
 
 #[tokio::test]

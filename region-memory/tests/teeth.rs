@@ -11,9 +11,9 @@ use parking_lot::Mutex;
 use region_core::conformance::{Able, Harness, cases, run};
 use region_core::{
     Applied, Begun, Change, ChangeRing, ChangedKey, EndTerms, Ended, Entry, Event, Freshness,
-    Guard, Lease, LeaseTerms, LeaseToken, Lifetime, Listener, Listening, ManualClock, Op, Page,
-    PageTerms, Put, Read, ReadFrom, ReadTerms, RegionPath, RegionTtl, Result, ScanItem, Segment,
-    Show, Store, TakeLease, Timestamp, Trust, Verb, When, Write, Written,
+    Guard, Lease, LeaseTerms, LeaseToken, Leftover, Lifetime, Listener, Listening, ManualClock, Op,
+    Page, PageTerms, Put, Read, ReadFrom, ReadTerms, RegionPath, RegionTtl, Result, ScanItem,
+    Segment, Show, Store, TakeLease, Timestamp, Trust, Verb, When, Write, Written,
 };
 use region_memory::MemoryStore;
 use tokio::runtime::Handle;
@@ -60,6 +60,8 @@ enum Flaw {
     SlowWhenLate,
     AssumedIsEchoed,
     AssumedFindsNothing,
+    LeftoversHaveExpired,
+    LeftoversOfValid,
 }
 
 #[derive(Clone)]
@@ -185,6 +187,12 @@ impl Store for Broken {
         }
         read.entries.iter_mut().flatten().for_each(|entry| self.distort(entry));
         self.distort_changes(region, &mut read.changes);
+        if self.is(Flaw::LeftoversHaveExpired) {
+            read.leftovers.iter_mut().for_each(|(_, leftover)| *leftover = Leftover::Expired);
+        }
+        if self.is(Flaw::LeftoversOfValid) {
+            read.leftovers = (0..keys.len()).map(|at| (at, Leftover::Expired)).collect();
+        }
         Ok(read)
     }
 
@@ -428,6 +436,8 @@ bites! {
     KeysWithBytes: listing::scanning_pages_through_all;
     SlowWhenLate: reading::time_counts_from_when_the_operation_began;
     AssumedIsEchoed: assumed::an_outdated_lineage_is_not_given_to_later_entries;
+    LeftoversHaveExpired: reading::leftovers_have_their_reason, misses::a_miss_has_one_reason;
+    LeftoversOfValid: reading::leftovers_have_their_reason, reading::what_is_put_is_read;
     AssumedFindsNothing: assumed::an_assumed_lineage_changes_no_answer;
     ValuesComeBack: sharing::losing_all_is_a_miss, sharing::losing_incarnations_is_a_miss;
 }

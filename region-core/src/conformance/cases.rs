@@ -10,6 +10,7 @@ pub mod leases;
 pub mod lifetimes;
 pub mod listing;
 pub mod loading;
+pub mod misses;
 pub mod near;
 pub mod outliving;
 pub mod races;

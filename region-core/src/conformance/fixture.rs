@@ -75,6 +75,10 @@ impl<'h, H: Harness> Fixture<'h, H> {
         let read = self.store.read(&path(region), keys, ReadTerms::default()).await;
         let read = read.unwrap_or_else(|error| panic!("read: {error}"));
         assert_eq!(read.entries.len(), keys.len(), "one place for each key");
+        let at: Vec<_> = read.leftovers.iter().map(|(at, _)| *at).collect();
+        assert!(at.is_sorted_by(|one, next| one < next), "each key once, in order: {at:?}");
+        let is_missing = |at: &usize| read.entries.get(*at).is_some_and(Option::is_none);
+        assert!(at.iter().all(is_missing), "of keys without a valid entry: {at:?}");
         read
     }
 

@@ -61,9 +61,10 @@ impl Context {
         read: Read,
         started: Instant,
     ) -> (StoreState, StoreFacts) {
-        let Read { lineage, changes, mut entries, .. } = read;
+        let missed = read.miss_reason(0);
+        let Read { lineage, changes, mut entries, leftovers, .. } = read;
         let (entry, facts) = match entries.pop().flatten() {
-            None => (None, StoreFacts::Nothing(MissReason::Absent)),
+            None => (None, StoreFacts::Nothing(missed)),
             Some(entry) => {
                 let (entry, facts) = self.explain_entry::<V>(key, &entry, started).await;
                 (Some(entry), facts)
@@ -74,7 +75,8 @@ impl Context {
             true => self.explain_lease(key, started).await,
             false => None,
         };
-        (StoreState { lineage, changes, entry, lease }, facts)
+        let leftover = leftovers.first().map(|(_, leftover)| *leftover);
+        (StoreState { lineage, changes, entry, leftover, lease }, facts)
     }
 
     async fn explain_entry<V: Value>(

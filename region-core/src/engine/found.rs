@@ -124,14 +124,22 @@ impl<V> FoundOne<V> {
         Self { found, outage, counts_as }
     }
 
-    /// Nothing, which the store has shown to another caller.
-    pub(crate) fn missing() -> Self {
-        Self::stored(Found::Nothing(MissReason::Absent), None)
+    /// Nothing, which the store has shown to another caller, for this reason.
+    pub(crate) fn missing(reason: MissReason) -> Self {
+        let found = match reason {
+            // This caller has not seen it: what the value depends on may have been loaded again since.
+            MissReason::Dependency => MissReason::Absent,
+            reason => reason,
+        };
+        Self { found: Found::Nothing(found), outage: None, counts_as: CountsAs::Miss(reason) }
     }
 
-    /// Returns true if the store was asked and has no value.
-    pub(crate) fn is_missing(&self) -> bool {
-        matches!(self.found, Found::Nothing(_)) && self.outage.is_none()
+    /// The reason for which there is no value, if the store was asked.
+    pub(crate) fn missed(&self) -> Option<MissReason> {
+        match self.found {
+            Found::Nothing(reason) if self.outage.is_none() => Some(reason),
+            _ => None,
+        }
     }
 
     /// A copy for another caller that shares the lookup.

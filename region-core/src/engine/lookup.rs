@@ -13,17 +13,17 @@ use super::near::Label;
 use super::{Context, Started};
 use crate::error::{Error, Result};
 use crate::lifetime::Lifetime;
-use crate::store::Entry;
+use crate::store::Read;
 
 pub(super) use decode::miss_reason;
 
 /// The shortest time that can be left of something.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// The entries of a read, with the moment that the near cache knows them by, or the outage that
+/// The answer of a read, with the moment that the near cache knows its entries by, or the outage that
 /// the policy turns into misses.
 pub(crate) enum Fetched {
-    Entries(Vec<Option<Entry>>, Option<Label>),
+    Read(Read, Option<Label>),
     Outage(Error),
 }
 
@@ -39,7 +39,7 @@ impl Context {
     /// Does the same, and leaves it to the caller what becomes of an outage.
     async fn fetch_or_outage(&self, keys: &[&str], started: &mut Started) -> Result<Fetched> {
         match self.read_near(keys, started).await {
-            Ok((read, label)) => Ok(Fetched::Entries(read.entries, label)),
+            Ok((read, label)) => Ok(Fetched::Read(read, label)),
             Err(error) if error.is_outage() => Ok(Fetched::Outage(error)),
             Err(error) => Err(error),
         }

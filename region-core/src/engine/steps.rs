@@ -7,7 +7,7 @@ use super::Engine;
 use crate::error::Result;
 use crate::path::RegionPath;
 use crate::region::MAX_STEP_KEYS;
-use crate::store::{Begun, LeaseTerms, Read, ReadTerms, Trust};
+use crate::store::{Begun, LeaseTerms, Leftover, Read, ReadTerms, Trust};
 
 impl Engine {
     /// Reads `keys`, in as many steps as it takes. They share one limit.
@@ -85,9 +85,14 @@ fn join_reads(steps: Vec<Read>) -> Read {
         joined = joined.lineage(now.clone()).changes(first.changes.clone()).source(first.source);
     }
     for step in steps {
+        let before = joined.entries.len();
+        joined.leftovers.extend(step.leftovers.iter().map(|(at, it)| (before + at, *it)));
         if step.lineage == now {
             joined.entries.extend(step.entries);
         } else {
+            let ended = step.entries.iter().enumerate().filter(|(_, entry)| entry.is_some());
+            joined.leftovers.extend(ended.map(|(at, _)| (before + at, Leftover::Fenced)));
+            joined.leftovers.sort_unstable_by_key(|(at, _)| *at);
             joined.entries.resize(joined.entries.len() + step.entries.len(), None);
         }
     }
@@ -101,6 +106,7 @@ mod tests {
     use super::*;
     use crate::lifetime::Lifetime;
     use crate::lineage::{Incarnations, Lineage};
+    use crate::stats::MissReason;
     use crate::store::{Change, ChangeId, ChangeRing, ChangedKey, Entry, Freshness, Source};
 
     fn ring(id: u32) -> ChangeRing {
@@ -138,5 +144,20 @@ mod tests {
         let gone = Read::nothing(2);
         let read = join_reads(vec![step(&before, 1, source), gone]);
         assert!(read.entries.iter().all(Option::is_none));
+    }
+
+    #[test]
+    fn each_missing_entry_keeps_its_reason() {
+        let lineage = || Lineage::new([Incarnations::random()]).unwrap();
+        let (before, after, source) = (lineage(), lineage(), Source::unique());
+        let step = |lineage, leftovers| step(lineage, 1, source).leftovers(leftovers);
+        let expired = || vec![(1, Leftover::Expired)];
+        let read = join_reads(vec![step(&after, vec![]), step(&after, expired())]);
+        let reasons = |read: &Read| [0, 1, 2, 3].map(|at| read.miss_reason(at));
+        let (absent, gone) = (MissReason::Absent, MissReason::Expired);
+        assert_eq!(reasons(&read), [absent, absent, absent, gone]);
+        // What the step has shown, the region's end has fenced.
+        let read = join_reads(vec![step(&before, expired()), step(&after, expired())]);
+        assert_eq!(reasons(&read), [MissReason::Fenced, gone, absent, gone]);
     }
 }

@@ -83,10 +83,13 @@ mod tests {
             is_shown_valid: true,
         };
         let absent = StoreFacts::Nothing(MissReason::Absent);
+        let fenced = StoreFacts::Nothing(MissReason::Fenced);
         let (value, outage) = (StoreFacts::Value, StoreFacts::Outage);
         let table = [
             (None, value, ReadOutcome::StoreHit),
             (None, absent, ReadOutcome::Miss(MissReason::Absent)),
+            (None, fenced, ReadOutcome::Miss(MissReason::Fenced)),
+            (Some(outdated), fenced, ReadOutcome::Miss(MissReason::Fenced)),
             (None, outage, ReadOutcome::Miss(MissReason::Unavailable)),
             (None, StoreFacts::Failure, ReadOutcome::Error),
             (Some(valid), absent, ReadOutcome::NearHit),

@@ -7,7 +7,7 @@ use super::{
     StoreState,
 };
 use crate::stats::MissReason;
-use crate::store::{Freshness, Lease};
+use crate::store::{Freshness, Lease, Leftover};
 use crate::value::codec::EntryHeader;
 use crate::value::envelope::EnvelopeContent;
 
@@ -63,8 +63,9 @@ impl Display for ReadOutcome {
 impl Display for MissReason {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         f.write_str(match self {
-            Self::Absent => "the store has no valid value",
-            Self::Expired => "the value has expired, and is stale",
+            Self::Absent => "the store has no value",
+            Self::Expired => "the value has expired",
+            Self::Fenced => "the value is from before an invalidation",
             Self::BadBytes => "the bytes are damaged, or from another place",
             Self::OtherType => "the value has another type, version or serializer",
             Self::Dependency => "a region that the value depends on has ended",
@@ -120,7 +121,7 @@ impl Display for StoreState {
             writeln!(f, "store: last change {:?}", changes.last())?;
         }
         match &self.entry {
-            None => writeln!(f, "entry: none that is valid")?,
+            None => writeln!(f, "entry: {}", invalid(self.leftover))?,
             Some(entry) => entry.fmt(f)?,
         }
         match self.lease {
@@ -130,6 +131,15 @@ impl Display for StoreState {
             }
             Some(Lease::NotTaken | Lease::Granted) => writeln!(f, "lease: free"),
         }
+    }
+}
+
+/// Describes the store's answer without a valid entry.
+fn invalid(leftover: Option<Leftover>) -> &'static str {
+    match leftover {
+        None => "none",
+        Some(Leftover::Expired) => "one that has expired, and is not freed yet",
+        Some(Leftover::Fenced) => "one of an earlier lineage, which is not freed yet",
     }
 }
 

@@ -8,6 +8,7 @@ use crate::engine::{Accept, Fetched, Started};
 use crate::error::{Error, ErrorKind, Result};
 use crate::path::check_key;
 use crate::region::{Batch, EncodedWrite, SetOptions};
+use crate::stats::MissReason;
 use crate::store::{Entry, Op, OpOutcome, When, Write, Written};
 use crate::value::codec::Decoded;
 use crate::value::serializer::Value;
@@ -22,11 +23,10 @@ impl RegionHandle {
             return Ok(is_there);
         }
         let mut started = Started::default();
-        let Fetched::Entries(mut entries, _) = self.context.fetch(&[key], &mut started).await?
-        else {
+        let Fetched::Read(mut read, _) = self.context.fetch(&[key], &mut started).await? else {
             return Ok(false);
         };
-        let fresh = entries.pop().flatten().filter(Entry::is_fresh);
+        let fresh = read.entries.pop().flatten().filter(Entry::is_fresh);
         match fresh.map(|entry| self.context.codec().check(key, &entry.bytes)) {
             Some(Ok(dependencies)) => Ok(self.context.are_fresh(dependencies, started).await?.0),
             _ => Ok(false),
@@ -120,7 +120,7 @@ impl RegionHandle {
         check_key(key)?;
         let started = Started::now();
         let entry = match self.write_within(&[Op::Take { key }], started).await?.pop() {
-            Some(OpOutcome::Taken(entry)) => entry,
+            Some(OpOutcome::Taken(entry)) => entry.ok_or(MissReason::Absent),
             _ => return Err(broken_contract("the outcome of a take is of another kind")),
         };
         Ok(self.context.find_counted(key, entry, Accept::Fresh, started).await?.0.fresh())

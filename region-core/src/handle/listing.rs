@@ -38,7 +38,7 @@ pub(super) fn entries<V: Value>(region: Arc<Context>) -> Listing<(String, Arc<V>
             let (keys, mut found): (Vec<_>, Vec<_>) = items
                 .filter_map(|ScanItem { key, bytes, freshness, .. }| {
                     let entry = Entry::new(bytes?, freshness);
-                    let found = region.find_in::<V>(&key, Some(entry), Accept::Fresh, None);
+                    let found = region.find_in::<V>(&key, Ok(entry), Accept::Fresh, None);
                     Some((key, found))
                 })
                 .unzip();

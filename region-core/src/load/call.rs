@@ -45,7 +45,7 @@ pub(super) struct Missing<'a, V> {
 
 /// The value of a key to load.
 pub(super) enum Held<V> {
-    Nothing,
+    Nothing(MissReason),
     /// A value that is fresh by itself, and a miss for the sake of what it depends on.
     Ended,
     /// Whatever there is, a value is wanted that is loaded from now on.
@@ -89,21 +89,23 @@ impl<'a> Call<'a> {
                 check_key(key)?;
                 (Held::Reload, None)
             }
-            false if self.shows_a_miss(key) => {
-                self.context.counters().misses(MissReason::Absent).add(1);
-                (Held::Nothing, None)
-            }
-            false => {
-                let (found, outage) = match self.finds_alone() {
-                    true => self.find_alone(key).await?,
-                    // Boxed, so that the future of a hit stays small.
-                    false => Box::pin(self.find(key)).await?,
-                };
-                match self.held(key, found, outage.as_ref()) {
-                    Ok(value) => return Ok(value),
-                    Err(held) => (held, outage),
+            false => match self.shown_miss(key) {
+                Some(reason) => {
+                    self.context.counters().misses(reason).add(1);
+                    (Held::Nothing(reason), None)
                 }
-            }
+                None => {
+                    let (found, outage) = match self.finds_alone() {
+                        true => self.find_alone(key).await?,
+                        // Boxed, so that the future of a hit stays small.
+                        false => Box::pin(self.find(key)).await?,
+                    };
+                    match self.held(key, found, outage.as_ref()) {
+                        Ok(value) => return Ok(value),
+                        Err(held) => (held, outage),
+                    }
+                }
+            },
         };
         // Boxed, so that the future of a hit stays small.
         let loaded = Box::pin(self.load(vec![Missing { key, held }], outage, loader));
@@ -137,14 +139,13 @@ impl<'a> Call<'a> {
         Ok((held, outage))
     }
 
-    /// Returns true if a load under way shows that there is no value at `key`: then the call need not read,
-    /// for that load, or the question whether it may be shared, shows whatever there is by now.
-    fn shows_a_miss(&self, key: &str) -> bool {
+    /// The reason for which there is no value at `key`, if a load under way shows that: then the call need
+    /// not read, for that load, or the question whether it may be shared, shows whatever there is by now.
+    fn shown_miss(&self, key: &str) -> Option<MissReason> {
+        let reason = self.holds.as_ref()?.get(key)?.flight().shown_miss()?;
         // A load within a load has to know of an outage at once. What is refreshed early may be held near.
-        let hold = self.holds.as_ref().and_then(|holds| holds.get(key));
-        hold.is_some_and(|hold| hold.flight().shows_a_miss())
-            && !self.context.policy().refreshes_early()
-            && Chain::current().is_none()
+        let may_do_without = !self.context.policy().refreshes_early() && Chain::current().is_none();
+        may_do_without.then_some(reason)
     }
 
     /// Looks up the value at `key` for this caller alone.
@@ -192,7 +193,7 @@ impl<'a> Call<'a> {
         let reader = Reader::join::<V>(self.context, self.flights, key, self.accept);
         let one = match reader.answer().await {
             Answer::Found(found) | Answer::TimedOut(found) => shared_found::<V>(&found)?,
-            Answer::Missing => FoundOne::missing(),
+            Answer::Missing(reason) => FoundOne::missing(reason),
             // Whatever panics does so in each caller.
             Answer::Panicked => {
                 let started = Started::at(self.started_at);
@@ -200,7 +201,7 @@ impl<'a> Call<'a> {
             }
         };
         self.context.count_one(one.counts_as);
-        if one.is_missing() {
+        if one.missed().is_some() {
             // Those who wait for it may go away before this call joins it.
             if let Some(hold) = reader.hold() {
                 self.holds.get_or_insert_with(HashMap::new).insert(key.to_owned(), hold);
@@ -231,7 +232,8 @@ impl<'a> Call<'a> {
             },
             Found::Stale(value, left) => Err(Held::Stale(Stale::for_time(value, left))),
             Found::Nothing(MissReason::Dependency) => Err(Held::Ended),
-            Found::Nothing(_) | Found::Depending(_) => Err(Held::Nothing),
+            Found::Nothing(reason) => Err(Held::Nothing(reason)),
+            Found::Depending(_) => Err(Held::Nothing(MissReason::Dependency)),
         }
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lineage::Lineage;
+use crate::stats::MissReason;
 use crate::store::LeaseToken;
 use crate::value::serializer::Value;
 
@@ -56,8 +57,8 @@ pub(super) enum Stage {
 /// The reason for a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// There is no value.
-    Miss,
+    /// There is no value, for this reason.
+    Miss(MissReason),
     /// There is a stale value.
     Stale,
     /// There is one, which ends within this time.
@@ -180,15 +181,16 @@ impl Flight {
             }
     }
 
-    /// Returns true if the store has no value for whoever asks now, as far as is known: it had none when the
-    /// flight was started.
-    pub(super) fn shows_a_miss(&self) -> bool {
-        self.purpose == Purpose::Miss
-            && self.is_under_way()
+    /// The reason for which the store has no value for whoever asks now, as far as is known: that for which
+    /// it had none when the flight was started.
+    pub(super) fn shown_miss(&self) -> Option<MissReason> {
+        let Purpose::Miss(reason) = self.purpose else { return None };
+        let is_shown = self.is_under_way()
             && match &*self.stage.lock() {
                 Stage::Open | Stage::Asking(_) => true,
                 Stage::Loading { fence, .. } => fence.is_some(),
-            }
+            };
+        is_shown.then_some(reason)
     }
 
     /// Returns true if a load will begin that a caller takes who started at `started` and asks for a

@@ -12,7 +12,7 @@ use super::key::{ByKey, FlightKey};
 use super::reads::Reads;
 use super::recent::{LoadTimes, Recent};
 use crate::path::RegionPath;
-use crate::stats::Counters;
+use crate::stats::{Counters, MissReason};
 use crate::value::serializer::Value;
 
 /// Every load under way in one cache: for each key the latest flight.
@@ -81,10 +81,12 @@ impl Flights {
         self.flights.of(key).lock().get(key).and_then(Waiter::join_latest)
     }
 
-    /// Returns true if a load under way shows that there is no value at `key`.
-    pub(super) fn shows_a_miss(&self, key: &FlightKey) -> bool {
-        self.count.load(Ordering::SeqCst) > 0
-            && self.waiter(key).is_some_and(|waiter| waiter.flight().shows_a_miss())
+    /// The reason for which there is no value at `key`, if a load under way shows that.
+    pub(super) fn shown_miss(&self, key: &FlightKey) -> Option<MissReason> {
+        if self.count.load(Ordering::SeqCst) == 0 {
+            return None;
+        }
+        self.waiter(key)?.flight().shown_miss()
     }
 
     /// Returns true if a load of the key is under way.
@@ -198,7 +200,7 @@ impl<'a> Joining<'a> {
         region: &RegionPath,
         key: &str,
         hold: Option<Waiter>,
-        counters: &Counters,
+        (reason, counters): (MissReason, &Counters),
     ) -> Waiter {
         let key = FlightKey::new::<V>(region, key);
         let mut shard = self.flights.flights.of(&key).lock();
@@ -208,7 +210,7 @@ impl<'a> Joining<'a> {
                 counters.joined_loads.add(1);
                 waiter
             }
-            previous => self.start(&mut shard, key, previous, hold, Purpose::Miss),
+            previous => self.start(&mut shard, key, previous, hold, Purpose::Miss(reason)),
         }
     }
 

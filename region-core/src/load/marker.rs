@@ -7,6 +7,7 @@ use super::lease::Leases;
 use crate::engine::{Accept, Context, Found, Marker, Need, Started};
 use crate::error::Result;
 use crate::path::MARKER_KEY;
+use crate::stats::MissReason;
 use crate::store::{
     BegunKey, Guard, Lease, LeaseTerms, LeaseToken, Op, OpOutcome, TakeLease, When, Write, Written,
 };
@@ -55,6 +56,7 @@ pub(super) async fn take(
         if lease != Lease::Granted {
             leases.settled(MARKER_KEY);
         }
+        let entry = entry.ok_or(MissReason::Absent);
         let found = context.find_in::<Marker>(MARKER_KEY, entry, Accept::FreshOrStale, None);
         let new = match &found {
             Found::Fresh(marker, left) if need.is_met(marker, *left) => {
@@ -103,7 +105,7 @@ async fn create(context: &Context, need: Need, mut started: Started) -> Result<O
             Some(OpOutcome::Exists(entry)) => {
                 // Bytes that are no marker are replaced.
                 put.when = When::AbsentOrHolding(entry.bytes.clone());
-                match context.find_in::<Marker>(MARKER_KEY, Some(entry), Accept::Fresh, None) {
+                match context.find_in::<Marker>(MARKER_KEY, Ok(entry), Accept::Fresh, None) {
                     Found::Fresh(marker, _) => return Ok(Some(marker.id)),
                     _ => continue,
                 }

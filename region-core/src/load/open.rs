@@ -189,7 +189,7 @@ impl<V: Value> OpenFlight<V> {
 
 fn take_for(purpose: Purpose) -> TakeLease {
     match purpose {
-        Purpose::Miss | Purpose::Stale => TakeLease::UnlessFresh,
+        Purpose::Miss(_) | Purpose::Stale => TakeLease::UnlessFresh,
         Purpose::Early(_) | Purpose::Reload => TakeLease::Always,
     }
 }

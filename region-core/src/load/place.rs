@@ -16,6 +16,7 @@ use super::waits;
 use crate::engine::{Context, LoadId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifetime::Lifetime;
+use crate::stats::MissReason;
 use crate::value::serializer::Value;
 
 /// The state of a call for one missing key.
@@ -40,8 +41,13 @@ impl Call<'_> {
         // A flight that is started needs it until it loads; one that is joined needs nothing.
         let hold = self.holds.as_mut().and_then(|holds| holds.remove(key));
         match held {
-            Held::Nothing | Held::Ended => {
-                Place::Waits(joining.join_or_start::<V>(path, key, hold, counters), None)
+            Held::Nothing(reason) => {
+                let missed = (reason, counters);
+                Place::Waits(joining.join_or_start::<V>(path, key, hold, missed), None)
+            }
+            Held::Ended => {
+                let missed = (MissReason::Dependency, counters);
+                Place::Waits(joining.join_or_start::<V>(path, key, hold, missed), None)
             }
             Held::Reload => {
                 Place::Waits(joining.join_or_start_reload::<V>(path, key, counters), None)

@@ -27,6 +27,7 @@ use super::key::{ByKey, FlightKey};
 use crate::engine::{Accept, Context, FoundOne, Manner, Started};
 use crate::error::{ErrorKind, Result};
 use crate::policy::NearCache;
+use crate::stats::MissReason;
 use crate::value::serializer::Value;
 
 /// The result of a lookup, a `Result<FoundOne<V>>` without its type.
@@ -71,8 +72,8 @@ pub(super) enum Answer {
     Found(AnyFound),
     /// The lookup before ran into its limit, and the store was not asked again.
     TimedOut(AnyFound),
-    /// The store had no value when it was last asked, and was not asked again.
-    Missing,
+    /// The store had no value when it was last asked, for this reason, and was not asked again.
+    Missing(MissReason),
     Panicked,
 }
 
@@ -214,8 +215,8 @@ impl Round {
             if let Some(known) = known {
                 return known;
             }
-            if flights.shows_a_miss(&key) {
-                return Answer::Missing;
+            if let Some(reason) = flights.shown_miss(&key) {
+                return Answer::Missing(reason);
             }
             let read = AssertUnwindSafe(read::<V>(&context, &key, accept, started));
             read.catch_unwind()
@@ -249,8 +250,11 @@ async fn read<V: Value>(
 /// The meaning of the previous lookup's answer for callers that have come since it began.
 fn known_by<V: Value>(previous: Answer) -> Option<Answer> {
     let Answer::Found(found) = &previous else { return None };
-    match found.downcast_ref::<Result<FoundOne<V>>>()? {
-        Ok(one) if one.is_missing() => Some(Answer::Missing),
+    let found_one = found.downcast_ref::<Result<FoundOne<V>>>()?;
+    if let Some(reason) = found_one.as_ref().ok().and_then(FoundOne::missed) {
+        return Some(Answer::Missing(reason));
+    }
+    match found_one {
         // Its limit has cost these callers time too, and there is no reason to think that another lookup
         // fares better.
         Ok(FoundOne { outage: Some(error), .. }) | Err(error)
@@ -268,6 +272,6 @@ pub(super) fn shared_found<V: Value>(found: &AnyFound) -> Result<FoundOne<V>> {
     match found.downcast_ref::<Result<FoundOne<V>>>() {
         Some(Ok(one)) => Ok(one.share()),
         Some(Err(error)) => Err(error.clone()),
-        None => Ok(FoundOne::missing()),
+        None => Ok(FoundOne::missing(MissReason::Absent)),
     }
 }

@@ -21,6 +21,7 @@ use crate::engine::{Accept, Chain, Context, Found, Heard, LoadId, Outages, Start
 use crate::error::{Error, ErrorKind, Result};
 use crate::lineage::Lineage;
 use crate::region::MAX_STEP_KEYS;
+use crate::stats::MissReason;
 use crate::store::{Begun, BegunKey, Lease, LeaseTerms, LeaseToken, TakeLease};
 use crate::value::serializer::Value;
 
@@ -225,7 +226,8 @@ impl<V: Value> GroupTask<V> {
     /// came before it was asked for.
     async fn found(&mut self, asked: &[OpenFlight<V>], begun: &Begun) -> Result<Vec<Found<V>>> {
         let entries = asked.iter().zip(&begun.keys).map(|(flight, answer)| {
-            self.context.find_in::<V>(flight.key(), answer.entry.clone(), self.accept, None)
+            let entry = answer.entry.clone().ok_or(MissReason::Absent);
+            self.context.find_in::<V>(flight.key(), entry, self.accept, None)
         });
         let mut found: Vec<_> = entries.collect();
         let resolving = self.context.resolve_all(&mut found, self.accept, None, self.started);

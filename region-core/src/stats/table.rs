@@ -80,8 +80,8 @@ stats! {
         /// Keys for which a read found a fresh value: `near_hits` and `store_hits`.
         hits = near_hits store_hits;
         /// Keys for which a read found no fresh value, for whatever reason.
-        misses = absent_misses expired_misses bad_bytes_misses other_type_misses dependency_misses
-            unavailable_misses;
+        misses = absent_misses expired_misses fenced_misses bad_bytes_misses other_type_misses
+            dependency_misses unavailable_misses;
     }
     counted {
         /// Hits whose value was held near.
@@ -95,12 +95,19 @@ stats! {
         /// [`Policy::near_unverified_for`](crate::Policy::near_unverified_for) and
         /// [`Policy::near_outage_for`](crate::Policy::near_outage_for).
         near_unverified_hits,
-        /// Misses of keys for which the store has no valid entry. It does not tell one that was invalidated,
-        /// removed, evicted or has expired from one that never was. Keys whose entry says that there is no
-        /// value count here too, unless they are `absent_hits`.
+        /// Misses of keys for which the store has no entry: there never was one, or it was removed, evicted,
+        /// or freed after its end. Keys whose entry says that there is no value count here too, unless they
+        /// are `absent_hits`.
         absent_misses,
-        /// Misses of keys whose value has expired, and is stale.
+        /// Misses of keys whose value has expired: it is stale, or over and not yet freed.
+        ///
+        /// A store frees what is over sooner or later, and need not tell it from what never was: then the
+        /// miss is one of `absent_misses`. The same holds for `fenced_misses`.
         expired_misses,
+        /// Misses of keys whose value is from before an `invalidate` or `expire` of the region or of one
+        /// around it, and not yet freed. What the verb drops at once is absent: mostly the region's own
+        /// entries.
+        fenced_misses,
         /// Misses of keys whose bytes are damaged, or from another place.
         bad_bytes_misses,
         /// Misses of keys whose value has another type, version or serializer than the read expects.
@@ -158,10 +165,13 @@ stats! {
         store_failures,
     }
     reasons {
-        /// The store has no valid entry, or the record that there is no value.
+        /// The store has no entry, or the record that there is no value.
         Absent counts absent_misses,
-        /// The value has expired, and is stale.
+        /// The value has expired: it is stale, or over and not yet freed.
         Expired counts expired_misses,
+        /// The value is from before an `invalidate` or `expire` of the region or of one around it, and not
+        /// yet freed.
+        Fenced counts fenced_misses,
         /// The bytes are damaged, or from another place.
         BadBytes counts bad_bytes_misses,
         /// The value has another type, version or serializer than the read expects.

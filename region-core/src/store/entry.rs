@@ -18,6 +18,13 @@ pub struct Read {
     pub source: Option<Source>,
     /// The valid entries, in the order of the keys; `None` for a key without one.
     pub entries: Vec<Option<Entry>>,
+    /// The entries that are still stored at keys without a valid one, each with the position of its key, the
+    /// first key first.
+    ///
+    /// They tell statistics why a read was a miss, and nothing else hangs on them. A store names those that
+    /// it has before it in any case, and may leave all of them out: such a miss then counts as
+    /// [`Absent`](crate::MissReason::Absent).
+    pub leftovers: Vec<(usize, Leftover)>,
 }
 
 impl Read {
@@ -25,7 +32,7 @@ impl Read {
     #[must_use]
     #[inline]
     pub const fn new(entries: Vec<Option<Entry>>) -> Self {
-        Self { lineage: None, changes: None, source: None, entries }
+        Self { lineage: None, changes: None, source: None, entries, leftovers: Vec::new() }
     }
 
     /// Creates an answer without an entry for any of `keys` keys.
@@ -36,6 +43,27 @@ impl Read {
     }
 
     setters!(lineage, changes, source);
+
+    /// Sets the entries that are still stored at keys without a valid one.
+    #[must_use]
+    #[inline]
+    pub fn leftovers(mut self, leftovers: Vec<(usize, Leftover)>) -> Self {
+        self.leftovers = leftovers;
+        self
+    }
+}
+
+/// The reason for which an entry that is still stored is not valid any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Leftover {
+    /// Its lifetime is over, the time for which it is stale included, or the region's TTL is.
+    Expired,
+    /// It was put under another lineage: before an `invalidate` that covers it, or before an `expire`, and
+    /// the time for which it is stale is over. The same holds if the store has lost the region's ids since.
+    ///
+    /// Where the lifetime is over too, this is what a store says.
+    Fenced,
 }
 
 /// A valid entry.

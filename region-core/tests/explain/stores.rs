@@ -7,7 +7,7 @@ use region_core::testing::{Faulty, Method, Recorder};
 use region_core::{
     DependencyStanding, ErrorKind, Explanation, Lease, LeaseTerms, LeaseToken, LoadOptions, Loaded,
     MissReason, OnOutage, Op, Policy, Put, ReadOutcome, Region, RegionCache, RegionExt,
-    RegionHandle, Store, TakeLease, TokioClock, Write,
+    RegionHandle, Store, TakeLease, TokioClock, Verb, Write,
 };
 use region_memory::MemoryStore;
 
@@ -36,6 +36,7 @@ async fn assert_outcome(region: &RegionHandle, key: &str, outcome: ReadOutcome) 
         ReadOutcome::StoreHit => after.store_hits - before.store_hits,
         ReadOutcome::Miss(MissReason::Absent) => after.absent_misses - before.absent_misses,
         ReadOutcome::Miss(MissReason::Expired) => after.expired_misses - before.expired_misses,
+        ReadOutcome::Miss(MissReason::Fenced) => after.fenced_misses - before.fenced_misses,
         ReadOutcome::Miss(MissReason::BadBytes) => after.bad_bytes_misses - before.bad_bytes_misses,
         ReadOutcome::Miss(MissReason::OtherType) => {
             after.other_type_misses - before.other_type_misses
@@ -93,6 +94,30 @@ async fn each_situation_is_explained_as_a_read_finds_it() {
     assert!(out.contains("store: cannot be read"), "{out}");
     let strict = region.with_policy(Policy::new().on_outage(OnOutage::Error)).unwrap();
     assert_eq!(explain(&strict, "fresh").await.outcome, ReadOutcome::Error);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_ended_is_told_while_it_is_there() {
+    let cache = cache(store(), Policy::new().ttl(SECOND));
+    let region = cache.region("a").unwrap();
+    region.set("k", &1u32).await.unwrap();
+    tokio::time::advance(SECOND).await;
+    let over = assert_outcome(&region, "k", ReadOutcome::Miss(MissReason::Expired)).await;
+    assert!(over.contains("entry: one that has expired, and is not freed yet"), "{over}");
+    for end in [Verb::Expire, Verb::Invalidate] {
+        region.set("k", &1u32).await.unwrap();
+        match end {
+            Verb::Expire => cache.root().expire().await.unwrap(),
+            _ => cache.root().invalidate().await.unwrap(),
+        }
+        let fenced = assert_outcome(&region, "k", ReadOutcome::Miss(MissReason::Fenced)).await;
+        assert!(
+            fenced.contains("entry: one of an earlier lineage, which is not freed"),
+            "{fenced}"
+        );
+    }
+    let never = assert_outcome(&region, "never", ReadOutcome::Miss(MissReason::Absent)).await;
+    assert!(never.contains("entry: none"), "{never}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -48,6 +48,7 @@ fn named(stats: &Stats) -> Vec<(&'static str, u64)> {
         ("stale hit", stats.stale_hits),
         ("absent", stats.absent_misses),
         ("expired", stats.expired_misses),
+        ("fenced", stats.fenced_misses),
         ("bad bytes", stats.bad_bytes_misses),
         ("other type", stats.other_type_misses),
         ("dependency", stats.dependency_misses),

@@ -1,12 +1,13 @@
 //! What each situation counts as.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::time::Duration;
 
 use region_core::testing::Method;
 use region_core::{
     ErrorKind, Event, LoadOptions, Loaded, NearCache, Op, Policy, Put, Region, RegionCache,
-    RegionExt, Store, Write,
+    RegionExt, SetOptions, Store, Verb, Write,
 };
 
 use super::kit::{cache, counted, faulty, memory, reads};
@@ -45,6 +46,141 @@ async fn a_read_from_the_store_counts_once_and_by_reason() {
     assert_read(&cache, "short", &[("bad bytes", 1)]).await;
     store.on(Method::Read).fail(ErrorKind::Unavailable);
     assert_read(&cache, "fresh", &[("unavailable", 1)]).await;
+}
+
+/// Ended values are told from those that never were, for as long as the store has not freed it. Asking if
+/// there is a value counts nothing.
+#[tokio::test(start_paused = true)]
+async fn what_has_ended_counts_as_fenced_or_expired_while_it_is_there() {
+    let store = memory();
+    let cache = cache(store.clone(), Policy::new());
+    let region = cache.region("a").unwrap();
+    let load = || async { Ok::<_, Infallible>(2u32) };
+    let short = SetOptions::new().ttl(SECOND);
+    let set = async |key| region.set_with(key, &1u32, short).await.unwrap();
+
+    set("k").await;
+    tokio::time::advance(SECOND).await;
+    assert_read(&cache, "k", &[("expired", 1)]).await;
+    assert_read(&cache, "never", &[("absent", 1)]).await;
+    for verb in [Verb::Expire, Verb::Invalidate] {
+        set("k").await;
+        set("other").await;
+        store.end(cache.root().path(), verb.into()).await.unwrap();
+        assert_read(&cache, "k", &[("fenced", 1)]).await;
+        assert_read(&cache, "never", &[("absent", 1)]).await;
+        assert_eq!(counted(&cache, region.contains("k")).await, []);
+        let keys = ["never", "other", "k"];
+        let many = counted(&cache, region.get_many::<u32>(&keys)).await;
+        assert_eq!(many, [("absent", 1), ("fenced", 2)]);
+        let one = counted(&cache, region.get_or_compute("k", load)).await;
+        assert_eq!(one, [("fenced", 1), ("load", 1)]);
+        assert_read(&cache, "k", &[("store hit", 1)]).await;
+    }
+
+    // A region's own entries are dropped at once, and a removed one is.
+    region.invalidate().await.unwrap();
+    assert_read(&cache, "k", &[("absent", 1)]).await;
+    set("k").await;
+    region.remove("k").await.unwrap();
+    assert_read(&cache, "k", &[("absent", 1)]).await;
+
+    set("k").await;
+    cache.root().invalidate().await.unwrap();
+    store.reclaim();
+    assert_read(&cache, "k", &[("absent", 1)]).await;
+}
+
+/// A load begins with a read, which counts as any other.
+#[tokio::test(start_paused = true)]
+async fn the_read_before_a_load_has_each_reason() {
+    let store = faulty();
+    let cache = cache(store.clone(), Policy::new().stale_for(9 * SECOND));
+    // A write into a region whose life is a new one frees all that is left of the old one.
+    let (one, many) = (cache.region("a").unwrap(), cache.region("b").unwrap());
+    let prices = cache.region("prices").unwrap();
+    let depending = |_| async { Ok::<_, Infallible>(Loaded::new(1u32)) };
+    for reason in
+        ["absent", "expired", "fenced", "bad bytes", "other type", "dependency", "unavailable"]
+    {
+        for region in [&one, &many] {
+            let key = "k";
+            match reason {
+                "absent" => drop(region.remove(key).await.unwrap()),
+                "bad bytes" => {
+                    let bad = [Op::Put(Put::new(key, "no envelope"))];
+                    drop(store.write(region.path(), Write::new(&bad)).await.unwrap());
+                }
+                "other type" => region.set(key, &"one".to_owned()).await.unwrap(),
+                "dependency" => {
+                    region.remove(key).await.unwrap();
+                    let options = LoadOptions::new().depends_on(&prices);
+                    region.get_or_compute_with(key, options, depending).await.unwrap();
+                }
+                _ => region.set_with(key, &1u32, SetOptions::new().ttl(SECOND)).await.unwrap(),
+            }
+        }
+        match reason {
+            "expired" => tokio::time::advance(2 * SECOND).await,
+            "fenced" => cache.root().invalidate().await.unwrap(),
+            "dependency" => prices.invalidate().await.unwrap(),
+            "unavailable" => drop(store.on(Method::Read).fail(ErrorKind::Unavailable)),
+            _ => {}
+        }
+        let load = || async { Ok::<_, Infallible>(2u32) };
+        let of_one = counted(&cache, one.get_or_compute("k", load)).await;
+        assert_eq!(of_one, [(reason, 1), ("load", 1)], "one key");
+        let load = |keys: Vec<String>| async {
+            Ok::<_, Infallible>(keys.into_iter().map(|key| (key, 2u32)).collect::<HashMap<_, _>>())
+        };
+        let of_many = counted(&cache, many.get_or_compute_many(&["k"], load)).await;
+        assert_eq!(of_many, [(reason, 1), ("load", 1)], "several keys");
+    }
+}
+
+/// A caller that comes during the load, and need not read the key, counts as the read that began the load.
+#[tokio::test(start_paused = true)]
+async fn callers_of_one_load_count_the_same_reason() {
+    let cache = cache(faulty(), Policy::new());
+    let region = cache.region("a").unwrap();
+    let load = || async {
+        tokio::time::sleep(SECOND).await;
+        Ok::<_, Infallible>(2u32)
+    };
+    for (end, reason) in [(Verb::Invalidate, "fenced"), (Verb::Touch, "absent")] {
+        region.set("k", &1u32).await.unwrap();
+        match end {
+            Verb::Invalidate => cache.root().invalidate().await.unwrap(),
+            _ => region.touch().await.unwrap(),
+        }
+        let late = async {
+            tokio::time::sleep(SECOND / 2).await;
+            tokio::join!(region.get_or_compute("k", load), region.get_or_compute("k", load))
+        };
+        let calls = async {
+            tokio::join!(region.get_or_compute("k", load), region.get_or_compute("k", load), late)
+        };
+        let counted = counted(&cache, calls).await;
+        assert!(counted.contains(&(reason, 4)), "{counted:?}");
+        assert!(counted.contains(&("load", 1)), "{counted:?}");
+    }
+}
+
+/// A value near that is found to be of another lineage is no miss by itself: the store is asked, and what it
+/// shows is counted, once.
+#[tokio::test(start_paused = true)]
+async fn a_value_near_that_was_fenced_counts_once() {
+    let store = memory();
+    let other = cache(store.client(), Policy::new());
+    let cache = cache(store, Policy::new().near(NearCache::On));
+    let region = cache.region("a").unwrap();
+    region.set("k", &1u32).await.unwrap();
+    region.get::<u32>("k").await.unwrap();
+    assert_read(&cache, "k", &[("near hit", 1)]).await;
+    other.root().invalidate().await.unwrap();
+    let fenced = counted(&cache, region.get::<u32>("k")).await;
+    assert_eq!(fenced, [("fenced", 1), ("doubt", 1), ("verification", 1)]);
+    assert_read(&cache, "k", &[("fenced", 1)]).await;
 }
 
 #[tokio::test(start_paused = true)]

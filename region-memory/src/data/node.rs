@@ -7,8 +7,8 @@ use hashbrown::DefaultHashBuilder;
 use indexmap::{IndexMap, IndexSet};
 use parking_lot::RwLock;
 use region_core::{
-    Change, ChangeId, ChangeRing, ChangedKey, Incarnation, Incarnations, Lineage, MAX_DEPTH,
-    RegionPath, Segment, Timestamp,
+    Change, ChangeId, ChangeRing, ChangedKey, Incarnation, Incarnations, Leftover, Lineage,
+    MAX_DEPTH, RegionPath, Segment, Timestamp,
 };
 
 use super::expirations::Expirations;
@@ -206,6 +206,17 @@ impl State {
     /// The entries, if they are alive.
     pub(crate) fn alive(&self, view: &View<'_>) -> Option<&Entries> {
         self.is_alive(view).then_some(&self.entries)
+    }
+
+    /// The reason for which the entry at `key`, which is not valid, is not.
+    pub(crate) fn leftover(&self, key: &str, view: &View<'_>) -> Option<Leftover> {
+        let slot = self.entries.get(key)?;
+        match &self.stamp {
+            Some(stamp) if stamp.same_life(&view.lineage) && !slot.is_expired_by_verb(view.at) => {
+                Some(Leftover::Expired)
+            }
+            _ => Some(Leftover::Fenced),
+        }
     }
 
     /// The last changes of the entries, if these are alive.

@@ -61,7 +61,7 @@ impl Slot {
     /// Returns fresh or stale, with the remaining time, or `None` if the entry has expired.
     pub(crate) fn freshness(&self, at: Conditions<'_>) -> Option<Freshness> {
         let fresh_until = self.fresh_until.map(|end| Timestamp::from_millis(end.get()));
-        let is_expired = self.soft_mark != at.soft_mark;
+        let is_expired = self.is_expired_by_verb(at);
         if !is_expired && let Some(left) = at.left(fresh_until) {
             return Some(Freshness::Fresh { left });
         }
@@ -73,6 +73,11 @@ impl Slot {
         };
         let gone_at = stale_since.saturating_add(Duration::from_millis(self.stale_millis));
         Some(Freshness::Stale { left: at.left(Some(gone_at))? })
+    }
+
+    /// Returns true if the region or one around it was expired since the entry was put.
+    pub(crate) fn is_expired_by_verb(&self, at: Conditions<'_>) -> bool {
+        self.soft_mark != at.soft_mark
     }
 
     /// The entry as a reader gets it, if it is not over.

@@ -4,7 +4,7 @@ use region_core::Timestamp;
 
 use super::input::Input;
 use crate::protocol::layout::{
-    NameBuffer, PathIds, Unsure, Validator, parse, region_work, tombstone_work,
+    NameBuffer, PathIds, Unsure, Validator, leftover, parse, region_work, tombstone_work,
 };
 use crate::protocol::reclaim::Work;
 use crate::time_range::TimeRange;
@@ -60,6 +60,8 @@ fn entries(input: &mut Input<'_>) {
         let bytes = valid.as_ref().map(|(_, at)| &stored[*at..]);
         assert_eq!(bytes, entry.as_ref().map(|entry| &entry.bytes[..]));
     }
+    // A reason can be given for each entry, valid or not.
+    assert!(entry.is_none() || leftover(stored, Some(&ids)).is_some());
     // Whoever knows less is either unsure or says the same.
     if let Some(assumed) = &assumed {
         let less = Validator::new(assumed, stamp.ttl_end, within).validate(stored);

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use redis::{Pipeline, Value};
 use region_core::{
-    Entry, ErrorKind, Freshness, Lineage, Read, ReadFrom, ReadTerms, RegionPath, Result, Source,
-    Timestamp, Trust,
+    Entry, ErrorKind, Freshness, Leftover, Lineage, Read, ReadFrom, ReadTerms, RegionPath, Result,
+    Source, Timestamp, Trust,
 };
 use tokio::time::Instant;
 
@@ -12,7 +12,7 @@ use crate::net::connections::{Connections, Lane, Request, Retry, Tracking};
 use crate::net::link::Response;
 use crate::ops::ask::{ReplyForm, ids_and_count};
 use crate::ops::one;
-use crate::protocol::layout::{self, PathIds, Unsure, Validator};
+use crate::protocol::layout::{self, PathIds, Unsure, Validator, leftover};
 use crate::protocol::read::{count_alone, entries, ids, time};
 use crate::protocol::reply::{Replies, borrowed, bytes, list};
 use crate::time_range::TimeRange;
@@ -212,9 +212,20 @@ fn found(
         let stamp = ids.stamp(fields.first().and_then(borrowed))?;
         stamp.ttl_end.is_none_or(|end| end > now.latest).then_some(stamp)
     });
+    let leftovers = leftovers(ids, &fields, &valid);
     Read::new(valid_entries(keys, fields, valid))
+        .leftovers(leftovers)
         .lineage(ids.and_then(PathIds::lineage))
         .changes(stamp.map(|stamp| stamp.changes))
+}
+
+/// Returns the entries that are there and not valid. The first of `fields` is the stamp.
+fn leftovers(ids: Option<&PathIds>, fields: &[Value], valid: &Valid) -> Vec<(usize, Leftover)> {
+    // Where none was even looked at, all are of other trees.
+    let ids = ids.filter(|_| !valid.is_empty());
+    let is_missing = |at: &usize| valid.get(*at).is_none_or(Option::is_none);
+    let stored = fields.iter().skip(1).enumerate().filter(|(at, _)| is_missing(at));
+    stored.filter_map(|(at, stored)| Some((at, leftover(borrowed(stored)?, ids)?))).collect()
 }
 
 /// Returns the valid entries. The first of `fields` is the stamp.

@@ -5,7 +5,7 @@ mod ids;
 mod names;
 mod stamp;
 
-pub(crate) use entry::{Unsure, Validator};
+pub(crate) use entry::{Unsure, Validator, leftover};
 pub(crate) use ids::{PathIds, big_endian};
 pub(crate) use names::{
     Kind, NameBuffer, count, count_list, parse, region_work, tombstone, tombstone_work, work_list,

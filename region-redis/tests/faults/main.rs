@@ -11,6 +11,7 @@ mod kit;
 mod lanes;
 mod late;
 mod layout;
+mod leftovers;
 mod loads;
 mod logs;
 mod near_outage;

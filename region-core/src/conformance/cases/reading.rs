@@ -6,13 +6,54 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::super::Harness;
-use super::super::fixture::{Fixture, LONG, path, put, text};
+use super::super::fixture::{Fixture, LONG, SHORT, lifetime, path, put, text};
 use crate::path::{MAX_DEPTH, MAX_KEY_BYTES, RegionPath};
 use crate::store::{
-    LeaseTerms, LeaseToken, Op, PageTerms, Put, ReadFrom, ReadTerms, Store, TakeLease,
+    LeaseTerms, LeaseToken, Leftover, Op, PageTerms, Put, ReadFrom, ReadTerms, Store, TakeLease,
+    Verb,
 };
 
 const MEBIBYTE: usize = 1 << 20;
+
+/// A store may name entries that are not valid any more, and never for another reason than their own.
+pub async fn leftovers_have_their_reason<H: Harness>(harness: &H) {
+    let f = Fixture::new(harness).await;
+    let short = || Op::Put(put("short", "1").fresh_for(lifetime(SHORT)));
+    let lasting = || Op::Put(put("lasting", "1"));
+    let told = async || {
+        let keys = ["short", "never", "removed", "lasting"];
+        let read = f.read("r.a.b", &keys).await;
+        let valid: Vec<_> = read.entries.iter().map(Option::is_some).collect();
+        let told = read.leftovers.iter().map(|(at, leftover)| (keys[*at], *leftover));
+        (valid, told.collect::<Vec<_>>())
+    };
+    let is_part = |told: &[_], of: &[_]| told.iter().all(|leftover| of.contains(leftover));
+    assert_eq!(told().await, (vec![false; 4], vec![]), "there was nothing yet");
+    f.apply("r.a.b", &[short(), Op::Put(put("removed", "1")), lasting()]).await;
+    f.apply("r.a.b", &[Op::Remove { key: "removed" }]).await;
+    f.advance(SHORT).await;
+    let (valid, expired) = told().await;
+    assert_eq!(valid, [false, false, false, true]);
+    assert!(is_part(&expired, &[("short", Leftover::Expired)]), "{expired:?}");
+
+    let ended = [("short", Leftover::Fenced), ("lasting", Leftover::Fenced)];
+    for (region, verb) in
+        [("r.a", Verb::Expire), ("r.a", Verb::Invalidate), ("r", Verb::Invalidate)]
+    {
+        f.apply("r.a.b", &[short(), lasting()]).await;
+        f.end(region, verb).await;
+        let (valid, fenced) = told().await;
+        assert_eq!(valid, [false; 4], "{verb:?}");
+        assert!(is_part(&fenced, &ended), "{verb:?}: {fenced:?}");
+    }
+    for verb in [Verb::Invalidate, Verb::Touch] {
+        f.apply("r.a.b", &[short(), lasting()]).await;
+        f.end("r.a.b", verb).await;
+        let (valid, fenced) = told().await;
+        assert_eq!(valid, [false; 4], "{verb:?}");
+        assert!(is_part(&fenced, &ended), "{verb:?}: {fenced:?}");
+    }
+}
 
 /// A region that is missing has no lineage and no entries, whatever is asked of it.
 pub async fn missing_regions_are_empty<H: Harness>(harness: &H) {

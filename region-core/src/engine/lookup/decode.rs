@@ -9,27 +9,27 @@ use crate::engine::depends::Depending;
 use crate::engine::found::{Accept, Found};
 use crate::engine::near::Label;
 use crate::stats::MissReason;
-use crate::store::{Entry, Freshness};
+use crate::store::{Entry, Freshness, Leftover, Read};
 use crate::value::codec::Decoded;
 use crate::value::envelope::BadBytes;
 use crate::value::serializer::Value;
 
 impl Context {
-    /// Decodes the entry that was found at `key`, and keeps it near if it is fresh and the answer has a label.
-    /// Its dependencies have to be asked for.
+    /// Decodes the entry that was found at `key`, or says why there was none, and keeps it near if it is
+    /// fresh and the answer has a label. Its dependencies have to be asked for.
     pub(crate) fn find_in<V: Value>(
         &self,
         key: &str,
-        entry: Option<Entry>,
+        entry: Result<Entry, MissReason>,
         accept: Accept,
         label: Option<&Label>,
     ) -> Found<V> {
         let entry = match entry {
-            None => return Found::Nothing(MissReason::Absent),
-            Some(entry) if accept == Accept::Fresh && !entry.is_fresh() => {
+            Err(reason) => return Found::Nothing(reason),
+            Ok(entry) if accept == Accept::Fresh && !entry.is_fresh() => {
                 return Found::Nothing(MissReason::Expired);
             }
-            Some(entry) => entry,
+            Ok(entry) => entry,
         };
         let Decoded { value, dependencies } = match self.codec.decode(key, &entry.bytes) {
             Ok(decoded) => decoded,
@@ -71,6 +71,26 @@ impl Context {
             tracing::warn!(region = %self.path, key, reason, %bad, unlogged, "undecodable entry");
         }
         miss_reason(bad)
+    }
+}
+
+impl Read {
+    /// The reason for which a read that found no entry at the key at this position is a miss.
+    #[cold]
+    pub(in crate::engine) fn miss_reason(&self, at: usize) -> MissReason {
+        match self.leftovers.binary_search_by_key(&at, |(at, _)| *at) {
+            Ok(found) => match self.leftovers[found].1 {
+                Leftover::Expired => MissReason::Expired,
+                Leftover::Fenced => MissReason::Fenced,
+            },
+            Err(_) => MissReason::Absent,
+        }
+    }
+
+    /// Takes the entry at the only key out, or says why there is none.
+    #[inline]
+    pub(in crate::engine) fn pop_entry(&mut self) -> Result<Entry, MissReason> {
+        self.entries.pop().flatten().ok_or_else(|| self.miss_reason(0))
     }
 }
 

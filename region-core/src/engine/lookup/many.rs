@@ -7,6 +7,7 @@ use crate::engine::{Context, Looked, Started};
 use crate::error::{Error, Result};
 use crate::path::check_key;
 use crate::stats::MissReason;
+use crate::store::{Entry, Read};
 use crate::value::serializer::Value;
 
 /// The values at several keys.
@@ -157,11 +158,15 @@ impl Context {
         accept: Accept,
         started: &mut Started,
     ) -> Result<Stored<V>> {
-        let (entries, label, outage) = match self.fetch_or_outage(keys, started).await? {
-            Fetched::Entries(entries, label) => (entries, label, None),
-            Fetched::Outage(error) => (vec![None; keys.len()], None, Some(error)),
+        let (mut read, label, outage) = match self.fetch_or_outage(keys, started).await? {
+            Fetched::Read(read, label) => (read, label, None),
+            Fetched::Outage(error) => (Read::nothing(keys.len()), None, Some(error)),
         };
-        let of_key = |(key, entry): (&&str, _)| self.find_in(key, entry, accept, label.as_ref());
+        let entries = std::mem::take(&mut read.entries).into_iter().enumerate();
+        let of_key = |(key, (at, entry)): (&&str, (usize, Option<Entry>))| {
+            let entry = entry.ok_or_else(|| read.miss_reason(at));
+            self.find_in(key, entry, accept, label.as_ref())
+        };
         let found = keys.iter().zip(entries).map(of_key).collect();
         Ok(Stored { found, moment: label.map(|label| label.moment()), outage })
     }

@@ -100,7 +100,7 @@ impl Context {
     pub(crate) async fn find_counted<V: Value>(
         &self,
         key: &str,
-        entry: Option<Entry>,
+        entry: Result<Entry, MissReason>,
         accept: Accept,
         started: Started,
     ) -> Result<(Found<V>, Option<Error>)> {

@@ -13,6 +13,7 @@ use super::values::{Label, NearEntry};
 use super::{Looked, NearHandle};
 use crate::engine::{Context, Started};
 use crate::error::Result;
+use crate::stats::MissReason;
 use crate::store::{Entry, Read, ReadTerms};
 use crate::value::serializer::Value;
 
@@ -92,17 +93,17 @@ impl Context {
         &self,
         key: &str,
         started: &mut Started,
-    ) -> Result<(Option<Entry>, Option<Label>)> {
+    ) -> Result<(Result<Entry, MissReason>, Option<Label>)> {
         let keys = &[key];
         let Some(near) = &self.near else {
             let mut read = self.read(keys, started)?.await?;
-            return Ok((read.entries.pop().flatten(), None));
+            return Ok((read.pop_entry(), None));
         };
         let question = self.question(near);
         // Boxed, so that the future of a hit stays small.
         let asking = self.learn_read(near, question.ask(keys, started));
         let (mut read, label) = Box::pin(asking).await?;
-        Ok((read.entries.pop().flatten(), label))
+        Ok((read.pop_entry(), label))
     }
 
     async fn learn_read(

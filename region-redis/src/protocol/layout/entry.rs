@@ -4,7 +4,7 @@ use std::mem::discriminant;
 use std::num::NonZeroU64;
 
 use bytes::Bytes;
-use region_core::{Entry, Freshness, Lifetime, Timestamp};
+use region_core::{Entry, Freshness, Leftover, Lifetime, Timestamp};
 
 use super::ids::{Mark, PathIds, big_endian};
 use crate::time_range::TimeRange;
@@ -129,6 +129,14 @@ impl<'p> Validator<'p> {
     }
 }
 
+/// Returns the reason for which a stored entry that is not valid is not; `None` if it is no entry. `path` is
+/// that of its region, if the entry was filled under its trees.
+pub(crate) fn leftover(stored: &[u8], path: Option<&PathIds>) -> Option<Leftover> {
+    let (head, _) = Head::parse(stored)?;
+    let is_of_now = path.is_some_and(|path| path.mark() == head.mark);
+    Some(if is_of_now { Leftover::Expired } else { Leftover::Fenced })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,6 +190,19 @@ mod tests {
         marked.extend(path.mark().unwrap());
         marked.push(b'x');
         assert_eq!(validated(&path, &marked), Some((true, None)));
+    }
+
+    #[test]
+    fn an_entry_that_is_over_says_why() {
+        let (path, expired) = (path(None), path(Some(0x10)));
+        let is = |stored: &[u8], path| leftover(stored, path);
+        assert_eq!(is(b"\x11\0\0\0\0\x03\xE8x", Some(&path)), Some(Leftover::Expired));
+        assert_eq!(is(b"\x11\0\0\0\0\x03\xE8x", Some(&expired)), Some(Leftover::Fenced));
+        assert_eq!(is(b"\x10x", Some(&expired)), Some(Leftover::Fenced));
+        let window = b"\x12\0\0\0\0\0\0\x01\0\0\0\0\0\x01x";
+        assert_eq!(is(window, Some(&expired)), Some(Leftover::Fenced));
+        assert_eq!(is(b"\x10x", None), Some(Leftover::Fenced), "of other trees");
+        assert_eq!(is(b"x", None), None, "no entry");
     }
 
     #[test]
