@@ -12,7 +12,7 @@ use servers::{Reply, TestServer};
 use tokio::sync::watch;
 
 /// The longest that a case waits for something that has to happen.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)

@@ -98,7 +98,10 @@ async fn a_large_write_of_unknown_outcome_does_not_win_later() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_lost_key_is_a_miss_and_no_error() {
     let server = TestServer::start(Flavor::Redis);
-    let all = cache(connect(&server.url()).await);
+    // No call is to fail here, however busy the machine is.
+    let patient = Duration::from_secs(20);
+    let store = builder(&server.url()).call_timeout(patient).watch(ms(100), patient);
+    let all = cache(store.connect().await.unwrap());
     let outer = all.region("org:1").unwrap();
     let inner = all.region("org:1.project:2").unwrap();
     let mut lost = HashSet::new();

@@ -296,7 +296,7 @@ async fn a_slow_link_comes_back_after_a_failover() {
     let primary = TestServer::start(Flavor::Redis);
     let other = TestServer::start(Flavor::Redis);
     let way = Way::to(primary.port()).await;
-    let store = builder(&way.url()).call_timeout(ms(1000)).connect_timeout(ms(200));
+    let store = builder(&way.url()).call_timeout(ms(1000)).connect_timeout(ms(400));
     let store = store.watch(ms(100), ms(1000)).connect().await.unwrap();
     let a = cache(store.clone());
     change_many(&a, CHANGES).await;
