@@ -16,7 +16,7 @@ use super::flights::{Flights, Joining, NewFlight, Start};
 use super::open::OpenFlight;
 use crate::lineage::{Incarnation, Incarnations, Lineage};
 use crate::path::RegionPath;
-use crate::stats::Counters;
+use crate::stats::{Counters, MissReason};
 use crate::store::{LeaseToken, TakeLease};
 use crate::sync::{Mutex, check};
 
@@ -96,7 +96,8 @@ impl Loads {
         let hold = self.flights.hold::<u64>(&self.region, KEY);
         yield_now().await;
         let mut joining = Joining::new(&self.flights, started, Start::Asking, self.group());
-        let waiter = joining.join_or_start::<u64>(&self.region, KEY, hold, &self.counters);
+        let missed = (MissReason::Absent, &self.counters);
+        let waiter = joining.join_or_start::<u64>(&self.region, KEY, hold, missed);
         if joining.has_started() {
             let (group, new) = joining.into_new();
             let tasks =
