@@ -1,18 +1,25 @@
 //! Trust ends when a connection that would tell of changes falls silent, or tells too late.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use region_core::{Event, ReadFrom, ReadTerms, Result, Source, Store};
+use region_core::{
+    Event, NearCache, Policy, ReadFrom, ReadTerms, Region, RegionCache, RegionExt, Result, Source,
+    Store,
+};
 use region_redis::RedisStore;
 use servers::{Flavor, Proxy, TestServer};
 
-use crate::kit::{Events, SLACK, builder, path, replica_by_proxy, set, stolen, until_ok};
+use crate::kit::{
+    Events, RECOVERY, SLACK, builder, path, replica_by_proxy, set, stolen, synced, until_ok,
+};
 
 servers::on_both! {
     a_silent_connection_loses_trust
     a_silent_connection_for_large_entries_loses_trust
     a_silent_replica_loses_trust
     a_replica_that_stops_following_loses_trust
+    an_old_value_of_a_lagging_replica_is_not_kept
     a_connection_that_is_busy_keeps_its_trust
 }
 
@@ -99,6 +106,44 @@ async fn a_replica_that_stops_following_loses_trust(flavor: Flavor) {
 }
 
 /// A connection whose answers take long is not silent, and a quiet one is asked.
+/// A lagging replica may still show a value after its invalidation. It is held near no longer than the replica may
+/// lag, and does not come back.
+async fn an_old_value_of_a_lagging_replica_is_not_kept(flavor: Flavor) {
+    let primary = TestServer::start(flavor);
+    let (replica, replication) = replica_by_proxy(&primary, flavor).await;
+    let store = builder(&primary.url()).replica(&replica.url()).unwrap();
+    let store = store.watch(EVERY, SILENCE).max_lag(MAX_LAG).connect().await.unwrap();
+    let (store, writer) = (Arc::new(store), builder(&primary.url()).connect().await.unwrap());
+    let policy = Policy::new().near(NearCache::On).read_from(ReadFrom::Replica);
+    let here = RegionCache::builder(Arc::clone(&store)).root("r").policy(policy).build().unwrap();
+    let there = RegionCache::builder(writer).root("r").build().unwrap();
+    let (mine, theirs) = (here.region("a").unwrap(), there.region("a").unwrap());
+    let deadline = Instant::now() + RECOVERY;
+    loop {
+        replicas_source(&store).await;
+        theirs.set("k", &1u32).await.unwrap();
+        synced(&primary, &replica).await;
+        replication.silence();
+        theirs.invalidate().await.unwrap();
+        // Not on a machine so busy that the replica is known to lag already.
+        if mine.get::<u32>("k").await.unwrap().is_some() {
+            break;
+        }
+        replication.restore();
+        assert!(Instant::now() < deadline, "no old value is shown");
+    }
+    let (start, stolen) = (Instant::now(), stolen());
+    while mine.get::<u32>("k").await.unwrap().is_some() {
+        let stolen = crate::kit::stolen().saturating_sub(stolen);
+        let taken = start.elapsed().saturating_sub(stolen);
+        assert!(taken <= MAX_LAG + 2 * EVERY + SLACK, "it is kept for {taken:?}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    replication.restore();
+    replicas_source(&store).await;
+    assert_eq!(mine.get::<u32>("k").await.unwrap(), None);
+}
+
 async fn a_connection_that_is_busy_keeps_its_trust(flavor: Flavor) {
     let server = TestServer::start(flavor);
     let store = builder(&server.url()).watch(EVERY, SILENCE).connect().await.unwrap();
