@@ -199,6 +199,11 @@ impl Drop for Link {
 }
 
 impl Shared {
+    /// Returns the number of calls that are under way.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.origin.settings.in_flight.saturating_sub(self.calls.available_permits())
+    }
+
     async fn permit(&self, deadline: Instant) -> Result<SemaphorePermit<'_>> {
         if let Ok(permit) = self.calls.try_acquire() {
             return Ok(permit);

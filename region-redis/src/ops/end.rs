@@ -83,7 +83,7 @@ impl Shard {
         self.recovery.ended(region, verb, &connections, count);
         self.check_count(&connections, count);
         if matches!(verb, Verb::Invalidate | Verb::InvalidateAndTouch) {
-            self.roots.wake();
+            self.roots.wake(region);
         }
         change.known();
         Ok(Ending::Done(ids))

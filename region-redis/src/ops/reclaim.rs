@@ -1,31 +1,32 @@
 //! The task that frees what invalidations and ended regions leave behind.
 
+mod pace;
+mod stages;
+
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use region_core::{Result, Timestamp};
+use futures_util::future::join_all;
+use region_core::Result;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
-use crate::net::connections::{Connections, Lane, Retry};
-use crate::ops::one;
-use crate::protocol::reclaim::{Work, due, prune, reclaim, remove};
-use crate::protocol::reply::{Replies, bytes, list};
+use crate::net::connections::{Connections, Lane, Request, Retry, Tracking};
+use crate::ops::reclaim::pace::Pace;
+use crate::ops::reclaim::stages::Stages;
+use crate::protocol::reply::Replies;
 use crate::session::roots::UsedRoots;
 use crate::topology::shard::Shard;
 
-/// The number of regions that are looked at in one step: it takes the server well under a millisecond.
-const STEP: usize = 100;
-
-/// The server's rest after so many regions.
-const PAUSE: Duration = Duration::from_millis(1);
-
-/// The number of regions as which each step is counted at least: a step takes the server some time even if it finds
-/// nothing.
-const LEAST: usize = 10;
-
 /// The time between two looks for work that others have left, or that has become due.
 const ROUND: Duration = Duration::from_secs(10);
+
+/// The time in which work gathers before it is done, so that a trip carries more of it.
+const GATHERING: Duration = Duration::from_millis(10);
+
+/// The number of trips after which the roots take turns, and the number of workers is judged anew.
+const TURN: usize = 32;
 
 /// Starts the reclaimer in the background. It runs as long as the shard exists.
 pub(crate) fn start(shard: &Arc<Shard>, runtime: &Handle) -> AbortHandle {
@@ -33,113 +34,88 @@ pub(crate) fn start(shard: &Arc<Shard>, runtime: &Handle) -> AbortHandle {
 }
 
 async fn run(shard: Weak<Shard>, roots: Arc<UsedRoots>) {
+    let mut round = Instant::now();
     loop {
         // Not held while waiting: the shard ends with its last handle.
         let Some(present) = shard.upgrade() else { return };
-        if let Err(error) = present.reclaim().await {
-            tracing::debug!(%error, "nothing reclaimed");
+        let is_due = Instant::now() >= round;
+        let looked_at = if is_due { roots.all() } else { roots.with_work() };
+        if is_due {
+            round = Instant::now() + ROUND;
+        }
+        if let Err(error) = present.reclaim_below(looked_at).await {
+            tracing::debug!(%error, "not all is reclaimed");
         }
         drop(present);
-        // Work and the end of the time both mean another round.
-        let _ = tokio::time::timeout(ROUND, roots.woken()).await;
+        tokio::time::sleep(GATHERING).await;
+        // Work and the end of the time both mean another look.
+        let _ = tokio::time::timeout_at(round, roots.woken()).await;
     }
 }
 
-/// Lets the server rest after each [`STEP`] regions, however many pieces of work they are in: with a rest for each
-/// piece, many small regions would be invalidated faster than they are freed.
-#[derive(Debug, Default)]
-struct Pace {
-    /// The number of regions since the last rest.
-    regions: usize,
-}
-
-impl Pace {
-    async fn rest_after(&mut self, looked: u64) {
-        self.regions += usize::try_from(looked).unwrap_or(STEP).max(LEAST);
-        if self.regions >= STEP {
-            self.regions = 0;
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
+/// The work of one turn.
+struct Turn {
+    looked: u64,
+    /// Whether there may be more work.
+    has_more: bool,
 }
 
 impl Shard {
     /// Frees the memory of dead regions below all roots in use. Returns the number of regions that were looked at.
     pub(crate) async fn reclaim(&self) -> Result<u64> {
-        let (mut looked, mut pace) = (0, Pace::default());
-        for root in self.roots.all() {
-            // Work that becomes due later is for the next round.
-            let now = self.now().await?;
-            loop {
-                let members = self.due(&root, now).await?;
-                if members.is_empty() {
-                    break;
-                }
-                for member in members {
-                    looked += self.work_off(&root, &member, &mut pace).await?;
+        self.reclaim_below(self.roots.all()).await
+    }
+
+    async fn reclaim_below(&self, roots: Vec<Box<str>>) -> Result<u64> {
+        let mut looked = 0;
+        let mut roots: Vec<_> = roots.into_iter().map(|root| (root, Pace::default())).collect();
+        while !roots.is_empty() {
+            let mut with_more = Vec::new();
+            for (root, pace) in roots {
+                let turn = self.reclaim_for_a_turn(&root, &pace).await?;
+                looked += turn.looked;
+                if turn.has_more {
+                    with_more.push((root, pace));
                 }
             }
+            roots = with_more;
         }
         Ok(looked)
     }
 
-    /// Returns the work that is due below a root.
-    async fn due(&self, root: &str, now: Timestamp) -> Result<Vec<Vec<u8>>> {
-        let mut replies = self.ask_reclaim(|| due(root, now)).await?;
-        let members = replies.next_of_type()?.and_then(list).unwrap_or_default();
-        Ok(members.into_iter().filter_map(bytes).collect())
+    /// Does what is due below a root, or as much of it as one turn takes, by as many workers as it needs.
+    async fn reclaim_for_a_turn(&self, root: &str, pace: &Pace) -> Result<Turn> {
+        let workers = pace.workers(self.primary.shared().in_flight());
+        let turns = join_all((0..workers).map(|_| self.work_for_a_turn(root, pace))).await;
+        turns.into_iter().try_fold(Turn { looked: 0, has_more: false }, |sum, turn| {
+            let turn = turn?;
+            let has_more = sum.has_more || turn.has_more;
+            Ok(Turn { looked: sum.looked + turn.looked, has_more })
+        })
     }
 
-    /// Does one piece of work, step by step.
-    async fn work_off(&self, root: &str, member: &[u8], pace: &mut Pace) -> Result<u64> {
-        let Some(work) = Work::parse(root, member) else {
-            // No member that this library wrote: it would be found again and again.
-            self.ask_reclaim(|| remove(root, member)).await?.next()?;
-            return Ok(0);
-        };
-        let step = || match &work {
-            Work::Tombstone(id, region) => reclaim(region, id, STEP),
-            Work::Region(region) => prune(region, STEP),
-        };
-        let mut looked = 0;
-        loop {
-            let done = self.ask_reclaim(step).await?.number()?;
-            looked += done;
-            pace.rest_after(done).await;
-            let is_over = match &work {
-                Work::Tombstone(..) => done == 0,
-                Work::Region(_) => done < STEP as u64,
+    /// Does what is due, as one of the workers. It never takes work without doing it, unless it is dropped or
+    /// fails: then that work is due again after a while.
+    async fn work_for_a_turn(&self, root: &str, pace: &Pace) -> Result<Turn> {
+        let (mut stages, mut looked) = (Stages::default(), 0);
+        for trip in 0.. {
+            let (start, takes_more) = (Instant::now(), trip < TURN);
+            let request = |_: &Connections| Request {
+                commands: stages.commands(root, takes_more),
+                lane: Lane::Main,
+                tracking: Tracking::No,
+                retry: Retry::Safe,
             };
-            if is_over {
-                return Ok(looked);
+            let answered = self.primary.call(self.deadline(), request).await?;
+            let mut replies = Replies::new(&self.primary.shared().server, answered.values);
+            let progress = stages.answered(root, takes_more, &mut replies)?;
+            looked += progress.looked;
+            progress.left.into_iter().for_each(|left| pace.note_left(left));
+            if stages.is_empty() {
+                return Ok(Turn { looked, has_more: !takes_more });
             }
+            pace.rest(start.elapsed()).await;
         }
-    }
-
-    async fn ask_reclaim(&self, command: impl Fn() -> redis::Cmd) -> Result<Replies<'_>> {
-        let request = |_: &Connections| one(command(), Lane::Main, Retry::Safe);
-        let answered = self.primary.call(self.deadline(), request).await?;
-        Ok(Replies::new(&self.primary.shared().server, answered.values))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Bug: the server rested after each region that was freed, however small.
-    /// Effect: regions of one child were invalidated faster than they were freed, and the work list grew.
-    /// Fix: it rests after as many regions as are looked at in one step.
-    #[tokio::test(start_paused = true)]
-    async fn the_server_rests_after_a_step_of_regions() {
-        for (looked, steps) in [(0, 10), (1, 10), (25, 4), (100, 1), (u64::MAX, 1)] {
-            let (mut pace, start) = (Pace::default(), tokio::time::Instant::now());
-            for _ in 1..steps {
-                pace.rest_after(looked).await;
-            }
-            assert_eq!(start.elapsed(), Duration::ZERO, "{looked}");
-            pace.rest_after(looked).await;
-            assert!(start.elapsed() >= PAUSE, "{looked}");
-        }
+        Ok(Turn { looked, has_more: true })
     }
 }

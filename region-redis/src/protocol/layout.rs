@@ -8,6 +8,7 @@ mod stamp;
 pub(crate) use entry::{Unsure, Validator, leftover};
 pub(crate) use ids::{PathIds, big_endian};
 pub(crate) use names::{
-    Kind, NameBuffer, count, count_list, parse, region_work, tombstone, tombstone_work, work_list,
+    HIDDEN_CHILD, Kind, NameBuffer, count, count_list, parse, region_work, tombstone,
+    tombstone_work, work_list,
 };
 pub(crate) use stamp::Stamp;

@@ -3,5 +3,5 @@
 mod reply;
 mod request;
 
-pub(crate) use reply::Work;
-pub(crate) use request::{due, prune, reclaim, remove};
+pub(crate) use reply::{Children, Taken, Work};
+pub(crate) use request::{list, prune, reclaim, remove, take};

@@ -25,6 +25,7 @@ pub(crate) struct Scripts {
     pub(crate) expire: Script,
     pub(crate) release: Script,
     pub(crate) scan: Script,
+    pub(crate) take: Script,
     pub(crate) reclaim: Script,
     pub(crate) prune: Script,
     pub(crate) prepare: Script,
@@ -61,6 +62,7 @@ pub(crate) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| Scripts {
     expire: Script::new(&[COUNT, MARKS, STAMPS, KEYS, LINEAGE], include_str!("end/expire.lua")),
     release: Script::new(&[KEYS], include_str!("release/release.lua")),
     scan: Script::new(&[MARKS, STAMPS, KEYS, LINEAGE, FRESHNESS], include_str!("scan/scan.lua")),
+    take: Script::new(&[KEYS, LINEAGE], include_str!("reclaim/take.lua")),
     reclaim: Script::new(
         &[MARKS, STAMPS, KEYS, LINEAGE, CHILDREN],
         include_str!("reclaim/reclaim.lua"),
@@ -93,7 +95,7 @@ impl Script {
 }
 
 impl Scripts {
-    pub(crate) fn all(&self) -> [&Script; 13] {
+    pub(crate) fn all(&self) -> [&Script; 14] {
         [
             &self.begin,
             &self.write,
@@ -104,6 +106,7 @@ impl Scripts {
             &self.expire,
             &self.release,
             &self.scan,
+            &self.take,
             &self.reclaim,
             &self.prune,
             &self.prepare,

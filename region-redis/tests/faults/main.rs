@@ -2,6 +2,7 @@
 
 mod acknowledgements;
 mod assumed;
+mod churn;
 mod connections;
 mod depends;
 mod errors;

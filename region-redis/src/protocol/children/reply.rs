@@ -1,14 +1,11 @@
 use redis::Value;
 use region_core::{Cursor, Segment, Timestamp};
 
-use crate::protocol::layout::PathIds;
+use crate::protocol::layout::{HIDDEN_CHILD, PathIds};
 use crate::protocol::reply::{borrowed, cursor, list};
 
 /// The prefix of a list's stamp: no segment begins with it.
 const STAMP: u8 = b'.';
-
-/// The prefix of a child that holds a marker alone: no segment begins with it either.
-const HIDDEN: u8 = b':';
 
 /// Returns whether a list with this stamp belongs to a region with these ids.
 pub(crate) fn is_list_of(ids: &PathIds, stamp: Value) -> bool {
@@ -25,7 +22,7 @@ pub(crate) fn children(page: Value, now: Timestamp) -> Option<(Vec<Segment>, Opt
     let segment = |pair: &[Value]| {
         let [name, end] = pair else { return None };
         let is_over = end_of(end)? <= now.as_millis() as f64;
-        let name = borrowed(name).filter(|name| !is_over && name.first() != Some(&HIDDEN))?;
+        let name = borrowed(name).filter(|name| !is_over && name.first() != Some(&HIDDEN_CHILD))?;
         Segment::parse(std::str::from_utf8(name).ok()?).ok()
     };
     Some((flat.chunks(2).filter_map(segment).collect(), next))

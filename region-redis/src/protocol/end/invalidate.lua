@@ -3,8 +3,9 @@
 -- regions in the same step.
 -- KEYS: the count of the client's writes, g, c, the tombstone that c becomes, the parent's c, i, the d
 -- and l keys to drop.
--- ARGV: the floor of the count, the tombstone's member of g, the region's last segment or '' if it has no
--- parent, the members of g of the regions to look at: 'P'arent, if the region was listed there, or 'A'ncestors.
+-- ARGV: the floor of the count, the tombstone's member of g, the region's member of g, the region's last segment or
+-- '' if it has no parent, the members of g of the regions to look at: 'P'arent, if the region was listed there, or
+-- 'A'ncestors.
 -- Answers the count.
 local call = redis.call
 
@@ -19,12 +20,14 @@ local work = {}
 if call('EXISTS', KEYS[3]) == 1 then
   call('RENAME', KEYS[3], KEYS[4])
   work = {'0', ARGV[2]}
+  -- A list of children was to be looked at once they have ended, which may be long after this.
+  redis.pcall('ZREM', KEYS[2], ARGV[3])
 end
-local was_listed = ARGV[3] ~= '' and redis.pcall('ZREM', KEYS[5], ARGV[3], ':' .. ARGV[3]) == 1
-if #ARGV > 4 and (was_listed or ARGV[4] == 'A') then
+local was_listed = ARGV[4] ~= '' and redis.pcall('ZREM', KEYS[5], ARGV[4], ':' .. ARGV[4]) == 1
+if #ARGV > 5 and (was_listed or ARGV[5] == 'A') then
   local time = call('TIME')
   local idle = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000) + IDLE_MS)
-  for at = 5, #ARGV do
+  for at = 6, #ARGV do
     work[#work + 1] = idle
     work[#work + 1] = ARGV[at]
   end

@@ -50,6 +50,7 @@ fn invalidate(path: &RegionPath, verb: Verb, count: Count<'_>) -> Cmd {
     }
     call.arg(count.floor);
     call.arg(tombstone_work(region, &id));
+    call.arg(region_work(region));
     call.arg(segment.unwrap_or_default());
     call.arg(why);
     looked_at.iter().for_each(|region| call.arg(region_work(region)));

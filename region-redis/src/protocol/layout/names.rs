@@ -5,6 +5,9 @@ use region_core::RegionPath;
 /// The prefix of every name: the format's version.
 const VERSION: &str = "rc1:";
 
+/// The prefix of a child that holds a marker alone, in its parent's list: no segment begins with it.
+pub(crate) const HIDDEN_CHILD: u8 = b':';
+
 /// The kinds of keys that a region has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {

@@ -1,13 +1,16 @@
 #!lua flags=allow-oom
--- Drops children that have ended from a region's list; and has the region's own ids expire if they
--- never did and nothing is left that never does.
--- KEYS: the i keys from the root down to the region.
+-- Drops children that have ended from a region's list; and lets the region's own ids expire if they never did and
+-- nothing is left that never does, or if nothing is left at all.
+-- KEYS: g, c, d, l, the tombstone that c becomes, the parent's c (of a root: c), the i keys from the root down to
+-- the region.
 -- ARGV: how many children to drop, an id for a tombstone.
--- Answers how many were dropped; fewer than asked for: all.
+-- Answers how many were dropped.
 local most = tonumber(ARGV[1])
-local depth, i = #KEYS, KEYS[#KEYS]
-local c, g, member = sibling('c', i), root_key('g', i), ' ' .. text_of(i)
-local path = call('MGET', unpack(KEYS))
+local g, c, d, l = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local names = slice(KEYS, 7, #KEYS)
+local depth, i = #names, names[#names]
+local member = ' ' .. text_of(i)
+local path = call('MGET', unpack(names))
 local stamp = list_stamp(c)
 local is_there = exists(path)
 if stamp and not (is_there and stamp == '.' .. trees_of(path, depth)) then
@@ -24,7 +27,11 @@ local ended, soonest, last = {}, nil, nil
 if stamp then
   ended = call('ZRANGEBYSCORE', c, '(-inf', time_arg(present), 'LIMIT', 0, most)
   if #ended > 0 then call('ZREM', c, unpack(ended)) end
-  if #ended == most then return most end
+  if #ended == most then
+    -- There may be more of them, which anyone may drop now.
+    zadd(g, time_arg(present), member)
+    return most
+  end
   if call('ZCARD', c) <= 1 then
     call('UNLINK', c)
   else
@@ -33,20 +40,22 @@ if stamp then
   end
 end
 
--- When what is there has ended; nil: never.
-local function last_end()
-  if last == 'inf' then return nil end
-  local left = call('PTTL', sibling('d', i))
-  if left == -1 then return nil end
-  left = math.max(left, call('PTTL', sibling('l', i)), IDLE_MS)
-  return math.max(present + left, tonumber(last or 0))
+-- When the ids are to expire; nil if that is as it should be.
+local function new_expiry()
+  local expiry = expiry_of(path[depth])
+  if last == 'inf' or last and expiry ~= 0 then return nil end
+  local left = call('PTTL', d)
+  if left == -1 or left ~= -2 and expiry ~= 0 then return nil end
+  left = math.max(left, call('PTTL', l), IDLE_MS)
+  local ends = math.max(present + left, tonumber(last or 0))
+  if expiry == 0 or expiry > ends then return ends end
 end
 
-local expiry = expiry_of(path[depth]) == 0 and last_end()
+local expiry = new_expiry()
 if expiry then
   path[depth] = store_ids(i, path[depth], expiry)
   if last then call('PEXPIREAT', c, last) end
-  relist(path, KEYS, {depth})
+  relist(path, names, {depth})
   local parent = parent_of(i)
   if parent then look_at(parent, expiry) end
 end

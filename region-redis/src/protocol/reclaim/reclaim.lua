@@ -1,40 +1,72 @@
 #!lua flags=allow-oom
--- Frees a few of the regions that an invalidation left behind: what belongs to other trees than those
+-- Frees some of the regions that an invalidation left behind: what belongs to other trees than those
 -- of now. Whatever is valid stays, so that it may run at any time, by anyone, any number of times.
--- KEYS: the i keys from the root down to the region whose children are looked at.
--- ARGV: the tombstone's id, how many children to look at, an id for tombstones.
--- Answers how many children were looked at; 0 if the tombstone is empty and gone.
-local id = ARGV[1]
-local i = KEYS[#KEYS]
-local tombstone = root_key('x', i) .. id
-local path = call('MGET', unpack(KEYS))
-local depth = #path
+-- KEYS: g, the tombstone, the i keys from the root down to the region whose children these are; for each child:
+-- i, d, l, c, and the tombstone that c becomes.
+-- ARGV: the tombstone's member of g, the number of children; for each child: its member of the tombstone, the
+-- member of g of what c becomes; then members of the tombstone that are no children.
+-- Answers how many children were looked at.
+local CHILD = 5        -- keys of each child
+local g, tombstone, children = KEYS[1], KEYS[2], tonumber(ARGV[2])
+local before = #KEYS - CHILD * children
+local depth = before - 2
+
+local names = slice(KEYS, 3, before)
+for n = 1, children do names[depth + n] = KEYS[before + CHILD * (n - 1) + 1] end
+local ids = call('MGET', unpack(names))
+local path = slice(ids, 1, depth)
 local parent_exists = exists(path)
 
--- Frees what is dead of one child.
-local function free(segment, n)
-  local child = i .. '.' .. segment
-  local d, l, c = sibling('d', child), sibling('l', child), sibling('c', child)
-  path[depth + 1] = call('MGET', child)[1]
-  local is_there = parent_exists and exists_at(path, depth + 1)
-  local trees = is_there and trees_of(path, depth + 1)
-  if not (is_there and valid_stamp(stamp_of(d), trees)) then call('UNLINK', d) end
-  if not (is_there and stamp_of(l) == trees .. mark_of(path)) then call('UNLINK', l) end
-  if not (is_there and list_stamp(c) == '.' .. trees) then make_tombstone(child, ARGV[3] .. n) end
-  -- Ids of the present trees may be those of a load that has nothing to show yet.
-  if not is_there then call('UNLINK', child) end
-end
+local gone = {}        -- keys to unlink
+local ended = {}       -- members of g of regions that are not there
+local dead, lists = {}, {}  -- children whose lists of children are dead, and these lists
 
-local found = redis.pcall('ZPOPMIN', tombstone, ARGV[2])
-if is_of_other_type(found, tombstone) then found = {} end
-local looked = 0
-for n = 1, #found, 2 do
-  if sub(found[n], 1, 1) ~= '.' then
-    free(string.gsub(found[n], '^' .. HIDDEN, ''), n)
-    looked = looked + 1
+-- Decides by the same comparisons as a read.
+for n = 1, children do
+  local at = before + CHILD * (n - 1)
+  local i, d, l, c = KEYS[at + 1], KEYS[at + 2], KEYS[at + 3], KEYS[at + 4]
+  path[depth + 1] = ids[depth + n]
+  local is_list_dead = true
+  if parent_exists and exists_at(path, depth + 1) then
+    -- Ids of the present trees may be those of a load that has nothing to show yet.
+    local trees = trees_of(path, depth + 1)
+    if not valid_stamp(stamp_of(d), trees) then gone[#gone + 1] = d end
+    if stamp_of(l) ~= trees .. mark_of(path) then gone[#gone + 1] = l end
+    is_list_dead = list_stamp(c) ~= '.' .. trees
+  else
+    for key = at + 1, at + 3 do gone[#gone + 1] = KEYS[key] end
+    ended[#ended + 1] = ' ' .. text_of(i)
+  end
+  if is_list_dead then
+    dead[#dead + 1] = n
+    lists[#lists + 1] = c
   end
 end
-if looked == 0 and call('EXISTS', tombstone) == 0 then
-  call('ZREM', root_key('g', i), id .. ' ' .. text_of(i))
+
+-- Dead lists become tombstones in turn.
+local found = #lists > 0 and call('EXISTS', unpack(lists)) or 0
+local work = {}
+for at = 1, found > 0 and #lists or 0 do
+  if found == #lists or call('EXISTS', lists[at]) == 1 then
+    local n = dead[at]
+    call('RENAME', lists[at], KEYS[before + CHILD * n])
+    work[#work + 1] = '0'
+    work[#work + 1] = ARGV[2 * n + 2]
+  end
 end
-return looked
+if #gone > 0 then call('UNLINK', unpack(gone)) end
+
+local done = slice(ARGV, 3 + 2 * children, #ARGV)
+for n = 1, children do done[#done + 1] = ARGV[2 * n + 1] end
+if #done > 0 then redis.pcall('ZREM', tombstone, unpack(done)) end
+local left = redis.pcall('ZCARD', tombstone)
+if is_of_other_type(left, tombstone) or left == 0 then
+  ended[#ended + 1] = ARGV[1]
+else
+  -- There is more of it, which anyone may take now.
+  work[#work + 1] = '0'
+  work[#work + 1] = ARGV[1]
+end
+if #work > 0 then zadd(g, unpack(work)) end
+if #ended > 0 then is_of_other_type(redis.pcall('ZREM', g, unpack(ended)), g) end
+return children

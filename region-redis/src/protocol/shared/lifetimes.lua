@@ -1,13 +1,15 @@
 -- How long keys live. An `i` key holds when it expires, so that a put need not ask; zero: never.
 local HOUR = 3600000
+-- When ids that are not stored yet expire.
+local NEW = 1
 
 -- Until when an `i` key lives that is given what an entry needs, in milliseconds; `needed` is nil for
 -- an entry without an end. More than is needed, for rewriting the key is a push to every client that
 -- tracks it, for all regions below: so ancestors are rewritten once an hour at most by entries that
--- live for less than that.
-local function lifetime(needed, is_leaf)
+-- live for less than that, from the second time on. Of most that are new it is the last time.
+local function lifetime(needed, is_brief)
   if not needed then return 0 end
-  return millis(now()) + (is_leaf and 2 * needed or math.max(2 * needed, needed + HOUR))
+  return millis(now()) + (is_brief and 2 * needed or math.max(2 * needed, needed + HOUR))
 end
 
 -- Stores a region's ids with another expiry.
@@ -26,7 +28,7 @@ local function draw_ids(path, ids)
   local parent = '\0\0\0\0'
   for depth = 1, #path do
     if not exists_at(path, depth) then
-      path[depth] = sub(ids, (depth - 1) * 8 + 1, depth * 8) .. parent .. struct.pack('>I6', 1)
+      path[depth] = sub(ids, (depth - 1) * 8 + 1, depth * 8) .. parent .. struct.pack('>I6', NEW)
     end
     parent = sub(path[depth], 1, 4)
   end
@@ -39,7 +41,8 @@ local function extend_path(path, i, needed)
   for depth = 1, #i do
     local present = expiry_of(path[depth])
     if present ~= 0 and not (needed and present >= millis(now()) + needed) then
-      path[depth] = store_ids(i[depth], path[depth], lifetime(needed, depth == #i))
+      local is_brief = depth == #i or present == NEW
+      path[depth] = store_ids(i[depth], path[depth], lifetime(needed, is_brief))
       changed[#changed + 1] = depth
     end
   end

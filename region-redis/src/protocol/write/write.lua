@@ -249,7 +249,7 @@ end
 
 if not shows_entries and ARGV[6] ~= 'K' then return {count, outcomes} end
 -- Ids that are shown have to be those of the region, even if it holds nothing.
-if is_there and expiry_of(path[#path]) == 1 then extend_path(path, i, IDLE_MS) end
+if is_there and expiry_of(path[#path]) == NEW then extend_path(path, i, IDLE_MS) end
 -- Writing a key ends its tracking: reading it begins it again.
 if ARGV[6] == 'K' then call('EXISTS', d, unpack(i)) end
 local running = before and before.kind == TTL and before.time or 0

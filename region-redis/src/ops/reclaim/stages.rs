@@ -1,0 +1,134 @@
+//! The work of one worker, in stages: each round trip carries all of it a stage further.
+//!
+//! Work is taken from the list; then a region's list is pruned, or the children in a tombstone are listed; then these
+//! are freed. Scripts declare all their keys, so what they touch has to be known before.
+
+use std::time::Duration;
+
+use redis::Pipeline;
+use region_core::{RegionPath, Result};
+
+use crate::protocol::reclaim::{Children, Taken, Work, list, prune, reclaim, remove, take};
+use crate::protocol::reply::Replies;
+
+/// The most pieces of work that are taken at once.
+const MOST_WORK: usize = 32;
+
+/// The time for which nobody else takes them. Work takes a few trips; if this process dies it waits so long.
+const CLAIM: Duration = Duration::from_secs(5);
+
+/// The most children that one script frees, or drops from a list: it takes the server well under a millisecond.
+const MOST_CHILDREN: usize = 64;
+
+/// About the most children that are freed in one trip.
+const CHILDREN_PER_TRIP: usize = 2 * MOST_CHILDREN;
+
+/// The fewest children of a tombstone that are listed, its stamp among them.
+const FEWEST: usize = 4;
+
+/// What a worker has under way.
+#[derive(Debug, Default)]
+pub(super) struct Stages {
+    taken: Vec<Work>,
+    /// Members of the work list that are no work.
+    foreign: Vec<Vec<u8>>,
+    listed: Vec<Tombstone>,
+}
+
+/// A tombstone, or a part of it.
+#[derive(Debug)]
+struct Tombstone {
+    id: String,
+    region: RegionPath,
+    found: Children,
+}
+
+/// What a trip has done.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// The number of children that were freed, or dropped from a list.
+    pub(super) looked: u64,
+    /// The number of pieces of work that are due and were not taken; `None` if nothing was to be taken.
+    pub(super) left: Option<u64>,
+}
+
+impl Stages {
+    pub(super) fn is_empty(&self) -> bool {
+        self.taken.is_empty() && self.foreign.is_empty() && self.listed.is_empty()
+    }
+
+    /// The commands of the next trip. What is freed in it leaves work that can be taken in it.
+    pub(super) fn commands(&self, root: &str, takes_more: bool) -> Pipeline {
+        let mut commands = Pipeline::new();
+        for Tombstone { id, region, found } in &self.listed {
+            for (children, others) in found.parts(MOST_CHILDREN) {
+                commands.add_command(reclaim(region, id, children, others));
+            }
+        }
+        for work in &self.taken {
+            commands.add_command(match work {
+                Work::Region(region) => prune(region, MOST_CHILDREN),
+                Work::Tombstone(id, region) => list(region, id, self.children_each()),
+            });
+        }
+        for member in &self.foreign {
+            commands.add_command(remove(root, member));
+        }
+        if takes_more {
+            commands.add_command(take(root, MOST_WORK, CLAIM));
+        }
+        commands
+    }
+
+    /// Goes on to the next stage by the answers to [`commands`](Self::commands). Work that fails is left to
+    /// whoever takes it later.
+    pub(super) fn answered(
+        &mut self,
+        root: &str,
+        takes_more: bool,
+        replies: &mut Replies<'_>,
+    ) -> Result<Progress> {
+        let mut progress = Progress::default();
+        for Tombstone { found, .. } in std::mem::take(&mut self.listed) {
+            for _ in found.parts(MOST_CHILDREN) {
+                progress.looked += or_later(replies.number()).unwrap_or_default();
+            }
+        }
+        for work in std::mem::take(&mut self.taken) {
+            match work {
+                Work::Region(_) => {
+                    progress.looked += or_later(replies.number()).unwrap_or_default();
+                }
+                Work::Tombstone(id, region) => {
+                    if let Some(found) = or_later(Children::parse(&region, replies)) {
+                        self.listed.push(Tombstone { id, region, found });
+                    }
+                }
+            }
+        }
+        for _ in std::mem::take(&mut self.foreign) {
+            or_later(replies.next());
+        }
+        if takes_more {
+            let taken = Taken::parse(replies)?;
+            progress.left = Some(taken.left);
+            for member in taken.members {
+                match Work::parse(root, &member) {
+                    Some(work) => self.taken.push(work),
+                    // It would be found again and again.
+                    None => self.foreign.push(member),
+                }
+            }
+        }
+        Ok(progress)
+    }
+
+    /// The number of children that are listed of each tombstone.
+    fn children_each(&self) -> usize {
+        (CHILDREN_PER_TRIP / self.taken.len().max(1)).max(FEWEST)
+    }
+}
+
+fn or_later<T>(done: Result<T>) -> Option<T> {
+    done.inspect_err(|error| tracing::debug!(%error, "some work of the reclaimer failed")).ok()
+}
