@@ -1,6 +1,6 @@
 # `make test` is all that a change has to pass; the other targets are parts of it.
 
-.PHONY: help test fmt lint docs bench compare fuzz mutations soak oracle
+.PHONY: help test fmt lint docs bench compare fuzz mutations soak churn oracle
 .DEFAULT_GOAL := help
 
 help: ## Says what there is.
@@ -31,7 +31,10 @@ mutations: ## Takes each mechanism out, or those of ONLY="name ...", and demands
 	@ci/mutations.py $(ONLY)
 
 soak: ## Runs mixed load for SOAK_MINUTES, 20 if not given, and demands that memory, connections and tasks stay flat.
-	@cargo run -p soak
+	@cargo run -p soak --bin soak
+
+churn: ## Shows what a server holds while regions come and go as fast as they can, and how soon after it is gone.
+	@cargo run -q --release -p soak --bin churn
 
 oracle: ## Looks for a wrong value in SEEDS simulated runs, from seed FROM on, on all cores.
 	cargo run -q -p oracle --release -- $(or $(SEEDS),100000) $(or $(FROM),0)

@@ -14,9 +14,8 @@ use crate::Shared;
 /// The number of the latest regions that operations choose from.
 const RECENT: u64 = 64;
 
-/// One in so many operations goes to a region that there was not before. With many more the reclaimer does not keep
-/// up: it takes two trips and more for each region that has others below it.
-const NEW_REGION: u32 = 32;
+/// One in so many operations goes to a region that there was not before.
+const NEW_REGION: u32 = 8;
 
 /// The number of days of [`RECENT`] regions before the present one that are not ended yet: a slow operation
 /// may still go to one.
