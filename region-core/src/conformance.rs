@@ -59,6 +59,8 @@ mod wrapped;
 use std::future::Future;
 use std::time::Duration;
 
+use tokio::runtime::Runtime;
+
 use crate::path::RegionPath;
 use crate::policy::NearCache;
 use crate::store::Store;
@@ -106,6 +108,14 @@ pub trait Harness: Send + Sync + 'static {
     fn near(&self) -> NearCache {
         NearCache::Off
     }
+
+    /// The runtime that a case runs on: one of several threads. A store whose time is that of tokio may have one of
+    /// a single thread with paused time, on which no case waits.
+    fn runtime(&self) -> Runtime {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        runtime.unwrap_or_else(|error| panic!("no runtime: {error}"))
+    }
 }
 
 /// True if a [`Harness`] could do what it was asked.
@@ -122,13 +132,8 @@ pub const CASE_LIMIT: Duration = Duration::from_secs(120);
 
 /// Runs a case to its end on a runtime of its own. For the macro.
 #[doc(hidden)]
-pub fn run(case: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap_or_else(|error| panic!("no runtime: {error}"));
-    let ended = runtime.block_on(async { tokio::time::timeout(CASE_LIMIT, case).await });
+pub fn run(harness: &impl Harness, case: impl Future<Output = ()>) {
+    let ended = harness.runtime().block_on(async { tokio::time::timeout(CASE_LIMIT, case).await });
     assert!(ended.is_ok(), "the case has not ended after {CASE_LIMIT:?}");
 }
 
@@ -196,7 +201,8 @@ macro_rules! __conformance_test {
         #[test]
         fn $case() {
             let harness = $harness;
-            $crate::conformance::run($crate::conformance::cases::$topic::$case(&harness));
+            let case = $crate::conformance::cases::$topic::$case(&harness);
+            $crate::conformance::run(&harness, case);
         }
     };
 }

@@ -90,6 +90,13 @@ impl RedisStoreBuilder {
         self
     }
 
+    /// Opens all connections by `connector` rather than by the operating system.
+    #[cfg(feature = "testing")]
+    pub fn connector(mut self, connector: std::sync::Arc<dyn crate::testing::Connect>) -> Self {
+        self.settings.connector = crate::testing::Connector(Some(connector));
+        self
+    }
+
     /// Makes the store, which connects in the background. Calls wait for the connection, within their limits.
     ///
     /// # Errors

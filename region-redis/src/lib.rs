@@ -15,11 +15,14 @@ pub mod fuzzing;
 mod net;
 mod ops;
 mod protocol;
+mod random;
 mod server;
 mod session;
 mod settings;
 mod stats;
 mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod time_range;
 mod topology;
 mod url;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Runtime;
+
 use super::{Able, Harness};
 use crate::path::RegionPath;
 use crate::policy::NearCache;
@@ -50,6 +52,10 @@ macro_rules! wrapped {
 
             fn near(&self) -> NearCache {
                 self.0.near()
+            }
+
+            fn runtime(&self) -> Runtime {
+                self.0.runtime()
             }
         }
     };
@@ -110,6 +116,10 @@ impl<H: Harness> Harness for Near<H> {
 
     async fn cut_pushes(&self, store: &Self::Store) -> Able {
         self.0.cut_pushes(store).await
+    }
+
+    fn runtime(&self) -> Runtime {
+        self.0.runtime()
     }
 
     fn near(&self) -> NearCache {

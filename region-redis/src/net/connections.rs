@@ -17,6 +17,7 @@ use crate::net::own_pushes::OwnWrite;
 use crate::net::transport::Transport;
 use crate::protocol::call::Count;
 use crate::protocol::layout;
+use crate::random;
 use crate::server::Server;
 use crate::settings::{LONGEST_BLOCK, Settings};
 
@@ -135,7 +136,7 @@ impl Connections {
     }
 
     fn new(identity: Identity, transports: Arc<Transports>) -> Self {
-        let count_id = rand::random();
+        let count_id = random::long_bits();
         Self {
             count_id,
             count_key: layout::count(count_id),

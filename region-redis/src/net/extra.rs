@@ -13,6 +13,7 @@ use crate::error::{Concerns, Failure};
 use crate::net::identity::Identity;
 use crate::net::origin::Origin;
 use crate::net::transport::Transport;
+use crate::random;
 
 /// A connection that fails sooner than this is not opened again at once.
 const STEADY: Duration = Duration::from_secs(1);
@@ -182,7 +183,8 @@ impl ExtraConnection {
     }
 
     fn failed(&self, failure: Failure, attempt: u32) -> State {
-        let delay = self.origin.settings.backoff.delay(attempt, &mut rand::rng());
+        let backoff = self.origin.settings.backoff;
+        let delay = random::draw(|mut rng| backoff.delay(attempt, &mut rng));
         let until = Instant::now() + delay;
         State::Failed { failure, attempt: attempt.saturating_add(1), until }
     }

@@ -16,6 +16,7 @@ use crate::net::origin::Origin;
 use crate::net::role::Upkeep;
 use crate::net::state::Event;
 use crate::protocol::reply::time_of;
+use crate::random;
 
 /// After connections that fail sooner than this the next attempt waits longer.
 const STEADY: Duration = Duration::from_secs(1);
@@ -53,7 +54,7 @@ impl Keeper {
             if began.elapsed() >= STEADY && self.shared.is_connecting() {
                 self.attempt = 0;
                 let backoff = self.shared.origin.settings.backoff;
-                let delay = backoff.first_delay(&mut rand::rng());
+                let delay = random::draw(|mut rng| backoff.first_delay(&mut rng));
                 tokio::time::sleep(delay).await;
             } else {
                 self.back_off().await;
@@ -66,7 +67,8 @@ impl Keeper {
         let why = "drops its connections again and again";
         let error = Failure::unavailable(&self.shared.origin.server, why).error;
         self.shared.change(Event::BackingOff(error));
-        let delay = self.shared.origin.settings.backoff.delay(self.attempt, &mut rand::rng());
+        let backoff = self.shared.origin.settings.backoff;
+        let delay = random::draw(|mut rng| backoff.delay(self.attempt, &mut rng));
         self.attempt = self.attempt.saturating_add(1);
         tokio::time::sleep(delay).await;
     }
@@ -97,6 +99,7 @@ impl Keeper {
         let Origin { server, settings, .. } = &*shared.origin;
         let mut preparing = pin!(shared.role.prepare(server, settings, connections));
         tokio::select! {
+            biased;
             prepared = &mut preparing => return prepared,
             () = tokio::time::sleep(settings.connect) => {}
         }
@@ -142,6 +145,7 @@ impl Keeper {
                 }
             }
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(shared.origin.settings.watch) => {}
                 () = shared.trouble.notified() => {}
             }

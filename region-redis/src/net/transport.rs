@@ -46,6 +46,14 @@ impl Transport {
         settings: &Settings,
         pushes: &Arc<Pushes>,
     ) -> Result<Self, Failure> {
+        #[cfg(feature = "testing")]
+        if let (Some(connector), Address::Tcp(host, port)) =
+            (&settings.connector.0, server.address())
+        {
+            let stream = connector.connect(host, *port).await;
+            let stream = stream.map_err(|error| Failure::client(server, error.into()))?;
+            return Self::over(server, settings, stream, pushes).await;
+        }
         match server.address() {
             Address::Tcp(host, port) => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await;

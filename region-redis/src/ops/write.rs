@@ -1,5 +1,6 @@
 //! Writing.
 
+use rand::RngExt;
 use redis::Value;
 use region_core::{
     Applied, Error, ErrorKind, Lifetime, Op, OpOutcome, RegionPath, Result, Trust, Write, Written,
@@ -15,6 +16,7 @@ use crate::protocol::reply::Replies;
 use crate::protocol::write::{
     AppliedReply, PutReply, RegionReply, only_puts, outcome_of, put, write,
 };
+use crate::random;
 use crate::time_range::TimeRange;
 use crate::topology::shard::Shard;
 
@@ -73,7 +75,7 @@ impl Shard {
         let Some(puts) = puts else { return Ok(None) };
         // Now and then the other script has to look for entries that have expired.
         let is_limited = puts.iter().any(|put| put.fresh_for != Lifetime::Unlimited);
-        if is_limited && rand::random_ratio(1, PUTS_PER_SWEEP) {
+        if is_limited && random::draw(|rng| rng.random_ratio(1, PUTS_PER_SWEEP)) {
             return Ok(None);
         }
         let request = |connections: &Connections| {

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use rand::RngExt;
 use redis::Cmd;
-use region_core::{ChangeId, ChangedKey, MAX_DEPTH, RegionPath};
+use region_core::{ChangedKey, MAX_DEPTH, RegionPath};
 
 use crate::protocol::layout::{Kind, NameBuffer};
 use crate::protocol::scripts::Script;
+use crate::random;
 
 /// Bytes of a random id.
 pub(crate) const ID: usize = 8;
@@ -54,7 +56,7 @@ impl Call {
     pub(crate) fn ids(&mut self, regions: usize) {
         let mut bytes = [0_u8; MAX_DEPTH * ID];
         let ids = &mut bytes[..regions * ID];
-        rand::fill(ids);
+        random::draw(|rng| rng.fill(ids));
         self.arg(&*ids);
     }
 
@@ -66,7 +68,7 @@ impl Call {
     /// Adds a change of these keys, with a random id.
     pub(crate) fn change<'k>(&mut self, keys: impl IntoIterator<Item = &'k str>) {
         let key = ChangedKey::of_keys(keys).unwrap_or(ChangedKey::All);
-        let (id, key) = (ChangeId::random().to_bits(), key.to_bits());
+        let (id, key) = (random::bits() as u32, key.to_bits());
         let [a, b, c, d] = id.to_be_bytes();
         let [e, f, g, h] = key.to_be_bytes();
         self.arg(&[a, b, c, d, e, f, g, h][..]);
@@ -80,7 +82,7 @@ impl Call {
 /// A random id for a tombstone.
 pub(crate) fn tombstone_id() -> String {
     const DIGITS: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
-    let random: u64 = rand::random();
+    let random = random::bits();
     (0..12).map(|at| char::from(DIGITS[(random >> (5 * at)) as usize % 32])).collect()
 }
 

@@ -14,6 +14,7 @@ use crate::net::identity::Identity;
 use crate::protocol::end::end;
 use crate::protocol::layout;
 use crate::protocol::write::write;
+use crate::random;
 use crate::server::Server;
 use crate::session::answered::AnsweredCounts;
 use crate::session::counts::UsedCounts;
@@ -82,7 +83,7 @@ impl Recovery {
             counts: Mutex::default(),
             answered: Mutex::new(AnsweredCounts::new()),
             overdue: Mutex::default(),
-            probe: layout::count(rand::random()),
+            probe: layout::count(random::long_bits()),
             step: AtomicUsize::new(LARGEST_STEP),
         }
     }

@@ -23,6 +23,8 @@ macro_rules! declare_settings {
         pub(crate) struct Settings {
             pub(crate) primary: Server,
             pub(crate) replicas: Vec<Server>,
+            #[cfg(feature = "testing")]
+            pub(crate) connector: crate::testing::Connector,
             $($(#[doc = $doc])+ pub(crate) $field: $type,)*
             $($(#[doc = $own_doc])+ pub(crate) $own: $own_type,)*
         }
@@ -32,6 +34,8 @@ macro_rules! declare_settings {
                 Self {
                     primary,
                     replicas: Vec::new(),
+                    #[cfg(feature = "testing")]
+                    connector: crate::testing::Connector::default(),
                     $($field: $default,)*
                     $($own: $own_default,)*
                 }

@@ -12,6 +12,7 @@ use crate::net::link::Link;
 use crate::net::origin::Origin;
 use crate::net::outage::LogLimit;
 use crate::net::pushes::Pushes;
+use crate::random;
 use crate::server::Server;
 use crate::session::acknowledgements::Acknowledgements;
 use crate::session::hints::{ExistingRegions, LargeEntries};
@@ -95,7 +96,7 @@ impl Shard {
             logs: Logs::default(),
             releases,
             acknowledgements: Acknowledgements::default(),
-            next_replica: AtomicUsize::new(rand::random::<u16>().into()),
+            next_replica: AtomicUsize::new((random::bits() as u16).into()),
             settings,
         };
         (shard, released)
