@@ -377,10 +377,11 @@ macro_rules! bites {
         #[allow(non_snake_case)]
         fn $flaw() {
             $(
-                run(cases::$topic::$case(&Flawed(Flaw::None, ManualClock::new())));
+                let whole = Flawed(Flaw::None, ManualClock::new());
+                run(&whole, cases::$topic::$case(&whole));
                 let broken = Flawed(Flaw::$flaw, ManualClock::new());
                 let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| {
-                    run(cases::$topic::$case(&broken));
+                    run(&broken, cases::$topic::$case(&broken));
                 }));
                 assert!(outcome.is_err(), "{} does not notice", stringify!($case));
             )+

@@ -32,6 +32,16 @@ impl fmt::Debug for Connector {
     }
 }
 
+/// The name of the store's script that a command calls, by its digest or its source: the stem of its file, but for
+/// `free`, which is `write` for a server that is full.
+#[must_use]
+pub fn script_name(digest_or_source: &[u8]) -> Option<&'static str> {
+    let scripts = &crate::protocol::scripts::SCRIPTS;
+    let of_source =
+        || scripts.name_of(sha1_smol::Sha1::from(digest_or_source).hexdigest().as_bytes());
+    scripts.name_of(digest_or_source).or_else(of_source)
+}
+
 /// Has all stores draw their random numbers from this seed, as far as they draw them on the calling thread: ids, jitter,
 /// backoff. So a simulation on one thread has the same run again.
 pub fn seed_thread(seed: u64) {

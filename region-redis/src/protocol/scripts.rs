@@ -114,6 +114,28 @@ impl Scripts {
         ]
     }
 
+    /// The name of the script with this digest.
+    #[cfg(feature = "testing")]
+    pub(crate) fn name_of(&self, digest: &[u8]) -> Option<&'static str> {
+        const NAMES: [&str; 13] = [
+            "begin",
+            "write",
+            "free",
+            "put",
+            "invalidate",
+            "touch",
+            "expire",
+            "release",
+            "scan",
+            "reclaim",
+            "prune",
+            "prepare",
+            "refresh",
+        ];
+        let place = self.all().iter().position(|script| script.digest.as_bytes() == digest)?;
+        Some(NAMES[place])
+    }
+
     /// The script with this digest.
     pub(crate) fn find(&self, digest: &[u8]) -> Option<&Script> {
         self.all().into_iter().find(|script| script.digest.as_bytes() == digest)

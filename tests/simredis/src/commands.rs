@@ -102,12 +102,15 @@ fn is(arg: &[u8], option: &str) -> bool {
     arg.eq_ignore_ascii_case(option.as_bytes())
 }
 
+/// The next cursor, and names with their values.
+type Page<'v, T> = (u64, Vec<(&'v [u8], T)>);
+
 /// The elements of a listing from a cursor on: about `COUNT` of them, and the next cursor. They stand in the order of
 /// a hash, so that those which stay are listed whatever comes and goes; few are listed at once, as by a server.
 fn page<'v, T>(
     args: &[Vec<u8>],
     elements: impl Iterator<Item = (&'v [u8], T)>,
-) -> Result<(u64, Vec<(&'v [u8], T)>), Reply> {
+) -> Result<Page<'v, T>, Reply> {
     const FEW: usize = 128;
     const DEFAULT: i64 = 10;
     let cursor: u64 = std::str::from_utf8(arg(args, 1)?)

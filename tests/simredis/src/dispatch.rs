@@ -33,11 +33,11 @@ impl Server {
                 Reply::Simple("OK")
             }
             _ => {
-                let (reply, changed, own) = state.run(Some(client), |mut execution| {
+                let (reply, own) = state.run(Some(client), |mut execution| {
                     let reply = execution.call(args);
                     (execution, reply)
                 });
-                state.reply(client, args, &reply, &changed, own);
+                state.reply(client, args, &reply, own);
                 return None;
             }
         };
@@ -47,27 +47,20 @@ impl Server {
 }
 
 impl State {
-    fn reply(
-        &mut self,
-        client: ClientId,
-        args: &Args,
-        reply: &Reply,
-        changed: &[Vec<u8>],
-        own: Vec<Vec<u8>>,
-    ) {
+    fn reply(&mut self, client: ClientId, args: &Args, reply: &Reply, own: Vec<Vec<u8>>) {
         self.send(client, encoded(reply));
         own.into_iter().for_each(|push| self.send(client, push));
-        self.observed(client, args, reply, changed);
+        self.observed(client, args, reply);
     }
 
     fn eval(&mut self, client: ClientId, args: &Args) -> Option<Wait> {
-        let (reply, changed, own) = match self.script_of(args) {
+        let (reply, own) = match self.script_of(args) {
             Ok((script, keys, rest)) => {
                 self.run(Some(client), |execution| script.run(execution, &keys, &rest))
             }
-            Err(error) => (error, Vec::new(), Vec::new()),
+            Err(error) => (error, Vec::new()),
         };
-        self.reply(client, args, &reply, &changed, own);
+        self.reply(client, args, &reply, own);
         None
     }
 

@@ -5,6 +5,7 @@ use rand::rngs::StdRng;
 use crate::commands::{self, Kind};
 use crate::data::{Data, Entry, Value};
 use crate::reply::{Args, Reply};
+use crate::server::Flavor;
 
 /// A key that was read or changed, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +40,9 @@ pub(crate) struct Execution {
     /// Something has been written.
     pub(crate) has_written: bool,
     pub(crate) touched: Vec<Touched>,
+    pub(crate) flavor: Flavor,
+    /// The keys that are tracked in the place of those that a script reads.
+    pub(crate) declared: Option<Args>,
 }
 
 impl Execution {
@@ -63,7 +67,12 @@ impl Execution {
         }
         let reply = (command.run)(self, &args[1..]).unwrap_or_else(|error| error);
         if command.kind == Kind::Read {
-            let keys = if command.all_keys { &args[1..] } else { &args[1..args.len().min(2)] };
+            let keys = match &self.declared {
+                _ if command.least == 1 => &[],
+                Some(declared) => &declared[..],
+                None if command.all_keys => &args[1..],
+                None => &args[1..args.len().min(2)],
+            };
             self.touched.extend(keys.iter().cloned().map(Touched::Read));
         } else if !matches!(reply, Reply::Error(_)) {
             self.has_written = true;

@@ -28,4 +28,4 @@ pub use execution::Refusal;
 pub use link::Way;
 pub use network::Network;
 pub use reply::Reply;
-pub use server::{Observer, Server, Snapshot};
+pub use server::{Flavor, Observer, Server, Snapshot};

@@ -56,7 +56,7 @@ impl Server {
     /// Makes a replica that has all that this server has, and follows it with a lag of up to `lag`.
     #[must_use]
     pub fn replica(&self, seed: u64, lag: Duration) -> Self {
-        let replica = Self::new(seed);
+        let replica = Self::new(seed, self.lock().flavor);
         replica.follow(self, lag);
         replica
     }

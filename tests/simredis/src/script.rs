@@ -8,6 +8,7 @@ use mlua::{Function, Lua, LuaString, Result, Table, Value, Variadic};
 use crate::execution::Execution;
 use crate::packing;
 use crate::reply::{Args, Reply};
+use crate::server::Flavor;
 
 /// A script as it was sent.
 #[derive(Clone, Debug)]
@@ -46,6 +47,7 @@ impl Script {
             return (execution, Reply::error(refused));
         }
         execution.allows_oom = self.allows_oom;
+        execution.declared = (execution.flavor == Flavor::Redis).then(|| keys.clone());
         RUNNING.set(Some(execution));
         let done = INTERPRETER.with(|interpreter| match interpreter {
             Ok(interpreter) => interpreter.run(self, keys, args),
@@ -209,6 +211,10 @@ fn to_reply(value: &Value) -> Result<Reply> {
 fn table_to_reply(table: &Table) -> Result<Reply> {
     if let Some(error) = table.raw_get::<Option<LuaString>>("err")? {
         return Ok(Reply::error(error.to_string_lossy()));
+    }
+    if table.raw_get::<Option<LuaString>>("ok")?.is_some() {
+        // Commands on keys have no other status.
+        return Ok(Reply::Simple("OK"));
     }
     let mut replies = Vec::new();
     for at in 1.. {

@@ -24,10 +24,19 @@ const START: u64 = 1_700_000_000_000_000;
 /// The time between two looks for keys that have expired, in microseconds.
 const CYCLE: u64 = 100_000;
 
+/// The kind of server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavor {
+    /// Redis 7.0: when a script reads anything, all the keys that it was called with are tracked.
+    Redis,
+    /// Valkey 8: the keys are tracked that a script reads.
+    Valkey,
+}
+
 /// Sees each command that a server has executed, in order.
 pub trait Observer: Send + Sync {
-    /// A command of the process with this number has been executed. The keys are those that it has changed.
-    fn executed(&self, process: usize, args: &[Vec<u8>], reply: &Reply, changed: &[Vec<u8>]);
+    /// A command of the process with this number has been executed; the server's history is so long after it.
+    fn executed(&self, process: usize, args: &[Vec<u8>], reply: &Reply, offset: u64);
 }
 
 /// A server. Clones are the same.
@@ -46,6 +55,7 @@ pub(crate) struct Client {
 }
 
 pub(crate) struct State {
+    pub(crate) flavor: Flavor,
     pub(crate) data: Data,
     pub(crate) scripts: BTreeMap<String, Script>,
     pub(crate) tracking: Tracking,
@@ -73,9 +83,10 @@ pub(crate) struct State {
 impl Server {
     /// An empty primary. All its random numbers follow from the seed.
     #[must_use]
-    pub fn new(seed: u64) -> Self {
+    pub fn new(seed: u64, flavor: Flavor) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let state = State {
+            flavor,
             data: Data::new(),
             scripts: BTreeMap::new(),
             tracking: Tracking::default(),
@@ -109,6 +120,12 @@ impl Server {
     /// not ask it anything.
     pub fn observe(&self, observer: Arc<dyn Observer>) {
         self.lock().observer = Some(observer);
+    }
+
+    /// How long its history is: of a replica, what has arrived.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.lock().offset
     }
 
     /// The names of all keys.
@@ -198,7 +215,7 @@ impl State {
         &mut self,
         client: Option<ClientId>,
         run: impl FnOnce(Execution) -> (Execution, T),
-    ) -> (T, Vec<Vec<u8>>, Vec<Vec<u8>>) {
+    ) -> (T, Vec<Vec<u8>>) {
         let now = self.now();
         self.expire(now);
         let rng = StdRng::seed_from_u64(self.rng.random());
@@ -211,11 +228,13 @@ impl State {
             allows_oom: false,
             has_written: false,
             touched: Vec::new(),
+            flavor: self.flavor,
+            declared: None,
         };
         let (execution, done) = run(execution);
         self.data = execution.data;
         let own = self.settle(client, &execution.touched);
-        (done, changed(&execution.touched), own)
+        (done, own)
     }
 
     /// From time to time a primary removes all keys that have expired.
@@ -268,15 +287,9 @@ impl State {
         }
     }
 
-    pub(crate) fn observed(
-        &self,
-        client: ClientId,
-        args: &Args,
-        reply: &Reply,
-        changed: &[Vec<u8>],
-    ) {
+    pub(crate) fn observed(&self, client: ClientId, args: &Args, reply: &Reply) {
         if let (Some(observer), Some(client)) = (&self.observer, self.clients.get(&client)) {
-            observer.executed(client.process, args, reply, changed);
+            observer.executed(client.process, args, reply, self.offset);
         }
     }
 }

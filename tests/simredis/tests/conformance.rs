@@ -6,7 +6,7 @@ use std::time::Duration;
 use region_core::RegionPath;
 use region_core::conformance::{Able, Harness};
 use region_redis::RedisStore;
-use simredis::{Network, Server};
+use simredis::{Flavor, Network, Server};
 use tokio::runtime::{Builder, Runtime};
 
 /// The limit of calls: many tests run at once.
@@ -68,7 +68,7 @@ impl Harness for Simulated {
 
     async fn store(&self) -> RedisStore {
         let network = Network::new(1, Duration::ZERO);
-        let primary = Server::new(2);
+        let primary = Server::new(2, Flavor::Valkey);
         let replica = self.with_replica.then(|| primary.replica(3, Duration::ZERO));
         network.bind("primary", &primary);
         replica.iter().for_each(|replica| network.bind("replica", replica));

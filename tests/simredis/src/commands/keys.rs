@@ -59,6 +59,9 @@ pub(super) fn rename(run: &mut Execution, args: &[Vec<u8>]) -> Done {
     let Some(entry) = run.entry(&args[0]).cloned() else {
         return Err(Reply::error("ERR no such key"));
     };
+    if args[0] == args[1] {
+        return Ok(Reply::Simple("OK"));
+    }
     run.data.remove(&args[0]);
     run.data.insert(args[1].clone(), entry);
     run.changed(&args[0]);
