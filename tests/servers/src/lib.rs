@@ -1,11 +1,13 @@
 //! Real servers for tests and benchmarks: started on free ports of the loopback interface, killed,
 //! stopped, restarted and cut off.
 
+mod certificates;
 mod client;
 mod monitor;
 mod proxy;
 mod server;
 
+pub use certificates::Certificates;
 pub use client::{Reply, ask, ask_as};
 pub use monitor::{Monitor, Monitored};
 pub use proxy::Proxy;

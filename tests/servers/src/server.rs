@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::certificates::Certificates;
 use crate::client::{Reply, ask, ask_in};
 use crate::monitor::Monitor;
 
@@ -47,7 +48,16 @@ pub struct TestServer {
     port: u16,
     folder: PathBuf,
     args: Vec<String>,
+    /// The port that it speaks TLS on, if it does.
+    tls_port: Option<u16>,
     process: Option<Process>,
+}
+
+/// The ports that a server listens on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ports {
+    Plain,
+    PlainAndTls,
 }
 
 impl TestServer {
@@ -66,14 +76,39 @@ impl TestServer {
     /// As [`start`](Self::start).
     #[must_use]
     pub fn start_with(flavor: Flavor, args: &[&str]) -> Self {
+        Self::start_at(flavor, args, Ports::Plain)
+    }
+
+    /// Starts a server that speaks TLS on a further port, with one of `certificates`. If `wants_client` is true it wants
+    /// one of its clients too.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn start_tls(flavor: Flavor, certificates: &Certificates, wants_client: bool) -> Self {
+        let path = |name: &str| certificates.path(name).display().to_string();
+        let clients = if wants_client { "yes" } else { "no" };
+        let args = [
+            ("--tls-cert-file", path("server.pem")),
+            ("--tls-key-file", path("server.key")),
+            ("--tls-ca-cert-file", path("ca.pem")),
+            ("--tls-auth-clients", clients.to_owned()),
+        ];
+        let args: Vec<&str> =
+            args.iter().flat_map(|(name, value)| [*name, value.as_str()]).collect();
+        Self::start_at(flavor, &args, Ports::PlainAndTls)
+    }
+
+    fn start_at(flavor: Flavor, args: &[&str], ports: Ports) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("server-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
         let args = args.iter().map(|arg| (*arg).to_owned()).collect();
-        let mut server = Self { flavor, port: 0, folder, args, process: None };
+        let mut server = Self { flavor, port: 0, tls_port: None, folder, args, process: None };
         for _ in 0..ATTEMPTS {
             server.port = free_port();
+            server.tls_port = (ports == Ports::PlainAndTls).then(free_port);
             if server.run() {
                 return server;
             }
@@ -88,7 +123,15 @@ impl TestServer {
     #[must_use]
     pub fn replica(&self) -> Self {
         let port = self.port.to_string();
-        let replica = Self::start_with(self.flavor, &["--replicaof", "127.0.0.1", &port]);
+        let replica_of = ["--replicaof", "127.0.0.1", &port];
+        let replica = match self.tls_port {
+            None => Self::start_with(self.flavor, &replica_of),
+            Some(_) => {
+                let args = self.args.iter().map(String::as_str);
+                let args: Vec<_> = args.chain(replica_of).collect();
+                Self::start_at(self.flavor, &args, Ports::PlainAndTls)
+            }
+        };
         replica.wait_until_following();
         replica
     }
@@ -123,6 +166,8 @@ impl TestServer {
         args.extend(["--logfile", "log", "--unixsocket", "socket"]);
         args.extend(["--enable-debug-command", "yes"]);
         args.extend(self.args.iter().map(String::as_str));
+        let tls_port = self.tls_port.map(|port| port.to_string());
+        args.extend(tls_port.iter().flat_map(|port| ["--tls-port", port]));
         self.process = Some(Process::start(&args, &self.folder));
         let deadline = Instant::now() + START_LIMIT;
         while Instant::now() < deadline {
@@ -157,6 +202,24 @@ impl TestServer {
     #[must_use]
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Its address as a URL of connections over TLS.
+    ///
+    /// # Panics
+    /// When it does not speak TLS.
+    #[must_use]
+    pub fn tls_url(&self) -> String {
+        format!("rediss://localhost:{}", self.tls_port())
+    }
+
+    /// The port on which it speaks TLS.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[must_use]
+    pub fn tls_port(&self) -> u16 {
+        self.tls_port.unwrap_or_else(|| panic!("{} does not speak TLS", self.url()))
     }
 
     /// The unix socket it listens on.
