@@ -46,7 +46,7 @@
 pub use region_core::*;
 
 /// The README's examples, compiled.
-#[cfg(all(doctest, feature = "derive", feature = "memory", feature = "redis"))]
+#[cfg(all(doctest, feature = "derive", feature = "memory", feature = "tls"))]
 #[doc = include_str!("../README.md")]
 pub struct Readme;
 
@@ -54,6 +54,8 @@ pub struct Readme;
 pub use region_derive::{Regioned, cached};
 #[cfg(feature = "memory")]
 pub use region_memory::*;
+#[cfg(feature = "tls")]
+pub use region_redis::Tls;
 #[cfg(feature = "redis")]
 pub use region_redis::{
     Backoff, LastError, OnInvalidationFailure, OnTimeout, RedisStore, RedisStoreBuilder, Server,

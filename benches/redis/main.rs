@@ -11,6 +11,7 @@ mod memory;
 mod operations;
 mod python;
 mod subjects;
+mod tls;
 
 use std::io::Write as _;
 
@@ -22,6 +23,7 @@ use memory::memory;
 use operations::operations;
 use python::python;
 use subjects::Subjects;
+use tls::tls;
 
 fn main() {
     let is_bench = std::env::args().any(|argument| argument == "--bench");
@@ -47,6 +49,9 @@ fn main() {
             let _ = std::io::stdout().write_all(text.as_bytes());
         };
         print(operations(&subjects).await);
+        if is_asked_for("`set` over TLS, depth 4") {
+            print(tls(flavor).await);
+        }
         if is_asked_for("invalidate") {
             print(invalidations(&subjects).await);
         }

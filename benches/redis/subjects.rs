@@ -18,7 +18,7 @@ const KEYS: usize = 1_000;
 /// One operation, again and again, on changing keys.
 pub(crate) type Operation = Arc<dyn Fn(usize) -> BoxFuture<'static, ()> + Send + Sync>;
 
-fn operation<F>(run: impl Fn(usize) -> F + Send + Sync + 'static) -> Operation
+pub(crate) fn operation<F>(run: impl Fn(usize) -> F + Send + Sync + 'static) -> Operation
 where
     F: Future<Output = ()> + Send + 'static,
 {

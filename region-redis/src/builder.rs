@@ -6,6 +6,8 @@ use crate::backoff::Backoff;
 use crate::server::Server;
 use crate::settings::{Acknowledgement, OnInvalidationFailure, OnTimeout, Settings, each_setting};
 use crate::store::RedisStore;
+#[cfg(feature = "tls")]
+use crate::tls::{Configs, Tls};
 
 /// Settings of a [`RedisStore`], each with a default that suits a server nearby.
 ///
@@ -27,6 +29,8 @@ use crate::store::RedisStore;
 #[must_use]
 pub struct RedisStoreBuilder {
     pub(crate) settings: Settings,
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
 }
 
 /// Declares a method for each plain setting.
@@ -53,7 +57,21 @@ each_setting!(declare_methods);
 
 impl RedisStoreBuilder {
     fn new(primary: Server) -> Self {
-        Self { settings: Settings::new(primary) }
+        Self {
+            settings: Settings::new(primary),
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+
+    /// Sets the settings of connections over TLS, for all servers whose URL begins with `rediss://` or `valkeys://` and
+    /// says no more of TLS.
+    ///
+    /// Default: [`Tls::new`].
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
     }
 
     /// Adds a read replica, with an address and credentials of its own. Several replicas take turns.
@@ -100,9 +118,13 @@ impl RedisStoreBuilder {
     /// Makes the store, which connects in the background. Calls wait for the connection, within their limits.
     ///
     /// # Errors
-    /// When a setting is out of range, there is no Tokio runtime, or it has no timers.
+    /// When a setting is out of range, a certificate cannot be read, there is no Tokio runtime, or it has no timers.
     pub fn build(self) -> Result<RedisStore> {
         self.settings.check()?;
+        #[cfg(feature = "tls")]
+        let this = self.with_tls_set_up()?;
+        #[cfg(not(feature = "tls"))]
+        let this = self;
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return Err(refused("there is no Tokio runtime to keep the connections on"));
         };
@@ -110,7 +132,18 @@ impl RedisStoreBuilder {
             let why = "the Tokio runtime has no timers: build it with enable_time and enable_io";
             return Err(refused(why));
         }
-        Ok(RedisStore::over(self.settings, &runtime))
+        Ok(RedisStore::over(this.settings, &runtime))
+    }
+
+    #[cfg(feature = "tls")]
+    fn with_tls_set_up(mut self) -> Result<Self> {
+        let mut configs = Configs::new(self.tls.as_ref());
+        let Settings { primary, replicas, .. } = &mut self.settings;
+        for server in std::iter::once(primary).chain(replicas) {
+            server.set_up_tls(&mut configs)?;
+        }
+        configs.finish()?;
+        Ok(self)
     }
 
     /// Makes the store and waits until it is connected to the primary. Replicas are connected in the

@@ -71,6 +71,14 @@ impl Failure {
         Self { error, concerns: Concerns::Connection }
     }
 
+    /// The failure of a handshake: one side does not trust the other, or the server does not speak TLS there.
+    #[cfg(feature = "tls")]
+    pub(crate) fn tls(server: &Server, error: std::io::Error) -> Self {
+        let message = format!("{server} cannot be spoken to over TLS: {error}");
+        let error = Error::new(ErrorKind::Unavailable, message).with_source(error);
+        Self { error, concerns: Concerns::Connection }
+    }
+
     /// The failure of a call that the server has not answered in time.
     pub(crate) fn timed_out(server: &Server) -> Self {
         let error = Error::new(ErrorKind::Timeout, format!("{server} has not answered in time"));

@@ -24,6 +24,8 @@ mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod time_range;
+#[cfg(feature = "tls")]
+mod tls;
 mod topology;
 mod url;
 
@@ -33,3 +35,5 @@ pub use server::Server;
 pub use settings::{OnInvalidationFailure, OnTimeout};
 pub use stats::{LastError, ServerStats, StoreStats};
 pub use store::RedisStore;
+#[cfg(feature = "tls")]
+pub use tls::Tls;

@@ -3,8 +3,12 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use redis::{ConnectionAddr, ConnectionInfo, ProtocolVersion, RedisConnectionInfo};
+use redis::{ConnectionAddr, ProtocolVersion, RedisConnectionInfo};
 use region_core::{Error, ErrorKind, Result};
+
+#[cfg(feature = "tls")]
+use crate::tls::{Configs, ServerTls};
+use crate::url::Parts;
 
 /// The user that a server takes a client for which names none.
 const DEFAULT_USER: &str = "default";
@@ -12,8 +16,9 @@ const DEFAULT_USER: &str = "default";
 /// A server's address, the database on it, and the credentials for it.
 ///
 /// In text: `redis://[user][:password@]host[:port][/database]`, or
-/// `unix:///path/to.sock[?db=1&user=..&pass=..]`; `valkey://` and `valkey+unix://` mean the same. Special
-/// characters are percent-encoded. A printed server shows no password.
+/// `unix:///path/to.sock[?db=1&user=..&pass=..]`; `valkey://` and `valkey+unix://` mean the same. With `rediss://` or
+/// `valkeys://` the connections are over TLS (feature `tls`), and the parameters `ca`, `cert`, `key` and `server_name`
+/// say whom to trust: see `Tls`. Special characters are percent-encoded. A printed server shows no password.
 ///
 /// A password for a server whose default user has none is an error: such a server takes any, and may have
 /// lost its configuration. Another user that has none (`nopass`) is not found out, and any password is accepted
@@ -31,12 +36,16 @@ const DEFAULT_USER: &str = "default";
 pub struct Server {
     address: Address,
     settings: RedisConnectionInfo,
+    #[cfg(feature = "tls")]
+    tls: Option<ServerTls>,
 }
 
 /// The address that a server listens on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Address {
     Tcp(String, u16),
+    /// As `Tcp`, over TLS.
+    Tls(String, u16),
     Unix(PathBuf),
 }
 
@@ -44,18 +53,17 @@ impl Server {
     /// Parses the URL of a server.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] when the text is not such a URL, has a parameter that is not listed
-    /// above, or asks for TLS, which this store does not speak.
+    /// [`ErrorKind::InvalidConfig`] when the text is not such a URL, or has a parameter that is not listed above.
     pub fn parse(url: &str) -> Result<Self> {
-        let info = crate::url::parse(url)?;
-        Self::from_info(&info).ok_or_else(|| {
+        Self::from_parts(crate::url::parse(url)?).ok_or_else(|| {
             let message = "the URL of a server is wrong: this kind of address is not supported";
             Error::new(ErrorKind::InvalidConfig, message)
         })
     }
 
-    fn from_info(info: &ConnectionInfo) -> Option<Self> {
+    fn from_parts(Parts { info, tls }: Parts) -> Option<Self> {
         let address = match info.addr() {
+            ConnectionAddr::Tcp(host, port) if tls.is_some() => Address::Tls(host.clone(), *port),
             ConnectionAddr::Tcp(host, port) => Address::Tcp(host.clone(), *port),
             ConnectionAddr::Unix(path) => Address::Unix(path.clone()),
             _ => return None,
@@ -65,7 +73,31 @@ impl Server {
             .clone()
             .set_protocol(ProtocolVersion::RESP3)
             .set_lib_name("region-cache", env!("CARGO_PKG_VERSION"));
-        Some(Self { address, settings })
+        #[cfg(feature = "tls")]
+        let tls = tls.map(ServerTls::of_url);
+        Some(Self {
+            address,
+            settings,
+            #[cfg(feature = "tls")]
+            tls,
+        })
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn tls(&self) -> Option<&ServerTls> {
+        self.tls.as_ref()
+    }
+
+    /// Sets TLS up, if the URL asks for it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] that names the part that is wrong.
+    #[cfg(feature = "tls")]
+    pub(crate) fn set_up_tls(&mut self, configs: &mut Configs<'_>) -> Result<()> {
+        match (&self.address, &mut self.tls) {
+            (Address::Tls(host, _), Some(tls)) => tls.set_up(host, configs),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn address(&self) -> &Address {
@@ -87,11 +119,14 @@ impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let user = self.settings.username().unwrap_or_default();
         let at = if user.is_empty() { "" } else { "@" };
+        let scheme = if matches!(self.address, Address::Tls(..)) { "rediss" } else { "redis" };
         match &self.address {
-            Address::Tcp(host, port) if host.contains(':') => {
-                write!(f, "redis://{user}{at}[{host}]:{port}")?;
+            Address::Tcp(host, port) | Address::Tls(host, port) if host.contains(':') => {
+                write!(f, "{scheme}://{user}{at}[{host}]:{port}")?;
             }
-            Address::Tcp(host, port) => write!(f, "redis://{user}{at}{host}:{port}")?,
+            Address::Tcp(host, port) | Address::Tls(host, port) => {
+                write!(f, "{scheme}://{user}{at}{host}:{port}")?;
+            }
             Address::Unix(path) => write!(f, "unix://{user}{at}{}", path.display())?,
         }
         match self.settings.db() {
@@ -118,6 +153,8 @@ mod tests {
             ("valkey://:secret@127.0.0.1:7000/3", "redis://127.0.0.1:7000/3"),
             ("redis://us%40er:se%2Fcret@h", "redis://us@er@h:6379"),
             ("redis://[::1]:7000", "redis://[::1]:7000"),
+            #[cfg(feature = "tls")]
+            ("valkeys://us:secret@h/3?ca=a.pem", "rediss://us@h:6379/3"),
             ("unix:///run/redis.sock?db=2&pass=secret", "unix:///run/redis.sock/2"),
         ] {
             let server = Server::parse(url).unwrap();

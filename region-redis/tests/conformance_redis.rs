@@ -14,3 +14,10 @@ mod with_replica {
     use super::*;
     region_core::conformance!(OnServers::new(Flavor::Redis, Replicas::One));
 }
+
+/// Over TLS, as a user with the least permissions.
+#[cfg(feature = "tls")]
+mod secured {
+    use super::*;
+    region_core::conformance!(OnServers::by(kit::Way::Secured, Flavor::Redis, Replicas::One));
+}

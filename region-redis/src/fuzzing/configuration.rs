@@ -20,6 +20,7 @@ const PASSWORD: &str = "s3cr3t";
 #[cfg(test)]
 pub(super) const PIECES: &[&str] = &[
     "redis",
+    "rediss",
     "valkey+unix",
     "unix",
     "://",
@@ -32,6 +33,10 @@ pub(super) const PIECES: &[&str] = &[
     "=",
     "db",
     "user",
+    "ca",
+    "cert",
+    "key",
+    "server_name",
     "pass",
     "h",
     "[::1]",

@@ -56,9 +56,12 @@ impl Transport {
         }
         match server.address() {
             Address::Tcp(host, port) => {
-                let stream = TcpStream::connect((host.as_str(), *port)).await;
-                let stream = stream.map_err(|error| Failure::client(server, error.into()))?;
-                stream.set_nodelay(true).map_err(|error| Failure::client(server, error.into()))?;
+                let stream = connect_to(server, host, *port).await?;
+                Self::over(server, settings, stream, pushes).await
+            }
+            Address::Tls(host, port) => {
+                let stream = connect_to(server, host, *port).await?;
+                let stream = secure(server, settings, stream).await?;
                 Self::over(server, settings, stream, pushes).await
             }
             Address::Unix(path) => {
@@ -196,4 +199,36 @@ impl Drop for Transport {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+async fn connect_to(server: &Server, host: &str, port: u16) -> Result<TcpStream, Failure> {
+    let stream = TcpStream::connect((host, port)).await;
+    let stream = stream.map_err(|error| Failure::client(server, error.into()))?;
+    stream.set_nodelay(true).map_err(|error| Failure::client(server, error.into()))?;
+    Ok(stream)
+}
+
+#[cfg(feature = "tls")]
+async fn secure(
+    server: &Server,
+    settings: &Settings,
+    stream: TcpStream,
+) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static, Failure> {
+    let Some(tls) = server.tls() else {
+        return Err(Failure::unavailable(server, "has no settings for TLS"));
+    };
+    // A server that does not speak TLS waits for more, in silence. So this ends before the whole attempt does.
+    let limit = settings.connect / 4 * 3;
+    match tokio::time::timeout(limit, tls.connect(stream)).await {
+        Ok(secured) => secured.map_err(|error| Failure::tls(server, error)),
+        Err(_) => {
+            Err(Failure::tls(server, std::io::Error::other("no answer: is it its TLS port?")))
+        }
+    }
+}
+
+/// Without the feature no URL that asks for TLS is accepted.
+#[cfg(not(feature = "tls"))]
+async fn secure(server: &Server, _: &Settings, _: TcpStream) -> Result<TcpStream, Failure> {
+    Err(Failure::unavailable(server, "needs TLS, which was not built in"))
 }

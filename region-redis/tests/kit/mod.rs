@@ -9,6 +9,93 @@ use region_core::conformance::{Able, Harness};
 use region_redis::{RedisStore, RedisStoreBuilder};
 use servers::{Flavor, Proxy, TestServer};
 
+/// The way that stores take to their servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// As the default user.
+    Plain,
+    /// Over TLS, as a user with the least permissions that `LAYOUT.md` says are needed.
+    #[cfg(feature = "tls")]
+    Secured,
+}
+
+impl Way {
+    fn start(self, flavor: Flavor) -> TestServer {
+        match self {
+            Self::Plain => TestServer::start(flavor),
+            #[cfg(feature = "tls")]
+            Self::Secured => {
+                let server = TestServer::start_tls(flavor, certificates(), true);
+                self.admit(&server);
+                server
+            }
+        }
+    }
+
+    /// Makes the server accept stores.
+    #[cfg_attr(not(feature = "tls"), expect(clippy::unused_self))]
+    fn admit(self, _server: &TestServer) {
+        #[cfg(feature = "tls")]
+        if self == Self::Secured {
+            let command: Vec<_> = least_permissions().split_whitespace().collect();
+            assert_eq!(_server.command(&command).text(), "OK");
+        }
+    }
+
+    /// Checks that the server has refused nothing but what it need not permit.
+    #[cfg_attr(not(feature = "tls"), expect(clippy::unused_self))]
+    fn check(self, _server: &TestServer) {
+        #[cfg(feature = "tls")]
+        if self == Self::Secured {
+            let refused = _server.command(&["ACL", "LOG"]);
+            let object = |entry: &servers::Reply| {
+                let fields = entry.list();
+                let at = fields.iter().position(|field| field.text() == "object");
+                at.and_then(|at| fields.get(at + 1)).map(servers::Reply::text)
+            };
+            let refused: Vec<_> = refused.list().iter().filter_map(object).collect();
+            // The client library tells of itself, to servers that know how to be told.
+            assert!(refused.iter().all(|what| what == "client|setinfo"), "{refused:?}");
+        }
+    }
+
+    fn url(self, server: &TestServer) -> String {
+        match self {
+            Self::Plain => server.url(),
+            #[cfg(feature = "tls")]
+            Self::Secured => server.tls_url().replace("://", "://app:password@"),
+        }
+    }
+
+    fn prepare(self, builder: RedisStoreBuilder) -> RedisStoreBuilder {
+        match self {
+            Self::Plain => builder,
+            #[cfg(feature = "tls")]
+            Self::Secured => builder.tls(
+                region_redis::Tls::new().ca_file(certificates().path("ca.pem")).client_files(
+                    certificates().path("client.pem"),
+                    certificates().path("client.key"),
+                ),
+            ),
+        }
+    }
+}
+
+#[cfg(feature = "tls")]
+fn certificates() -> &'static servers::Certificates {
+    static CERTIFICATES: std::sync::OnceLock<servers::Certificates> = std::sync::OnceLock::new();
+    CERTIFICATES.get_or_init(servers::Certificates::new)
+}
+
+/// The command of `LAYOUT.md` that makes a user with as few permissions as a store needs.
+#[cfg(feature = "tls")]
+fn least_permissions() -> &'static str {
+    let layout = include_str!("../../LAYOUT.md");
+    let begin = layout.find("ACL SETUSER").expect("the user of LAYOUT.md");
+    let rest = &layout[begin..];
+    &rest[..rest.find("```").expect("the end of the block")]
+}
+
 /// True if reads may go to a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Replicas {
@@ -19,6 +106,7 @@ pub(crate) enum Replicas {
 /// A primary, and a replica if there is to be one, for one case at a time.
 pub(crate) struct Servers {
     flavor: Flavor,
+    way: Way,
     primary: TestServer,
     replica: Option<TestServer>,
 }
@@ -36,16 +124,23 @@ pub(crate) struct OnServers {
 
 impl OnServers {
     pub(crate) fn new(flavor: Flavor, replicas: Replicas) -> Self {
+        Self::by(Way::Plain, flavor, replicas)
+    }
+
+    pub(crate) fn by(way: Way, flavor: Flavor, replicas: Replicas) -> Self {
         let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
         let fitting = idle.iter().position(|servers| {
-            servers.flavor == flavor && servers.replica.is_some() == (replicas == Replicas::One)
+            let has_replica = servers.replica.is_some();
+            (servers.flavor, servers.way) == (flavor, way)
+                && has_replica == (replicas == Replicas::One)
         });
         let servers = fitting.map(|at| idle.swap_remove(at));
         drop(idle);
         let servers = servers.unwrap_or_else(|| {
-            let primary = TestServer::start(flavor);
+            let primary = way.start(flavor);
             let replica = (replicas == Replicas::One).then(|| primary.replica());
-            Servers { flavor, primary, replica }
+            replica.iter().for_each(|replica| way.admit(replica));
+            Servers { flavor, way, primary, replica }
         });
         Self { servers: Some(servers), databases: AtomicU32::new(0), is_spoiled: Mutex::new(None) }
     }
@@ -54,14 +149,16 @@ impl OnServers {
         self.servers.as_ref().expect("servers until the end")
     }
 
-    async fn connect(&self, url: &str, database: &str) -> RedisStore {
-        let mut builder = patient(RedisStore::builder(url).unwrap());
-        if let Some(replica) = &self.servers().replica {
-            builder = builder.replica(&format!("{}/{database}", replica.url())).unwrap();
+    async fn connect(&self, database: &str) -> RedisStore {
+        let Servers { way, primary, replica, .. } = self.servers();
+        let url = |server: &TestServer| format!("{}/{database}", way.url(server));
+        let mut builder = way.prepare(patient(RedisStore::builder(&url(primary)).unwrap()));
+        if let Some(replica) = replica {
+            builder = builder.replica(&url(replica)).unwrap();
         }
         let store = builder.connect().await.unwrap_or_else(|error| panic!("{error}"));
         // The replica is of use once it is known to follow.
-        while self.servers().replica.is_some() && !store.stats().replicas[0].is_recent {
+        while replica.is_some() && !store.stats().replicas[0].is_recent {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         store
@@ -82,6 +179,7 @@ impl Drop for OnServers {
             || self.is_spoiled.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         if let Some(servers) = self.servers.take().filter(|_| !is_spoiled) {
             servers.primary.command(&["FLUSHALL"]);
+            servers.way.check(&servers.primary);
             IDLE.lock().unwrap_or_else(PoisonError::into_inner).push(servers);
         }
     }
@@ -92,14 +190,14 @@ impl Harness for OnServers {
 
     async fn store(&self) -> RedisStore {
         let database = self.databases.fetch_add(1, Ordering::SeqCst).to_string();
-        self.connect(&format!("{}/{database}", self.servers().primary.url()), &database).await
+        self.connect(&database).await
     }
 
     async fn client(&self, store: &RedisStore) -> RedisStore {
         let url = store.primary().to_string();
         let database = url.rsplit_once('/').map(|(_, database)| database).unwrap_or_default();
         let database = if database.contains(':') { "0" } else { database };
-        self.connect(&url, database).await
+        self.connect(database).await
     }
 
     async fn advance(&self, _: &RedisStore, by: Duration) {
