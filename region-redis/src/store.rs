@@ -11,8 +11,8 @@ use region_core::{
 use tokio::runtime::Handle;
 
 use crate::net::link::Link;
+use crate::net::pending::PendingChange;
 use crate::net::pushes::Pushes;
-use crate::net::uncertain::UncertainChange;
 use crate::ops::{reclaim, release};
 use crate::server::Server;
 use crate::settings::Settings;
@@ -139,7 +139,7 @@ impl Store for RedisStore {
     }
 
     async fn write(&self, region: &RegionPath, write: Write<'_>) -> Result<Written> {
-        let change = UncertainChange::write(&self.pushes, region);
+        let change = PendingChange::write(&self.pushes, region, write.trust);
         let written = self.shard.write(region, write).await;
         if written.is_ok() {
             change.known();

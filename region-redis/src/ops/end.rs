@@ -6,7 +6,7 @@ use region_core::{EndTerms, Ended, Error, ErrorKind, RegionPath, Result, Trust, 
 
 use crate::net::connections::{Connections, Lane, Retry};
 use crate::net::link::Response;
-use crate::net::uncertain::UncertainChange;
+use crate::net::pending::PendingChange;
 use crate::ops::one;
 use crate::protocol::end::{EndReply, end};
 use crate::protocol::layout::PathIds;
@@ -24,7 +24,7 @@ enum Ending {
 
 impl Shard {
     pub(crate) async fn end(&self, region: &RegionPath, terms: EndTerms) -> Result<Ended> {
-        let ending = self.end_now(region, terms.verb).await?;
+        let ending = self.end_now(region, terms.verb, terms.trust).await?;
         if let Some(Acknowledgement { replicas, within }) = self.settings.acknowledgement {
             let reached = self.acknowledged(&ending, replicas, within).await?;
             if reached < replicas {
@@ -50,7 +50,7 @@ impl Shard {
         replicas: u32,
         within: Duration,
     ) -> Result<u32> {
-        let ending = self.end_now(region, verb).await?;
+        let ending = self.end_now(region, verb, Trust::NotKept).await?;
         self.acknowledged(&ending, replicas, within).await
     }
 
@@ -62,9 +62,10 @@ impl Shard {
     }
 
     /// Ends what `verb` covers.
-    async fn end_now(&self, region: &RegionPath, verb: Verb) -> Result<Ending> {
+    async fn end_now(&self, region: &RegionPath, verb: Verb, trust: Trust) -> Result<Ending> {
         self.roots.note(region);
-        let change = UncertainChange::end(&self.primary.shared().origin.pushes, region, verb);
+        let pushes = &self.primary.shared().origin.pushes;
+        let change = PendingChange::end(pushes, region, verb, trust);
         // Before it is tried: a failover during the call must not undo it either.
         self.recovery.recent_writes().intend_end(region, verb);
         let request = |connections: &Connections| {

@@ -22,6 +22,7 @@ mod reclaim;
 mod refusals;
 mod replicas;
 mod runtimes;
+mod shared_store;
 mod silence;
 mod stampede;
 mod steps;

@@ -1,6 +1,6 @@
 //! Values that are read together are of one moment.
 
-use super::facts::{Changes, Facts, NEVER, Op, Origin};
+use super::facts::{Changes, Facts, NEVER, Origin};
 use super::{Findings, Violation};
 use crate::clock::Micros;
 use crate::event::{Action, Outcome, Place};
@@ -13,7 +13,7 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Findings) {
         let Some((_, Outcome::Values(values))) = op.end else { continue };
         let places = op.action.read_places().into_iter().zip(values);
         let held: Vec<_> =
-            places.filter_map(|(place, id)| facts.held(&changes, op, place, (*id)?)).collect();
+            places.filter_map(|(place, id)| facts.held(&changes, place, (*id)?)).collect();
         let apart = held.iter().flat_map(|one| held.iter().map(move |other| (one, other)));
         if let Some((one, other)) = apart.into_iter().find(|(one, other)| one.until < other.since) {
             let message = format!(
@@ -34,19 +34,16 @@ struct Held {
 }
 
 impl Facts<'_> {
-    fn held(
-        &self,
-        changes: &Changes<'_>,
-        read: &Op<'_>,
-        place: Place,
-        id: ValueId,
-    ) -> Option<Held> {
+    fn held(&self, changes: &Changes<'_>, place: Place, id: ValueId) -> Option<Held> {
         let value = self.values.get(&id)?;
         let since = value.origins.iter().map(|origin| origin.from).min()?;
         let until = |origin: &Origin| {
-            let ends = changes.of_place(place, Some(id), origin.from, read.begin);
-            let ends = ends.filter(|(change, _)| self.is_after(change, origin));
-            ends.map(|(change, _)| self.until_all_know(change)).min().unwrap_or(NEVER)
+            let ends = changes.of_place(place, Some(id), origin.from, NEVER);
+            let mut first = NEVER;
+            for (change, _) in ends.filter(|(change, _)| self.is_after(change, origin)) {
+                first = first.min(self.until_all_know(change));
+            }
+            first
         };
         let until = value.origins.iter().map(until).max()?;
         Some(Held { id, since, until })
