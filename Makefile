@@ -1,6 +1,6 @@
 # `make test` is all that a change has to pass; the other targets are parts of it.
 
-.PHONY: help test fmt lint docs bench compare fuzz mutations soak churn oracle
+.PHONY: help test fmt lint docs bench compare fuzz mutations soak churn oracle real
 .DEFAULT_GOAL := help
 
 help: ## Says what there is.
@@ -38,3 +38,6 @@ churn: ## Shows what a server holds while regions come and go as fast as they ca
 
 oracle: ## Looks for a wrong value in SEEDS simulated runs, from seed FROM on, on all cores.
 	cargo run -q -p oracle --release -- $(or $(SEEDS),100000) $(or $(FROM),0)
+
+real: ## Looks for a wrong value on real servers that are made to fail, for MINUTES, 10 if not given, from seed FROM on.
+	cargo run -q -p oracle-real -- $(or $(MINUTES),10) $(or $(FROM),0)
