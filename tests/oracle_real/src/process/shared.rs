@@ -72,7 +72,7 @@ impl Shared {
 }
 
 /// The statistics that the report shows.
-fn named(stats: &Stats) -> [(&'static str, u64); 23] {
+fn named(stats: &Stats) -> [(&'static str, u64); 24] {
     [
         ("hits near", stats.near_hits),
         ("hits store", stats.store_hits),
@@ -82,6 +82,7 @@ fn named(stats: &Stats) -> [(&'static str, u64); 23] {
         ("hits near, unverified", stats.near_unverified_hits),
         ("misses absent", stats.absent_misses),
         ("misses expired", stats.expired_misses),
+        ("misses fenced", stats.fenced_misses),
         ("misses bad bytes", stats.bad_bytes_misses),
         ("misses other type", stats.other_type_misses),
         ("misses dependency", stats.dependency_misses),
