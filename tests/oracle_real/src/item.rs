@@ -67,7 +67,7 @@ impl Item for Small {
     const KIND: Kind = Kind::Small;
 
     fn make(id: ValueId, place: Place, version: u64) -> Self {
-        let filling = if id % LARGE_OF == 0 { "x".repeat(LARGE) } else { String::new() };
+        let filling = if id.is_multiple_of(LARGE_OF) { "x".repeat(LARGE) } else { String::new() };
         Self { id, place, version, filling }
     }
 

@@ -54,7 +54,7 @@ async fn search(minutes: u64, first: u64) -> Result<ExitCode, BoxError> {
         if Instant::now() >= end_at || !report.violations.is_empty() {
             break;
         }
-        let flavor = if seed % 2 == 0 { Flavor::Redis } else { Flavor::Valkey };
+        let flavor = if seed.is_multiple_of(2) { Flavor::Redis } else { Flavor::Valkey };
         report.add(run(flavor, seed, end_at).await?);
     }
     Ok(end(&report))

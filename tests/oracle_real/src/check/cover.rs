@@ -63,14 +63,9 @@ impl<'a> Facts<'a> {
             // The server may still do it; but not after what its process has sent since, and not for ever.
             Some(process) => {
                 change.op.begin > origin.to && change.op.process == process
-                    || change.op.begin > self.calm_after(self.given_up(process, origin))
+                    || change.op.begin > self.calm_after(given_up(origin))
             }
         }
-    }
-
-    fn given_up(&self, _process: usize, origin: &Origin) -> Micros {
-        // Of a process that was killed nothing is under way after the next calm.
-        if origin.to == NEVER { origin.from } else { origin.to }
     }
 
     /// Returns true if a read must not show what was before the change.
@@ -102,4 +97,10 @@ impl<'a> Facts<'a> {
                     && loss.failed_over != NEVER
             })
     }
+}
+
+/// The time at which a write of unknown outcome was given up. Of a process that was killed nothing is under way after
+/// the next calm.
+fn given_up(origin: &Origin) -> Micros {
+    if origin.to == NEVER { origin.from } else { origin.to }
 }

@@ -37,7 +37,7 @@ struct Op<'c> {
 /// The type of a new value follows from its name.
 fn kind_of(id: ValueId) -> Kind {
     const WIDE_OF: u64 = 10;
-    if id % WIDE_OF == 0 { Kind::Wide } else { Kind::Small }
+    if id.is_multiple_of(WIDE_OF) { Kind::Wide } else { Kind::Small }
 }
 
 impl Client {
