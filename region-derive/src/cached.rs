@@ -6,18 +6,19 @@ use syn::parse::Parser;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{
-    AttrStyle, Error, Expr, FnArg, GenericArgument, GenericParam, Ident, ItemFn, LitStr, Pat, Path,
+    AttrStyle, Error, FnArg, GenericArgument, GenericParam, Ident, ItemFn, LitStr, Pat, Path,
     PathArguments, Result, ReturnType, Token, Type, parenthesized, parse_quote,
 };
 
 use crate::attr::{crate_path, key_of};
 use crate::names::default_crate;
+use crate::value;
 
 const KEYS: &[&str] = &["region", "name", "skip", "crate"];
 
 #[derive(Default)]
 struct CachedAttrs {
-    region: Option<Expr>,
+    region: Option<TokenStream>,
     name: Option<LitStr>,
     skip: Vec<Ident>,
     krate: Option<Path>,
@@ -91,7 +92,7 @@ impl CachedAttrs {
         let mut seen = Vec::new();
         let parser = syn::meta::parser(|meta| {
             match key_of(&meta, KEYS, &mut seen)?.as_str() {
-                "region" => attrs.region = Some(meta.value()?.parse()?),
+                "region" => attrs.region = Some(value::expression(&meta)?),
                 "name" => attrs.name = Some(meta.value()?.parse()?),
                 "crate" => attrs.krate = Some(crate_path(&meta)?),
                 _ => {

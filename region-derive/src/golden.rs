@@ -72,3 +72,18 @@ fn an_enum() {
         }"#,
     );
 }
+
+/// Bug: the expressions of attributes were printed from what had been parsed. Effect: some that are nested a hundred
+/// deep took for ever. Fix: they are passed on as they were written.
+#[test]
+fn an_expression_is_passed_on_as_it_was_written() {
+    let nested = format!("a = b & {}", ".. ".repeat(100));
+    for written in [&nested, "x::<A, B>(1, 2)"] {
+        let input = format!("#[region(serializer = {written}, ttl = \"1s\")] struct Org;");
+        let input: DeriveInput = syn::parse_str(&input).unwrap();
+        let model = Model::of(&input).unwrap_or_else(|error| panic!("{error}"));
+        let expanded = expand(&model).to_string();
+        let written: TokenStream = written.parse().unwrap();
+        assert!(expanded.contains(&written.to_string()), "{expanded}");
+    }
+}

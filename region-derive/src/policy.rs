@@ -3,7 +3,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::meta::ParseNestedMeta;
-use syn::{Error, Expr, Ident, Path, Result};
+use syn::{Error, Ident, Path, Result};
 
 use crate::duration::Millis;
 use crate::value;
@@ -62,7 +62,7 @@ enum Setting {
     Duration(Millis),
     Nothing,
     Number(u32),
-    Expression(Expr),
+    Expression(TokenStream),
     Variant(&'static str, String),
 }
 

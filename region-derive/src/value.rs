@@ -1,5 +1,6 @@
 //! The values of attributes, parsed.
 
+use proc_macro2::TokenStream;
 use syn::meta::ParseNestedMeta;
 use syn::{Error, Expr, LitInt, LitStr, Result};
 
@@ -29,7 +30,18 @@ pub(crate) fn number(meta: &ParseNestedMeta<'_>) -> Result<u32> {
         .map_err(|_| Error::new(number.span(), "write a number from 0 to 4294967295"))
 }
 
-/// Any expression.
-pub(crate) fn expression(meta: &ParseNestedMeta<'_>) -> Result<Expr> {
-    meta.value()?.parse()
+/// Any expression, as it was written: to print one that was parsed takes `syn` exponential time, if it is nested in
+/// some ways.
+pub(crate) fn expression(meta: &ParseNestedMeta<'_>) -> Result<TokenStream> {
+    let input = meta.value()?;
+    let mut at = input.cursor();
+    let _: Expr = input.parse()?;
+    let mut written = TokenStream::new();
+    while at != input.cursor()
+        && let Some((token, next)) = at.token_tree()
+    {
+        written.extend([token]);
+        at = next;
+    }
+    Ok(written)
 }
