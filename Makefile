@@ -1,6 +1,6 @@
 # `make test` is all that a change has to pass; the other targets are parts of it.
 
-.PHONY: help test fmt lint docs bench compare fuzz mutations soak churn oracle real
+.PHONY: help test fmt lint docs bench compare fuzz mutations soak churn oracle real oracle-redis
 .DEFAULT_GOAL := help
 
 help: ## Says what there is.
@@ -41,3 +41,6 @@ oracle: ## Looks for a wrong value in SEEDS simulated runs, from seed FROM on, o
 
 real: ## Looks for a wrong value on real servers that are made to fail, for MINUTES, 10 if not given, from seed FROM on.
 	cargo run -q -p oracle-real -- $(or $(MINUTES),10) $(or $(FROM),0)
+
+oracle-redis: ## As oracle, of stores over simulated servers, which run the real scripts.
+	cargo run -q -p oracle --release --bin oracle_redis -- $(or $(SEEDS),10000) $(or $(FROM),0)

@@ -15,3 +15,4 @@ pub(crate) mod role;
 pub(crate) mod state;
 pub(crate) mod traffic;
 pub(crate) mod transport;
+pub(crate) mod watched;

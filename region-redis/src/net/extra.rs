@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use redis::Pipeline;
-use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -13,6 +12,7 @@ use crate::error::{Concerns, Failure};
 use crate::net::identity::Identity;
 use crate::net::origin::Origin;
 use crate::net::transport::Transport;
+use crate::net::watched::Watched;
 use crate::random;
 
 /// A connection that fails sooner than this is not opened again at once.
@@ -26,7 +26,7 @@ pub(crate) struct ExtraConnection {
     identity: Identity,
     /// The longest that a command may block it on the server.
     blocked: Duration,
-    state: watch::Sender<State>,
+    state: Watched<State>,
     keeper: Mutex<Option<AbortHandle>>,
 }
 
@@ -44,7 +44,7 @@ impl ExtraConnection {
             origin: Arc::clone(origin),
             identity: identity.clone(),
             blocked,
-            state: watch::Sender::new(State::Unopened),
+            state: Watched::new(State::Unopened),
             keeper: Mutex::default(),
         })
     }
@@ -58,16 +58,15 @@ impl ExtraConnection {
             return Ok(transport);
         }
         self.open_if_due();
-        let mut states = self.state.subscribe();
-        let decided = states.wait_for(|state| !matches!(state, State::Opening));
-        match tokio::time::timeout_at(patience, decided).await {
-            Ok(Ok(state)) => match &*state {
-                State::Open { transport, .. } => Ok(Arc::clone(transport)),
-                State::Failed { failure, .. } => Err(failure.clone()),
-                _ => Err(self.unusable("has been closed")),
-            },
-            _ => Err(self.unusable("has not opened a further connection in time")),
-        }
+        let decided = self.state.wait_for(|state| match state {
+            State::Open { transport, .. } => Some(Ok(Arc::clone(transport))),
+            State::Failed { failure, .. } => Some(Err(failure.clone())),
+            State::Opening => None,
+            State::Unopened | State::Closed => Some(Err(self.unusable("has been closed"))),
+        });
+        let late = || self.unusable("has not opened a further connection in time");
+        let decided = tokio::time::timeout_at(patience, decided).await;
+        decided.unwrap_or_else(|_| Err(late()))
     }
 
     /// Returns the connection, if it is open.

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use redis::{Pipeline, Value};
 use region_core::{Error, ErrorKind, Result, Source, has_timers};
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -20,6 +20,7 @@ use crate::net::outage::Outage;
 use crate::net::own_pushes::OwnWrite;
 use crate::net::role::Role;
 use crate::net::state::Event;
+use crate::net::watched::Watched;
 use crate::protocol::scripts::{is_refused_as_lost, is_unknown_script, with_sources};
 use crate::server::Server;
 use crate::settings::OnTimeout;
@@ -43,7 +44,7 @@ pub(crate) struct Shared {
     pub(crate) origin: Arc<Origin>,
     pub(crate) server: Server,
     pub(crate) role: Box<dyn Role>,
-    pub(crate) state: watch::Sender<State>,
+    pub(crate) state: Watched<State>,
     /// Wakes the keeper.
     pub(crate) trouble: Notify,
     /// Connections that work, but need a new count.
@@ -79,7 +80,7 @@ impl Link {
             calls: Semaphore::new(origin.settings.in_flight),
             server: origin.server.clone(),
             role: Box::new(role),
-            state: watch::Sender::new(State::Connecting),
+            state: Watched::new(State::Connecting),
             trouble: Notify::new(),
             to_renew: Mutex::new(None),
             stats: LinkStats::default(),
@@ -238,17 +239,14 @@ impl Shared {
             State::Closed => return Err(self.ended()),
             State::Connecting => {}
         }
-        let mut states = self.state.subscribe();
-        let decided = states.wait_for(|state| !matches!(state, State::Connecting));
-        match tokio::time::timeout_at(deadline, decided).await {
-            Ok(Ok(state)) => match &*state {
-                State::Up(connections) => Ok(Arc::clone(connections)),
-                State::Down(error) => Err(error.clone()),
-                State::Connecting => Err(self.no_connection()),
-                State::Closed => Err(self.ended()),
-            },
-            _ => Err(self.no_connection()),
-        }
+        let decided = self.state.wait_for(|state| match state {
+            State::Up(connections) => Some(Ok(Arc::clone(connections))),
+            State::Down(error) => Some(Err(error.clone())),
+            State::Connecting => None,
+            State::Closed => Some(Err(self.ended())),
+        });
+        let decided = tokio::time::timeout_at(deadline, decided).await;
+        decided.unwrap_or_else(|_| Err(self.no_connection()))
     }
 
     fn no_connection(&self) -> Error {

@@ -89,6 +89,24 @@ pub enum What {
     Lost {
         process: usize,
     },
+    /// Only the loss of the connection has told the process of what was executed at `of`.
+    LostPush {
+        process: usize,
+        of: Seq,
+    },
+    /// Replicas may show what the primary held so long before.
+    ReplicaLags {
+        by: Duration,
+    },
+    /// What was executed since is lost, but for those who have done it: they repeat it.
+    RolledBack {
+        to: Seq,
+    },
+    /// The process will make these changes before it reads anything.
+    Queued {
+        process: usize,
+        effects: Vec<Effect>,
+    },
     /// The replica shows what the primary holds at this moment.
     ReplicaHeld,
     ReplicaReleased,
@@ -169,6 +187,15 @@ impl History {
     pub fn set_effects(&mut self, seq: Seq, new: Vec<Effect>) {
         if let Some(Event { what: What::Executed { effects, .. }, .. }) = self.events.get_mut(seq) {
             *effects = new;
+        }
+    }
+
+    /// Marks the changes as late that a function says to be: by their place, process and effects.
+    pub fn mark_late(&mut self, is_late: impl Fn(Seq, Option<usize>, &[Effect]) -> bool) {
+        for (seq, event) in self.events.iter_mut().enumerate() {
+            if let What::Executed { process, late, effects } = &mut event.what {
+                *late |= is_late(seq, *process, effects);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Runs seeds, and makes a plan that fails smaller.
 
 mod case;
+pub mod redis;
 mod report;
 mod shrink;
 

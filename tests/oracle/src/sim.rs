@@ -6,6 +6,7 @@ mod client;
 mod ghost;
 mod late;
 mod loader;
+pub mod redis;
 mod store;
 mod value;
 mod world;

@@ -1,10 +1,12 @@
 //! One connection between a client and a server, and what goes wrong on the way.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 /// The turns that what is sent waits at most where it takes no time.
@@ -25,7 +27,9 @@ pub(crate) struct Link {
     /// The bytes that may still go to the client; `None`: all.
     cut: watch::Sender<Option<usize>>,
     /// The messages that have reached the client, or never will.
-    settled: watch::Sender<u64>,
+    settled: Mutex<u64>,
+    /// Wakes who waits for it, in order.
+    settles: Notify,
 }
 
 struct LinkState {
@@ -49,7 +53,8 @@ impl Link {
         Self {
             state: Mutex::new(state),
             cut: watch::Sender::new(None),
-            settled: watch::Sender::new(0),
+            settled: Mutex::new(0),
+            settles: Notify::new(),
         }
     }
 
@@ -126,25 +131,36 @@ impl Link {
 
     /// Messages have reached the client.
     pub(crate) fn delivered(&self, messages: usize) {
-        self.settled.send_modify(|settled| *settled = settled.saturating_add(messages as u64));
+        let mut settled = self.settled.lock();
+        *settled = settled.saturating_add(messages as u64);
+        self.settles.notify_waiters();
     }
 
     /// Nothing will reach the client any more.
     pub(crate) fn ended(&self) {
-        self.settled.send_replace(u64::MAX);
+        *self.settled.lock() = u64::MAX;
+        self.settles.notify_waiters();
     }
 
     pub(crate) fn has_ended(&self) -> bool {
-        *self.settled.borrow() == u64::MAX
+        *self.settled.lock() == u64::MAX
     }
 
     /// Waits until all that is on its way to the client by now has reached it, or never will; `None` if nothing is.
-    pub(crate) fn settling(&self) -> Option<impl Future<Output = ()> + use<>> {
-        let (queued, mut settled) = (self.state.lock().queued, self.settled.subscribe());
-        let is_settled = *settled.borrow() >= queued;
+    /// Returns whether it has.
+    pub(crate) fn settling(self: &Arc<Self>) -> Option<impl Future<Output = bool> + use<>> {
+        let queued = self.state.lock().queued;
+        let is_settled = *self.settled.lock() >= queued;
+        let link = Arc::clone(self);
         (!is_settled).then_some(async move {
-            // A link that is gone has settled everything.
-            let _ = settled.wait_for(|settled| *settled >= queued).await;
+            loop {
+                let settles = link.settles.notified();
+                let settled = *link.settled.lock();
+                if settled >= queued {
+                    return settled != u64::MAX;
+                }
+                settles.await;
+            }
         })
     }
 }

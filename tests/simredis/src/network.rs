@@ -76,13 +76,13 @@ impl Network {
     }
 
     /// Waits until all that is on its way to the process by now has reached it, or never will; `None` if nothing is.
+    /// Returns whether it has.
     #[must_use]
-    pub fn settling(&self, process: usize) -> Option<impl Future<Output = ()> + Send + use<>> {
+    pub fn settling(&self, process: usize) -> Option<impl Future<Output = bool> + Send + use<>> {
         let settling: Vec<_> =
             self.links_of(process).iter().filter_map(|link| link.settling()).collect();
-        (!settling.is_empty()).then_some(async move {
-            join_all(settling).await;
-        })
+        (!settling.is_empty())
+            .then_some(async move { join_all(settling).await.into_iter().all(|is_told| is_told) })
     }
 
     fn links_of(&self, process: usize) -> Vec<Arc<Link>> {

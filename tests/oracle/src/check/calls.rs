@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Violation;
-use super::facts::{Done, Facts};
+use super::facts::{Done, Facts, Moment};
 use crate::history::{Effect, Outcome};
 use crate::plan::{Action, CALL_LIMIT};
 
@@ -21,6 +21,12 @@ pub(super) fn check(facts: &Facts<'_>, violations: &mut Vec<Violation>) {
         if took.is_none_or(|took| took > most) {
             let message = format!("step {step} took {took:?}, {most:?} is its limit");
             violations.push(Violation { promise: 10, step, message });
+        }
+        let is_queued = |(end, _): (Moment, &Outcome)| {
+            facts.queued.iter().any(|&(by, at)| by == done.process && at + 1 == end.seq)
+        };
+        if done.end.is_some_and(is_queued) {
+            continue;
         }
         if let Some((promise, effect)) = facts.missing(done) {
             let message = format!("step {step} has succeeded, and never {effect}");

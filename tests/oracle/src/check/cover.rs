@@ -54,6 +54,9 @@ impl Facts<'_> {
         if change.process == Some(read.process) && !change.late {
             return true;
         }
+        if change.is_queued || self.is_lost(read, change) {
+            return false;
+        }
         let unverified = setup.unverified();
         if setup.replica && self.may_lag(read, change, unverified) {
             return false;
@@ -65,9 +68,20 @@ impl Facts<'_> {
         !told.into_iter().flatten().any(|told| excuses(*told, read.begin, change.when, unverified))
     }
 
+    /// Returns true if a server has gone back to before the change.
+    fn is_lost(&self, read: &Done<'_>, change: &Change<'_>) -> bool {
+        let end = read.end.map_or(self.end.seq, |(end, _)| end.seq);
+        self.rolled_back
+            .iter()
+            .any(|(to, at)| (*to + 1..*at).contains(&change.when.seq) && *at <= end)
+    }
+
     /// Returns true if the replica, as it was when the read ran, may not show the change.
     fn may_lag(&self, read: &Done<'_>, change: &Change<'_>, unverified: Duration) -> bool {
         let end = read.end.map_or(self.end, |(end, _)| end);
+        if self.lag > Duration::ZERO && change.when.at + self.lag + unverified >= read.begin.at {
+            return true;
+        }
         self.lags.iter().any(|lag| {
             lag.shows < change.when.seq
                 && lag.shows < end.seq

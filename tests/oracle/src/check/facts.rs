@@ -29,6 +29,8 @@ pub(super) struct Change<'a> {
     pub(super) process: Option<usize>,
     pub(super) late: bool,
     pub(super) effect: &'a Effect,
+    /// It is queued: for its process it is as if it was made.
+    pub(super) is_queued: bool,
 }
 
 /// A load that ran.
@@ -82,6 +84,12 @@ pub(super) struct Facts<'a> {
     pub(super) values: BTreeMap<ValueId, Value>,
     pub(super) told: BTreeMap<(usize, Seq), Vec<Told>>,
     pub(super) lags: Vec<Lag>,
+    /// Replicas may show what the primary held so long before.
+    pub(super) lag: Duration,
+    /// What was executed between the two is lost, but for those who have done it.
+    pub(super) rolled_back: Vec<(Seq, Seq)>,
+    /// The steps whose changes are queued.
+    pub(super) queued: Vec<(usize, Seq)>,
     pub(super) end: Moment,
 }
 
@@ -96,6 +104,9 @@ impl<'a> Facts<'a> {
             values: BTreeMap::new(),
             told: BTreeMap::new(),
             lags: Vec::new(),
+            lag: Duration::ZERO,
+            rolled_back: Vec::new(),
+            queued: Vec::new(),
             end: Moment { seq: history.events().len(), at },
         };
         let steps = plan.clients.iter().flat_map(|client| {
@@ -139,7 +150,9 @@ impl<'a> Facts<'a> {
             What::Executed { process, late, effects } => {
                 for effect in effects {
                     self.add_put(now, effect);
-                    self.changes.push(Change { when: now, process: *process, late: *late, effect });
+                    let (when, process, late) = (now, *process, *late);
+                    let change = Change { when, process, late, effect, is_queued: false };
+                    self.changes.push(change);
                 }
             }
             What::PushDelayed { process, of } => self.tell(*process, *of, Told::Later(None)),
@@ -152,6 +165,16 @@ impl<'a> Facts<'a> {
                 self.lags.push(Lag { shows: now.seq, until: self.end });
             }
             What::ReplicaReleased => self.end_lag(now),
+            What::LostPush { process, of } => self.lost_push(now, *process, *of),
+            What::ReplicaLags { by } => self.lag = *by,
+            What::RolledBack { to } => self.rolled_back.push((*to, now.seq)),
+            What::Queued { process, effects } => {
+                self.queued.push((*process, now.seq));
+                let process = Some(*process);
+                let change =
+                    |effect| Change { when: now, process, late: false, effect, is_queued: true };
+                self.changes.extend(effects.iter().map(change));
+            }
             What::Note(_) => {}
         }
     }
@@ -189,6 +212,14 @@ impl<'a> Facts<'a> {
         for told in self.told.get_mut(&(process, of)).into_iter().flatten() {
             if let Told::Later(heard @ None) = told {
                 *heard = Some(now.seq);
+            }
+        }
+    }
+
+    fn lost_push(&mut self, now: Moment, process: usize, of: Seq) {
+        for told in self.told.get_mut(&(process, of)).into_iter().flatten() {
+            if let Told::Later(None) = told {
+                *told = Told::ByLoss(Some(now));
             }
         }
     }

@@ -24,7 +24,8 @@ pub(super) fn check(facts: &Facts<'_>, violations: &mut Vec<Violation>) {
                         violations.push(Violation { promise, step, message });
                     }
                 }
-                if matches!(done.step.action, Action::GetMany(..)) {
+                // After a loss of changes values are there again that had ended.
+                if matches!(done.step.action, Action::GetMany(..)) && facts.rolled_back.is_empty() {
                     violations.extend(facts.one_moment(done, values));
                 }
             }

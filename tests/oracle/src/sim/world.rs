@@ -100,6 +100,12 @@ impl World {
         state.executing.unwrap_or(state.history.events().len())
     }
 
+    /// Returns true if something like that has happened since.
+    pub(super) fn any_since(&self, since: Seq, is_it: impl Fn(&What) -> bool) -> bool {
+        let state = self.state.lock();
+        state.history.events()[since..].iter().any(|event| is_it(&event.what))
+    }
+
     /// Returns true for so many of 1,000.
     pub(super) fn happens(&self, rate: u32) -> bool {
         rate > 0 && self.state.lock().rng.random_ratio(rate, 1000)
