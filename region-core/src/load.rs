@@ -53,6 +53,7 @@ use crate::value::serializer::Value;
 use call::{Call, Held, Missing};
 pub use dependencies::LoadDependencies;
 pub(crate) use flights::Flights;
+pub(crate) use key::KeySpace;
 use loader::{LoadMany, LoadOne, Loader};
 
 /// The value of `key`, from a load function that brings a value or fails.

@@ -3,6 +3,7 @@
 use super::RegionHandle;
 use crate::error::Result;
 use crate::explain::Explanation;
+use crate::load::KeySpace;
 use crate::value::serializer::Value;
 
 impl RegionHandle {
@@ -36,7 +37,8 @@ impl RegionHandle {
     pub async fn explain<V: Value>(&self, key: &str) -> Result<Explanation> {
         let explained = self.context.explain::<V>(key).await;
         let mut explanation = explained.map_err(self.context.during("explain"))?;
-        explanation.is_loading = self.shared.flights.is_loading::<V>(self.context.path(), key);
+        explanation.is_loading =
+            self.shared.flights.is_loading::<V>(KeySpace::of(&self.context), key);
         Ok(explanation)
     }
 }

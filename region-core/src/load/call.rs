@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::dependencies::Declared;
 use super::flight::{Tick, Waiter};
 use super::flights::Flights;
+use super::key::KeySpace;
 use super::loader::Loader;
 use super::open::Stale;
 use super::reads::{Answer, Reader, shared_found};
@@ -65,7 +66,7 @@ impl<'a> Call<'a> {
     ) -> Self {
         let mut holds = None;
         for key in keys {
-            if let Some(hold) = flights.hold::<V>(context.path(), key) {
+            if let Some(hold) = flights.hold::<V>(KeySpace::of(context), key) {
                 holds.get_or_insert_with(HashMap::new).insert((*key).to_owned(), hold);
             }
         }

@@ -8,10 +8,9 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::flight::{Flight, Group, Outcome, Purpose, Stage, Tick, Waiter};
-use super::key::{ByKey, FlightKey};
+use super::key::{ByKey, FlightKey, KeySpace};
 use super::reads::Reads;
 use super::recent::{LoadTimes, Recent};
-use crate::path::RegionPath;
 use crate::stats::{Counters, MissReason};
 use crate::value::serializer::Value;
 
@@ -70,11 +69,11 @@ impl Flights {
 
     /// Keeps the flight for a key alive, if there is one.
     #[inline]
-    pub(super) fn hold<V: Value>(&self, region: &RegionPath, key: &str) -> Option<Waiter> {
+    pub(super) fn hold<V: Value>(&self, within: KeySpace<'_>, key: &str) -> Option<Waiter> {
         if self.count.load(Ordering::SeqCst) == 0 {
             return None;
         }
-        self.waiter(&FlightKey::new::<V>(region, key))
+        self.waiter(&FlightKey::new::<V>(within, key))
     }
 
     fn waiter(&self, key: &FlightKey) -> Option<Waiter> {
@@ -90,8 +89,8 @@ impl Flights {
     }
 
     /// Returns true if a load of the key is under way.
-    pub(crate) fn is_loading<V: Value>(&self, region: &RegionPath, key: &str) -> bool {
-        let key = FlightKey::new::<V>(region, key);
+    pub(crate) fn is_loading<V: Value>(&self, within: KeySpace<'_>, key: &str) -> bool {
+        let key = FlightKey::new::<V>(within, key);
         self.flights.of(&key).lock().contains_key(&key)
     }
 
@@ -197,12 +196,12 @@ impl<'a> Joining<'a> {
     /// Waits for the flight under way, if its result may be taken, or for a new one.
     pub(super) fn join_or_start<V: Value>(
         &mut self,
-        region: &RegionPath,
+        within: KeySpace<'_>,
         key: &str,
         hold: Option<Waiter>,
         (reason, counters): (MissReason, &Counters),
     ) -> Waiter {
-        let key = FlightKey::new::<V>(region, key);
+        let key = FlightKey::new::<V>(within, key);
         let mut shard = self.flights.flights.of(&key).lock();
         let current = shard.get(&key).and_then(Waiter::join_latest);
         match current {
@@ -217,11 +216,11 @@ impl<'a> Joining<'a> {
     /// Waits for a reload that has yet to load, or for a new one.
     pub(super) fn join_or_start_reload<V: Value>(
         &mut self,
-        region: &RegionPath,
+        within: KeySpace<'_>,
         key: &str,
         counters: &Counters,
     ) -> Waiter {
-        let key = FlightKey::new::<V>(region, key);
+        let key = FlightKey::new::<V>(within, key);
         let mut shard = self.flights.flights.of(&key).lock();
         match shard.get(&key).and_then(Waiter::join_latest) {
             Some(waiter) if waiter.flight().reloads_since(self.started) => {
@@ -240,12 +239,12 @@ impl<'a> Joining<'a> {
     /// Waits for a new flight, unless there is one under way.
     pub(super) fn start_if_none<V: Value>(
         &mut self,
-        region: &RegionPath,
+        within: KeySpace<'_>,
         key: &str,
         hold: Option<Waiter>,
         purpose: Purpose,
     ) -> Option<Waiter> {
-        let key = FlightKey::new::<V>(region, key);
+        let key = FlightKey::new::<V>(within, key);
         let mut shard = self.flights.flights.of(&key).lock();
         if shard.get(&key).and_then(Waiter::join_latest).is_some() {
             return None;
@@ -257,7 +256,7 @@ impl<'a> Joining<'a> {
     /// if it has.
     pub(super) fn refresh_if_none<V: Value>(
         &mut self,
-        region: &RegionPath,
+        within: KeySpace<'_>,
         key: &str,
         hold: Option<Waiter>,
         (purpose, counters): (Purpose, &Counters),
@@ -266,7 +265,7 @@ impl<'a> Joining<'a> {
             counters.skipped_refreshes.add(1);
             return false;
         };
-        let Some(waiter) = self.start_if_none::<V>(region, key, hold, purpose) else {
+        let Some(waiter) = self.start_if_none::<V>(within, key, hold, purpose) else {
             return false;
         };
         if let Some(new) = self.new.last_mut() {

@@ -6,18 +6,40 @@ use std::hash::{BuildHasher, RandomState};
 
 use crate::sync::Mutex;
 
+use crate::engine::Context;
 use crate::path::RegionPath;
 use crate::value::serializer::Value;
 
 /// The number of maps that the keys are spread over, so that different keys rarely meet.
 const SHARDS: usize = 16;
 
-/// Names a load. The same key read as two types is two loads.
+/// The keys of a region, as they are read with one codec.
+#[derive(Clone, Copy)]
+pub(crate) struct KeySpace<'a> {
+    region: &'a RegionPath,
+    /// See [`Codec::identity`](crate::value::codec::Codec::identity).
+    codec: u64,
+}
+
+/// Names a load. The same key read as two types, versions or by two serializers is two loads.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct FlightKey {
     region: RegionPath,
+    codec: u64,
     key: Box<str>,
     of: TypeId,
+}
+
+impl<'a> KeySpace<'a> {
+    pub(crate) fn of(context: &'a Context) -> Self {
+        Self { region: context.path(), codec: context.codec().identity() }
+    }
+
+    /// Of a region whose values have one codec.
+    #[cfg(test)]
+    pub(super) fn of_region(region: &'a RegionPath) -> Self {
+        Self { region, codec: 0 }
+    }
 }
 
 /// Things under way, by key.
@@ -27,8 +49,9 @@ pub(super) struct ByKey<T> {
 }
 
 impl FlightKey {
-    pub(super) fn new<V: Value>(region: &RegionPath, key: &str) -> Self {
-        Self { region: region.clone(), key: key.into(), of: TypeId::of::<V>() }
+    pub(super) fn new<V: Value>(within: KeySpace<'_>, key: &str) -> Self {
+        let KeySpace { region, codec } = within;
+        Self { region: region.clone(), codec, key: key.into(), of: TypeId::of::<V>() }
     }
 
     pub(super) fn key(&self) -> &str {

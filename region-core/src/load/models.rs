@@ -13,6 +13,7 @@ use shuttle::thread;
 
 use super::flight::{Fence, Group};
 use super::flights::{Flights, Joining, NewFlight, Start};
+use super::key::KeySpace;
 use super::open::OpenFlight;
 use crate::lineage::{Incarnation, Incarnations, Lineage};
 use crate::path::RegionPath;
@@ -93,11 +94,12 @@ impl Loads {
     async fn call(self: &Arc<Self>) {
         let life = self.store.lock().life;
         let started = self.flights.tick();
-        let hold = self.flights.hold::<u64>(&self.region, KEY);
+        let hold = self.flights.hold::<u64>(KeySpace::of_region(&self.region), KEY);
         yield_now().await;
         let mut joining = Joining::new(&self.flights, started, Start::Asking, self.group());
         let missed = (MissReason::Absent, &self.counters);
-        let waiter = joining.join_or_start::<u64>(&self.region, KEY, hold, missed);
+        let waiter =
+            joining.join_or_start::<u64>(KeySpace::of_region(&self.region), KEY, hold, missed);
         if joining.has_started() {
             let (group, new) = joining.into_new();
             let tasks =
@@ -130,7 +132,10 @@ impl Loads {
     fn check_end(&self) {
         let tasks = std::mem::take(&mut *self.tasks.lock());
         tasks.into_iter().for_each(|task| block_on(task).unwrap());
-        assert!(!self.flights.is_loading::<u64>(&self.region, KEY), "a flight is left");
+        assert!(
+            !self.flights.is_loading::<u64>(KeySpace::of_region(&self.region), KEY),
+            "a flight is left"
+        );
         assert_eq!(self.store.lock().lease, None);
     }
 

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use super::call::{Call, Held};
 use super::flight::{Purpose, Waiter};
 use super::flights::{Flights, Joining};
-use super::key::FlightKey;
+use super::key::{FlightKey, KeySpace};
 use super::open::Stale;
 use super::plan::{Early, UseOfStale, is_due, use_stale};
 use super::recent::Recent;
@@ -37,25 +37,25 @@ impl Call<'_> {
         key: &str,
         held: Held<V>,
     ) -> Place<V> {
-        let (path, counters) = (self.context.path(), self.context.counters());
+        let (within, counters) = (KeySpace::of(self.context), self.context.counters());
         // A flight that is started needs it until it loads; one that is joined needs nothing.
         let hold = self.holds.as_mut().and_then(|holds| holds.remove(key));
         match held {
             Held::Nothing(reason) => {
                 let missed = (reason, counters);
-                Place::Waits(joining.join_or_start::<V>(path, key, hold, missed), None)
+                Place::Waits(joining.join_or_start::<V>(within, key, hold, missed), None)
             }
             Held::Ended => {
                 let missed = (MissReason::Dependency, counters);
-                Place::Waits(joining.join_or_start::<V>(path, key, hold, missed), None)
+                Place::Waits(joining.join_or_start::<V>(within, key, hold, missed), None)
             }
             Held::Reload => {
-                Place::Waits(joining.join_or_start_reload::<V>(path, key, counters), None)
+                Place::Waits(joining.join_or_start_reload::<V>(within, key, counters), None)
             }
             Held::Stale(stale) => self.place_stale(joining, key, hold, stale),
             Held::Due(value, lead) => {
                 let purpose = Purpose::Early(lead);
-                if joining.refresh_if_none::<V>(path, key, hold, (purpose, counters)) {
+                if joining.refresh_if_none::<V>(within, key, hold, (purpose, counters)) {
                     counters.early_refreshes.add(1);
                 }
                 Place::HasFresh(value)
@@ -70,15 +70,16 @@ impl Call<'_> {
         hold: Option<Waiter>,
         stale: Stale<V>,
     ) -> Place<V> {
-        let (path, counters) = (self.context.path(), self.context.counters());
+        let (within, counters) = (KeySpace::of(self.context), self.context.counters());
         let failed_lately = self.is_recent::<V>(&self.flights.failed, key);
         match use_stale(failed_lately, self.context.policy().on_stale) {
             UseOfStale::Return => counters.throttled_loads.add(1),
             UseOfStale::ReturnAndRefresh => {
-                joining.refresh_if_none::<V>(path, key, hold, (Purpose::Stale, counters));
+                joining.refresh_if_none::<V>(within, key, hold, (Purpose::Stale, counters));
             }
             UseOfStale::LoadUnlessUnderWay => {
-                if let Some(waiter) = joining.start_if_none::<V>(path, key, hold, Purpose::Stale) {
+                if let Some(waiter) = joining.start_if_none::<V>(within, key, hold, Purpose::Stale)
+                {
                     return Place::Waits(waiter, Some(stale));
                 }
             }
@@ -87,7 +88,7 @@ impl Call<'_> {
     }
 
     fn is_recent<V: Value>(&self, recent: &Recent, key: &str) -> bool {
-        !recent.is_empty() && recent.contains(&FlightKey::new::<V>(self.context.path(), key))
+        !recent.is_empty() && recent.contains(&FlightKey::new::<V>(KeySpace::of(self.context), key))
     }
 
     /// The time before its end from which on the fresh entry at `key` is to be refreshed early, if it is
@@ -169,7 +170,7 @@ impl Call<'_> {
         match value {
             Err(error) if is_of_load(&error) && stale.lasts() => {
                 let retry_after = self.context.policy().load_retry_after;
-                let key_of = FlightKey::new::<V>(self.context.path(), key);
+                let key_of = FlightKey::new::<V>(KeySpace::of(self.context), key);
                 self.flights.failed.remember(&key_of, Instant::now().checked_add(retry_after));
                 self.context.serving_stale(key, &error);
                 Ok(Some(Arc::clone(stale.value())))

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 use super::flight::{Flight, Waiter};
 use super::flights::Flights;
-use super::key::{ByKey, FlightKey};
+use super::key::{ByKey, FlightKey, KeySpace};
 use crate::engine::{Accept, Context, FoundOne, Manner, Started};
 use crate::error::{ErrorKind, Result};
 use crate::policy::NearCache;
@@ -107,7 +107,7 @@ impl<'a> Reader<'a> {
         key: &str,
         accept: Accept,
     ) -> Self {
-        let key = FlightKey::new::<V>(context.path(), key);
+        let key = FlightKey::new::<V>(KeySpace::of(context), key);
         let (reads, manner) = (&flights.reads, context.manner(accept));
         let mut map = reads.readers.of(&key).lock();
         let readers = map.entry(key.clone()).or_insert_with(|| {

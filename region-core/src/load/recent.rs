@@ -91,10 +91,14 @@ impl LoadTimes {
 
 #[cfg(test)]
 mod tests {
+    use super::super::key::KeySpace;
     use super::*;
 
     fn key(number: usize) -> FlightKey {
-        FlightKey::new::<u32>(&RegionPath::parse("r").unwrap(), &number.to_string())
+        FlightKey::new::<u32>(
+            KeySpace::of_region(&RegionPath::parse("r").unwrap()),
+            &number.to_string(),
+        )
     }
 
     fn after(seconds: u64) -> Option<Instant> {

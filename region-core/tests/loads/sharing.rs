@@ -282,3 +282,31 @@ async fn callers_with_other_settings_read_for_themselves() {
     assert_eq!(*other.unwrap(), "another type");
     assert_eq!(store.count(Method::Read), 4);
 }
+
+/// Bug: loads were named by region, key and type, and by no version.
+/// Effect: a handle with another version of the values' meaning shared the load of the first, and got a value
+/// that means something else (found by the oracle, in seed 505).
+/// Fix: a load is of one codec: one type, one version, one serializer.
+#[tokio::test(start_paused = true)]
+async fn a_load_is_shared_by_those_alone_who_give_its_values_one_meaning() {
+    for near in [NearCache::Off, NearCache::On] {
+        let old = region_with(memory(), Policy::new().near(near));
+        let new = old.with_policy(Policy::new().version(1)).unwrap();
+        let call = |region: &RegionHandle, value: usize| {
+            let region = region.clone();
+            tokio::spawn(async move {
+                let load = move || async move {
+                    sleep(LOAD).await;
+                    Ok::<_, Infallible>(value)
+                };
+                *region.get_or_compute("k", load).await.unwrap()
+            })
+        };
+        let calls = [(&old, 1), (&new, 2), (&old, 3), (&new, 4)];
+        let calls = calls.map(|(region, value)| (call(region, value), value));
+        for (call, value) in calls {
+            let got = within(SOON, call).await.unwrap();
+            assert_eq!(got % 2, value % 2, "{value} got {got}");
+        }
+    }
+}
