@@ -53,10 +53,16 @@ impl Follower {
 }
 
 impl Server {
-    /// Makes a replica that has all that this server has, and follows it with a lag of up to `lag`.
+    /// Makes a replica that has all that this server has, and follows it with a lag of up to `lag`. Their
+    /// clocks show the same.
     #[must_use]
     pub fn replica(&self, seed: u64, lag: Duration) -> Self {
-        let replica = Self::new(seed, self.lock().flavor);
+        let (flavor, clock) = {
+            let state = self.lock();
+            (state.flavor, state.clock)
+        };
+        let replica = Self::new(seed, flavor);
+        replica.lock().clock = clock;
         replica.follow(self, lag);
         replica
     }

@@ -43,6 +43,14 @@ pub trait Observer: Send + Sync {
 #[derive(Clone)]
 pub struct Server(pub(crate) Arc<Mutex<State>>);
 
+/// A server's clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    started: Instant,
+    /// How far it is ahead of others, in microseconds.
+    ahead: i64,
+}
+
 /// The keys of a server at one moment.
 #[derive(Clone, Debug)]
 pub struct Snapshot(pub(crate) Data);
@@ -74,9 +82,7 @@ pub(crate) struct State {
     pub(crate) rng: StdRng,
     /// It does nothing until then.
     pub(crate) frozen: watch::Sender<Option<Instant>>,
-    started: Instant,
-    /// How far its clock is ahead of others, in microseconds.
-    ahead: i64,
+    pub(crate) clock: Clock,
     last_cycle: u64,
 }
 
@@ -101,8 +107,7 @@ impl Server {
             observer: None,
             rng,
             frozen: watch::Sender::new(None),
-            started: Instant::now(),
-            ahead: 0,
+            clock: Clock { started: Instant::now(), ahead: 0 },
             last_cycle: 0,
         };
         Self(Arc::new(Mutex::new(state)))
@@ -194,7 +199,7 @@ impl Server {
 
     /// Sets the clock forward or back, in milliseconds.
     pub fn set_clock(&self, by: i64) {
-        self.lock().ahead += by * 1000;
+        self.lock().clock.ahead += by * 1000;
     }
 }
 
@@ -205,8 +210,9 @@ pub(crate) fn new_id(rng: &mut StdRng) -> String {
 impl State {
     /// The time, in microseconds.
     pub(crate) fn now(&self) -> u64 {
-        let elapsed = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        (START + elapsed).saturating_add_signed(self.ahead)
+        let Clock { started, ahead } = self.clock;
+        let elapsed = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        (START + elapsed).saturating_add_signed(ahead)
     }
 
     /// Executes what works on keys, and tells who has to be told. The pushes that concern `client` itself are

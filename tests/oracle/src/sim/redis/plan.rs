@@ -143,6 +143,10 @@ fn plan(seed: u64) -> RedisPlan {
     plan.clients.retain(|client| client.process.is_some());
     plan.setup.rates =
         Rates { latency: *[0, 1, 3, 15].choose(&mut rng).unwrap_or(&1), ..Rates::default() };
+    if is_calm {
+        // A replica may miss what the primary has just stored.
+        plan.setup.processes.iter_mut().for_each(|process| process.replica = false);
+    }
     let mut number = plan.steps();
     for step in plan.clients.iter_mut().flat_map(|client| &mut client.steps) {
         if is_calm {

@@ -22,7 +22,6 @@ pub(super) struct Servers {
     state: Mutex<State>,
     seed: u64,
     lag: Duration,
-    ahead: i64,
 }
 
 struct State {
@@ -42,11 +41,10 @@ impl Servers {
         let replica = primary.replica(seed + 1, lag);
         network.bind(PRIMARY, &primary);
         network.bind(REPLICA, &replica);
-        replica.set_clock(plan.ahead);
         primary.observe(Arc::clone(witness) as _);
         let state = State { primary, replica, saved: None, servers: 2 };
-        let (witness, ahead) = (Arc::clone(witness), plan.ahead);
-        Self { network, witness, state: Mutex::new(state), seed, lag, ahead }
+        let witness = Arc::clone(witness);
+        Self { network, witness, state: Mutex::new(state), seed, lag }
     }
 
     /// Does what a fault says.
@@ -141,7 +139,6 @@ impl Servers {
         replica.observe(Arc::clone(&self.witness) as _);
         state.primary = replica;
         state.replica = state.primary.replica(self.seed + state.servers, self.lag);
-        state.replica.set_clock(self.ahead);
         self.network.bind(PRIMARY, &state.primary);
         self.network.bind(REPLICA, &state.replica);
     }
