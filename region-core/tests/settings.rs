@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use region_core::{ErrorKind, Policy, RegionCache, RegionCacheBuilder};
+use region_core::{
+    ErrorKind, NearCache, Policy, Region, RegionCache, RegionCacheBuilder, RegionExt,
+};
 use region_memory::MemoryStore;
 
 fn assert_refused(builder: RegionCacheBuilder, kind: ErrorKind, says: &[&str]) {
@@ -44,4 +46,22 @@ fn an_error_names_the_setting_and_the_reason() {
     assert_refused(cache().region_policy("org", bad), kind, &["region_policy(\"org\")", "ttl"]);
     let twice = cache().region_policy("org", policy()).region_policy("org", policy());
     assert_refused(twice, kind, &["region_policy(\"org\")", "twice"]);
+}
+
+/// Bug: `near` after `policy` overrode it. Effect: values were held near although the root's policy switched that off.
+/// Fix: what a policy says counts, whatever the order.
+#[tokio::test]
+async fn a_policy_that_switches_near_off_does_so_whatever_the_order() {
+    let builder = || RegionCache::builder(MemoryStore::new());
+    let off = || Policy::new().near(NearCache::Off);
+    for (builder, near_hits) in [
+        (builder().near(1 << 20), 1),
+        (builder().near(1 << 20).policy(off()), 0),
+        (builder().policy(off()).near(1 << 20), 0),
+    ] {
+        let cache = builder.build().unwrap();
+        cache.root().set("k", &1_u32).await.unwrap();
+        cache.root().get::<u32>("k").await.unwrap();
+        assert_eq!(cache.stats().near_hits, near_hits);
+    }
 }

@@ -26,6 +26,8 @@ pub struct RegionCacheBuilder {
     store: SharedStore,
     root: String,
     policy: Policy,
+    /// Settings that `policy` overrides, whatever the order of the calls.
+    defaults: Policy,
     region_policies: Vec<(String, Policy)>,
     loaders: Vec<(String, Loaders)>,
     max_refreshes: usize,
@@ -41,6 +43,7 @@ impl RegionCache {
             store: Arc::new(store),
             root: DEFAULT_ROOT.to_owned(),
             policy: Policy::new(),
+            defaults: Policy::new(),
             region_policies: Vec::new(),
             loaders: Vec::new(),
             max_refreshes: DEFAULT_MAX_REFRESHES,
@@ -89,14 +92,14 @@ impl RegionCacheBuilder {
     /// ```
     pub fn near(mut self, bytes: u64) -> Self {
         self.near_bytes = bytes;
-        self.policy = self.policy.near(NearCache::On);
+        self.defaults = self.defaults.near(NearCache::On);
         self
     }
 
     /// Sets the serializer of all regions whose policy sets no other. The default is
     /// [`Postcard`](crate::Postcard).
     pub fn serializer(mut self, serializer: impl Serializer) -> Self {
-        self.policy = self.policy.serializer(serializer);
+        self.defaults = self.defaults.serializer(serializer);
         self
     }
 
@@ -201,7 +204,8 @@ impl RegionCacheBuilder {
         let engine = Arc::new(Engine::new(self.store, root.clone(), random, near, regions));
         let flights = Flights::new(self.max_refreshes);
         let shared = Arc::new(Shared::new(flights, region_policies, loaders, root.depth()));
-        Ok(RegionCache { root: RegionHandle::root(engine, shared, root, self.policy)? })
+        let policy = self.policy.within(&self.defaults);
+        Ok(RegionCache { root: RegionHandle::root(engine, shared, root, policy)? })
     }
 }
 

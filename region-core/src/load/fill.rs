@@ -39,12 +39,15 @@ pub(super) struct Fill<'a> {
 
 impl Fill<'_> {
     /// Stores `values` in steps of bounded size. A value that the store refuses, or whose lease is
-    /// lost, keeps only itself from being stored.
-    pub(super) async fn store(&mut self, values: &[Loadable<'_>]) {
+    /// lost, keeps only itself from being stored. Returns the time at which the last step began.
+    pub(super) async fn store(&mut self, values: &[Loadable<'_>]) -> Option<Instant> {
+        let mut last = None;
         let mut steps = steps(values);
         steps.reverse();
         while let Some(step) = steps.pop() {
-            let Some(error) = self.store_step(step).await else { continue };
+            let started = Instant::now();
+            last = Some(started);
+            let Some(error) = self.store_step(step, started).await else { continue };
             let (first, second) = step.split_at(step.len() / 2);
             if error.kind() == ErrorKind::TooLarge && !first.is_empty() {
                 // One of them is too large; halving finds it.
@@ -56,14 +59,14 @@ impl Fill<'_> {
             }
             self.outages.remember(&self.context.engine().store, &error);
         }
+        last
     }
 
     /// Stores a step but for those whose leases are lost, within one limit; the error if the store fails.
-    async fn store_step(&mut self, step: &[Loadable<'_>]) -> Option<Error> {
+    async fn store_step(&mut self, step: &[Loadable<'_>], started: Instant) -> Option<Error> {
         if let Some(outage) = self.outages.recent(&self.context.engine().store) {
             return Some(outage);
         }
-        let started = Instant::now();
         let mut left: Vec<&Loadable<'_>> = step.iter().collect();
         for _ in 0..ATTEMPTS {
             match self.write(&left, started).await {

@@ -12,7 +12,7 @@ use super::open::OpenFlight;
 use super::place::early;
 use super::result::{LoadResult, NewEntry};
 use super::run::{GroupTask, fail_all, outcome, timed_out};
-use crate::engine::Chain;
+use crate::engine::{Chain, Started};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::dependencies::DependsOn;
 use crate::value::serializer::Value;
@@ -30,6 +30,8 @@ impl<V: Value> GroupTask<V> {
             loaded = self.load(&loading) => loaded,
             never = extend(&context, token, &keys) => match never {},
         };
+        // A load has taken its own time: the questions after it do not share the limit of those before.
+        self.started = Started::default();
         match loaded {
             Some(Ok((values, depends_on))) => self.fill(loading, values, depends_on).await,
             Some(Err(error)) => {
@@ -119,7 +121,9 @@ impl<V: Value> GroupTask<V> {
         }
         let loadable: Vec<_> = loading.iter().zip(&ended).filter_map(loadable).collect();
         let (leases, outages) = (&mut self.leases, &*self.outages);
-        Fill { context: &context, leases, outages }.store(&loadable).await;
+        let mut fill = Fill { context: &context, leases, outages };
+        // But that of the last call that stored what was loaded.
+        self.started = Started::at(fill.store(&loadable).await);
         drop(loadable);
         self.leases.release(loading.iter().map(OpenFlight::key));
         for (flight, ended) in loading.into_iter().zip(ended) {

@@ -190,11 +190,7 @@ impl<V: Value> GroupTask<V> {
             }
             asked = rest;
         }
-        if !to_load.is_empty() {
-            self.load_fenced(to_load).await;
-            // A load has taken its own time: the questions after it do not share the limit of those before.
-            self.started = Started::default();
-        }
+        self.load_fenced(to_load).await;
     }
 
     async fn ask(&mut self, asked: &mut [OpenFlight<V>], take: TakeLease) -> Result<Begun> {
