@@ -1,6 +1,6 @@
 # `make test` is all that a change has to pass; the other targets are parts of it.
 
-.PHONY: help test fmt lint docs bench compare fuzz mutations soak churn oracle real oracle-redis
+.PHONY: help test fmt lint docs bench compare fuzz mutations soak churn oracle real oracle-redis teeth
 .DEFAULT_GOAL := help
 
 help: ## Says what there is.
@@ -44,3 +44,6 @@ real: ## Looks for a wrong value on real servers that are made to fail, for MINU
 
 oracle-redis: ## As oracle, of stores over simulated servers, which run the real scripts.
 	cargo run -q -p oracle --release --bin oracle_redis -- $(or $(SEEDS),10000) $(or $(FROM),0)
+
+teeth: ## Takes each mechanism out, or those of ONLY='"name" ...', and prints how many seeds the oracle needs to notice.
+	@ci/teeth.py $(ONLY)

@@ -22,6 +22,7 @@ step "module circles" ci/circles.py
 step "scenarios" ci/scenarios.py
 step "models" ci/models.py
 step "mutations" ci/mutations.py --check
+step "teeth" ci/teeth.py --check
 step "lints" cargo clippy --workspace --all-targets --all-features -- -D warnings
 step "each feature alone" ci/features.sh
 step "documentation" env RUSTDOCFLAGS="-D warnings" \

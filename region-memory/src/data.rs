@@ -232,8 +232,22 @@ impl Data {
                 Some(None) => continue,
             };
             let copy = Arc::new(node.copy(parent));
-            self.shards[self.shard_of(&node.path)].write().insert(node.path.clone(), copy);
+            for (key, slot) in &copy.state.read().entries {
+                self.usage.added(key, &slot.bytes);
+            }
+            let shard = self.shard_of(&node.path);
+            self.rings.push(shard, &copy);
+            self.shards[shard].write().insert(node.path.clone(), copy);
         }
+    }
+
+    /// Forgets every region and what it holds; the memory is freed later.
+    #[cfg(feature = "testing")]
+    pub(crate) fn clear(&self) {
+        for node in self.all_nodes() {
+            self.drop_entries(&mut node.state.write());
+        }
+        self.shards.iter().for_each(|shard| shard.write().clear());
     }
 }
 

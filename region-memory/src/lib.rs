@@ -30,4 +30,4 @@ pub use builder::MemoryStoreBuilder;
 pub use data::usage::MemoryUse;
 pub use store::MemoryStore;
 #[cfg(feature = "testing")]
-pub use testing::{Loss, Replica};
+pub use testing::{Backup, Loss, Replica};

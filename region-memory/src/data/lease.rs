@@ -5,11 +5,13 @@ use region_core::{Lease, LeaseTerms, LeaseToken, Lineage, TakeLease, Timestamp};
 const FIRST_CLEANUP: usize = 64;
 
 /// The leases of one region's keys.
+#[derive(Clone)]
 pub(crate) struct Leases {
     held: HashMap<Box<str>, Held>,
     cleanup_at: usize,
 }
 
+#[derive(Clone)]
 struct Held {
     token: LeaseToken,
     until: Timestamp,

@@ -151,7 +151,7 @@ impl Node {
         self.expirations.add(expirations.fetch_add(1, Ordering::SeqCst) + 1, now);
     }
 
-    /// A copy for a replica, under its copied parent.
+    /// A copy for a replica or a backup, under its copied parent.
     #[cfg(feature = "testing")]
     pub(crate) fn copy(&self, parent: Option<Arc<Self>>) -> Self {
         let state = self.state.read();
@@ -169,6 +169,7 @@ impl Node {
                 ring: state.ring.clone(),
                 entries: entries.map(|(key, slot)| (Arc::clone(key), slot.copy())).collect(),
                 deadline: state.deadline,
+                leases: state.leases.clone(),
                 ..State::new()
             }),
         }

@@ -98,7 +98,8 @@ pub enum What {
     ReplicaLags {
         by: Duration,
     },
-    /// What was executed since is lost, but for those who have done it: they repeat it.
+    /// The store is put back to what it held at `to`: what was executed since is lost, but for those who have
+    /// done it: they repeat it.
     RolledBack {
         to: Seq,
     },
@@ -110,6 +111,20 @@ pub enum What {
     /// The replica shows what the primary holds at this moment.
     ReplicaHeld,
     ReplicaReleased,
+    /// Nothing comes over the process's connection for a while; if its pushes are relied on for a limited time
+    /// only, until then.
+    Silent {
+        process: usize,
+        covered_until: Option<Duration>,
+    },
+    /// The process dies; what it does from here on is done by another one, which knows nothing.
+    Killed {
+        process: usize,
+    },
+    /// All is over, and there is still a lease of this key.
+    LeaseLeft {
+        key: Key,
+    },
     /// A note for the reader.
     Note(String),
 }
@@ -168,6 +183,10 @@ pub enum Outcome {
     Values(Vec<(Key, Option<ValueId>)>),
     /// It returned a value that is not of its key.
     Foreign(String),
+    /// It returned a value of another type, version or serializer.
+    OtherForm(String),
+    /// It listed these keys of its region.
+    Listed(Vec<usize>),
 }
 
 /// The events of a run.

@@ -3,9 +3,10 @@
 mod action;
 mod generate;
 mod setup;
+mod widen;
 
 pub use action::{Action, Key, Load, LoadResult, Step, Write};
-pub use setup::{CALL_LIMIT, LEASE, LOAD_LIMIT, ProcessSetup, Rates, Setup};
+pub use setup::{CALL_LIMIT, Form, LEASE, LOAD_LIMIT, ProcessSetup, Rates, Setup};
 
 /// A run: its settings, and the steps of each client.
 #[derive(Clone, Debug)]
@@ -31,6 +32,14 @@ impl Plan {
     /// Draws a plan.
     #[must_use]
     pub fn new(seed: u64) -> Self {
+        let mut plan = generate::plan(seed);
+        widen::widen(&mut plan);
+        plan
+    }
+
+    /// Draws a plan that has none of what later versions have added: it stays the same for ever.
+    #[must_use]
+    pub fn narrow(seed: u64) -> Self {
         generate::plan(seed)
     }
 
@@ -43,9 +52,14 @@ impl Plan {
     /// Returns true if nothing fails in it: no fault, and no call that is dropped.
     #[must_use]
     pub fn is_calm(&self) -> bool {
-        let is_calm = |client: &Client| {
-            client.process.is_some() && client.steps.iter().all(|step| step.cancel.is_none())
-        };
+        let mut steps = self.clients.iter().flat_map(|client| &client.steps);
+        self.is_quiet() && steps.all(|step| step.cancel.is_none())
+    }
+
+    /// Returns true if nothing fails in it, though calls may be dropped.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        let is_calm = |client: &Client| client.process.is_some();
         self.setup.rates.is_calm() && self.clients.iter().all(is_calm)
     }
 }

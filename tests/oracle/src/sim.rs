@@ -7,6 +7,7 @@ mod ghost;
 mod late;
 mod loader;
 pub mod redis;
+mod restart;
 mod store;
 mod value;
 mod world;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use region_core::RegionCache;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::history::{History, What};
@@ -22,6 +24,7 @@ use crate::plan::{Client, Plan};
 
 use channel::Channel;
 use client::Process;
+use restart::Restartable;
 use store::ClientStore;
 use world::World;
 
@@ -54,7 +57,7 @@ pub fn run(plan: &Plan) -> History {
 
 async fn run_in(world: &Arc<World>) {
     let setups = world.plan.setup.processes.iter().enumerate();
-    let processes: Vec<_> = setups.map(|(number, _)| process(world, number)).collect();
+    let processes: Vec<_> = setups.map(|(number, _)| Restartable::new(world, number)).collect();
     let tasks = world.plan.clients.clone().into_iter().map(|Client { process, steps }| {
         let (world, processes) = (Arc::clone(world), processes.clone());
         tokio::spawn(async move {
@@ -62,7 +65,7 @@ async fn run_in(world: &Arc<World>) {
                 tokio::time::sleep(Duration::from_millis(step.pause)).await;
                 world.record(What::Begin { step: step.number });
                 let outcome = match process {
-                    Some(process) => processes[process].step(&step).await,
+                    Some(process) => processes[process].now().step(&step).await,
                     None => client::disturb(&world, &processes, &step.action),
                 };
                 world.record(What::End { step: step.number, outcome });
@@ -82,20 +85,29 @@ async fn run_in(world: &Arc<World>) {
     if timeout(RUN_LIMIT, all).await.is_err() {
         world.record(What::Note("the run is given up".to_owned()));
     }
+    if world.plan.is_quiet() && world.plan.setup.rates.lose_release == 0 {
+        world.look_for_leases().await;
+    }
     for process in &processes {
-        process.channel.close();
+        process.close();
     }
 }
 
-fn process(world: &Arc<World>, number: usize) -> Arc<Process> {
+/// A process; its generation counts those that were in its place before.
+fn process(world: &Arc<World>, number: usize, generation: u64) -> Arc<Process> {
     let setup = &world.plan.setup.processes[number];
     let channel = Channel::new(world, number);
     let store = ClientStore::new(world, &channel);
     let builder = RegionCache::builder(store.clone());
     let builder = builder.root(world::ROOT).near(NEAR_BYTES).policy(setup.policy());
     // No two caches draw alike, those of other runs included: the process knows their loads by their tokens.
-    let seed = world.plan.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(number as u64);
+    let seed = world
+        .plan
+        .seed
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        .wrapping_add(number as u64 + (generation << 32));
     let cache = builder.seed(seed).build();
     let cache = cache.unwrap_or_else(|error| panic!("{error}"));
-    Arc::new(Process { number, world: Arc::clone(world), cache, channel })
+    let (world, died) = (Arc::clone(world), Notify::new());
+    Arc::new(Process { number, world, cache, channel, died })
 }

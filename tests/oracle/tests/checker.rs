@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use oracle::check::check;
 use oracle::history::{Effect, History, Loaded, Outcome, What};
-use oracle::plan::{Action, Client, Key, Load, LoadResult, Plan, ProcessSetup, Rates, Setup, Step};
+use oracle::plan::{Action, Client, Key, Load, Plan, ProcessSetup, Setup, Step};
 use region_core::Verb;
 
 const KEY: Key = Key { region: 1, key: 0 };
@@ -24,7 +24,7 @@ impl Story {
     fn new(reader: ProcessSetup) -> Self {
         let regions = ["", "a", "a.b"].map(str::to_owned).to_vec();
         let processes = vec![ProcessSetup::default(), reader];
-        let setup = Setup { regions, keys: 2, processes, rates: Rates::default() };
+        let setup = Setup { regions, keys: 2, processes, ..Setup::default() };
         let client = |process| Client { process: Some(process), steps: Vec::new() };
         let plan = Plan { seed: 0, setup, clients: vec![client(0), client(1)] };
         Self { plan, history: History::default(), now: Duration::ZERO }
@@ -84,8 +84,7 @@ fn near() -> ProcessSetup {
 }
 
 fn load() -> Load {
-    let (depends_on, result) = (Vec::new(), LoadResult::Value);
-    Load { takes: 0, result, ttl: 0, depends_on, adds: None, reload: false }
+    Load::default()
 }
 
 fn begin_load(story: &mut Story, load: usize, step: usize) {
@@ -240,4 +239,83 @@ fn where_nothing_fails_what_is_stored_is_found_and_loaded_once() {
     assert_eq!(story.broken(), [7]);
     story.get(1, None);
     assert_eq!(story.broken(), [4, 7]);
+}
+
+#[test]
+fn values_of_another_form_are_refused() {
+    let mut story = Story::new(ProcessSetup::default());
+    let step = story.begin(1, Action::Get(KEY));
+    story.end(step, Outcome::OtherForm("version 1".to_owned()));
+    assert_eq!(story.broken(), [12]);
+}
+
+#[test]
+fn a_key_that_is_listed_had_a_value_in_that_time() {
+    let mut story = Story::new(ProcessSetup::default());
+    story.set(0, KEY, 1);
+    story.verb(0, 0, Verb::Invalidate);
+    let step = story.begin(1, Action::Keys(1));
+    story.set(0, OTHER, 2);
+    story.end(step, Outcome::Listed(vec![1]));
+    assert_eq!(story.broken(), NONE);
+    let step = story.begin(1, Action::Keys(1));
+    story.end(step, Outcome::Listed(vec![0, 1]));
+    assert_eq!(story.broken(), [1]);
+}
+
+#[test]
+fn pushes_are_relied_on_for_a_limited_time_while_a_connection_is_silent() {
+    let mut story = Story::new(near());
+    story.set(0, KEY, 1);
+    story.event(What::Silent { process: 1, covered_until: Some(Duration::from_millis(5)) });
+    let of = story.set(0, KEY, 2);
+    story.event(What::PushDropped { process: 1, of });
+    story.now += Duration::from_millis(5);
+    story.get(1, Some(1));
+    assert_eq!(story.broken(), NONE);
+    story.now += Duration::from_millis(1);
+    story.get(1, Some(1));
+    assert_eq!(story.broken(), [5]);
+}
+
+/// A set and an invalidation by the writer, after a copy of the store was made; and the way back to that.
+fn fail_over(story: &mut Story) {
+    story.set(0, KEY, 1);
+    let to = story.event(What::Note("a copy".to_owned()));
+    story.verb(0, 0, Verb::Invalidate);
+    story.event(What::RolledBack { to });
+}
+
+#[test]
+fn a_failover_undoes_what_others_did_and_nothing_of_ones_own() {
+    let mut story = Story::new(ProcessSetup::default());
+    fail_over(&mut story);
+    story.get(1, Some(1));
+    assert_eq!(story.broken(), NONE);
+    story.get(0, Some(1));
+    assert_eq!(story.broken(), [6]);
+    let mut story = Story::new(ProcessSetup::default());
+    fail_over(&mut story);
+    story.event(What::Killed { process: 0 });
+    story.get(0, Some(1));
+    assert_eq!(story.broken(), NONE, "who has died repeats nothing");
+}
+
+#[test]
+fn a_write_that_was_given_up_does_not_override_a_newer_one() {
+    let mut story = Story::new(ProcessSetup::default());
+    let step = story.begin(1, Action::Set(KEY, 0));
+    story.event(What::Made { step, value: 1, key: KEY });
+    story.end(step, Outcome::Cancelled);
+    story.set(1, KEY, 2);
+    let effects = vec![put(KEY, 1, None)];
+    story.event(What::Executed { process: Some(1), late: true, effects });
+    assert_eq!(story.broken(), [4]);
+}
+
+#[test]
+fn no_lease_is_left_that_nobody_holds() {
+    let mut story = Story::new(ProcessSetup::default());
+    story.event(What::LeaseLeft { key: KEY });
+    assert_eq!(story.broken(), [9]);
 }

@@ -9,13 +9,13 @@ use oracle::search::{Case, Failure, report, shrink, try_case};
 use oracle::sim;
 
 /// The seeds that every run of the tests looks at.
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 15_000;
 
 /// Cases that have failed once.
 const KEPT: &[&str] = &[
     // The second question of a batch shared the limit of the first, which a load came between.
     "129631 steps=9,15,18,26,29 without=latency,fail,lose-reply,late,lose-release,delay-push,cancel,\
-     pauses,ttl,early,stale,unverified,replica,tracked",
+     pauses,ttl,early,stale,unverified,replica,tracked,wide",
 ];
 
 fn refuse(failure: Option<Failure>) {

@@ -2,21 +2,28 @@
 
 use std::time::Duration;
 
+use region_core::Verb;
+
 use super::Violation;
-use super::facts::{Done, Facts, Moment};
+use super::facts::{Change, Done, Facts, Moment};
 use crate::history::{Effect, Outcome};
 use crate::plan::{Action, CALL_LIMIT};
 
 /// The longest time that a call takes which may load, and wait for the loads of others.
-const MOST_WITH_LOADS: Duration = Duration::from_secs(30);
+const MOST_WITH_LOADS: Duration = Duration::from_secs(8);
 
 /// What a call adds to its limit that shares the question of another.
 const GRACE: Duration = Duration::from_millis(10);
 
 pub(super) fn check(facts: &Facts<'_>, violations: &mut Vec<Violation>) {
+    for key in &facts.leases_left {
+        let message = format!("{}: a lease is left that nobody holds", facts.name(*key));
+        violations.push(Violation { promise: 9, step: 0, message });
+    }
+    violations.extend(facts.changes.iter().filter_map(|change| facts.overtaken(change)));
     for done in facts.steps.values() {
         let step = done.step.number;
-        let most = if done.loads() { MOST_WITH_LOADS } else { CALL_LIMIT + GRACE };
+        let most = if done.returns_loads() { MOST_WITH_LOADS } else { CALL_LIMIT + GRACE };
         let took = done.end.map(|(end, _)| end.at - done.begin.at);
         if took.is_none_or(|took| took > most) {
             let message = format!("step {step} took {took:?}, {most:?} is its limit");
@@ -36,6 +43,32 @@ pub(super) fn check(facts: &Facts<'_>, violations: &mut Vec<Violation>) {
 }
 
 impl Facts<'_> {
+    /// A write that was given up, and took effect after another that was sent later.
+    fn overtaken(&self, change: &Change<'_>) -> Option<Violation> {
+        let Effect::Put { key, value: Some(value), .. } = change.effect else { return None };
+        let late = self.steps.get(self.made.get(value)?).filter(|_| change.late)?;
+        let (given_up, _) = late.end?;
+        let covers = |done: &Done<'_>| match &done.step.action {
+            Action::Set(set, _) | Action::Remove(set) => set == key,
+            Action::End(region, Verb::Invalidate) => self.is_within(key.region, *region),
+            _ => false,
+        };
+        let later = self.steps.values().find(|done| {
+            let is_done = matches!(done.end, Some((_, Outcome::Done | Outcome::Said(_))));
+            let is_between = done.begin.seq > given_up.seq
+                && done.end.is_some_and(|(end, _)| end.seq < change.when.seq);
+            is_done && is_between && done.process == late.process && covers(done)
+        })?;
+        let was_killed = self.was_killed(late.process, late.begin.seq, change.when.seq);
+        let (step, newer) = (late.step.number, later.step.number);
+        let message = format!(
+            "{}: what step {step} has sent took effect at {}, after step {newer}",
+            self.name(*key),
+            change.when.seq
+        );
+        (!was_killed).then_some(Violation { promise: 4, step, message })
+    }
+
     /// What a call that has succeeded has not done.
     fn missing(&self, done: &Done<'_>) -> Option<(u32, &'static str)> {
         let (_, Outcome::Done | Outcome::Said(true)) = done.end? else { return None };

@@ -3,7 +3,7 @@
 use super::Violation;
 use super::facts::{Change, Done, Facts, Load, Moment};
 use crate::history::{Effect, Outcome, Seq};
-use crate::plan::{Action, Key};
+use crate::plan::{Action, Form, Key};
 
 pub(super) fn check(facts: &Facts<'_>, violations: &mut Vec<Violation>) {
     for done in facts.steps.values() {
@@ -24,13 +24,21 @@ impl Facts<'_> {
         (!error.contains("the load fails")).then_some(Violation { promise: 10, step, message })
     }
 
-    /// The put that the store held for the key from before `since` until after `until`.
-    fn held_throughout(&self, key: Key, since: Moment, until: Moment) -> Option<Seq> {
+    /// The put that the store held for the key from before `since` until after `until`, if it has this form.
+    fn held_throughout(
+        &self,
+        key: Key,
+        form: Option<Form>,
+        since: Moment,
+        until: Moment,
+    ) -> Option<Seq> {
         let is_put = |change: &&Change<'_>| matches!(change.effect, Effect::Put { key: put, value: Some(_), .. } if *put == key);
         let before = |change: &&Change<'_>| change.when.seq < since.seq;
         let put = self.changes.iter().rev().filter(before).find(is_put)?;
         let Effect::Put { value: Some(value), fresh_for, .. } = put.effect else { return None };
         let is_alive = fresh_for.is_none_or(|fresh_for| until.at < put.when.at + fresh_for);
+        let is_of_form =
+            form.is_none_or(|form| self.values.get(value).is_some_and(|value| value.form == form));
         let mut loads = self.values.get(value)?.origins.iter().filter_map(|origin| origin.load);
         let depends =
             loads.any(|load| self.loads.get(&load).is_some_and(|load| !load.depends_on.is_empty()));
@@ -39,14 +47,24 @@ impl Facts<'_> {
                 && self.kills(change, key, *value).is_some()
         });
         let no_region_ttl = self.plan.setup.processes.iter().all(|process| process.region_ttl == 0);
-        (is_alive && !depends && !ended && no_region_ttl).then_some(put.when.seq)
+        let is_bounded = self.plan.setup.max_bytes > 0;
+        let is_there = is_alive && !depends && !ended && no_region_ttl && !is_bounded;
+        (is_there && is_of_form).then_some(put.when.seq)
     }
 
     fn unexplained_miss(&self, done: &Done<'_>) -> Option<Violation> {
         let (end, outcome) = done.end?;
+        let form = self.form_of(done.step.number);
+        let all = |region: usize| (0..self.plan.setup.keys).map(move |key| Key { region, key });
         let missed: Vec<Key> = match (&done.step.action, outcome) {
             (Action::Contains(key), Outcome::Said(false)) => vec![*key],
             (Action::SetIfAbsent(key), Outcome::Said(true)) => vec![*key],
+            (Action::Keys(region), Outcome::Listed(keys)) => {
+                all(*region).filter(|key| !keys.contains(&key.key)).collect()
+            }
+            (Action::Entries(region), Outcome::Values(values)) => {
+                all(*region).filter(|key| !values.iter().any(|(found, _)| found == key)).collect()
+            }
             (_, Outcome::Values(values)) if !done.loads() => {
                 values.iter().filter(|(_, value)| value.is_none()).map(|(key, _)| *key).collect()
             }
@@ -66,7 +84,8 @@ impl Facts<'_> {
         let own = looks.then(|| self.changes.iter().rev().find(is_own)).flatten();
         let end = own.map_or(end, |own| own.when);
         missed.into_iter().find_map(|key| {
-            let put = self.held_throughout(key, done.begin, end)?;
+            let form = (!matches!(done.step.action, Action::Keys(_))).then_some(form);
+            let put = self.held_throughout(key, form, done.begin, end)?;
             let step = done.step.number;
             let message =
                 format!("{}: step {step} missed what was stored at {put}", self.name(key));
@@ -76,18 +95,14 @@ impl Facts<'_> {
 
     fn needless(&self, load: &Load<'_>) -> Option<Violation> {
         let done = self.steps.get(&load.step)?;
-        let setup = &self.plan.setup.processes[load.process];
-        let reloads = match &done.step.action {
-            Action::Compute(_, load) | Action::ComputeMany(_, _, load) => load.reload,
-            _ => true,
-        };
+        let (setup, form) = (&self.plan.setup.processes[load.process], self.form_of(load.step));
+        let reloads = done.step.action.load().is_none_or(|load| load.reload);
         if reloads || setup.early_at > 0 || setup.early_beta > 0 {
             return None;
         }
-        let key = load
-            .keys
-            .iter()
-            .find(|key| self.held_throughout(**key, done.begin, load.begin).is_some())?;
+        let key = load.keys.iter().find(|key| {
+            self.held_throughout(**key, Some(form), done.begin, load.begin).is_some()
+        })?;
         let message = format!("{}: load {} was needless", self.name(*key), load.number);
         Some(Violation { promise: 7, step: load.step, message })
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::facts::{Change, Done, Facts, Moment, Told};
 use super::reach::{Kill, reach};
 use crate::history::{Effect, Seq, ValueId};
-use crate::plan::Key;
+use crate::plan::{Action, Key, Step};
 
 impl Facts<'_> {
     /// What the change does to the value at `key`, that is as of an earlier moment.
@@ -51,29 +51,57 @@ impl Facts<'_> {
         if change.when.seq >= read.begin.seq {
             return false;
         }
-        if change.process == Some(read.process) && !change.late {
-            return true;
+        let is_undone = self.is_undone(read, change);
+        if self.is_own(read, change) {
+            // It is repeated, but for the TTL of a region.
+            return !(is_undone && matches!(change.effect, Effect::RegionTtl { .. }));
         }
-        if change.is_queued || self.is_lost(read, change) {
+        if is_undone || change.is_queued {
             return false;
         }
-        let unverified = setup.unverified();
+        let unverified = match self.may_fail(read.process) {
+            true => setup.unverified(),
+            false => setup.unverified_while_served(),
+        };
         if setup.replica && self.may_lag(read, change, unverified) {
             return false;
         }
-        if !setup.near {
+        // One that has been started since holds nothing near.
+        if !setup.near || self.was_killed(read.process, change.when.seq, read.begin.seq) {
             return true;
         }
         let told = self.told.get(&(read.process, change.when.seq));
         !told.into_iter().flatten().any(|told| excuses(*told, read.begin, change.when, unverified))
     }
 
-    /// Returns true if a server has gone back to before the change.
-    fn is_lost(&self, read: &Done<'_>, change: &Change<'_>) -> bool {
-        let end = read.end.map_or(self.end.seq, |(end, _)| end.seq);
-        self.rolled_back
+    /// Returns true if calls of the process may fail.
+    fn may_fail(&self, process: usize) -> bool {
+        let is_fault = |step: &Step| match step.action {
+            Action::Cut(of) | Action::Silence(of, _) | Action::Outage(of, _) => of == process,
+            Action::RollBack => true,
+            _ => false,
+        };
+        let mut steps = self.plan.clients.iter().flat_map(|client| &client.steps);
+        !self.plan.setup.rates.all_succeed() || steps.any(is_fault)
+    }
+
+    /// Returns true if the reading process made the change.
+    pub(super) fn is_own(&self, read: &Done<'_>, change: &Change<'_>) -> bool {
+        change.process == Some(read.process)
+            && !change.late
+            && !self.was_killed(read.process, change.when.seq, read.begin.seq)
+    }
+
+    pub(super) fn was_killed(&self, process: usize, since: Seq, until: Seq) -> bool {
+        self.killed.iter().any(|(killed, at)| *killed == process && (since..until).contains(at))
+    }
+
+    /// Returns true if the store was put back to a moment before the change, before the read was over.
+    pub(super) fn is_undone(&self, read: &Done<'_>, change: &Change<'_>) -> bool {
+        let end = read.end.map_or(self.end, |(end, _)| end);
+        self.rollbacks
             .iter()
-            .any(|(to, at)| (*to + 1..*at).contains(&change.when.seq) && *at <= end)
+            .any(|(when, to)| (*to..when.seq).contains(&change.when.seq) && when.seq < end.seq)
     }
 
     /// Returns true if the replica, as it was when the read ran, may not show the change.
@@ -95,7 +123,12 @@ fn excuses(told: Told, begin: Moment, change: Moment, unverified: Duration) -> b
     let is_within = |lost: Duration| unverified > Duration::ZERO && begin.at <= lost + unverified;
     match told {
         Told::Later(heard) => heard.is_none_or(|heard| heard >= begin.seq),
-        Told::ByLoss(lost) => lost.is_none_or(|lost| lost.seq >= begin.seq || is_within(lost.at)),
+        Told::ByLoss(lost, covered) => {
+            if covered.is_some_and(|covered| covered < begin.at) {
+                return covered.is_some_and(is_within);
+            }
+            lost.is_none_or(|lost| lost.seq >= begin.seq || is_within(lost.at))
+        }
         Told::Never => is_within(change.at),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::reach::is_within;
 use crate::history::{Effect, Event, History, Outcome, Seq, ValueId, What};
-use crate::plan::{Action, Key, Plan, Step};
+use crate::plan::{Action, Form, Key, Plan, Step};
 
 /// A moment: its place in the history and its virtual time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,9 +55,16 @@ pub(super) struct Origin {
 /// A value.
 pub(super) struct Value {
     pub(super) key: Key,
+    pub(super) form: Form,
     pub(super) origins: Vec<Origin>,
     /// When it was stored, for how long.
     pub(super) puts: Vec<(Moment, Option<Duration>)>,
+}
+
+impl Value {
+    fn new(key: Key, form: Form) -> Self {
+        Self { key, form, origins: Vec::new(), puts: Vec::new() }
+    }
 }
 
 /// How a process was told of a change, if not at once.
@@ -65,8 +72,8 @@ pub(super) struct Value {
 pub(super) enum Told {
     /// Later, or not by the end.
     Later(Option<Seq>),
-    /// By the loss of the connection.
-    ByLoss(Option<Moment>),
+    /// By the loss of the connection; and pushes were relied on until then, if that is known.
+    ByLoss(Option<Moment>, Option<Duration>),
     Never,
 }
 
@@ -86,10 +93,18 @@ pub(super) struct Facts<'a> {
     pub(super) lags: Vec<Lag>,
     /// Replicas may show what the primary held so long before.
     pub(super) lag: Duration,
-    /// What was executed between the two is lost, but for those who have done it.
-    pub(super) rolled_back: Vec<(Seq, Seq)>,
     /// The steps whose changes are queued.
     pub(super) queued: Vec<(usize, Seq)>,
+    /// When the store was put back, and to what moment.
+    pub(super) rollbacks: Vec<(Moment, Seq)>,
+    /// The steps that have made values, to set them.
+    pub(super) made: BTreeMap<ValueId, usize>,
+    /// The keys whose leases nobody has given back.
+    pub(super) leases_left: Vec<Key>,
+    /// When processes died.
+    pub(super) killed: Vec<(usize, Seq)>,
+    /// The time until which each process relies on pushes, while its connection is silent.
+    covered_until: BTreeMap<usize, Duration>,
     pub(super) end: Moment,
 }
 
@@ -105,8 +120,12 @@ impl<'a> Facts<'a> {
             told: BTreeMap::new(),
             lags: Vec::new(),
             lag: Duration::ZERO,
-            rolled_back: Vec::new(),
             queued: Vec::new(),
+            rollbacks: Vec::new(),
+            made: BTreeMap::new(),
+            leases_left: Vec::new(),
+            killed: Vec::new(),
+            covered_until: BTreeMap::new(),
             end: Moment { seq: history.events().len(), at },
         };
         let steps = plan.clients.iter().flat_map(|client| {
@@ -132,9 +151,10 @@ impl<'a> Facts<'a> {
                     done.end = Some((now, outcome));
                 }
             }
-            What::Made { value, key, .. } => {
-                let value = self.values.entry(*value);
-                value.or_insert(Value { key: *key, origins: Vec::new(), puts: Vec::new() });
+            What::Made { value, key, step } => {
+                let form = self.form_of(*step);
+                self.made.insert(*value, *step);
+                self.values.entry(*value).or_insert(Value::new(*key, form));
             }
             What::LoadBegin { load, step, process, keys } => {
                 let (number, step, process, depends_on) = (*load, *step, *process, Vec::new());
@@ -156,7 +176,10 @@ impl<'a> Facts<'a> {
                 }
             }
             What::PushDelayed { process, of } => self.tell(*process, *of, Told::Later(None)),
-            What::PushDropped { process, of } => self.tell(*process, *of, Told::ByLoss(None)),
+            What::PushDropped { process, of } => {
+                let covered = self.covered_until.get(process).copied();
+                self.tell(*process, *of, Told::ByLoss(None, covered));
+            }
             What::PushLeftOut { process, of } => self.tell(*process, *of, Told::Never),
             What::Heard { process, of } => self.heard(now, *process, *of),
             What::Lost { process } => self.lost(now, *process),
@@ -167,7 +190,6 @@ impl<'a> Facts<'a> {
             What::ReplicaReleased => self.end_lag(now),
             What::LostPush { process, of } => self.lost_push(now, *process, *of),
             What::ReplicaLags { by } => self.lag = *by,
-            What::RolledBack { to } => self.rolled_back.push((*to, now.seq)),
             What::Queued { process, effects } => {
                 self.queued.push((*process, now.seq));
                 let process = Some(*process);
@@ -175,6 +197,14 @@ impl<'a> Facts<'a> {
                     |effect| Change { when: now, process, late: false, effect, is_queued: true };
                 self.changes.extend(effects.iter().map(change));
             }
+            What::Silent { process, covered_until } => {
+                if let Some(until) = covered_until {
+                    self.covered_until.insert(*process, *until);
+                }
+            }
+            What::RolledBack { to } => self.rollbacks.push((now, *to)),
+            What::Killed { process } => self.killed.push((*process, now.seq)),
+            What::LeaseLeft { key } => self.leases_left.push(*key),
             What::Note(_) => {}
         }
     }
@@ -185,11 +215,12 @@ impl<'a> Facts<'a> {
         number: usize,
         result: Option<&[crate::history::Loaded]>,
     ) {
+        let form = self.loads.get(&number).map(|load| self.form_of(load.step));
         let Some(load) = self.loads.get_mut(&number) else { return };
         load.end = Some(now);
         for loaded in result.into_iter().flatten() {
             let Some(value) = loaded.value else { continue };
-            let new = || Value { key: loaded.key, origins: Vec::new(), puts: Vec::new() };
+            let new = || Value::new(loaded.key, form.unwrap_or_default());
             let value = self.values.entry(value).or_insert_with(new);
             value.origins.push(Origin { as_of: load.begin.seq, load: Some(number) });
         }
@@ -219,17 +250,18 @@ impl<'a> Facts<'a> {
     fn lost_push(&mut self, now: Moment, process: usize, of: Seq) {
         for told in self.told.get_mut(&(process, of)).into_iter().flatten() {
             if let Told::Later(None) = told {
-                *told = Told::ByLoss(Some(now));
+                *told = Told::ByLoss(Some(now), None);
             }
         }
     }
 
     fn lost(&mut self, now: Moment, process: usize) {
+        self.covered_until.remove(&process);
         let mine = self.told.range_mut((process, 0)..(process + 1, 0));
         for told in mine.flat_map(|(_, told)| told) {
             match told {
-                Told::ByLoss(lost @ None) => *lost = Some(now),
-                Told::Later(None) => *told = Told::ByLoss(Some(now)),
+                Told::ByLoss(lost @ None, _) => *lost = Some(now),
+                Told::Later(None) => *told = Told::ByLoss(Some(now), None),
                 _ => {}
             }
         }
@@ -240,6 +272,13 @@ impl<'a> Facts<'a> {
         if let Some(lag) = self.lags.last_mut().filter(|lag| lag.until == end) {
             lag.until = now;
         }
+    }
+
+    /// The form of the values that a step makes and reads.
+    pub(super) fn form_of(&self, step: usize) -> Form {
+        let process = self.steps.get(&step).map(|done| done.process);
+        let setup = process.and_then(|process| self.plan.setup.processes.get(process));
+        setup.map(|setup| setup.form_of(step)).unwrap_or_default()
     }
 
     /// The region's path, below the root.
@@ -259,8 +298,13 @@ impl<'a> Facts<'a> {
 }
 
 impl Done<'_> {
-    /// Returns true if the step may return what a load brings, or a stale value.
+    /// Returns true if the step may start a load, and return a stale value.
     pub(super) fn loads(&self) -> bool {
-        matches!(self.step.action, Action::Compute(..) | Action::ComputeMany(..))
+        self.step.action.load().is_some()
+    }
+
+    /// Returns true if it may return what a load brings.
+    pub(super) fn returns_loads(&self) -> bool {
+        self.loads() && !matches!(self.step.action, Action::Refresh(..))
     }
 }

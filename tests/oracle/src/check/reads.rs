@@ -17,6 +17,11 @@ pub(super) fn check(facts: &Facts<'_>, violations: &mut Vec<Violation>) {
                 let message = format!("a value of another key: {what}");
                 violations.push(Violation { promise: 8, step, message });
             }
+            Some((_, Outcome::OtherForm(what))) => {
+                let message = format!("a value of another type, version or serializer: {what}");
+                violations.push(Violation { promise: 12, step, message });
+            }
+            Some((_, Outcome::Listed(keys))) => violations.extend(facts.unlisted(done, keys)),
             Some((_, Outcome::Values(values))) => {
                 for (key, value) in values {
                     let Some(value) = value else { continue };
@@ -25,7 +30,7 @@ pub(super) fn check(facts: &Facts<'_>, violations: &mut Vec<Violation>) {
                     }
                 }
                 // After a loss of changes values are there again that had ended.
-                if matches!(done.step.action, Action::GetMany(..)) && facts.rolled_back.is_empty() {
+                if matches!(done.step.action, Action::GetMany(..)) {
                     violations.extend(facts.one_moment(done, values));
                 }
             }
@@ -75,20 +80,27 @@ impl Facts<'_> {
             if !self.must_see(read, change) || survives(value, load, change) {
                 continue;
             }
-            let is_stale = kill == Kill::Stale && read.loads();
-            if is_stale && read.begin.at <= change.when.at + stale_for && stale_for > Duration::ZERO
+            let is_stale = kill == Kill::Stale && read.loads() && stale_for > Duration::ZERO;
+            // What was undone is done again later, and so is its time counted.
+            if is_stale
+                && (read.begin.at <= change.when.at + stale_for || self.is_undone(read, change))
             {
                 continue;
             }
-            return Err(describe(read, origin, change));
+            return Err(self.describe(read, origin, change));
         }
         // A caller of a load gets its result as it is.
-        let waits = |at: Duration| at + CALL_LIMIT >= read.begin.at;
-        if read.loads() && load.is_some_and(|load| load.end.is_none_or(|end| waits(end.at))) {
+        if read.returns_loads() && load.is_some_and(|load| self.is_shared(read, load)) {
             return Ok(());
         }
         let stale_for = if read.loads() { stale_for } else { Duration::ZERO };
         self.explain_lifetime(read, value, origin, stale_for)
+    }
+
+    /// Returns true if the read may have waited for the load: it ran, or had yet to store what it brought.
+    fn is_shared(&self, read: &Done<'_>, load: &Load<'_>) -> bool {
+        let Some(end) = load.end else { return true };
+        end.at + CALL_LIMIT >= read.begin.at
     }
 
     fn explain_lifetime(
@@ -143,7 +155,38 @@ impl Facts<'_> {
             };
             (put.seq, self.changes.iter().find(ends).map_or(Seq::MAX, |change| change.when.seq))
         };
-        value.puts.iter().map(held).collect()
+        let mut held: Vec<_> = value.puts.iter().map(held).collect();
+        for (when, to) in &self.rollbacks {
+            if held.iter().any(|(from, until)| (*from..*until).contains(to)) {
+                let ends = |change: &&Change<'_>| {
+                    change.when.seq > when.seq && self.kills(change, value.key, id).is_some()
+                };
+                let end = self.changes.iter().find(ends);
+                held.push((when.seq, end.map_or(Seq::MAX, |change| change.when.seq)));
+            }
+        }
+        held
+    }
+
+    /// A key that was listed, and had no value in that time.
+    fn unlisted(&self, read: &Done<'_>, keys: &[usize]) -> Option<Violation> {
+        let Action::Keys(region) = read.step.action else { return None };
+        let end = read.end.map_or(self.end, |(end, _)| end);
+        let was_there = |key: &&usize| {
+            let key = Key { region, key: **key };
+            let mut values = self.values.iter().filter(|(_, value)| value.key == key);
+            let absent = |change: &Change<'_>| matches!(change.effect, Effect::Put { key: put, value: None, .. } if *put == key);
+            values.any(|(id, value)| {
+                self.held(*id, value)
+                    .iter()
+                    .any(|(from, to)| *from < end.seq && *to > read.begin.seq)
+            }) || self.changes.iter().any(absent)
+        };
+        let key = keys.iter().find(|key| !was_there(key))?;
+        let step = read.step.number;
+        let name = self.name(Key { region, key: *key });
+        let message = format!("{name}: step {step} listed it, and it had no value");
+        Some(Violation { promise: 1, step, message })
     }
 
     /// Values that are read together are of one moment.
@@ -166,6 +209,13 @@ impl Facts<'_> {
             }
         }
         None
+    }
+}
+
+impl Facts<'_> {
+    fn describe(&self, read: &Done<'_>, origin: &Origin, change: &Change<'_>) -> (u32, String) {
+        let (promise, text) = describe(read, origin, change);
+        (if self.is_undone(read, change) { 6 } else { promise }, text)
     }
 }
 

@@ -24,7 +24,7 @@ pub struct Key {
 }
 
 /// A load function: what it does.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Load {
     /// In milliseconds.
     pub takes: u64,
@@ -41,9 +41,10 @@ pub struct Load {
 }
 
 /// How a load ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LoadResult {
     /// With a value.
+    #[default]
     Value,
     /// With an error.
     Error,
@@ -81,8 +82,23 @@ pub enum Action {
     Transact(usize, Vec<Write>),
     End(usize, Verb),
     RestartTtl(usize),
+    /// The values of a region, listed.
+    Entries(usize),
+    /// Its keys, listed.
+    Keys(usize),
+    /// By a load function that is registered for the region.
+    Load(Key, Load),
+    /// A get that may refresh by such a function, in the background.
+    Refresh(Key, Load),
+    Warm(usize, Vec<usize>, Load),
     Lose(usize, Loss),
     Flush,
+    /// What the store holds is copied.
+    BackUp,
+    /// The store is put back to the last copy, as by a failover.
+    RollBack,
+    /// The process dies, and another takes its place.
+    Kill(usize),
     HoldReplica,
     ReleaseReplica,
     /// The process's connection breaks.
@@ -91,4 +107,31 @@ pub enum Action {
     Silence(usize, u64),
     /// The process cannot reach the store for so long, in milliseconds.
     Outage(usize, u64),
+}
+
+impl Action {
+    /// The load function, if it has one.
+    #[must_use]
+    pub fn load(&self) -> Option<&Load> {
+        match self {
+            Self::Compute(_, load)
+            | Self::ComputeMany(_, _, load)
+            | Self::Load(_, load)
+            | Self::Refresh(_, load)
+            | Self::Warm(_, _, load) => Some(load),
+            _ => None,
+        }
+    }
+
+    /// See [`load`](Self::load).
+    pub fn load_mut(&mut self) -> Option<&mut Load> {
+        match self {
+            Self::Compute(_, load)
+            | Self::ComputeMany(_, _, load)
+            | Self::Load(_, load)
+            | Self::Refresh(_, load)
+            | Self::Warm(_, _, load) => Some(load),
+            _ => None,
+        }
+    }
 }

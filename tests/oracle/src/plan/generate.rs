@@ -23,6 +23,7 @@ struct Draw {
     dependencies: bool,
 }
 
+/// Draws a plan, but for what [`widen`](super::widen) adds.
 pub(super) fn plan(seed: u64) -> Plan {
     let mut rng = StdRng::seed_from_u64(seed);
     let is_calm = rng.random_ratio(1, 4);
@@ -73,7 +74,7 @@ fn setup(rng: &mut StdRng, is_calm: bool) -> Setup {
         rates.lose_release = rng.random_range(100..1000);
     }
     rates.latency = *[0, 1, 8, 60].choose(rng).unwrap_or(&1);
-    Setup { regions, keys, processes, rates }
+    Setup { regions, keys, processes, rates, clock_ahead: 0, max_bytes: 0 }
 }
 
 /// A small random tree.

@@ -3,7 +3,7 @@ use std::time::Duration;
 use region_core::{NearCache, OnOutage, OnStale, OnUpdate, Policy, ReadFrom};
 
 /// The settings of a run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Setup {
     /// The regions' paths, each behind those around it; the first is the root.
     pub regions: Vec<String>,
@@ -13,6 +13,21 @@ pub struct Setup {
     pub processes: Vec<ProcessSetup>,
     /// The frequency of faults of calls and pushes.
     pub rates: Rates,
+    /// The store's clock is ahead of those of the processes by so much, in milliseconds.
+    pub clock_ahead: u64,
+    /// The bound on the store's bytes; zero: none.
+    pub max_bytes: u64,
+}
+
+/// The form of what a process stores: values of another form are misses to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Form {
+    /// Values are of another type.
+    pub other_type: bool,
+    /// See [`Policy::version`].
+    pub version: u32,
+    /// They are written as JSON.
+    pub json: bool,
 }
 
 /// The settings of one process. Times are in milliseconds; zero: none.
@@ -54,6 +69,12 @@ pub struct ProcessSetup {
     pub own_changes_untold: bool,
     /// The client is told only of what it has read since it was told last.
     pub tracked: bool,
+    /// Pushes are relied on for so long after the last sign of life of a connection; zero: until its loss.
+    pub watch: u64,
+    /// The form of the process's values.
+    pub form: Form,
+    /// The form in some steps: see [`form_of`](Self::form_of).
+    pub second_form: Form,
 }
 
 /// How often calls and pushes meet a fault: of 1,000.
@@ -84,13 +105,25 @@ pub const LEASE: Duration = Duration::from_millis(500);
 
 impl Rates {
     pub(crate) fn is_calm(&self) -> bool {
+        self.all_succeed() && self.delay_push == 0
+    }
+
+    /// Returns true if no call fails, nor takes too long.
+    pub(crate) fn all_succeed(&self) -> bool {
         // An operation of several calls may take longer than its limit.
         const QUICK: u64 = 10;
-        [self.fail, self.lose_reply, self.late, self.delay_push] == [0; 4] && self.latency < QUICK
+        [self.fail, self.lose_reply, self.late] == [0; 3] && self.latency < QUICK
     }
 }
 
 impl ProcessSetup {
+    /// The form that a step of this number uses.
+    #[must_use]
+    pub fn form_of(&self, step: usize) -> Form {
+        const SECOND: usize = 4;
+        if step.is_multiple_of(SECOND) { self.second_form } else { self.form }
+    }
+
     /// The policy of the process's cache.
     #[must_use]
     pub fn policy(&self) -> Policy {
@@ -133,5 +166,11 @@ impl ProcessSetup {
     #[must_use]
     pub fn unverified(&self) -> Duration {
         Duration::from_millis(self.unverified_for.max(self.outage_for))
+    }
+
+    /// As [`unverified`](Self::unverified), while no call fails.
+    #[must_use]
+    pub fn unverified_while_served(&self) -> Duration {
+        Duration::from_millis(self.unverified_for)
     }
 }

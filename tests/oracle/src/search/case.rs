@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::plan::{Action, Plan, Step};
+use crate::plan::{Plan, Step};
 
 /// A seed's plan, or what is left of it after shrinking. Its text can be parsed again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +49,11 @@ parts! {
     Unverified = "unverified",
     Replica = "replica",
     Tracked = "tracked",
+    Wide = "wide",
+    Watch = "watch",
+    Forms = "forms",
+    Clock = "clock",
+    Bound = "bound",
 }
 
 impl Case {
@@ -61,7 +66,8 @@ impl Case {
     /// What is done in it.
     #[must_use]
     pub fn plan(&self) -> Plan {
-        let mut plan = Plan::new(self.seed);
+        let is_narrow = self.without.contains(&Part::Wide);
+        let mut plan = if is_narrow { Plan::narrow(self.seed) } else { Plan::new(self.seed) };
         if let Some(kept) = &self.steps {
             for client in &mut plan.clients {
                 client.steps.retain(|step| kept.contains(&step.number));
@@ -78,6 +84,13 @@ fn leave_out(part: Part, plan: &mut Plan) {
     let steps = plan.clients.iter_mut().flat_map(|client| &mut client.steps);
     let processes = &mut plan.setup.processes;
     match part {
+        Part::Wide => {}
+        Part::Watch => processes.iter_mut().for_each(|process| process.watch = 0),
+        Part::Forms => processes.iter_mut().for_each(|process| {
+            (process.form, process.second_form) = Default::default();
+        }),
+        Part::Clock => plan.setup.clock_ahead = 0,
+        Part::Bound => plan.setup.max_bytes = 0,
         Part::Latency => rates.latency = 0,
         Part::Fail => rates.fail = 0,
         Part::LoseReply => rates.lose_reply = 0,
@@ -105,7 +118,7 @@ fn leave_out(part: Part, plan: &mut Plan) {
 }
 
 fn leave_dependencies_out(step: &mut Step) {
-    if let Action::Compute(_, load) | Action::ComputeMany(_, _, load) = &mut step.action {
+    if let Some(load) = step.action.load_mut() {
         load.depends_on.clear();
         load.adds = None;
     }

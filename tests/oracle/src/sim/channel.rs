@@ -5,9 +5,10 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use region_core::{Event, Listener, Listening, RegionPath, Source};
+use region_core::{Coverage, Event, Listener, Listening, RegionPath, Source};
 use tokio::time::Instant;
 
+use super::late::LateCall;
 use super::world::World;
 use crate::history::{Seq, What};
 
@@ -18,6 +19,8 @@ pub(super) struct Channel {
     process: usize,
     world: Arc<World>,
     state: Mutex<State>,
+    /// The time until which the process relies on pushes.
+    coverage: Arc<Coverage>,
     this: Weak<Self>,
 }
 
@@ -37,6 +40,11 @@ struct State {
     listeners: Vec<(u64, Arc<dyn Listener>)>,
     next_listener: u64,
     listening: Option<Listening>,
+    is_dead: bool,
+    /// The changes that this process made since the last copy of the store.
+    recent: Vec<LateCall>,
+    /// They are to be repeated before anything else is done: the store was put back to that copy.
+    repeats: bool,
 }
 
 impl Channel {
@@ -52,11 +60,15 @@ impl Channel {
             listeners: Vec::new(),
             next_listener: 0,
             listening: None,
+            is_dead: false,
+            recent: Vec::new(),
+            repeats: false,
         };
         Arc::new_cyclic(|this| Self {
             process,
             world: Arc::clone(world),
             state: Mutex::new(state),
+            coverage: Arc::new(Coverage::new()),
             this: Weak::clone(this),
         })
     }
@@ -68,6 +80,44 @@ impl Channel {
     pub(super) fn close(&self) {
         let listening = self.state.lock().listening.take();
         drop(listening);
+    }
+
+    /// The process is gone: it hears nothing, and nothing that it sends arrives.
+    pub(super) fn die(&self) {
+        self.state.lock().is_dead = true;
+        self.close();
+    }
+
+    pub(super) fn is_dead(&self) -> bool {
+        self.state.lock().is_dead
+    }
+
+    /// The store is another one now, which lacks what was changed lately.
+    pub(super) fn fail_over(&self) {
+        self.state.lock().repeats = true;
+        self.lose();
+    }
+
+    /// Remembers a change that this process has made.
+    pub(super) fn remember(&self, change: LateCall) {
+        self.state.lock().recent.push(change);
+    }
+
+    /// From here on the store's copy has what was changed before.
+    pub(super) fn forget(&self) {
+        let mut state = self.state.lock();
+        if !state.repeats {
+            state.recent.clear();
+        }
+    }
+
+    /// The changes to repeat, once.
+    pub(super) fn repeats(&self) -> Vec<LateCall> {
+        let mut state = self.state.lock();
+        match std::mem::take(&mut state.repeats) {
+            true => std::mem::take(&mut state.recent),
+            false => Vec::new(),
+        }
     }
 
     pub(super) fn listen(&self, listener: Arc<dyn Listener>) -> Option<Listening> {
@@ -82,11 +132,21 @@ impl Channel {
         state.next_listener += 1;
         state.listeners.push((number, listener));
         let this = Weak::clone(&self.this);
-        Some(Listening::new(move || {
+        let listening = Listening::new(move || {
             if let Some(this) = this.upgrade() {
                 this.state.lock().listeners.retain(|(other, _)| *other != number);
             }
-        }))
+        });
+        match self.watch() {
+            Some(_) => Some(listening.covered_by(Arc::clone(&self.coverage))),
+            None => Some(listening),
+        }
+    }
+
+    /// The time for which pushes are relied on after the last sign of life.
+    fn watch(&self) -> Option<Duration> {
+        let watch = self.world.plan.setup.processes[self.process].watch;
+        (watch > 0).then(|| Duration::from_millis(watch))
     }
 
     pub(super) fn generation(&self) -> u64 {
@@ -153,6 +213,10 @@ impl Channel {
         state.silent_until = Some(Instant::now() + duration);
         state.generation += 1;
         drop(state);
+        // As long as it lives it is heard of all the time.
+        self.coverage.ends_at(self.watch().map(|watch| Instant::now() + watch));
+        let covered_until = self.watch().map(|watch| self.world.elapsed() + watch);
+        self.world.record(What::Silent { process: self.process, covered_until });
         let Some(this) = self.this.upgrade() else { return };
         tokio::spawn(async move {
             tokio::time::sleep(duration).await;
@@ -173,6 +237,7 @@ impl Channel {
             self.world.record(What::PushDropped { process: self.process, of });
         }
         self.tell(&Event::Lost(lost));
+        self.coverage.ends_at(None);
         self.world.record(What::Lost { process: self.process });
     }
 
@@ -202,7 +267,15 @@ impl Listener for Channel {
         let (of, process) = (self.world.executing(), self.process);
         let setup = &self.world.plan.setup;
         let mut state = self.state.lock();
+        if state.is_dead || matches!(event, Event::Lost(_)) {
+            return;
+        }
+        let is_tracked = setup.processes[process].tracked;
         if setup.processes[process].own_changes_untold && state.own_change {
+            // It is told no more of this, until it reads it again.
+            if is_tracked {
+                state.concerns(&event);
+            }
             return;
         }
         if state.silent_until.is_some() {
@@ -210,7 +283,7 @@ impl Listener for Channel {
             self.world.record(What::PushDropped { process, of });
             return;
         }
-        if setup.processes[process].tracked && !state.concerns(&event) {
+        if is_tracked && !state.concerns(&event) {
             if state.delayed.iter().any(|(_, other)| other.as_ref() == Some(&event)) {
                 state.delayed.push_back((of, None));
                 drop(state);

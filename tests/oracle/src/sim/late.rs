@@ -63,6 +63,12 @@ impl OwnedWrite {
         }
     }
 
+    /// Removes these keys.
+    pub(super) fn removing<'k>(region: &RegionPath, keys: impl Iterator<Item = &'k str>) -> Self {
+        let ops = keys.map(|key| OwnedOp::Remove(key.to_owned())).collect();
+        Self { region: region.clone(), ops, guard: None, region_ttl: RegionTtl::Leave }
+    }
+
     /// Calls `with` with the write.
     pub(super) fn with<T>(&self, with: impl FnOnce(Write<'_>) -> T) -> T {
         let ops: Vec<Op<'_>> = self.ops.iter().map(OwnedOp::borrowed).collect();

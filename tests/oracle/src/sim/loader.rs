@@ -9,7 +9,7 @@ use region_core::{LoadDependencies, Loaded};
 use super::value::Item;
 use super::world::World;
 use crate::history::{Loaded as Made, What};
-use crate::plan::{Key, Load, LoadResult};
+use crate::plan::{Form, Key, Load, LoadResult};
 
 /// A load that runs; one that is dropped is recorded too.
 struct Running {
@@ -21,6 +21,7 @@ struct Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.world.record(What::LoadEnd { load: self.load, result: self.result.take() });
+        self.world.load_is_over();
     }
 }
 
@@ -31,14 +32,15 @@ pub(super) struct Loader {
     pub(super) process: usize,
     pub(super) step: usize,
     pub(super) load: Load,
+    pub(super) form: Form,
 }
 
 impl Loader {
     /// Loads one key.
-    pub(super) async fn one(self, key: Key, old: Option<Arc<Item>>) -> io::Result<Loaded<Item>> {
+    pub(super) async fn one<V: Item>(self, key: Key, old: Option<Arc<V>>) -> io::Result<Loaded<V>> {
         let (mut running, versions) = self.begin(vec![key]).await?;
         let version = versions[0];
-        let is_same = old.as_ref().is_some_and(|old| old.version == version);
+        let is_same = old.as_ref().is_some_and(|old| old.version() == version);
         let old = old.filter(|_| is_same && self.load.result == LoadResult::NotModified);
         let mut loaded = match (self.load.result, old) {
             (LoadResult::Error, _) => return Err(io::Error::other("the load fails")),
@@ -51,7 +53,7 @@ impl Loader {
                 Loaded::not_modified()
             }
             (result, None) => {
-                let item = Item::new(self.world.next_value(), key, version);
+                let item = V::new(self.world.next_value(), key, version, self.form);
                 running.result = Some(vec![Made { key, value: Some(item.id()) }]);
                 if result == LoadResult::DontStore {
                     Loaded::DontStore(item)
@@ -67,13 +69,13 @@ impl Loader {
     }
 
     /// Loads several keys.
-    pub(super) async fn many(self, keys: Vec<Key>) -> io::Result<Vec<(Key, Item)>> {
+    pub(super) async fn many<V: Item>(self, keys: Vec<Key>) -> io::Result<Vec<(Key, V)>> {
         let (mut running, versions) = self.begin(keys.clone()).await?;
         if self.load.result == LoadResult::Error {
             return Err(io::Error::other("the load fails"));
         }
         let item = |(&key, &version): (&Key, &u64)| {
-            (key, Item::new(self.world.next_value(), key, version))
+            (key, V::new(self.world.next_value(), key, version, self.form))
         };
         let items: Vec<_> = keys.iter().zip(&versions).map(item).collect();
         let made = items.iter().map(|(key, item)| Made { key: *key, value: Some(item.id()) });
@@ -82,7 +84,7 @@ impl Loader {
     }
 
     async fn begin(&self, keys: Vec<Key>) -> io::Result<(Running, Vec<u64>)> {
-        let Self { world, process, step, load } = self;
+        let Self { world, process, step, load, .. } = self;
         let number = world.next_load();
         let versions = keys.iter().map(|key| world.truth(*key)).collect();
         world.record(What::LoadBegin { load: number, step: *step, process: *process, keys });

@@ -140,7 +140,13 @@ fn process(world: &Arc<World>, plan: &RedisPlan, servers: &Servers, number: usiz
     let cache = builder.seed(seed).build();
     let cache = cache.unwrap_or_else(|error| panic!("{error}"));
     let channel = Channel::new(world, number);
-    Arc::new(Process { number, world: Arc::clone(world), cache, channel })
+    Arc::new(Process {
+        number,
+        world: Arc::clone(world),
+        cache,
+        channel,
+        died: tokio::sync::Notify::new(),
+    })
 }
 
 /// Returns true if the primary has executed this of the process.

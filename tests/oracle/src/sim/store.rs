@@ -34,7 +34,8 @@ struct Inner {
     world: Arc<World>,
     memory: MemoryStore,
     channel: Arc<Channel>,
-    late: Mutex<VecDeque<LateCall>>,
+    /// What was given up, and how often the store had been put back by then.
+    late: Mutex<VecDeque<(usize, LateCall)>>,
 }
 
 impl ClientStore {
@@ -60,6 +61,10 @@ impl ClientStore {
         let call = async {
             let is_change = late.is_some();
             inner.there(late).await?;
+            if inner.channel.is_dead() {
+                std::future::pending::<()>().await;
+            }
+            inner.repeat();
             if is_change {
                 inner.settle_late();
             }
@@ -107,7 +112,7 @@ impl Inner {
         if let Some(late) = late
             && self.world.happens(rates.late)
         {
-            self.late.lock().push_back(late);
+            self.late.lock().push_back((self.world.rollbacks(), late));
             return Err(lost("given up"));
         }
         Ok(())
@@ -133,33 +138,58 @@ impl Inner {
     /// What was given up takes effect before what is sent later, or never.
     fn settle_late(&self) {
         let late = std::mem::take(&mut *self.late.lock());
-        for call in late {
+        for (sent, call) in late {
             if self.world.happens(500) {
-                self.execute_late(&call);
+                self.execute_late(sent, &call);
             }
         }
     }
 
-    fn execute_late(&self, call: &LateCall) {
+    /// What was sent to a store that has been replaced since is never executed.
+    fn execute_late(&self, sent: usize, call: &LateCall) {
+        if sent == self.world.rollbacks() {
+            self.execute(call, Own::Another);
+        }
+    }
+
+    /// Does again what the store may lack, before anything is asked of it.
+    fn repeat(&self) {
+        for call in self.channel.repeats() {
+            self.execute(&call, Own::Again);
+        }
+    }
+
+    fn execute(&self, call: &LateCall, own: Own) {
         match call {
-            LateCall::End(region, terms) => drop(self.end(region, *terms, Own::Another)),
+            LateCall::End(region, terms) => drop(self.end(region, *terms, own)),
             LateCall::Write(write) => {
                 let region = &write.region;
-                let _ = write.with(|write| self.write(region, write, Own::Another));
+                let _ = write.with(|write| self.write(region, write, own));
             }
         }
     }
 
     fn end(&self, region: &RegionPath, terms: EndTerms, own: Own) -> Result<Ended> {
         let effect = self.world.region_of(region);
-        let effect = effect.map(|region| Effect::Ended { region, verb: terms.verb });
+        let mut effect = effect.map(|region| Effect::Ended { region, verb: terms.verb });
+        // A store that was empty has nothing to end, and tells nobody.
+        let root = &self.world.paths[0];
+        if own == Own::Again
+            && at_once(self.memory.read(root, &[], ReadTerms::default()))?.lineage.is_none()
+        {
+            effect = None;
+        }
         let process = Some(self.channel.process());
         let end = || at_once(self.memory.end(region, terms));
-        let is_late = own == Own::Another;
-        self.channel.own_change(!is_late && terms.trust == Trust::Kept);
+        // The process does not know when a change is repeated: to it that is as another's.
+        let is_late = own != Own::This;
+        self.channel.own_change(own == Own::This && terms.trust == Trust::Kept);
         let ended = self.world.execute(process, is_late, end, |_| effect.into_iter().collect());
         self.channel.own_change(false);
         self.world.ghosts.ended(region, terms.verb);
+        if own != Own::Another {
+            self.channel.remember(LateCall::End(region.clone(), terms));
+        }
         ended
     }
 
@@ -169,12 +199,27 @@ impl Inner {
         let process = Some(self.channel.process());
         let call = || at_once(self.memory.write(region, write));
         let written =
-            self.world.execute(process, own == Own::Another, call, |written| match written {
-                Ok(Written::Applied(applied)) => self.effects(region, &write, &applied.outcomes),
+            self.world.execute(process, own != Own::This, call, |written| match written {
+                Ok(Written::Applied(applied)) => {
+                    let mut effects = self.effects(region, &write, &applied.outcomes);
+                    // What is not there is removed without a word.
+                    let was_there = applied
+                        .outcomes
+                        .iter()
+                        .map(|outcome| *outcome != OpOutcome::Removed(false));
+                    let mut was_there = was_there.collect::<Vec<_>>().into_iter();
+                    effects.retain(|_| own != Own::Again || was_there.next() == Some(true));
+                    effects
+                }
                 _ => Vec::new(),
             });
         self.channel.own_change(false);
         if let Ok(Written::Applied(applied)) = &written {
+            if own != Own::Another {
+                let keys = write.ops.iter().map(Op::key);
+                self.channel
+                    .remember(LateCall::Write(Box::new(OwnedWrite::removing(region, keys))));
+            }
             let kept = ReadTerms::default().trust(Trust::Kept);
             let now = at_once(self.memory.read(region, &[], kept))?;
             match now.lineage {
@@ -222,7 +267,10 @@ impl Inner {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Own {
     This,
+    /// One that was given up.
     Another,
+    /// One that repeats what the store may have lost.
+    Again,
 }
 
 impl ClientStore {
@@ -235,7 +283,7 @@ impl ClientStore {
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(delay)).await;
             let late = std::mem::take(&mut *this.0.late.lock());
-            late.iter().for_each(|call| this.0.execute_late(call));
+            late.iter().for_each(|(sent, call)| this.0.execute_late(*sent, call));
         });
     }
 }
@@ -246,7 +294,9 @@ impl Store for ClientStore {
     async fn read(&self, region: &RegionPath, keys: &[&str], terms: ReadTerms<'_>) -> Result<Read> {
         let read = |inner: &Inner| {
             let mut read = at_once(inner.memory.read(region, keys, terms))?;
+            // What was evicted is remembered nowhere.
             if let (Some(assumed), ReadFrom::Primary) = (terms.lineage, terms.from)
+                && inner.world.plan.setup.max_bytes == 0
                 && read.lineage.as_ref() != Some(assumed)
             {
                 let source = read.source;
@@ -309,21 +359,21 @@ impl Store for ClientStore {
     fn release(&self, region: &RegionPath, keys: &[&str], token: LeaseToken) {
         let rates = &self.0.world.plan.setup.rates;
         // A process may have died: then its leases end with their time.
-        if !self.0.world.happens(rates.lose_release) {
+        if !self.0.channel.is_dead() && !self.0.world.happens(rates.lose_release) {
             self.0.memory.release(region, keys, token);
         }
     }
 
     async fn scan(&self, region: &RegionPath, terms: PageTerms) -> Result<Page<ScanItem>> {
-        self.0.memory.scan(region, terms).await
+        self.call(None, None, |inner| at_once(inner.memory.scan(region, terms))).await
     }
 
     async fn children(&self, region: &RegionPath, terms: PageTerms) -> Result<Page<Segment>> {
-        self.0.memory.children(region, terms).await
+        self.call(None, None, |inner| at_once(inner.memory.children(region, terms))).await
     }
 
     async fn len(&self, region: &RegionPath) -> Result<u64> {
-        self.0.memory.len(region).await
+        self.call(None, None, |inner| at_once(inner.memory.len(region))).await
     }
 
     fn listen(&self, listener: Arc<dyn Listener>) -> Option<Listening> {

@@ -1,38 +1,72 @@
+use std::fmt::Debug;
+
+use region_core::Value;
 use serde::{Deserialize, Serialize};
 
 use crate::history::ValueId;
-use crate::plan::Key;
+use crate::plan::{Form, Key};
 
-/// Marks the bytes of a value, so that it is found in what is stored.
-const MARK: [u8; 8] = [0xc5, 0xa7, 0x91, 0x0e, 0x5d, 0xe3, 0x78, 0x42];
+/// Marks the bytes of a value, so that it is found in what is stored, whatever the serializer.
+const MARK: &str = "c5a7910e";
 
-/// What the processes store.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Item {
-    mark: [u8; 8],
-    id: [u8; 8],
-    region: usize,
-    key: usize,
+/// The digits of a value's name behind its mark.
+const DIGITS: usize = 16;
+
+/// What the processes store: values of several types.
+pub(super) trait Item: Value + Debug {
+    fn new(id: ValueId, key: Key, version: u64, form: Form) -> Self;
+    fn id(&self) -> ValueId;
+    fn key(&self) -> Key;
     /// The version of the truth that it was made from.
-    pub(super) version: u64,
+    fn version(&self) -> u64;
+    fn form(&self) -> Form;
 }
 
-impl Item {
-    pub(super) fn new(id: ValueId, key: Key, version: u64) -> Self {
-        Self { mark: MARK, id: id.to_be_bytes(), region: key.region, key: key.key, version }
-    }
+macro_rules! item {
+    ($name:ident, $other_type:literal, { $text:ident, $place:ident, $truth:ident, $policy:ident }) => {
+        #[derive(Clone, Debug, Serialize, Deserialize)]
+        pub(super) struct $name {
+            $text: String,
+            $place: (usize, usize),
+            $truth: u64,
+            $policy: (u32, bool),
+        }
 
-    pub(super) fn id(&self) -> ValueId {
-        ValueId::from_be_bytes(self.id)
-    }
+        impl Item for $name {
+            fn new(id: ValueId, key: Key, version: u64, form: Form) -> Self {
+                Self {
+                    $text: format!("{MARK}{id:016x}"),
+                    $place: (key.region, key.key),
+                    $truth: version,
+                    $policy: (form.version, form.json),
+                }
+            }
 
-    pub(super) fn is_of(&self, key: Key) -> bool {
-        self.mark == MARK && self.region == key.region && self.key == key.key
-    }
+            fn id(&self) -> ValueId {
+                id_in(self.$text.as_bytes()).unwrap_or(ValueId::MAX)
+            }
+
+            fn key(&self) -> Key {
+                Key { region: self.$place.0, key: self.$place.1 }
+            }
+
+            fn version(&self) -> u64 {
+                self.$truth
+            }
+
+            fn form(&self) -> Form {
+                Form { other_type: $other_type, version: self.$policy.0, json: self.$policy.1 }
+            }
+        }
+    };
 }
+
+item!(First, false, { text, place, truth, policy });
+item!(Second, true, { mark, of, version, form });
 
 /// Finds the value in the bytes of an entry.
 pub(super) fn id_in(bytes: &[u8]) -> Option<ValueId> {
-    let at = bytes.windows(MARK.len()).position(|window| window == MARK)? + MARK.len();
-    Some(ValueId::from_be_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
+    let at = bytes.windows(MARK.len()).position(|window| window == MARK.as_bytes())? + MARK.len();
+    let digits = std::str::from_utf8(bytes.get(at..at + DIGITS)?).ok()?;
+    ValueId::from_str_radix(digits, 16).ok()
 }

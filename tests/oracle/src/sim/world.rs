@@ -4,13 +4,16 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use region_core::{RegionPath, TokioClock, Verb};
-use region_memory::MemoryStore;
+use region_core::{
+    Clock, Lease, LeaseTerms, LeaseToken, RegionPath, Store as _, TakeLease, Timestamp, TokioClock,
+    Verb,
+};
+use region_memory::{Backup, MemoryStore};
 use tokio::time::Instant;
 
 use super::ghost::Ghosts;
 use crate::history::{Effect, History, Seq, ValueId, What};
-use crate::plan::{Key, Plan};
+use crate::plan::{Key, LEASE, Plan};
 
 /// The name of the root.
 pub(super) const ROOT: &str = "w";
@@ -35,13 +38,35 @@ struct State {
     truth: BTreeMap<Key, u64>,
     values: ValueId,
     loads: usize,
+    /// The number of loads that run.
+    running: usize,
     /// The call that the store executes at this moment.
     executing: Option<Seq>,
+    /// The last copy of the store, and its time.
+    backup: Option<(Backup, Seq)>,
+    /// The number of times that the store was put back.
+    rollbacks: usize,
+}
+
+/// The clock of the store, which differs from that of the processes.
+#[derive(Debug)]
+struct StoreClock {
+    clock: TokioClock,
+    ahead: Duration,
+}
+
+impl Clock for StoreClock {
+    fn now(&self) -> Timestamp {
+        self.clock.now().saturating_add(self.ahead)
+    }
 }
 
 impl World {
     pub(super) fn new(plan: Plan) -> Self {
-        let memory = MemoryStore::builder().clock(TokioClock::new()).seed(plan.seed).replica();
+        let ahead = Duration::from_millis(plan.setup.clock_ahead);
+        let clock = StoreClock { clock: TokioClock::new(), ahead };
+        let memory = MemoryStore::builder().clock(clock).seed(plan.seed).replica();
+        let memory = memory.max_bytes(plan.setup.max_bytes);
         let path = |region: &String| {
             let text = if region.is_empty() { ROOT.to_owned() } else { format!("{ROOT}.{region}") };
             RegionPath::parse(&text).unwrap_or_else(|error| panic!("{error}"))
@@ -52,7 +77,10 @@ impl World {
             truth: BTreeMap::new(),
             values: 0,
             loads: 0,
+            running: 0,
             executing: None,
+            backup: None,
+            rollbacks: 0,
         };
         Self {
             memory: memory.build(),
@@ -70,6 +98,36 @@ impl World {
 
     pub(super) fn take_history(&self) -> History {
         std::mem::take(&mut self.state.lock().history)
+    }
+
+    pub(super) fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// Copies what the store holds.
+    pub(super) fn back_up(&self) {
+        let copy = (self.memory.back_up(), self.now());
+        self.state.lock().backup = Some(copy);
+    }
+
+    /// Puts the store back to the last copy; returns false if there is none.
+    pub(super) fn roll_back(&self) -> bool {
+        let Some((backup, to)) = self.state.lock().backup.take() else { return false };
+        self.memory.release_replica();
+        self.memory.roll_back(&backup);
+        self.ghosts.flushed();
+        let mut state = self.state.lock();
+        state.rollbacks += 1;
+        state.backup = Some((backup, to));
+        drop(state);
+        self.record(What::ReplicaReleased);
+        self.record(What::RolledBack { to });
+        true
+    }
+
+    /// The number of times that the store was put back.
+    pub(super) fn rollbacks(&self) -> usize {
+        self.state.lock().rollbacks
     }
 
     /// Returns the place of the next event.
@@ -130,7 +188,42 @@ impl World {
     pub(super) fn next_load(&self) -> usize {
         let mut state = self.state.lock();
         state.loads += 1;
+        state.running += 1;
         state.loads
+    }
+
+    pub(super) fn load_is_over(&self) {
+        self.state.lock().running -= 1;
+    }
+
+    /// Records the leases that are left once nothing runs any more.
+    pub(super) async fn look_for_leases(&self) {
+        // Longer than a call, and much shorter than a lease.
+        const SETTLED: Duration = Duration::from_millis(100);
+        loop {
+            let loads = self.loads();
+            tokio::time::sleep(SETTLED).await;
+            if loads == self.loads() && loads.1 == 0 {
+                break;
+            }
+        }
+        let nobody = LeaseTerms::new(LeaseToken::from_bits(u64::MAX), LEASE);
+        let nobody = nobody.take(TakeLease::Extend);
+        for (region, path) in self.paths.iter().enumerate() {
+            for key in 0..self.plan.setup.keys {
+                let begun = self.memory.begin(path, &[&name(key)], nobody).await;
+                let lease = begun.ok().and_then(|begun| begun.keys.first().map(|key| key.lease));
+                if matches!(lease, Some(Lease::Held { .. })) {
+                    self.record(What::LeaseLeft { key: Key { region, key } });
+                }
+            }
+        }
+    }
+
+    /// The number of loads so far, and of those that run.
+    fn loads(&self) -> (usize, usize) {
+        let state = self.state.lock();
+        (state.loads, state.running)
     }
 
     pub(super) fn next_value(&self) -> ValueId {
