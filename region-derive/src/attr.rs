@@ -87,7 +87,10 @@ pub(crate) fn variant_name(attributes: &[Attribute], errors: &mut Vec<Error>) ->
 /// `crate = "name"`, or a path.
 pub(crate) fn crate_path(meta: &ParseNestedMeta<'_>) -> Result<Path> {
     let value = meta.value()?;
-    if value.peek(LitStr) { value.parse::<LitStr>()?.parse() } else { value.parse() }
+    match value.peek(LitStr) {
+        true => value.parse::<LitStr>()?.parse_with(Path::parse_mod_style),
+        false => value.call(Path::parse_mod_style),
+    }
 }
 
 /// Calls `parse` for each part of each `#[region(..)]`, and adds its errors to `errors`.

@@ -87,3 +87,14 @@ fn an_expression_is_passed_on_as_it_was_written() {
         assert!(expanded.contains(&written.to_string()), "{expanded}");
     }
 }
+
+/// Bug: any path was taken for that of a crate. Effect: one with generic arguments led to code that is none, and to
+/// errors that say nothing. Fix: it is a path as in `use`.
+#[test]
+fn the_path_of_a_crate_has_no_generic_arguments() {
+    for path in ["Box<Org>", "\"Box<Org>\""] {
+        let input: DeriveInput =
+            syn::parse_str(&format!("#[region(crate = {path})] struct Org;")).unwrap();
+        assert!(Model::of(&input).is_err(), "{path}");
+    }
+}
