@@ -6,7 +6,7 @@ use region_core::Verb;
 
 use super::Violation;
 use super::facts::{Change, Done, Facts, Moment};
-use crate::history::{Effect, Outcome};
+use crate::history::{Effect, Outcome, Seq};
 use crate::plan::{Action, CALL_LIMIT};
 
 /// The longest time that a call takes which may load, and wait for the loads of others.
@@ -29,10 +29,7 @@ pub(super) fn check(facts: &Facts<'_>, violations: &mut Vec<Violation>) {
             let message = format!("step {step} took {took:?}, {most:?} is its limit");
             violations.push(Violation { promise: 10, step, message });
         }
-        let is_queued = |(end, _): (Moment, &Outcome)| {
-            facts.queued.iter().any(|&(by, at)| by == done.process && at + 1 == end.seq)
-        };
-        if done.end.is_some_and(is_queued) {
+        if facts.was_queued(done) {
             continue;
         }
         if let Some((promise, effect)) = facts.missing(done) {
@@ -43,6 +40,12 @@ pub(super) fn check(facts: &Facts<'_>, violations: &mut Vec<Violation>) {
 }
 
 impl Facts<'_> {
+    /// Returns true if it was done as far as its caller knows, and is sent when the store is back.
+    fn was_queued(&self, done: &Done<'_>) -> bool {
+        let is_of = |end: Moment, &(by, at): &(usize, Seq)| by == done.process && at + 1 == end.seq;
+        done.end.is_some_and(|(end, _)| self.queued.iter().any(|queued| is_of(end, queued)))
+    }
+
     /// A write that was given up, and took effect after another that was sent later.
     fn overtaken(&self, change: &Change<'_>) -> Option<Violation> {
         let Effect::Put { key, value: Some(value), .. } = change.effect else { return None };
@@ -57,7 +60,8 @@ impl Facts<'_> {
             let is_done = matches!(done.end, Some((_, Outcome::Done | Outcome::Said(_))));
             let is_between = done.begin.seq > given_up.seq
                 && done.end.is_some_and(|(end, _)| end.seq < change.when.seq);
-            is_done && is_between && done.process == late.process && covers(done)
+            let is_sent = is_done && is_between && !self.was_queued(done);
+            is_sent && done.process == late.process && covers(done)
         })?;
         let was_killed = self.was_killed(late.process, late.begin.seq, change.when.seq);
         let (step, newer) = (late.step.number, later.step.number);

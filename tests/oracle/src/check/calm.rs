@@ -86,6 +86,9 @@ impl Facts<'_> {
         missed.into_iter().find_map(|key| {
             let form = (!matches!(done.step.action, Action::Keys(_))).then_some(form);
             let put = self.held_throughout(key, form, done.begin, end)?;
+            // The record that there is no value may be held near, until it is told that there is one.
+            let change = self.changes.iter().find(|change| change.when.seq == put);
+            change.filter(|change| self.must_see(done, change))?;
             let step = done.step.number;
             let message =
                 format!("{}: step {step} missed what was stored at {put}", self.name(key));

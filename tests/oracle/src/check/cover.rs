@@ -7,6 +7,9 @@ use super::reach::{Kill, reach};
 use crate::history::{Effect, Seq, ValueId};
 use crate::plan::{Action, Key, Step};
 
+/// The longest time until the end of a connection is seen.
+const END_SEEN: Duration = Duration::from_millis(5);
+
 impl Facts<'_> {
     /// What the change does to the value at `key`, that is as of an earlier moment.
     pub(super) fn kills(&self, change: &Change<'_>, key: Key, value: ValueId) -> Option<Kill> {
@@ -52,6 +55,10 @@ impl Facts<'_> {
             return false;
         }
         let is_undone = self.is_undone(read, change);
+        // Until it has returned, the replica need not show it.
+        if setup.replica && self.is_in_flight(read, change) {
+            return false;
+        }
         if self.is_own(read, change) {
             // It is repeated, but for the TTL of a region.
             return !(is_undone && matches!(change.effect, Effect::RegionTtl { .. }));
@@ -71,6 +78,10 @@ impl Facts<'_> {
             return true;
         }
         let told = self.told.get(&(read.process, change.when.seq));
+        // That a server has ended is seen when the end of its connections is.
+        if told.is_none() && self.servers_failed && matches!(change.effect, Effect::Flushed) {
+            return change.when.at + END_SEEN < read.begin.at;
+        }
         !told.into_iter().flatten().any(|told| excuses(*told, read.begin, change.when, unverified))
     }
 
@@ -82,7 +93,7 @@ impl Facts<'_> {
             _ => false,
         };
         let mut steps = self.plan.clients.iter().flat_map(|client| &client.steps);
-        !self.plan.setup.rates.all_succeed() || steps.any(is_fault)
+        self.servers_failed || !self.plan.setup.rates.all_succeed() || steps.any(is_fault)
     }
 
     /// Returns true if the reading process made the change.
@@ -90,6 +101,16 @@ impl Facts<'_> {
         change.process == Some(read.process)
             && !change.late
             && !self.was_killed(read.process, change.when.seq, read.begin.seq)
+    }
+
+    /// Returns true if a change by the reading process had been made and not returned when the read began.
+    fn is_in_flight(&self, read: &Done<'_>, change: &Change<'_>) -> bool {
+        let changes = |done: &Done<'_>| {
+            let is_open = done.begin.seq < change.when.seq
+                && done.end.is_none_or(|(end, _)| end.seq > read.begin.seq);
+            is_open && done.process == read.process && done.step.action.changes()
+        };
+        change.process == Some(read.process) && self.steps.values().any(changes)
     }
 
     pub(super) fn was_killed(&self, process: usize, since: Seq, until: Seq) -> bool {

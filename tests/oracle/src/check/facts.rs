@@ -103,6 +103,8 @@ pub(super) struct Facts<'a> {
     pub(super) leases_left: Vec<Key>,
     /// When processes died.
     pub(super) killed: Vec<(usize, Seq)>,
+    /// True if something has happened to a server.
+    pub(super) servers_failed: bool,
     /// The time until which each process relies on pushes, while its connection is silent.
     covered_until: BTreeMap<usize, Duration>,
     pub(super) end: Moment,
@@ -125,6 +127,7 @@ impl<'a> Facts<'a> {
             made: BTreeMap::new(),
             leases_left: Vec::new(),
             killed: Vec::new(),
+            servers_failed: false,
             covered_until: BTreeMap::new(),
             end: Moment { seq: history.events().len(), at },
         };
@@ -205,7 +208,7 @@ impl<'a> Facts<'a> {
             What::RolledBack { to } => self.rollbacks.push((now, *to)),
             What::Killed { process } => self.killed.push((*process, now.seq)),
             What::LeaseLeft { key } => self.leases_left.push(*key),
-            What::Note(_) => {}
+            What::Note(_) => self.servers_failed = true,
         }
     }
 

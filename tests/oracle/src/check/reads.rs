@@ -151,7 +151,8 @@ impl Facts<'_> {
     fn held(&self, id: ValueId, value: &Value) -> Vec<(Seq, Seq)> {
         let held = |&(put, _): &(Moment, Option<Duration>)| {
             let ends = |change: &&Change<'_>| {
-                change.when.seq > put.seq && self.kills(change, value.key, id).is_some()
+                let is_done = change.when.seq > put.seq && !change.is_queued;
+                is_done && self.kills(change, value.key, id).is_some()
             };
             (put.seq, self.changes.iter().find(ends).map_or(Seq::MAX, |change| change.when.seq))
         };
@@ -159,7 +160,8 @@ impl Facts<'_> {
         for (when, to) in &self.rollbacks {
             if held.iter().any(|(from, until)| (*from..*until).contains(to)) {
                 let ends = |change: &&Change<'_>| {
-                    change.when.seq > when.seq && self.kills(change, value.key, id).is_some()
+                    let is_done = change.when.seq > when.seq && !change.is_queued;
+                    is_done && self.kills(change, value.key, id).is_some()
                 };
                 let end = self.changes.iter().find(ends);
                 held.push((when.seq, end.map_or(Seq::MAX, |change| change.when.seq)));

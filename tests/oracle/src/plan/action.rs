@@ -110,6 +110,16 @@ pub enum Action {
 }
 
 impl Action {
+    /// Returns true if it changes entries by itself, and not by a load.
+    #[must_use]
+    pub fn changes(&self) -> bool {
+        let writes = matches!(
+            self,
+            Self::Set(..) | Self::SetMany(..) | Self::SetIfAbsent(_) | Self::Transact(..)
+        );
+        writes || matches!(self, Self::Remove(_) | Self::Take(_) | Self::End(..))
+    }
+
     /// The load function, if it has one.
     #[must_use]
     pub fn load(&self) -> Option<&Load> {
