@@ -61,7 +61,11 @@ fn derived(input: &str) {
 
 fn memoised(attributes: &str, function: &str) {
     let Ok(attributes) = attributes.parse::<TokenStream>() else { return };
-    let Ok(function) = syn::parse_str::<ItemFn>(function) else { return };
+    let Ok(function) = function.parse::<TokenStream>() else { return };
+    // The compiler gives the macro nothing else.
+    if syn::parse2::<ItemFn>(function.clone()).is_err() {
+        return;
+    }
     check(cached::expand(attributes, function));
 }
 

@@ -1,13 +1,13 @@
 //! `#[cached]`: an async function, memoised.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::quote;
-use syn::parse::Parser;
+use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{
-    AttrStyle, Error, FnArg, GenericArgument, GenericParam, Ident, ItemFn, LitStr, Pat, Path,
-    PathArguments, Result, ReturnType, Token, Type, parenthesized, parse_quote,
+    AttrStyle, Attribute, Error, FnArg, GenericArgument, GenericParam, Ident, ItemFn, LitStr, Pat,
+    Path, PathArguments, Result, ReturnType, Token, Type, parenthesized, parse_quote,
 };
 
 use crate::attr::{crate_path, key_of};
@@ -24,18 +24,26 @@ struct CachedAttrs {
     krate: Option<Path>,
 }
 
-pub(crate) fn expand(attributes: TokenStream, function: ItemFn) -> TokenStream {
-    match try_expand(attributes, &function) {
+pub(crate) fn expand(attributes: TokenStream, item: TokenStream) -> TokenStream {
+    let function = match syn::parse2(item.clone()) {
+        Ok(function) => function,
+        Err(error) => return error.to_compile_error(),
+    };
+    match try_expand(attributes, &function, item.clone()) {
         Ok(expanded) => expanded,
         Err(error) => {
             // Keep the function as written, so that its callers cause no further errors.
             let error = error.to_compile_error();
-            quote!(#error #function)
+            quote!(#error #item)
         }
     }
 }
 
-fn try_expand(attributes: TokenStream, function: &ItemFn) -> Result<TokenStream> {
+fn try_expand(
+    attributes: TokenStream,
+    function: &ItemFn,
+    item: TokenStream,
+) -> Result<TokenStream> {
     let attrs = CachedAttrs::parse(attributes)?;
     let arguments = check(function)?;
     for skipped in &attrs.skip {
@@ -53,7 +61,7 @@ fn try_expand(attributes: TokenStream, function: &ItemFn) -> Result<TokenStream>
         .name
         .unwrap_or_else(|| LitStr::new(&function.sig.ident.to_string(), function.sig.ident.span()));
     let kept = arguments.iter().filter(|argument| !attrs.skip.contains(argument));
-    let body = &function.block;
+    let body = body(item)?;
     let returned = match &function.sig.output {
         ReturnType::Default => parse_quote!(()),
         ReturnType::Type(_, ty) => (**ty).clone(),
@@ -84,6 +92,23 @@ fn try_expand(attributes: TokenStream, function: &ItemFn) -> Result<TokenStream>
             #krate::Region::get_or_compute::<#value, _, _, _>(&__region, &__key, __load).await
         }
     })
+}
+
+/// The body of a function, as it was written (see [`value::expression`]), but for its inner attributes.
+fn body(item: TokenStream) -> Result<TokenStream> {
+    let Some(TokenTree::Group(body)) = item.into_iter().last() else {
+        return Ok(TokenStream::new());
+    };
+    if body.delimiter() == Delimiter::None {
+        return self::body(body.stream());
+    }
+    let statements = |input: ParseStream<'_>| {
+        Attribute::parse_inner(input)?;
+        input.parse::<TokenStream>()
+    };
+    let mut statements = Group::new(Delimiter::Brace, statements.parse2(body.stream())?);
+    statements.set_span(body.span());
+    Ok(TokenTree::Group(statements).into())
 }
 
 impl CachedAttrs {

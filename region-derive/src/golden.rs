@@ -86,6 +86,12 @@ fn an_expression_is_passed_on_as_it_was_written() {
         let written: TokenStream = written.parse().unwrap();
         assert!(expanded.contains(&written.to_string()), "{expanded}");
     }
+    let body = format!("{{ #![allow(unused)] a & {nested} }}");
+    let function: TokenStream = format!("async fn f() {body}").parse().unwrap();
+    let expanded = crate::cached::expand(quote::quote!(region = r), function).to_string();
+    let nested: TokenStream = nested.parse().unwrap();
+    assert!(expanded.contains(&nested.to_string()), "{expanded}");
+    assert_eq!(expanded.matches("# !").count(), 1, "{expanded}");
 }
 
 /// Bug: any path was taken for that of a crate. Effect: one with generic arguments led to code that is none, and to

@@ -14,7 +14,7 @@ mod valid;
 mod value;
 
 use proc_macro::TokenStream;
-use syn::{DeriveInput, ItemFn, parse_macro_input};
+use syn::{DeriveInput, parse_macro_input};
 
 /// Implements `Regioned`: gives each value of a type a region of its own.
 ///
@@ -141,6 +141,5 @@ pub fn derive_regioned(input: TokenStream) -> TokenStream {
 /// functions are refused, because two instances of one would share their entries.
 #[proc_macro_attribute]
 pub fn cached(attributes: TokenStream, item: TokenStream) -> TokenStream {
-    let function = parse_macro_input!(item as ItemFn);
-    cached::expand(attributes.into(), function).into()
+    cached::expand(attributes.into(), item.into()).into()
 }
