@@ -125,6 +125,8 @@ pub enum What {
     LeaseLeft {
         key: Key,
     },
+    /// This happens to a server.
+    ServerFault(String),
     /// A note for the reader.
     Note(String),
 }

@@ -49,6 +49,11 @@ impl Plan {
         self.clients.iter().map(|client| client.steps.len()).sum()
     }
 
+    /// The numbers of the steps.
+    pub fn numbers(&self) -> impl Iterator<Item = usize> {
+        self.clients.iter().flat_map(|client| &client.steps).map(|step| step.number)
+    }
+
     /// Returns true if nothing fails in it: no fault, and no call that is dropped.
     #[must_use]
     pub fn is_calm(&self) -> bool {

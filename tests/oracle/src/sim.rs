@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use region_core::RegionCache;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::history::{History, What};
@@ -73,6 +74,17 @@ async fn run_in(world: &Arc<World>) {
         })
     });
     let tasks: Vec<_> = tasks.collect();
+    run_to_end(world, tasks).await;
+    if world.plan.is_quiet() && world.plan.setup.rates.lose_release == 0 {
+        world.look_for_leases().await;
+    }
+    for process in &processes {
+        process.close();
+    }
+}
+
+/// Waits for the tasks of a run, which is given up after a while. What panics in one does so here.
+async fn run_to_end(world: &World, tasks: Vec<JoinHandle<()>>) {
     let all = async {
         for task in tasks {
             if let Err(error) = task.await
@@ -84,12 +96,6 @@ async fn run_in(world: &Arc<World>) {
     };
     if timeout(RUN_LIMIT, all).await.is_err() {
         world.record(What::Note("the run is given up".to_owned()));
-    }
-    if world.plan.is_quiet() && world.plan.setup.rates.lose_release == 0 {
-        world.look_for_leases().await;
-    }
-    for process in &processes {
-        process.close();
     }
 }
 

@@ -1,9 +1,8 @@
 //! The world of servers: a fixed number of seeds, and that a seed has one history.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
+use std::ops::ControlFlow;
 
-use oracle::search::redis::{report, shrink, try_case};
+use oracle::search::{each_seed, report, shrink, try_case};
 use oracle::sim::redis::{RedisCase, run};
 
 /// The seeds that every run of the tests looks at.
@@ -17,16 +16,9 @@ fn refuse(case: &RedisCase) {
 
 #[test]
 fn nothing_is_unexplained_in_the_first_seeds() {
-    let next = AtomicU64::new(0);
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let seed @ 0..SEEDS = next.fetch_add(1, Ordering::Relaxed) {
-                    refuse(&RedisCase::new(seed));
-                }
-            });
-        }
+    each_seed(0..SEEDS, |seed| {
+        refuse(&RedisCase::new(seed));
+        ControlFlow::Continue(())
     });
 }
 

@@ -1,11 +1,10 @@
 //! What the oracle finds in a fixed number of seeds, and that a seed has one history.
 
+use std::ops::ControlFlow;
 use std::process::Command;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 
 use oracle::plan::Plan;
-use oracle::search::{Case, Failure, report, shrink, try_case};
+use oracle::search::{Case, Failure, each_seed, report, shrink, try_case};
 use oracle::sim;
 
 /// The seeds that every run of the tests looks at.
@@ -18,7 +17,7 @@ const KEPT: &[&str] = &[
      pauses,ttl,early,stale,unverified,replica,tracked,wide",
 ];
 
-fn refuse(failure: Option<Failure>) {
+fn refuse(failure: Option<Failure<Case>>) {
     if let Some(failure) = failure {
         panic!("{}", report(&shrink(failure)));
     }
@@ -26,16 +25,9 @@ fn refuse(failure: Option<Failure>) {
 
 #[test]
 fn nothing_is_unexplained_in_the_first_seeds() {
-    let next = AtomicU64::new(0);
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let seed @ 0..SEEDS = next.fetch_add(1, Ordering::Relaxed) {
-                    refuse(try_case(&Case::new(seed)));
-                }
-            });
-        }
+    each_seed(0..SEEDS, |seed| {
+        refuse(try_case(&Case::new(seed)));
+        ControlFlow::Continue(())
     });
 }
 

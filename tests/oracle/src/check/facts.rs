@@ -208,7 +208,8 @@ impl<'a> Facts<'a> {
             What::RolledBack { to } => self.rollbacks.push((now, *to)),
             What::Killed { process } => self.killed.push((*process, now.seq)),
             What::LeaseLeft { key } => self.leases_left.push(*key),
-            What::Note(_) => self.servers_failed = true,
+            What::ServerFault(_) => self.servers_failed = true,
+            What::Note(_) => {}
         }
     }
 

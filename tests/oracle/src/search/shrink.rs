@@ -1,54 +1,56 @@
 use std::collections::BTreeSet;
 
-use super::{Case, Failure, Part, try_case};
+use super::{Failure, SearchCase, try_case};
 
 /// The most runs that shrinking takes.
 const MOST_RUNS: usize = 3000;
 
 /// Makes a failing case smaller: leaves out parts and steps while the same promise stays broken.
 #[must_use]
-pub fn shrink(failure: Failure) -> Failure {
+pub fn shrink<C: SearchCase>(failure: Failure<C>) -> Failure<C> {
     let mut shrinking = Shrinking { promise: failure.violations[0].promise, failure, runs: 0 };
     while shrinking.round() {}
     shrinking.failure
 }
 
-struct Shrinking {
+struct Shrinking<C> {
     promise: u32,
-    failure: Failure,
+    failure: Failure<C>,
     runs: usize,
 }
 
-impl Shrinking {
+impl<C: SearchCase> Shrinking<C> {
     /// Tries everything once; returns true if anything could be left out.
     fn round(&mut self) -> bool {
         let mut smaller = false;
-        for part in Part::ALL {
-            let mut case = self.failure.case.clone();
-            if case.without.insert(*part) {
-                smaller |= self.accept(&case);
+        let mut tried = 0;
+        // What is left to try follows from what was left out: a part that was refused stays at its place.
+        while let Some(case) = self.failure.case.simpler().get(tried) {
+            match self.accept(case) {
+                true => smaller = true,
+                false => tried += 1,
             }
         }
-        let mut size = self.steps().len().div_ceil(2);
+        let mut size = self.failure.case.numbers().len().div_ceil(2);
         while size > 0 {
-            smaller |= self.leave_out_steps(size);
+            smaller |= self.leave_out(size);
             size /= 2;
         }
         smaller
     }
 
-    /// Leaves out so many steps at a time.
-    fn leave_out_steps(&mut self, size: usize) -> bool {
+    /// Leaves out so many numbers at a time.
+    fn leave_out(&mut self, size: usize) -> bool {
         let (mut smaller, mut from) = (false, 0);
         loop {
-            let steps = self.steps();
-            if from >= steps.len() {
+            let numbers = self.failure.case.numbers();
+            if from >= numbers.len() {
                 return smaller;
             }
-            let left_out = &steps[from..steps.len().min(from + size)];
-            let kept: BTreeSet<_> =
-                steps.iter().copied().filter(|step| !left_out.contains(step)).collect();
-            let case = Case { steps: Some(kept), ..self.failure.case.clone() };
+            let left_out = from..numbers.len().min(from + size);
+            let kept = numbers.iter().enumerate().filter(|(at, _)| !left_out.contains(at));
+            let kept: BTreeSet<_> = kept.map(|(_, number)| *number).collect();
+            let case = self.failure.case.keeping(kept);
             match self.accept(&case) {
                 true => smaller = true,
                 false => from += size,
@@ -56,12 +58,7 @@ impl Shrinking {
         }
     }
 
-    fn steps(&self) -> Vec<usize> {
-        let clients = self.failure.plan.clients.iter();
-        clients.flat_map(|client| client.steps.iter().map(|step| step.number)).collect()
-    }
-
-    fn accept(&mut self, case: &Case) -> bool {
+    fn accept(&mut self, case: &C) -> bool {
         self.runs += 1;
         if self.runs > MOST_RUNS {
             return false;

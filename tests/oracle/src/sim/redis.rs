@@ -11,12 +11,11 @@ use std::time::Duration;
 
 use region_core::RegionCache;
 use region_redis::{OnInvalidationFailure, RedisStore};
-use tokio::time::timeout;
 
 use super::channel::Channel;
 use super::client::Process;
 use super::world::{self, World};
-use super::{NEAR_BYTES, RUN_LIMIT};
+use super::{NEAR_BYTES, run_to_end};
 use crate::history::{Effect, History, Outcome, What};
 use crate::plan::{Action, CALL_LIMIT, ProcessSetup, Step};
 
@@ -96,22 +95,11 @@ async fn run_in(world: &Arc<World>, plan: &RedisPlan) {
     tasks.push(tokio::spawn(async move {
         for fault in faults {
             tokio::time::sleep(Duration::from_millis(fault.pause)).await;
-            worldly.record(What::Note(format!("{:?}", fault.fault)));
+            worldly.record(What::ServerFault(format!("{:?}", fault.fault)));
             servers.befall(fault.fault);
         }
     }));
-    let all = async {
-        for task in tasks {
-            if let Err(error) = task.await
-                && let Ok(panic) = error.try_into_panic()
-            {
-                std::panic::resume_unwind(panic);
-            }
-        }
-    };
-    if timeout(RUN_LIMIT, all).await.is_err() {
-        world.record(What::Note("the run is given up".to_owned()));
-    }
+    run_to_end(world, tasks).await;
 }
 
 fn process(world: &Arc<World>, plan: &RedisPlan, servers: &Servers, number: usize) -> Arc<Process> {
