@@ -8,6 +8,8 @@ mod ast;
 mod attr;
 #[path = "../../region-derive/src/cached.rs"]
 mod cached;
+#[path = "../../region-derive/src/derive.rs"]
+mod derive;
 #[path = "../../region-derive/src/duration.rs"]
 mod duration;
 #[path = "../../region-derive/src/expand.rs"]
@@ -16,6 +18,8 @@ mod expand;
 mod fallback;
 #[path = "../../region-derive/src/names.rs"]
 mod names;
+#[path = "../../region-derive/src/nesting.rs"]
+mod nesting;
 #[path = "../../region-derive/src/policy.rs"]
 mod policy;
 #[path = "../../region-derive/src/valid.rs"]
@@ -53,10 +57,7 @@ fn derived(input: &str) {
     if input.generics.type_params().any(|param| param.ident == "_") {
         return;
     }
-    check(match valid::Model::of(&input) {
-        Ok(model) => expand::expand(&model),
-        Err(error) => fallback::fallback(&input, &error),
-    });
+    check(derive::derive(&input));
 }
 
 fn memoised(attributes: &str, function: &str) {

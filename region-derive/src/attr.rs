@@ -4,6 +4,7 @@ use proc_macro2::Span;
 use syn::meta::ParseNestedMeta;
 use syn::{Attribute, Error, Expr, Ident, LitStr, Path, Result, Token, Type};
 
+use crate::nesting;
 use crate::policy::{self, PolicyAttrs};
 
 /// The attributes of the type.
@@ -38,7 +39,11 @@ impl ContainerAttrs {
             let key = key_of(meta, &known, &mut seen)?;
             match key.as_str() {
                 "name" => attrs.name = Some(non_empty(meta.value()?.parse()?)?),
-                "parent" => attrs.parent = Some(meta.value()?.parse()?),
+                "parent" => {
+                    let parent = meta.value()?.parse()?;
+                    nesting::check_type(&parent, meta.path.segments[0].ident.span())?;
+                    attrs.parent = Some(parent);
+                }
                 "no_id" => attrs.no_id = Some(meta.path.segments[0].ident.span()),
                 "constructor" => {
                     attrs.constructor = Some(meta.value()?.parse::<LitStr>()?.parse()?)

@@ -12,7 +12,7 @@ use syn::{
 
 use crate::attr::{crate_path, key_of};
 use crate::names::default_crate;
-use crate::value;
+use crate::{nesting, value};
 
 const KEYS: &[&str] = &["region", "name", "skip", "crate"];
 
@@ -44,6 +44,7 @@ fn try_expand(
     function: &ItemFn,
     item: TokenStream,
 ) -> Result<TokenStream> {
+    nesting::check_signature(&function.sig)?;
     let attrs = CachedAttrs::parse(attributes)?;
     let arguments = check(function)?;
     for skipped in &attrs.skip {

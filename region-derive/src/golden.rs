@@ -104,3 +104,29 @@ fn the_path_of_a_crate_has_no_generic_arguments() {
         assert!(Model::of(&input).is_err(), "{path}");
     }
 }
+
+/// Bug: types were printed from what had been parsed, the expressions in them too. Effect: some that are nested a
+/// hundred deep took for ever. Fix: these are refused, wherever a type is printed.
+#[test]
+fn an_expression_in_a_type_is_not_nested_deep() {
+    let deep = format!("[u8; a & {}]", ".. ".repeat(100));
+    for input in [
+        format!("struct Org {{ #[region(id)] id: {deep} }}"),
+        format!("struct Org(#[region(id)] {deep});"),
+        format!("enum Page {{ A(#[region(id)] {deep}) }}"),
+        format!("#[region(parent = Org<{deep}>)] struct Project;"),
+        format!("struct Org<T> where {deep}: Clone {{ #[region(id)] id: T }}"),
+    ] {
+        let derived = crate::derive::derive(&syn::parse_str(&input).unwrap()).to_string();
+        assert!(derived.contains("nested too deep"), "{derived}");
+    }
+    for function in [format!("async fn f(a: {deep}) {{}}"), format!("async fn f() -> {deep} {{}}")]
+    {
+        let function = function.parse().unwrap();
+        let expanded = crate::cached::expand(quote::quote!(region = r), function).to_string();
+        assert!(expanded.contains("nested too deep"), "{expanded}");
+    }
+    let other = format!("struct Org {{ #[region(id)] id: [u8; 2 * (1 + 1)], other: {deep} }}");
+    let derived = crate::derive::derive(&syn::parse_str(&other).unwrap()).to_string();
+    assert!(!derived.contains("compile_error"), "{derived}");
+}

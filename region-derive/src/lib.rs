@@ -3,12 +3,14 @@
 mod ast;
 mod attr;
 mod cached;
+mod derive;
 mod duration;
 mod expand;
 mod fallback;
 #[cfg(test)]
 mod golden;
 mod names;
+mod nesting;
 mod policy;
 mod valid;
 mod value;
@@ -94,10 +96,7 @@ use syn::{DeriveInput, parse_macro_input};
 #[proc_macro_derive(Regioned, attributes(region))]
 pub fn derive_regioned(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
-    match valid::Model::of(&input) {
-        Ok(model) => expand::expand(&model).into(),
-        Err(error) => fallback::fallback(&input, &error).into(),
-    }
+    derive::derive(&input).into()
 }
 
 /// Memoises an async function: stores its results in a region, under a key made of its serialized
