@@ -4,6 +4,7 @@ use region_core::{Error, ErrorKind, Result};
 
 use crate::backoff::Backoff;
 use crate::server::Server;
+use crate::servers::Servers;
 use crate::settings::{Acknowledgement, OnInvalidationFailure, OnTimeout, Settings, each_setting};
 use crate::store::RedisStore;
 #[cfg(feature = "tls")]
@@ -173,7 +174,13 @@ impl RedisStore {
     /// # Errors
     /// When the URL is wrong.
     pub fn builder(url: &str) -> Result<RedisStoreBuilder> {
-        Server::parse(url).map(RedisStoreBuilder::new)
+        match Servers::parse(url)? {
+            Servers::Fixed(primary) => Ok(RedisStoreBuilder::new(primary)),
+            servers @ (Servers::Sentinel(_) | Servers::Cluster(_)) => {
+                let why = format!("{servers}: Sentinel and Redis Cluster are not supported");
+                Err(refused(&why))
+            }
+        }
     }
 }
 

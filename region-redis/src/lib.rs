@@ -17,6 +17,7 @@ mod ops;
 mod protocol;
 mod random;
 mod server;
+mod servers;
 mod session;
 mod settings;
 mod stats;

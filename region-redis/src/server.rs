@@ -1,21 +1,24 @@
 //! The address of a server, and the credentials for it.
 
+mod access;
+
 use std::fmt;
 use std::path::PathBuf;
 
-use redis::{ConnectionAddr, ProtocolVersion, RedisConnectionInfo};
+use redis::RedisConnectionInfo;
 use region_core::{Error, ErrorKind, Result};
 
 #[cfg(feature = "tls")]
 use crate::tls::{Configs, ServerTls};
-use crate::url::Parts;
+use crate::url::Parsed;
+pub(crate) use access::Access;
 
 /// The user that a server takes a client for which names none.
 const DEFAULT_USER: &str = "default";
 
 /// A server's address, the database on it, and the credentials for it.
 ///
-/// In text: `redis://[user][:password@]host[:port][/database]`, or
+/// In text: `redis://[[user]:password@]host[:port][/database]`, or
 /// `unix:///path/to.sock[?db=1&user=..&pass=..]`; `valkey://` and `valkey+unix://` mean the same. With `rediss://` or
 /// `valkeys://` the connections are over TLS (feature `tls`), and the parameters `ca`, `cert`, `key` and `server_name`
 /// say whom to trust: see `Tls`. Special characters are percent-encoded. A printed server shows no password.
@@ -35,9 +38,7 @@ const DEFAULT_USER: &str = "default";
 #[derive(Clone)]
 pub struct Server {
     address: Address,
-    settings: RedisConnectionInfo,
-    #[cfg(feature = "tls")]
-    tls: Option<ServerTls>,
+    access: Access,
 }
 
 /// The address that a server listens on.
@@ -55,37 +56,29 @@ impl Server {
     /// # Errors
     /// [`ErrorKind::InvalidConfig`] when the text is not such a URL, or has a parameter that is not listed above.
     pub fn parse(url: &str) -> Result<Self> {
-        Self::from_parts(crate::url::parse(url)?).ok_or_else(|| {
-            let message = "the URL of a server is wrong: this kind of address is not supported";
-            Error::new(ErrorKind::InvalidConfig, message)
-        })
+        Self::of(crate::url::parse(url)?)
     }
 
-    fn from_parts(Parts { info, tls }: Parts) -> Option<Self> {
-        let address = match info.addr() {
-            ConnectionAddr::Tcp(host, port) if tls.is_some() => Address::Tls(host.clone(), *port),
-            ConnectionAddr::Tcp(host, port) => Address::Tcp(host.clone(), *port),
-            ConnectionAddr::Unix(path) => Address::Unix(path.clone()),
-            _ => return None,
-        };
-        let settings = info
-            .redis_settings()
-            .clone()
-            .set_protocol(ProtocolVersion::RESP3)
-            .set_lib_name("region-cache", env!("CARGO_PKG_VERSION"));
-        #[cfg(feature = "tls")]
-        let tls = tls.map(ServerTls::of_url);
-        Some(Self {
-            address,
-            settings,
-            #[cfg(feature = "tls")]
-            tls,
-        })
+    /// The server that a URL names.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] when it names a list.
+    pub(crate) fn of(parsed: Parsed) -> Result<Self> {
+        match parsed {
+            Parsed::Server(host, access) => Ok(Access::new(access).server(host)),
+            Parsed::Socket(path, access) => {
+                Ok(Self { address: Address::Unix(path), access: Access::new(access) })
+            }
+            Parsed::Sentinel(_) | Parsed::Cluster(_) => {
+                let message = "the URL is wrong: it has to name one server, by redis://, rediss:// or unix://";
+                Err(Error::new(ErrorKind::InvalidConfig, message))
+            }
+        }
     }
 
     #[cfg(feature = "tls")]
     pub(crate) fn tls(&self) -> Option<&ServerTls> {
-        self.tls.as_ref()
+        self.access.tls()
     }
 
     /// Sets TLS up, if the URL asks for it.
@@ -94,8 +87,9 @@ impl Server {
     /// [`ErrorKind::InvalidConfig`] that names the part that is wrong.
     #[cfg(feature = "tls")]
     pub(crate) fn set_up_tls(&mut self, configs: &mut Configs<'_>) -> Result<()> {
-        match (&self.address, &mut self.tls) {
-            (Address::Tls(host, _), Some(tls)) => tls.set_up(host, configs),
+        self.access.set_up_tls(configs)?;
+        match (&self.address, self.tls()) {
+            (Address::Tls(host, _), Some(tls)) => tls.check_name(host),
             _ => Ok(()),
         }
     }
@@ -106,32 +100,35 @@ impl Server {
 
     /// Returns the password, if it is the default user's.
     pub(crate) fn password_of_default_user(&self) -> Option<&str> {
-        let is_default = self.settings.username().is_none_or(|user| user == DEFAULT_USER);
-        self.settings.password().filter(|_| is_default)
+        let settings = self.settings();
+        let is_default = settings.username().is_none_or(|user| user == DEFAULT_USER);
+        settings.password().filter(|_| is_default)
     }
 
     pub(crate) fn settings(&self) -> &RedisConnectionInfo {
-        &self.settings
+        self.access.settings()
     }
 }
 
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let user = self.settings.username().unwrap_or_default();
-        let at = if user.is_empty() { "" } else { "@" };
-        let scheme = if matches!(self.address, Address::Tls(..)) { "rediss" } else { "redis" };
-        match &self.address {
-            Address::Tcp(host, port) | Address::Tls(host, port) if host.contains(':') => {
-                write!(f, "{scheme}://{user}{at}[{host}]:{port}")?;
+        let scheme = match self.address {
+            Address::Tcp(..) => "redis",
+            Address::Tls(..) => "rediss",
+            Address::Unix(_) => "unix",
+        };
+        write!(f, "{scheme}://{}{}{}", self.access.user(), self.address, self.access.database())
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(host, port) | Self::Tls(host, port) if host.contains(':') => {
+                write!(f, "[{host}]:{port}")
             }
-            Address::Tcp(host, port) | Address::Tls(host, port) => {
-                write!(f, "{scheme}://{user}{at}{host}:{port}")?;
-            }
-            Address::Unix(path) => write!(f, "unix://{user}{at}{}", path.display())?,
-        }
-        match self.settings.db() {
-            0 => Ok(()),
-            database => write!(f, "/{database}"),
+            Self::Tcp(host, port) | Self::Tls(host, port) => write!(f, "{host}:{port}"),
+            Self::Unix(path) => path.display().fmt(f),
         }
     }
 }

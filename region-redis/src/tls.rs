@@ -59,11 +59,12 @@ pub(crate) struct ServerTls {
     connector: Option<Connector>,
 }
 
-/// Opens connections over TLS to one server.
+/// Opens connections over TLS.
 #[derive(Clone)]
 struct Connector {
     connector: TlsConnector,
-    name: ServerName<'static>,
+    /// The name that a server's certificate has to have; `None`: the host's.
+    name: Option<ServerName<'static>>,
 }
 
 impl Tls {
@@ -155,27 +156,44 @@ impl ServerTls {
         Self { from_url: says_more.then_some(tls), connector: None }
     }
 
-    /// Sets it up for the server at `host`.
+    /// Sets it up.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidConfig`] that names the part that is wrong.
-    pub(crate) fn set_up(&mut self, host: &str, configs: &mut Configs<'_>) -> Result<()> {
+    pub(crate) fn set_up(&mut self, configs: &mut Configs<'_>) -> Result<()> {
         configs.are_used |= self.from_url.is_none();
         let settings = self.from_url.as_ref().or(configs.settings).cloned().unwrap_or_default();
-        let name = settings.server_name.as_deref().unwrap_or(host).to_owned();
-        let wrong = |_| refuse(&format!("no certificate can have the name {name:?}"));
-        let name = ServerName::try_from(name.clone()).map_err(wrong)?;
+        let name = settings.server_name.as_deref().map(server_name).transpose()?;
         let connector = TlsConnector::from(configs.config(&settings)?);
         self.connector = Some(Connector { connector, name });
         Ok(())
     }
 
-    /// Makes `stream` a connection over TLS.
-    pub(crate) async fn connect(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
+    /// Checks that a certificate can have the name that it has to have for the server at `host`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] otherwise.
+    pub(crate) fn check_name(&self, host: &str) -> Result<()> {
+        match &self.connector {
+            Some(Connector { name: Some(_), .. }) => Ok(()),
+            _ => server_name(host).map(|_| ()),
+        }
+    }
+
+    /// Makes `stream`, which leads to `host`, a connection over TLS.
+    pub(crate) async fn connect(
+        &self,
+        host: &str,
+        stream: TcpStream,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
         let Some(Connector { connector, name }) = &self.connector else {
             return Err(std::io::Error::other("TLS has not been set up"));
         };
-        connector.connect(name.clone(), stream).await
+        let name = match name {
+            Some(name) => name.clone(),
+            None => server_name(host).map_err(std::io::Error::other)?,
+        };
+        connector.connect(name, stream).await
     }
 }
 
@@ -213,6 +231,11 @@ impl<'t> Configs<'t> {
         let why = "there are settings for it, and no server uses them: write rediss:// in its URL";
         Err(refuse(why))
     }
+}
+
+fn server_name(name: &str) -> Result<ServerName<'static>> {
+    let wrong = |_| refuse(&format!("no certificate can have the name {name:?}"));
+    ServerName::try_from(name.to_owned()).map_err(wrong)
 }
 
 fn refuse(why: &str) -> Error {

@@ -1,32 +1,52 @@
-//! The parser of a server's URL. Every part of it is either used or refused.
+//! The parser of URLs: from text to the servers that it names. Every part of it is either used or refused.
 
-use std::borrow::Cow;
+mod hosts;
+mod parameters;
+mod pieces;
+mod scheme;
+#[cfg(test)]
+mod tests;
 
-use redis::{ConnectionInfo, IntoConnectionInfo};
+use std::path::PathBuf;
+
+use redis::{ConnectionAddr, IntoConnectionInfo};
 use region_core::{Error, ErrorKind, Result};
 
-/// The query parameters that the URL of a unix socket may have.
-const SOCKET_PARAMETERS: [&str; 3] = ["db", "user", "pass"];
+pub(crate) use hosts::Host;
+use parameters::Parameters;
+use pieces::{Pieces, decoded};
+use scheme::{Kind, SCHEMES, Scheme};
 
-/// Those that the URL of a server with TLS may have.
-const TLS_PARAMETERS: [&str; 4] = ["ca", "cert", "key", "server_name"];
+/// The port of a server, if the URL names none.
+const SERVER_PORT: u16 = 6379;
 
-/// A longer name of a parameter is not repeated.
-const MAX_WORD: usize = 16;
+/// The port of a sentinel, if the URL names none.
+const SENTINEL_PORT: u16 = 26379;
 
-/// Parameters that other clients know.
-const KNOWN_ELSEWHERE: [&str; 8] =
-    ["database", "password", "protocol", "ssl", "timeout", "tls", "username", "weight"];
+/// The most bytes of the name that sentinels have for a primary.
+const MAX_SERVICE_BYTES: usize = 256;
 
 /// The parts of a URL.
-pub(crate) struct Parts {
-    pub(crate) info: ConnectionInfo,
+pub(crate) enum Parsed {
+    Server(Host, AccessParts),
+    Socket(PathBuf, AccessParts),
+    Sentinel(SentinelParts),
+    Cluster(ClusterParts),
+}
+
+/// What a URL says about connections to a server, wherever that is.
+#[derive(Default, PartialEq, Eq)]
+pub(crate) struct AccessParts {
+    /// Only together with a password.
+    pub(crate) user: Option<String>,
+    pub(crate) password: Option<String>,
+    pub(crate) database: i64,
     /// What it says of TLS, if it asks for that.
     pub(crate) tls: Option<TlsParts>,
 }
 
 /// What a URL says of TLS.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TlsParts {
     /// The file of authorities.
     pub(crate) ca: Option<String>,
@@ -35,23 +55,36 @@ pub(crate) struct TlsParts {
     pub(crate) server_name: Option<String>,
 }
 
-/// The kinds of URLs, by what they may say.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Plain,
-    Tls,
-    Socket,
+/// A primary and its replicas that sentinels know.
+pub(crate) struct SentinelParts {
+    /// One at least.
+    pub(crate) sentinels: Vec<Host>,
+    pub(crate) sentinel_access: AccessParts,
+    /// The name that the sentinels have for the primary.
+    pub(crate) service: String,
+    /// For the primary and the replicas.
+    pub(crate) access: AccessParts,
 }
 
-impl Kind {
-    /// The parameters that it may have.
-    fn parameters(self) -> &'static [&'static str] {
-        match self {
-            Self::Plain => &[],
-            Self::Tls => &TLS_PARAMETERS,
-            Self::Socket => &SOCKET_PARAMETERS,
-        }
-    }
+/// A cluster.
+pub(crate) struct ClusterParts {
+    /// The nodes that are asked first: one at least.
+    pub(crate) nodes: Vec<Host>,
+    /// For all nodes.
+    pub(crate) access: AccessParts,
+    /// The number of a path's segments, from the root on, whose entries share a hash slot: 1 at least.
+    pub(crate) anchor: usize,
+    pub(crate) replicas: ReplicaUse,
+}
+
+/// The use that is made of a cluster's replicas.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ReplicaUse {
+    /// None, except to take over from their primary.
+    #[default]
+    Ignore,
+    /// They serve reads whose policy allows that.
+    Read,
 }
 
 /// Reads `text`.
@@ -59,239 +92,126 @@ impl Kind {
 /// # Errors
 /// [`ErrorKind::InvalidConfig`] that names the wrong part. It never repeats the text, any part of which may be
 /// one of a password.
-pub(crate) fn parse(text: &str) -> Result<Parts> {
-    let Some(mut url) = redis::parse_redis_url(text) else {
-        let schemes = "redis, rediss, valkey, valkeys, unix";
-        return Err(refuse(&format!("it is not a URL with one of the schemes {schemes}")));
+pub(crate) fn parse(text: &str) -> Result<Parsed> {
+    // A file or variable that a URL comes from may end with a newline.
+    let text = text.trim();
+    let Some((name, rest)) = text.split_once("://") else {
+        return Err(refuse(None, "it does not begin with a scheme and ://"));
     };
-    let kind = match url.scheme() {
-        "rediss" | "valkeys" if cfg!(feature = "tls") => Kind::Tls,
-        "rediss" | "valkeys" => return Err(refuse("TLS needs the feature `tls` of this library")),
-        scheme if scheme.contains("unix") => Kind::Socket,
-        _ => Kind::Plain,
+    let Some(scheme) = Scheme::parse(name) else {
+        return Err(refuse(None, &format!("its scheme is none of {}", SCHEMES.join(", "))));
     };
-    match url.fragment() {
-        Some("insecure") => {
-            let why = "a server's certificate is always checked; name its authority by `ca`";
-            return Err(refuse(why));
-        }
-        Some(_) => {
-            return Err(refuse("it has a fragment (#..); a `#` in a password is written %23"));
-        }
-        None => {}
-    }
-    let parameters = parameters(url.query(), url.query_pairs(), kind)?;
-    if kind != Kind::Socket {
-        check_database(url.path().strip_prefix('/').unwrap_or_default())?;
-    } else if !url.username().is_empty() || url.password().is_some() || url.has_host() {
-        return Err(refuse(
-            "a unix socket has no host; user and password are the parameters user, pass",
-        ));
-    }
-    let tls = (kind == Kind::Tls).then(|| tls_parts(parameters)).transpose()?;
-    if kind == Kind::Tls {
-        // The client library opens no connection: it need not know of TLS.
-        url.set_scheme("redis").map_err(|()| refuse("it has no host"))?;
-        url.set_query(None);
-    }
-    let info = url.into_connection_info().map_err(|error| refuse(&error.to_string()))?;
-    Ok(Parts { info, tls })
+    parsed(scheme, rest).map_err(|why| refuse(Some(scheme.kind), &why))
 }
 
-/// Returns the parameters of a URL, each with its value. Each is known and given once.
-fn parameters<'u>(
-    query: Option<&str>,
-    pairs: impl Iterator<Item = (Cow<'u, str>, Cow<'u, str>)>,
-    kind: Kind,
-) -> Result<Vec<(String, String)>> {
-    // What looks like a name may be a part of a password in which `?` or `&` is not encoded.
-    let mut may_be_secret = query.is_some_and(|query| query.contains('@'));
-    let mut found: Vec<(String, String)> = Vec::new();
-    for (at, (name, value)) in pairs.enumerate() {
-        let shown = shown(&name, at, may_be_secret);
-        may_be_secret |= name.starts_with("pass");
-        if !kind.parameters().contains(&name.as_ref()) {
-            let rest = match kind {
-                Kind::Socket | Kind::Tls => {
-                    format!("; there are {}", kind.parameters().join(", "))
-                }
-                Kind::Plain if name == "db" => {
-                    "; the database is the path: redis://host/3".to_owned()
-                }
-                Kind::Plain => String::new(),
-            };
-            return Err(refuse(&format!("the parameter {shown} is unknown{rest}")));
-        }
-        if found.iter().any(|(found, _)| *found == name) {
-            return Err(refuse(&format!("the parameter {shown} is given twice")));
-        }
-        if name == "db" {
-            check_database(&value)?;
-        }
-        found.push((name.into_owned(), value.into_owned()));
+fn parsed(scheme: Scheme, rest: &str) -> Result<Parsed, String> {
+    if rest.contains(char::is_control) {
+        return Err("it has a control character; in a password that is percent-encoded".to_owned());
     }
-    Ok(found)
-}
-
-fn tls_parts(parameters: Vec<(String, String)>) -> Result<TlsParts> {
-    let (mut parts, mut cert, mut key) = (TlsParts::default(), None, None);
-    for (name, value) in parameters {
-        if value.is_empty() {
-            return Err(refuse(&format!("the parameter {name:?} is empty")));
-        }
-        match name.as_str() {
-            "ca" => parts.ca = Some(value),
-            "cert" => cert = Some(value),
-            "key" => key = Some(value),
-            _ => parts.server_name = Some(value),
-        }
+    if scheme.is_tls && !cfg!(feature = "tls") {
+        return Err("TLS needs the feature `tls` of this library".to_owned());
     }
-    parts.client = match (cert, key) {
-        (Some(cert), Some(key)) => Some((cert, key)),
-        (None, None) => None,
-        _ => return Err(refuse("of the parameters cert, key there are both or none")),
+    let pieces = Pieces::split(rest)?;
+    let parsed = match scheme.kind {
+        Kind::Socket => socket(rest, &pieces),
+        Kind::Server => server(scheme, &pieces),
+        Kind::Sentinel => sentinel(scheme, &pieces),
+        Kind::Cluster => cluster(scheme, &pieces),
     };
-    Ok(parts)
+    parsed.map_err(|why| why + pieces.hint())
 }
 
-/// The name of the parameter at place `at`, or its number if the name may be part of a password.
-fn shown(name: &str, at: usize, may_be_secret: bool) -> String {
-    let known = SOCKET_PARAMETERS.iter().chain(&TLS_PARAMETERS).chain(&KNOWN_ELSEWHERE);
-    let is_known = known.into_iter().any(|known| *known == name);
-    let is_word = name.len() <= MAX_WORD && name.bytes().all(|byte| byte.is_ascii_alphabetic());
-    if is_known || (is_word && !may_be_secret) {
-        return format!("{name:?}");
+fn socket(rest: &str, pieces: &Pieces<'_>) -> Result<Parsed, String> {
+    let parameters = Parameters::parse(pieces.query, Scheme { kind: Kind::Socket, is_tls: false })?;
+    if let Some(database) = parameters.get("db") {
+        self::database(database)?;
     }
-    format!("number {} (a ? in a password is written %3F, a & %26)", at + 1)
+    let no_host = "a unix socket has no host; user and password are the parameters user, pass";
+    if pieces.userinfo.is_some() || !pieces.hosts.is_empty() {
+        return Err(no_host.to_owned());
+    }
+    let url = redis::parse_redis_url(&format!("unix://{rest}")).ok_or("it has no path")?;
+    let info = url.into_connection_info().map_err(|error| error.to_string())?;
+    let ConnectionAddr::Unix(path) = info.addr().clone() else { return Err(no_host.to_owned()) };
+    let given = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
+    let settings = info.redis_settings();
+    let (user, password) = (given(settings.username()), given(settings.password()));
+    check_user("user", user.as_deref(), password.as_deref())?;
+    Ok(Parsed::Socket(path, AccessParts { user, password, database: settings.db(), tls: None }))
 }
 
-fn check_database(text: &str) -> Result<()> {
+fn server(scheme: Scheme, pieces: &Pieces<'_>) -> Result<Parsed, String> {
+    let mut parameters = Parameters::parse(pieces.query, scheme)?;
+    if pieces.hosts.contains(',') {
+        let why = "it names several hosts; those of sentinels or of a cluster are named by redis-sentinel:// or \
+                   redis-cluster://";
+        return Err(why.to_owned());
+    }
+    let host = Host::parse("the host", pieces.hosts, SERVER_PORT)?;
+    let database = database(pieces.path.strip_prefix('/').unwrap_or_default())?;
+    let (user, password) = pieces.credentials()?;
+    Ok(Parsed::Server(host, AccessParts { user, password, database, tls: parameters.tls(scheme)? }))
+}
+
+fn sentinel(scheme: Scheme, pieces: &Pieces<'_>) -> Result<Parsed, String> {
+    let mut parameters = Parameters::parse(pieces.query, scheme)?;
+    let sentinels = hosts::all(pieces, SENTINEL_PORT)?;
+    let path = pieces.path.strip_prefix('/').unwrap_or_default();
+    let (service, path) = path.split_once('/').unwrap_or((path, ""));
+    let service = decoded("the name of the primary", service)?;
+    if service.is_empty() {
+        return Err("the path, which names the primary as the sentinels do, is missing".to_owned());
+    }
+    let is_odd = |char: char| char.is_control() || char.is_whitespace() || "@/?#".contains(char);
+    if service.len() > MAX_SERVICE_BYTES || service.contains(is_odd) {
+        return Err("the path is no name that sentinels have for a primary".to_owned());
+    }
+    let database = database(path)?;
+    let (user, password) = pieces.credentials()?;
+    let tls = parameters.tls(scheme)?;
+    let access = AccessParts { user, password, database, tls: tls.clone() };
+    let user = parameters.take("sentinel_user");
+    let password = parameters.take("sentinel_password");
+    check_user("sentinel_user", user.as_deref(), password.as_deref())?;
+    let sentinel_access = AccessParts { user, password, database: 0, tls };
+    Ok(Parsed::Sentinel(SentinelParts { sentinels, sentinel_access, service, access }))
+}
+
+fn cluster(scheme: Scheme, pieces: &Pieces<'_>) -> Result<Parsed, String> {
+    let mut parameters = Parameters::parse(pieces.query, scheme)?;
+    let nodes = hosts::all(pieces, SERVER_PORT)?;
+    if database(pieces.path.strip_prefix('/').unwrap_or_default())? != 0 {
+        return Err("a cluster has no other database than 0".to_owned());
+    }
+    let (user, password) = pieces.credentials()?;
+    let access = AccessParts { user, password, database: 0, tls: parameters.tls(scheme)? };
+    let anchor = parameters.anchor()?;
+    let replicas = match parameters.take("replicas").as_deref() {
+        None | Some("ignore") => ReplicaUse::Ignore,
+        Some("read") => ReplicaUse::Read,
+        Some(_) => return Err("the parameter \"replicas\" is neither read nor ignore".to_owned()),
+    };
+    Ok(Parsed::Cluster(ClusterParts { nodes, access, anchor, replicas }))
+}
+
+fn database(text: &str) -> Result<i64, String> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-    if text.is_empty() || (is_number && text.parse::<i32>().is_ok()) {
-        return Ok(());
+    match text.parse::<i32>() {
+        _ if text.is_empty() => Ok(0),
+        Ok(database) if is_number => Ok(database.into()),
+        _ => Err("the database is not a number".to_owned()),
     }
-    Err(refuse("the database is not a number"))
 }
 
-fn refuse(why: &str) -> Error {
-    let message = format!(
-        "the URL of a server is wrong: {why}; write redis://[user][:password@]host[:port][/database], \
-         with rediss for TLS, or unix:///path/to.sock[?db=1&user=..&pass=..]"
-    );
-    Error::new(ErrorKind::InvalidConfig, message)
+/// Refuses a user without a password: a client sends the name only together with one.
+fn check_user(part: &str, user: Option<&str>, password: Option<&str>) -> Result<(), String> {
+    if user.is_some() && password.is_none() {
+        return Err(format!("there is a {part} and no password for it"));
+    }
+    Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Bug: parameters that a URL cannot have were ignored.
-    /// Effect: `redis://host?db=3` wrote to database 0.
-    /// Fix: each parameter is used or refused by its name.
-    #[test]
-    fn what_a_url_cannot_say_is_refused_by_name() {
-        for (url, says) in [
-            ("redis://:secret@h?db=3", "\"db\" is unknown; the database is the path"),
-            ("redis://:secret@h/2?timeout=3", "\"timeout\""),
-            ("unix:///s?db=3&password=secret", "\"password\""),
-            ("unix:///s?db=3&db=4", "\"db\" is given twice"),
-            ("unix:///s?dbb=3&pass=secret", "\"dbb\""),
-            ("redis://:secret@h?dbb=3", "\"dbb\""),
-            ("unix:///s?db=three&pass=secret", "database is not a number"),
-            ("redis://:secret@h/x", "database is not a number"),
-            ("redis://:secret@h/1/2", "database is not a number"),
-            ("redis://:secret@h/-1", "database is not a number"),
-            ("redis://:secret@h/99999999999", "database is not a number"),
-            ("redis://:secret@h#1", "fragment"),
-            ("http://:secret@h", "schemes"),
-            ("", "schemes"),
-            ("localhost", "schemes"),
-            ("redis://", ""),
-            ("unix://user:secret@h/s", "no host"),
-        ] {
-            let error = parse(url).err().unwrap();
-            assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{url}");
-            let text = error.to_string();
-            assert!(text.contains(says), "{url}: {text}");
-            assert!(!text.contains("secret"), "{text}");
-        }
-    }
-
-    /// Bug: a refusal repeated the name of an unknown parameter.
-    /// Effect: part of a password in which `?` or `&` is not encoded was shown in errors.
-    /// Fix: after a `pass`, or where an `@` follows, only names that are known for parameters are repeated; else words.
-    #[test]
-    fn no_part_of_a_password_is_taken_for_a_name() {
-        for url in [
-            "redis://app:?secret@h",
-            "redis://app:12?secret@h:6379/3",
-            "redis://app:12?3&secret=@h",
-            "unix:///s?pass=1&secret",
-            "unix:///s?pass=1&2=3&secret=4",
-            "unix:///s?pass=1&secret&secret",
-            "unix:///s?1secret=",
-        ] {
-            let text = parse(url).err().unwrap().to_string();
-            assert!(text.contains("the parameter number") && !text.contains("secret"), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_a_url_can_say_is_used() {
-        for (url, database, user) in [
-            ("redis://h", 0, None),
-            ("redis://h/", 0, None),
-            ("redis://u:p@h:1/3", 3, Some("u")),
-            ("unix:///s?db=2&user=u&pass=p", 2, Some("u")),
-            ("redis+unix:///s?db=2", 2, None),
-        ] {
-            let Parts { info, tls } = parse(url).unwrap();
-            assert_eq!(tls, None, "{url}");
-            assert_eq!(info.redis_settings().db(), database, "{url}");
-            assert_eq!(info.redis_settings().username(), user, "{url}");
-        }
-    }
-
-    #[cfg(not(feature = "tls"))]
-    #[test]
-    fn tls_needs_its_feature() {
-        for url in ["rediss://:secret@h", "valkeys://:secret@h"] {
-            let text = parse(url).err().unwrap().to_string();
-            assert!(text.contains("TLS needs the feature") && !text.contains("secret"), "{text}");
-        }
-    }
-
-    #[cfg(feature = "tls")]
-    #[test]
-    fn what_a_url_says_of_tls_is_used() {
-        let parts = parse("rediss://u:p@h:7/3?ca=/a%20b.pem&cert=c.pem&key=c.key&server_name=n");
-        let Parts { info, tls } = parts.unwrap();
-        assert_eq!(info.addr().to_string(), "h:7");
-        assert_eq!((info.redis_settings().db(), info.redis_settings().username()), (3, Some("u")));
-        let client = Some(("c.pem".to_owned(), "c.key".to_owned()));
-        let (ca, server_name) = (Some("/a b.pem".to_owned()), Some("n".to_owned()));
-        assert_eq!(tls, Some(TlsParts { ca, client, server_name }));
-        assert_eq!(parse("valkeys://h").unwrap().tls, Some(TlsParts::default()));
-    }
-
-    #[cfg(feature = "tls")]
-    #[test]
-    fn what_a_url_cannot_say_of_tls_is_refused_by_name() {
-        for (url, says) in [
-            ("rediss://:secret@h?cert=c", "both or none"),
-            ("rediss://:secret@h?key=c", "both or none"),
-            ("rediss://:secret@h?ca=", "\"ca\" is empty"),
-            ("rediss://:secret@h?ca=a&ca=b", "\"ca\" is given twice"),
-            ("rediss://:secret@h?cacert=a", "\"cacert\" is unknown; there are ca, cert, key"),
-            ("rediss://:secret@h?db=1", "\"db\" is unknown"),
-            ("redis://:secret@h?ca=a", "\"ca\" is unknown"),
-            ("rediss://:secret@h#insecure", "always checked"),
-            ("rediss://:secret@h/x", "database is not a number"),
-        ] {
-            let error = parse(url).err().unwrap();
-            assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{url}");
-            let text = error.to_string();
-            assert!(text.contains(says) && !text.contains("secret"), "{url}: {text}");
-        }
-    }
+fn refuse(kind: Option<Kind>, why: &str) -> Error {
+    let form = kind.map_or(Kind::Server, |kind| kind).form();
+    Error::new(ErrorKind::InvalidConfig, format!("the URL is wrong: {why}; write {form}"))
 }

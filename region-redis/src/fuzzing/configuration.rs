@@ -8,7 +8,8 @@ use region_core::ErrorKind;
 
 use super::input::Input;
 use crate::backoff::Backoff;
-use crate::server::Server;
+use crate::server::{Access, Server};
+use crate::servers::Servers;
 use crate::session::recovery::count_lifetime;
 use crate::settings::{LONGEST_WAIT, OnInvalidationFailure, OnTimeout, Settings};
 use crate::store::RedisStore;
@@ -23,6 +24,16 @@ pub(super) const PIECES: &[&str] = &[
     "rediss",
     "valkey+unix",
     "unix",
+    "redis-sentinel",
+    "redis-cluster",
+    "rediss+sentinel",
+    "sentinel_user",
+    "sentinel_password",
+    "anchor",
+    "replicas",
+    "read",
+    ",",
+    "main",
     "://",
     ":",
     "@",
@@ -59,28 +70,45 @@ pub fn url(text: &str) {
         let user_and = |text: &str| format!("{scheme}://app:{text}@h:6379");
         // A password may contain anything; what has to be encoded in it often is not.
         check(&user_and(&format!("{rest}{PASSWORD}")));
+        check(&format!("{}/main", user_and(&format!("{rest}{PASSWORD}"))));
+        check(&format!("{scheme}://{rest},h/main?sentinel_password={rest}{PASSWORD}"));
         check(&format!("{scheme}:///s?db=1&pass={rest}{PASSWORD}"));
     }
 }
 
 fn check(url: &str) {
-    match Server::parse(url) {
+    let is_password = |text: &str| text.contains(PASSWORD);
+    let servers = match Servers::parse(url) {
         Err(error) => {
             assert_eq!(error.kind(), ErrorKind::InvalidConfig);
             let shown = format!("{error} {error:?}");
-            assert!(!shown.contains(PASSWORD), "{shown}");
+            assert!(!is_password(&shown), "{shown}");
+            return;
         }
-        Ok(server) => {
-            let is_password = |password: &str| password.contains(PASSWORD);
-            // What a user or a host is called is shown, even if it is called as the password.
-            let (settings, address) = (server.settings(), format!("{:?}", server.address()));
-            let named = settings.username().into_iter().chain([address.as_str()]);
-            let is_elsewhere = named.into_iter().any(is_password);
-            let is_hidden = settings.password().is_some_and(is_password) && !is_elsewhere;
-            let shown = format!("{server} {server:?} {:?}", Settings::new(server.clone()));
-            assert!(!(is_hidden && shown.contains(PASSWORD)), "{shown}");
+        Ok(servers) => servers,
+    };
+    let (all, access, service) = match &servers {
+        Servers::Fixed(server) => (std::slice::from_ref(server), None, None),
+        Servers::Sentinel(found) => {
+            (&found.sentinels[..], Some(&found.access), Some(&found.service))
         }
-    }
+        Servers::Cluster(found) => (&found.nodes[..], Some(&found.access), None),
+    };
+    assert!(!all.is_empty());
+    // What a user or a host is called is shown, even if it is called as the password.
+    let settings = all.iter().map(Server::settings).chain(access.map(Access::settings));
+    let users = settings.filter_map(|settings| settings.username().map(str::to_owned));
+    let addresses = all.iter().map(|server| format!("{:?}", server.address()));
+    let named = users.chain(addresses).chain(service.cloned()).any(|name| is_password(&name));
+    let shown = match &servers {
+        Servers::Fixed(server) => {
+            format!("{server} {server:?} {:?}", Settings::new(server.clone()))
+        }
+        _ => String::new(),
+    };
+    let builder = RedisStore::builder(url);
+    let shown = format!("{shown} {servers} {servers:?} {builder:?}");
+    assert!(named || !is_password(&shown), "{shown}");
 }
 
 /// Checks settings made of `bytes`. Those that pass can be used.

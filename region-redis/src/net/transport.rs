@@ -61,7 +61,7 @@ impl Transport {
             }
             Address::Tls(host, port) => {
                 let stream = connect_to(server, host, *port).await?;
-                let stream = secure(server, settings, stream).await?;
+                let stream = secure(server, host, settings, stream).await?;
                 Self::over(server, settings, stream, pushes).await
             }
             Address::Unix(path) => {
@@ -211,6 +211,7 @@ async fn connect_to(server: &Server, host: &str, port: u16) -> Result<TcpStream,
 #[cfg(feature = "tls")]
 async fn secure(
     server: &Server,
+    host: &str,
     settings: &Settings,
     stream: TcpStream,
 ) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static, Failure> {
@@ -219,7 +220,7 @@ async fn secure(
     };
     // A server that does not speak TLS waits for more, in silence. So this ends before the whole attempt does.
     let limit = settings.connect / 4 * 3;
-    match tokio::time::timeout(limit, tls.connect(stream)).await {
+    match tokio::time::timeout(limit, tls.connect(host, stream)).await {
         Ok(secured) => secured.map_err(|error| Failure::tls(server, error)),
         Err(_) => {
             Err(Failure::tls(server, std::io::Error::other("no answer: is it its TLS port?")))
@@ -229,6 +230,11 @@ async fn secure(
 
 /// Without the feature no URL that asks for TLS is accepted.
 #[cfg(not(feature = "tls"))]
-async fn secure(server: &Server, _: &Settings, _: TcpStream) -> Result<TcpStream, Failure> {
+async fn secure(
+    server: &Server,
+    _: &str,
+    _: &Settings,
+    _: TcpStream,
+) -> Result<TcpStream, Failure> {
     Err(Failure::unavailable(server, "needs TLS, which was not built in"))
 }

@@ -1,0 +1,146 @@
+//! The servers of a store, as a URL names them.
+
+use std::fmt;
+
+use region_core::Result;
+
+use crate::server::{Access, Server};
+use crate::url::{self, ClusterParts, Host, Parsed, ReplicaUse, SentinelParts};
+
+/// The servers of a store, or those that know them.
+#[derive(Clone)]
+pub(crate) enum Servers {
+    /// The primary.
+    Fixed(Server),
+    Sentinel(SentinelServers),
+    Cluster(ClusterServers),
+}
+
+/// A primary and its replicas that sentinels know.
+#[derive(Clone)]
+pub(crate) struct SentinelServers {
+    /// The sentinels, with credentials of their own: one at least.
+    pub(crate) sentinels: Vec<Server>,
+    /// The name that the sentinels have for the primary.
+    pub(crate) service: String,
+    /// For the primary and the replicas, wherever they are.
+    pub(crate) access: Access,
+}
+
+/// The nodes of a cluster.
+#[derive(Clone)]
+pub(crate) struct ClusterServers {
+    /// The nodes that are asked first: one at least.
+    pub(crate) nodes: Vec<Server>,
+    /// For all nodes, wherever they are.
+    pub(crate) access: Access,
+    /// The number of a path's segments, from the root on, whose entries share a hash slot: 1 at least.
+    pub(crate) anchor: usize,
+    pub(crate) replicas: ReplicaUse,
+}
+
+impl Servers {
+    /// Reads the URL of a store.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`](region_core::ErrorKind::InvalidConfig) that names the wrong part, and shows no
+    /// part of the text that may be secret.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        Ok(match url::parse(text)? {
+            Parsed::Sentinel(parts) => Self::Sentinel(SentinelServers::new(parts)),
+            Parsed::Cluster(parts) => Self::Cluster(ClusterServers::new(parts)),
+            one => Self::Fixed(Server::of(one)?),
+        })
+    }
+}
+
+impl SentinelServers {
+    fn new(parts: SentinelParts) -> Self {
+        let SentinelParts { sentinels, sentinel_access, service, access } = parts;
+        let sentinels = all(sentinels, &Access::new(sentinel_access));
+        Self { sentinels, service, access: Access::new(access) }
+    }
+}
+
+impl ClusterServers {
+    fn new(parts: ClusterParts) -> Self {
+        let ClusterParts { nodes, access, anchor, replicas } = parts;
+        let access = Access::new(access);
+        Self { nodes: all(nodes, &access), access, anchor, replicas }
+    }
+}
+
+fn all(hosts: Vec<Host>, access: &Access) -> Vec<Server> {
+    hosts.into_iter().map(|host| access.server(host)).collect()
+}
+
+impl fmt::Display for Servers {
+    /// Shows no password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(server) => server.fmt(f),
+            Self::Sentinel(SentinelServers { sentinels, service, access }) => {
+                write_hosts(f, "sentinel", access, sentinels)?;
+                write!(f, "/{service}{}", access.database())?;
+                let user = sentinels.first().and_then(|sentinel| sentinel.settings().username());
+                user.map_or(Ok(()), |user| write!(f, "?sentinel_user={user}"))
+            }
+            Self::Cluster(ClusterServers { nodes, access, anchor, replicas }) => {
+                write_hosts(f, "cluster", access, nodes)?;
+                let replicas = match replicas {
+                    ReplicaUse::Ignore => "",
+                    ReplicaUse::Read => "&replicas=read",
+                };
+                write!(f, "?anchor={anchor}{replicas}")
+            }
+        }
+    }
+}
+
+fn write_hosts(
+    f: &mut fmt::Formatter<'_>,
+    kind: &str,
+    access: &Access,
+    servers: &[Server],
+) -> fmt::Result {
+    let scheme = if access.is_tls() { "rediss" } else { "redis" };
+    write!(f, "{scheme}-{kind}://{}", access.user())?;
+    for (at, server) in servers.iter().enumerate() {
+        let comma = if at == 0 { "" } else { "," };
+        write!(f, "{comma}{}", server.address())?;
+    }
+    Ok(())
+}
+
+impl fmt::Debug for Servers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Servers({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_read_and_printed_without_a_password() {
+        for (url, printed) in [
+            ("redis://u:secret@h/1", "redis://u@h:6379/1"),
+            (
+                "redis-sentinel://u:secret@h1,[::1]:7/main/1?sentinel_user=s&sentinel_password=secret",
+                "redis-sentinel://u@h1:26379,[::1]:7/main/1?sentinel_user=s",
+            ),
+            ("redis-sentinel://h1/main", "redis-sentinel://h1:26379/main"),
+            ("valkey-cluster://:secret@h1,h2", "redis-cluster://h1:6379,h2:6379?anchor=1"),
+            #[cfg(feature = "tls")]
+            (
+                "rediss-cluster://u:secret@h1:7?replicas=read&ca=a&anchor=2",
+                "rediss-cluster://u@h1:7?anchor=2&replicas=read",
+            ),
+        ] {
+            let servers = Servers::parse(url).unwrap();
+            assert_eq!(servers.to_string(), printed);
+            assert_eq!(format!("{servers:?}"), format!("Servers({printed})"));
+        }
+    }
+}
