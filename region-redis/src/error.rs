@@ -1,5 +1,7 @@
 //! The errors of the client library and of servers, turned into this project's errors.
 
+use std::fmt::Display;
+
 use redis::{RedisError, ServerError};
 use region_core::{Error, ErrorKind};
 
@@ -91,7 +93,8 @@ impl Failure {
         Self { error, concerns: Concerns::Call }
     }
 
-    pub(crate) fn unavailable(server: &Server, why: &str) -> Self {
+    /// The failure of what cannot be reached now; `server` names it.
+    pub(crate) fn unavailable(server: &(impl Display + ?Sized), why: &str) -> Self {
         let error = Error::new(ErrorKind::Unavailable, format!("{server} {why}"));
         Self { error, concerns: Concerns::Connection }
     }

@@ -1,4 +1,4 @@
-//! Connections to one server: how they are opened, watched and replaced.
+//! Connections to one server at a time: how it is found, and how they are opened, watched and replaced.
 
 pub(crate) mod connections;
 pub(crate) mod covered;
@@ -6,6 +6,7 @@ pub(crate) mod extra;
 pub(crate) mod identity;
 pub(crate) mod keeper;
 pub(crate) mod link;
+pub(crate) mod locator;
 pub(crate) mod origin;
 pub(crate) mod outage;
 pub(crate) mod own_pushes;

@@ -94,6 +94,11 @@ impl Server {
         }
     }
 
+    /// Returns whether both are the same database at the same address.
+    pub(crate) fn is_at(&self, other: &Self) -> bool {
+        self.address == other.address && self.settings().db() == other.settings().db()
+    }
+
     pub(crate) fn address(&self) -> &Address {
         &self.address
     }

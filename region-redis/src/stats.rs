@@ -6,7 +6,7 @@ use region_core::{Error, ErrorKind};
 pub struct StoreStats {
     /// The primary.
     pub primary: ServerStats,
-    /// The replicas, in the order in which they were given.
+    /// The present replicas.
     pub replicas: Vec<ServerStats>,
     /// True while queued invalidations wait for the primary.
     pub has_queued: bool,
@@ -16,6 +16,9 @@ pub struct StoreStats {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerStats {
+    /// The server's address, without a password. For a server that is looked up, as by Sentinel: the present one, or
+    /// the name that it is looked up by until one has been found.
+    pub server: String,
     /// True if the server can be called now.
     pub is_up: bool,
     /// True if the replica lag is within `max_lag`. Always true of a primary.

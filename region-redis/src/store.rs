@@ -11,6 +11,7 @@ use region_core::{
 use tokio::runtime::Handle;
 
 use crate::net::link::Link;
+use crate::net::locator::Fixed;
 use crate::net::pending::PendingChange;
 use crate::net::pushes::Pushes;
 use crate::ops::{reclaim, release};
@@ -45,17 +46,21 @@ pub struct RedisStore {
 impl RedisStore {
     pub(crate) fn over(settings: Settings, runtime: &Handle) -> Self {
         let pushes = Arc::new(Pushes::default());
-        let (shard, releases) = Shard::open(Arc::new(settings), &pushes, runtime);
+        let settings = Arc::new(settings);
+        let primary = Fixed::at(Arc::new(settings.primary.clone()));
+        let replicas = settings.replicas.iter().cloned().map(Arc::new).collect();
+        let (shard, releases) = Shard::open(settings, primary, &pushes, runtime);
+        shard.set_replicas(replicas);
         let shard = Arc::new(shard);
         release::start(releases, runtime);
         let reclaiming = shard.settings.reclaim.then(|| reclaim::start(&shard, runtime));
         Self { shard: ShardHandle::new(shard, reclaiming), pushes }
     }
 
-    /// Returns the server that all writes go to.
+    /// Returns the server that all writes go to at present; `None` until one has been found.
     #[must_use]
-    pub fn primary(&self) -> &Server {
-        &self.shard.settings.primary
+    pub fn primary(&self) -> Option<Server> {
+        self.shard.primary.target().server().map(|server| (**server).clone())
     }
 
     pub(crate) async fn first_attempt(&self) -> Result<()> {
@@ -98,8 +103,9 @@ impl RedisStore {
     #[must_use]
     pub fn stats(&self) -> StoreStats {
         let shard = &self.shard;
-        let replicas = shard.replicas.iter();
-        let replicas = replicas.map(|replica| stats_of(&replica.link, shard.is_recent(replica)));
+        let replicas = shard.replicas();
+        let replicas =
+            replicas.iter().map(|replica| stats_of(&replica.link, shard.is_recent(replica)));
         StoreStats {
             primary: stats_of(&shard.primary, true),
             replicas: replicas.collect(),
@@ -111,6 +117,7 @@ impl RedisStore {
 fn stats_of(link: &Link, is_recent: bool) -> ServerStats {
     let stats = &link.shared().stats;
     ServerStats {
+        server: link.target().to_string(),
         is_up: link.is_up(),
         is_recent,
         connects: stats.connects.load(Ordering::Relaxed),
@@ -122,8 +129,7 @@ fn stats_of(link: &Link, is_recent: bool) -> ServerStats {
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore")
-            .field("primary", &self.shard.settings.primary)
-            .field("replicas", &self.shard.settings.replicas)
+            .field("primary", &self.shard.primary.target())
             .finish_non_exhaustive()
     }
 }

@@ -54,7 +54,7 @@ async fn a_server_of_a_trusted_authority_is_used(flavor: Flavor) {
     let server = TestServer::start_tls(flavor, &certificates, false);
     let url = server.tls_url();
     let store = builder(&url).tls(trusting(&certificates)).connect().await.unwrap();
-    assert_eq!(store.primary().to_string(), url);
+    assert_eq!(store.primary().unwrap().to_string(), url);
     use_store(store).await;
     let given = Tls::new().ca_pem(certificates.text("ca.pem"));
     use_store(builder(&url).tls(given).connect().await.unwrap()).await;
@@ -100,7 +100,7 @@ async fn a_url_alone_says_enough(flavor: Flavor) {
         path("client.key"),
     );
     let store = builder(&url).connect().await.unwrap();
-    assert!(store.primary().to_string().ends_with("/3"));
+    assert!(store.primary().unwrap().to_string().ends_with("/3"));
     use_store(store).await;
 }
 

@@ -1,5 +1,7 @@
 //! The parsers of the answers to each request.
 
+use std::sync::Arc;
+
 use redis::Value;
 use region_core::{Op, Put, Show, Timestamp};
 
@@ -22,7 +24,7 @@ use crate::session::answered::AnsweredCounts;
 use crate::time_range::TimeRange;
 
 /// Reads the answers to one request.
-type Parse = fn(&Server, Vec<Value>);
+type Parse = fn(&Arc<Server>, Vec<Value>);
 
 /// The parsers, each with the request whose answers it reads.
 pub const PARSERS: &[(&str, Parse)] = &[
@@ -44,7 +46,7 @@ const KEYS: [&str; 3] = ["a", "b", "c"];
 /// Reads answers, made of `bytes` after the first, which says of which request they are. Half of them are read
 /// from the wire.
 pub fn replies(bytes: &[u8]) {
-    let Ok(server) = Server::parse("redis://h") else { return };
+    let Ok(server) = Server::parse("redis://h").map(Arc::new) else { return };
     let mut input = Input::new(bytes);
     let (_, parse) = PARSERS[usize::from(input.byte()) % PARSERS.len()];
     let values = if input.byte().is_multiple_of(2) {
@@ -55,7 +57,7 @@ pub fn replies(bytes: &[u8]) {
     parse(&server, values);
 }
 
-fn read(server: &Server, values: Vec<Value>) {
+fn read(server: &Arc<Server>, values: Vec<Value>) {
     let (path, needed) = (values.len() % 4, values.len() as u64 % 2);
     let Ok((ids, _, rest)) = ids_and_count(values, path, needed) else { return };
     assert_eq!(ids.len(), path);
@@ -85,18 +87,18 @@ fn validated(ids: &PathIds, fields: Vec<Value>, now: Timestamp) {
     assert!(expected.is_empty() || expected == found);
 }
 
-fn begin(server: &Server, values: Vec<Value>) {
+fn begin(server: &Arc<Server>, values: Vec<Value>) {
     let Ok(reply) = BeginReply::parse(Replies::new(server, values)) else { return };
     assert_eq!(reply.fields.len(), reply.leases.len() + 1);
     validated(&reply.ids, reply.fields, reply.now);
 }
 
-fn end(server: &Server, values: Vec<Value>) {
+fn end(server: &Arc<Server>, values: Vec<Value>) {
     let mut replies = Replies::new(server, values);
     while EndReply::parse(&mut replies).is_ok() {}
 }
 
-fn write(server: &Server, values: Vec<Value>) {
+fn write(server: &Arc<Server>, values: Vec<Value>) {
     let Ok(Some(reply)) = AppliedReply::parse(Replies::new(server, values)) else { return };
     let ops = [Op::Remove { key: "a" }, Op::Take { key: "b" }, Op::Put(Put::new("c", ""))];
     let kinds = ops.iter().cycle().take(reply.outcomes.len()).cloned().collect::<Vec<_>>();
@@ -104,11 +106,11 @@ fn write(server: &Server, values: Vec<Value>) {
     assert!(outcomes.is_none_or(|outcomes| outcomes.len() == kinds.len()));
 }
 
-fn put(server: &Server, values: Vec<Value>) {
+fn put(server: &Arc<Server>, values: Vec<Value>) {
     let _ = PutReply::parse(Replies::new(server, values));
 }
 
-fn scan(server: &Server, values: Vec<Value>) {
+fn scan(server: &Arc<Server>, values: Vec<Value>) {
     let ids = PathIds::parse(values.last().map(borrowed));
     let Ok(reply) = ScanReply::parse(Replies::new(server, values)) else { return };
     // A cursor that is given out is taken back.
@@ -120,7 +122,7 @@ fn scan(server: &Server, values: Vec<Value>) {
     assert!(page.items.iter().all(|item| item.bytes.is_some() == (show == Show::Entries)));
 }
 
-fn list_children(server: &Server, values: Vec<Value>) {
+fn list_children(server: &Arc<Server>, values: Vec<Value>) {
     let mut replies = Replies::new(server, values);
     let (Ok(Some(ids)), Ok(Some(stamp))) = (replies.path_ids(), replies.next_of_type()) else {
         return;
@@ -132,7 +134,7 @@ fn list_children(server: &Server, values: Vec<Value>) {
     }
 }
 
-fn prepare(_: &Server, values: Vec<Value>) {
+fn prepare(_: &Arc<Server>, values: Vec<Value>) {
     let mut answered = AnsweredCounts::new();
     for value in values {
         if let Some(counts) = Counts::parse(&value) {
@@ -142,11 +144,11 @@ fn prepare(_: &Server, values: Vec<Value>) {
     }
 }
 
-fn time(server: &Server, values: Vec<Value>) {
+fn time(server: &Arc<Server>, values: Vec<Value>) {
     let time = time_of(&Value::Array(values.clone()));
     assert_eq!(Replies::new(server, vec![Value::Array(values)]).time().ok(), time);
 }
 
-fn acknowledge(_: &Server, values: Vec<Value>) {
+fn acknowledge(_: &Arc<Server>, values: Vec<Value>) {
     acknowledged(&values);
 }

@@ -86,6 +86,8 @@ pub(crate) struct Connections {
     /// When the server was last told how long to keep the count.
     count_refreshed: Mutex<Instant>,
     access: Access,
+    /// The server that they lead to.
+    pub(crate) server: Arc<Server>,
     /// The number of invalidations that had been queued when the last of them was replayed.
     pub(crate) replayed: u64,
     pub(crate) identity: Identity,
@@ -119,23 +121,20 @@ enum Access {
 }
 
 impl Connections {
-    pub(crate) async fn open(origin: &Arc<Origin>) -> Result<Self, Failure> {
-        let main = Transport::open(&origin.server, &origin.settings, &origin.pushes).await?;
-        let identity = Identity::ask(&origin.server, &origin.settings, &main).await?;
-        let transports = Transports {
-            main,
-            large: ExtraConnection::new(origin, &identity, Duration::ZERO),
-            waiting: ExtraConnection::new(origin, &identity, LONGEST_BLOCK),
-        };
-        Ok(Self::new(identity, Arc::new(transports)))
+    pub(crate) async fn open(origin: &Arc<Origin>, server: Arc<Server>) -> Result<Self, Failure> {
+        let main = Transport::open(&server, &origin.settings, &origin.pushes).await?;
+        let identity = Identity::ask(&server, &origin.settings, &main).await?;
+        let extra = |blocked| ExtraConnection::new(origin, &server, &identity, blocked);
+        let (large, waiting) = (extra(Duration::ZERO), extra(LONGEST_BLOCK));
+        Ok(Self::new(server, identity, Arc::new(Transports { main, large, waiting })))
     }
 
     /// The same sockets with a new count.
     pub(crate) fn with_new_count(&self) -> Self {
-        Self::new(self.identity.clone(), Arc::clone(&self.transports))
+        Self::new(Arc::clone(&self.server), self.identity.clone(), Arc::clone(&self.transports))
     }
 
-    fn new(identity: Identity, transports: Arc<Transports>) -> Self {
+    fn new(server: Arc<Server>, identity: Identity, transports: Arc<Transports>) -> Self {
         let count_id = random::long_bits();
         Self {
             count_id,
@@ -144,6 +143,7 @@ impl Connections {
             counted: AtomicU64::new(0),
             count_refreshed: Mutex::new(Instant::now()),
             access: Access::ReadWrite,
+            server,
             replayed: 0,
             identity,
             has_late_write: AtomicBool::new(false),
@@ -196,14 +196,15 @@ impl Connections {
     /// Asks the server again for its identity.
     pub(crate) async fn identify(
         &mut self,
-        server: &Server,
         settings: &Settings,
         limit: Duration,
     ) -> Result<(), Failure> {
-        let asking = Identity::ask(server, settings, &self.transports.main);
+        let asking = Identity::ask(&self.server, settings, &self.transports.main);
         match tokio::time::timeout(limit, asking).await {
             Ok(identity) => self.identity = identity?,
-            Err(_) => return Err(Failure::unavailable(server, "has not said who it is in time")),
+            Err(_) => {
+                return Err(Failure::unavailable(&*self.server, "has not said who it is in time"));
+            }
         }
         Ok(())
     }
@@ -211,10 +212,10 @@ impl Connections {
     /// Sends a request and returns the answers, errors of the server among them. Gives up at `deadline`.
     pub(crate) async fn send(
         &self,
-        origin: &Origin,
         request: &Request,
         deadline: Instant,
     ) -> Result<RawResponse, Failure> {
+        let server = &*self.server;
         // It must not take effect later than what is sent after it.
         let is_ordered = request.retry != Retry::Safe;
         let extra = match request.lane {
@@ -230,12 +231,12 @@ impl Connections {
         };
         let Some(extra) = extra else {
             let unanswered = is_ordered.then(|| Unanswered::over(self, Lane::Main));
-            let answers = send_over(&self.transports.main, origin, request, deadline).await?;
+            let answers = send_over(&self.transports.main, server, request, deadline).await?;
             unanswered.into_iter().for_each(Unanswered::answered);
             return Ok(answers);
         };
         let unanswered = is_ordered.then(|| Unanswered::over(self, request.lane));
-        match send_over(&extra, origin, request, deadline).await {
+        match send_over(&extra, server, request, deadline).await {
             Ok(answers) => {
                 unanswered.into_iter().for_each(Unanswered::answered);
                 Ok(answers)
@@ -293,11 +294,10 @@ impl Connections {
 
 async fn send_over(
     transport: &Transport,
-    origin: &Origin,
+    server: &Server,
     request: &Request,
     deadline: Instant,
 ) -> Result<RawResponse, Failure> {
-    let server = &origin.server;
     let failed = |error| Failure::client(server, error);
     let sending = async {
         let source = match request.tracking {

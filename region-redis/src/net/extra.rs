@@ -14,6 +14,7 @@ use crate::net::origin::Origin;
 use crate::net::transport::Transport;
 use crate::net::watched::Watched;
 use crate::random;
+use crate::server::Server;
 
 /// A connection that fails sooner than this is not opened again at once.
 const STEADY: Duration = Duration::from_secs(1);
@@ -23,6 +24,7 @@ const STEADY: Duration = Duration::from_secs(1);
 pub(crate) struct ExtraConnection {
     origin: Arc<Origin>,
     /// The server that it has to lead to.
+    server: Arc<Server>,
     identity: Identity,
     /// The longest that a command may block it on the server.
     blocked: Duration,
@@ -39,9 +41,15 @@ enum State {
 }
 
 impl ExtraConnection {
-    pub(crate) fn new(origin: &Arc<Origin>, identity: &Identity, blocked: Duration) -> Arc<Self> {
+    pub(crate) fn new(
+        origin: &Arc<Origin>,
+        server: &Arc<Server>,
+        identity: &Identity,
+        blocked: Duration,
+    ) -> Arc<Self> {
         Arc::new(Self {
             origin: Arc::clone(origin),
+            server: Arc::clone(server),
             identity: identity.clone(),
             blocked,
             state: Watched::new(State::Unopened),
@@ -133,7 +141,7 @@ impl ExtraConnection {
             *state = match opened {
                 Ok(transport) => State::Open { transport, since: Instant::now(), attempt },
                 Err(failure) => {
-                    let (server, error) = (&self.origin.server, &failure.error);
+                    let (server, error) = (&*self.server, &failure.error);
                     if let Some(left_out) = self.origin.refused_extra.pass() {
                         tracing::warn!(%server, %error, left_out, "no further connection");
                     }
@@ -149,8 +157,8 @@ impl ExtraConnection {
 
     async fn open(&self) -> Result<Transport, Failure> {
         let origin = &self.origin;
-        let transport = Transport::open(&origin.server, &origin.settings, &origin.pushes).await?;
-        let identity = Identity::ask(&origin.server, &origin.settings, &transport).await?;
+        let transport = Transport::open(&self.server, &origin.settings, &origin.pushes).await?;
+        let identity = Identity::ask(&self.server, &origin.settings, &transport).await?;
         if identity.is_unknown() {
             return Err(self.unusable(
                 "does not permit INFO, which tells whether two connections lead to one server",
@@ -158,7 +166,7 @@ impl ExtraConnection {
         }
         if !identity.is_same_process(&self.identity) {
             // The address leads to another server than the main connection does.
-            let failure = Failure::unavailable(&origin.server, "is another server than it was");
+            let failure = Failure::unavailable(&*self.server, "is another server than it was");
             return Err(Failure { concerns: Concerns::Server, ..failure });
         }
         Ok(transport)
@@ -171,9 +179,9 @@ impl ExtraConnection {
         while !transport.is_closed() {
             tokio::time::sleep(origin.settings.watch).await;
             let silence = origin.settings.silence + self.blocked;
-            let alive = transport.send_while_alive(&origin.server, &ping, silence).await;
+            let alive = transport.send_while_alive(&self.server, &ping, silence).await;
             if let Err(failure) = alive {
-                let (server, error) = (&origin.server, &failure.error);
+                let (server, error) = (&*self.server, &failure.error);
                 tracing::debug!(%server, %error, "a further connection is closed");
                 transport.close();
                 return;
@@ -190,7 +198,7 @@ impl ExtraConnection {
 
     /// A failure that says nothing of the main connection.
     fn unusable(&self, why: &str) -> Failure {
-        let failure = Failure::unavailable(&self.origin.server, why);
+        let failure = Failure::unavailable(&*self.server, why);
         Failure { concerns: Concerns::ExtraConnection, ..failure }
     }
 }

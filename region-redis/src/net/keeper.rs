@@ -12,7 +12,7 @@ use crate::error::{Concerns, Failure};
 use crate::net::connections::Connections;
 use crate::net::identity::Pulse;
 use crate::net::link::{Shared, State};
-use crate::net::origin::Origin;
+use crate::net::locator::Target;
 use crate::net::role::Upkeep;
 use crate::net::state::Event;
 use crate::protocol::reply::time_of;
@@ -38,13 +38,14 @@ impl Keeper {
             match self.establish().await {
                 Ok(connections) => {
                     self.shared.change(Event::Opened(Arc::clone(&connections)));
-                    self.shared.outage.end(&self.shared.origin.server);
+                    self.shared.outage.end(&self.shared.target());
                     self.watch_over(&connections).await;
                     self.shared.role.disconnected();
                 }
                 Err(failure) => {
                     self.shared.stats.note_error(&failure.error);
-                    self.shared.outage.note(&self.shared.origin.server, &failure.error);
+                    self.shared.outage.note(&self.shared.target(), &failure.error);
+                    self.shared.origin.locator.doubt(&failure.error);
                     self.shared.change(Event::Failed(failure.error));
                 }
             }
@@ -55,7 +56,7 @@ impl Keeper {
                 self.attempt = 0;
                 let backoff = self.shared.origin.settings.backoff;
                 let delay = random::draw(|mut rng| backoff.first_delay(&mut rng));
-                tokio::time::sleep(delay).await;
+                self.wait(delay).await;
             } else {
                 self.back_off().await;
             }
@@ -65,12 +66,24 @@ impl Keeper {
     /// Waits for the next delay of the backoff. Calls fail meanwhile.
     async fn back_off(&mut self) {
         let why = "drops its connections again and again";
-        let error = Failure::unavailable(&self.shared.origin.server, why).error;
+        let error = Failure::unavailable(&self.shared.target(), why).error;
         self.shared.change(Event::BackingOff(error));
         let backoff = self.shared.origin.settings.backoff;
         let delay = random::draw(|mut rng| backoff.delay(self.attempt, &mut rng));
         self.attempt = self.attempt.saturating_add(1);
-        tokio::time::sleep(delay).await;
+        self.wait(delay).await;
+    }
+
+    /// Waits before the next attempt, less long if another server has been found.
+    async fn wait(&self, delay: Duration) {
+        let until = Instant::now() + delay;
+        let relocated = self.shared.relocated.notified();
+        if tokio::time::timeout_at(until, relocated).await.is_ok() {
+            // Others have heard of it in the same moment.
+            let backoff = self.shared.origin.settings.backoff;
+            let delay = random::draw(|mut rng| backoff.first_delay(&mut rng));
+            tokio::time::sleep_until(until.min(Instant::now() + delay)).await;
+        }
     }
 
     /// Opens and prepares connections.
@@ -81,8 +94,7 @@ impl Keeper {
             Some(connections) => connections.with_new_count(),
             None => {
                 shared.stats.connects.fetch_add(1, Ordering::Relaxed);
-                let opening = Connections::open(&shared.origin);
-                within(shared, shared.origin.settings.connect, opening).await?
+                within(shared, shared.origin.settings.connect, self.open()).await?
             }
         };
         if let Err(failure) = self.prepare(&mut connections).await {
@@ -92,19 +104,26 @@ impl Keeper {
         Ok(Arc::new(connections))
     }
 
+    /// Opens connections to the server that is to be called now.
+    async fn open(&self) -> Result<Connections, Failure> {
+        let server = self.shared.origin.locator.locate().await?;
+        self.shared.set_target(Target::Server(Arc::clone(&server)));
+        Connections::open(&self.shared.origin, server).await
+    }
+
     /// Prepares connections. That may take long, for all recent changes may have to be repeated: calls do
     /// not wait for all of it.
     async fn prepare(&self, connections: &mut Connections) -> Result<(), Failure> {
         let shared = &self.shared;
-        let Origin { server, settings, .. } = &*shared.origin;
-        let mut preparing = pin!(shared.role.prepare(server, settings, connections));
+        let (server, settings) = (Arc::clone(&connections.server), &shared.origin.settings);
+        let mut preparing = pin!(shared.role.prepare(settings, connections));
         tokio::select! {
             biased;
             prepared = &mut preparing => return prepared,
             () = tokio::time::sleep(settings.connect) => {}
         }
         let why = "is still being told again what it has missed";
-        shared.change(Event::BackingOff(Failure::unavailable(server, why).error));
+        shared.change(Event::BackingOff(Failure::unavailable(&*server, why).error));
         preparing.await
     }
 
@@ -116,7 +135,7 @@ impl Keeper {
                 return;
             }
             if connections.is_closed() {
-                let server = &shared.origin.server;
+                let server = &*connections.server;
                 shared.lose(
                     connections,
                     &Failure::unavailable(server, "has closed the connection").error,
@@ -141,7 +160,7 @@ impl Keeper {
                     return;
                 }
                 Err(failure) => {
-                    tracing::debug!(server = %shared.origin.server, error = %failure.error, "no pulse");
+                    tracing::debug!(server = %connections.server, error = %failure.error, "no pulse");
                 }
             }
             tokio::select! {
@@ -155,7 +174,7 @@ impl Keeper {
     /// Asks for a sign of life. A silent connection counts as broken.
     async fn ask(&self, connections: &Connections) -> Result<Upkeep, Failure> {
         let shared = &self.shared;
-        let Origin { server, settings, .. } = &*shared.origin;
+        let (server, settings) = (&*connections.server, &shared.origin.settings);
         let mut commands = Pipeline::with_capacity(4);
         commands.cmd("TIME");
         commands.cmd("ROLE");
@@ -199,7 +218,7 @@ async fn within<T>(
         Ok(done) => done,
         Err(_) => {
             let why = format!("has not answered within {limit:?}");
-            Err(Failure::unavailable(&shared.origin.server, &why))
+            Err(Failure::unavailable(&shared.target(), &why))
         }
     }
 }

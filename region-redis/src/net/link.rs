@@ -1,10 +1,10 @@
-//! The link to one server, which keeps its connections and sends calls over them.
+//! The link to a server, which keeps its connections and sends calls over them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use redis::{Pipeline, Value};
 use region_core::{Error, ErrorKind, Result, Source, has_timers};
 use tokio::runtime::Handle;
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::error::{Concerns, Failure};
 use crate::net::connections::{Connections, RawResponse, Request, Retry};
 use crate::net::keeper::Keeper;
+use crate::net::locator::Target;
 use crate::net::origin::Origin;
 use crate::net::outage::Outage;
 use crate::net::own_pushes::OwnWrite;
@@ -22,7 +23,6 @@ use crate::net::role::Role;
 use crate::net::state::Event;
 use crate::net::watched::Watched;
 use crate::protocol::scripts::{is_refused_as_lost, is_unknown_script, with_sources};
-use crate::server::Server;
 use crate::settings::OnTimeout;
 use crate::stats::LastError;
 
@@ -32,7 +32,7 @@ pub(crate) type State = crate::net::state::State<Connections>;
 /// The most times that a call is sent again that was refused because the server lacks earlier writes.
 const MOST_LOSSES: usize = 8;
 
-/// The link to one server. A separate task, the keeper, opens, watches and replaces the connections; calls
+/// The link to one server at a time: the one that its locator names. A separate task, the keeper, opens, watches and replaces the connections; calls
 /// only use them.
 pub(crate) struct Link {
     shared: Arc<Shared>,
@@ -42,13 +42,15 @@ pub(crate) struct Link {
 /// The state that calls and the keeper share.
 pub(crate) struct Shared {
     pub(crate) origin: Arc<Origin>,
-    pub(crate) server: Server,
+    target: RwLock<Target>,
     pub(crate) role: Box<dyn Role>,
     pub(crate) state: Watched<State>,
     /// Wakes the keeper.
     pub(crate) trouble: Notify,
     /// Connections that work, but need a new count.
     pub(crate) to_renew: Mutex<Option<Arc<Connections>>>,
+    /// Ends the keeper's wait before the next attempt.
+    pub(crate) relocated: Notify,
     pub(crate) stats: LinkStats,
     pub(crate) outage: Outage,
     calls: Semaphore,
@@ -78,11 +80,12 @@ impl Link {
         let origin = Arc::new(origin);
         let shared = Arc::new(Shared {
             calls: Semaphore::new(origin.settings.in_flight),
-            server: origin.server.clone(),
+            target: RwLock::new(origin.locator.target()),
             role: Box::new(role),
             state: Watched::new(State::Connecting),
             trouble: Notify::new(),
             to_renew: Mutex::new(None),
+            relocated: Notify::new(),
             stats: LinkStats::default(),
             outage: Outage::default(),
             origin,
@@ -160,6 +163,20 @@ impl Link {
         }
     }
 
+    #[cfg_attr(not(test), expect(dead_code))]
+    /// Replaces the connections, as the locator has found another server: the next calls wait for new ones.
+    pub(crate) fn relocate(&self) {
+        let error =
+            Failure::unavailable(&self.target(), "is not the server to call any more").error;
+        self.shared.start_over(&error);
+        self.shared.relocated.notify_one();
+    }
+
+    /// The server that was located last, or the name that it is looked up by.
+    pub(crate) fn target(&self) -> Target {
+        self.shared.target()
+    }
+
     /// Returns whether the server can be called now.
     pub(crate) fn is_up(&self) -> bool {
         self.shared.state.borrow().up().is_some()
@@ -205,6 +222,16 @@ impl Shared {
         self.origin.settings.in_flight.saturating_sub(self.calls.available_permits())
     }
 
+    /// The server that was located last, or the name that it is looked up by.
+    pub(crate) fn target(&self) -> Target {
+        self.target.read().clone()
+    }
+
+    /// Notes the server that was located.
+    pub(crate) fn set_target(&self, target: Target) {
+        *self.target.write() = target;
+    }
+
     async fn permit(&self, deadline: Instant) -> Result<SemaphorePermit<'_>> {
         if let Ok(permit) = self.calls.try_acquire() {
             return Ok(permit);
@@ -216,7 +243,7 @@ impl Shared {
                 let most = self.origin.settings.in_flight;
                 let message = format!(
                     "{most} calls to {} are in flight, as many as max_in_flight allows",
-                    self.origin.server
+                    self.target()
                 );
                 Err(Error::new(ErrorKind::Overloaded, message))
             }
@@ -228,7 +255,7 @@ impl Shared {
         let present = self.state.borrow().clone();
         match present {
             State::Up(connections) if connections.is_closed() => {
-                let error = Failure::unavailable(&self.origin.server, "has closed the connection");
+                let error = Failure::unavailable(&self.target(), "has closed the connection");
                 self.lose(&connections, &error.error);
             }
             State::Up(connections) if connections.has_late_write() => {
@@ -250,7 +277,7 @@ impl Shared {
     }
 
     fn no_connection(&self) -> Error {
-        Failure::unavailable(&self.origin.server, "has not been connected to in time").error
+        Failure::unavailable(&self.target(), "has not been connected to in time").error
     }
 
     fn ended(&self) -> Error {
@@ -258,7 +285,7 @@ impl Shared {
     }
 
     fn closed(&self, why: &str) -> Error {
-        Failure::unavailable(&self.origin.server, why).error.permanent()
+        Failure::unavailable(&self.target(), why).error.permanent()
     }
 
     /// Sends a request; a script that the server does not know goes along in full.
@@ -268,18 +295,18 @@ impl Shared {
         request: &Request,
         deadline: Instant,
     ) -> Result<RawResponse, Failure> {
-        let answers = connections.send(&self.origin, request, deadline).await?;
+        let answers = connections.send(request, deadline).await?;
         let answers = if answers.values.iter().any(is_unknown_script) {
             drop(answers);
             let (commands, tracking) = (with_sources(&request.commands), request.tracking.clone());
             let request = Request { commands, tracking, ..*request };
-            connections.send(&self.origin, &request, deadline).await?
+            connections.send(&request, deadline).await?
         } else {
             answers
         };
         for value in &answers.values {
             if let Value::ServerError(error) = value {
-                let failure = Failure::server_error(&self.origin.server, error);
+                let failure = Failure::server_error(&connections.server, error);
                 if failure.concerns != Concerns::Call {
                     return Err(failure);
                 }
@@ -338,7 +365,8 @@ impl Shared {
         if self.change(event) {
             connections.close();
             self.stats.note_error(error);
-            self.outage.note(&self.origin.server, error);
+            self.outage.note(&self.target(), error);
+            self.origin.locator.doubt(error);
         }
     }
 

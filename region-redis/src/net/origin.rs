@@ -1,17 +1,17 @@
-//! The parts that every connection to one server needs.
+//! The parts that every connection of one link needs.
 
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
+use crate::net::locator::Locator;
 use crate::net::outage::LogLimit;
 use crate::net::pushes::Pushes;
-use crate::server::Server;
 use crate::settings::Settings;
 
-/// A server, and the settings for connections to it.
+/// Where a link leads to, and the settings for connections to it.
 pub(crate) struct Origin {
-    pub(crate) server: Server,
+    pub(crate) locator: Arc<dyn Locator>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) pushes: Arc<Pushes>,
     /// The runtime that the store was made on. It runs all tasks of the store.

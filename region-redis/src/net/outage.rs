@@ -1,13 +1,12 @@
 //! The log lines of an outage: few, however many calls fail.
 
+use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use region_core::{Error, ErrorKind};
 use tokio::time::Instant;
-
-use crate::server::Server;
 
 /// The shortest time between two lines of one kind.
 const BETWEEN_LINES: Duration = Duration::from_secs(1);
@@ -54,7 +53,7 @@ struct Present {
 
 impl Outage {
     /// Begins an outage, unless there is one, and counts what went wrong.
-    pub(crate) fn note(&self, server: &Server, error: &Error) {
+    pub(crate) fn note(&self, server: &dyn Display, error: &Error) {
         let is_denied = error.kind() == ErrorKind::Denied;
         let mut present = self.present.lock();
         let is_first = present.is_none();
@@ -85,7 +84,7 @@ impl Outage {
     }
 
     /// Ends the outage, if there is one.
-    pub(crate) fn end(&self, server: &Server) {
+    pub(crate) fn end(&self, server: &dyn Display) {
         let Some(Present { began, failures, .. }) = self.present.lock().take() else { return };
         let failed_calls = self.failed_calls.swap(0, Ordering::Relaxed);
         if let Some(left_out) = self.ends.pass() {

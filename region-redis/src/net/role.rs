@@ -21,7 +21,6 @@ pub(crate) trait Role: Send + Sync {
     /// at any step.
     async fn prepare(
         &self,
-        _server: &Server,
         _settings: &Settings,
         _connections: &mut Connections,
     ) -> Result<(), Failure> {

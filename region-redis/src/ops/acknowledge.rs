@@ -80,7 +80,7 @@ impl Shard {
         };
         let Response { values, connections, .. } =
             self.primary.call(self.deadline(), request).await?;
-        let mut replies = Replies::new(&self.primary.shared().server, values);
+        let mut replies = Replies::new(&connections.server, values);
         let refreshed = Refreshed::parse(&replies.next()?).ok_or_else(|| replies.unexpected())?;
         if refreshed == Refreshed::Lost {
             // Nothing was written: the server has lost the count, and perhaps other keys.

@@ -36,8 +36,7 @@ impl Shard {
         deadline: Instant,
         form: ReplyForm,
         request: impl Fn(Option<&str>) -> Request,
-    ) -> Result<(Vec<Value>, Replies<'_>, Option<Source>)> {
-        let shared = self.primary.shared();
+    ) -> Result<(Vec<Value>, Replies, Option<Source>)> {
         for _ in 0..ATTEMPTS {
             let (counted, needed) = self.recovery.recent_writes().needed(region);
             let request = |connections: &Connections| {
@@ -47,20 +46,20 @@ impl Shard {
                 self.primary.call(deadline, request).await?;
             let values = match form {
                 ReplyForm::PerCommand | ReplyForm::WithoutIds => values,
-                ReplyForm::OneScript => Replies::new(&shared.server, values).list()?,
+                ReplyForm::OneScript => Replies::new(&connections.server, values).list()?,
             };
             let asked = if form == ReplyForm::WithoutIds { 0 } else { region.depth() };
             let (ids, shown, rest) = match ids_and_count(values, asked, needed) {
                 Ok(found) => found,
                 Err(values) => {
                     // The first answer is not the ids: it is an error, or of the wrong form.
-                    let mut replies = Replies::new(&shared.server, values);
+                    let mut replies = Replies::new(&connections.server, values);
                     replies.list()?;
                     return Err(replies.unexpected());
                 }
             };
             if self.check_own_writes(&connections, (counted, needed), shown) {
-                return Ok((ids, Replies::new(&shared.server, rest), source));
+                return Ok((ids, Replies::new(&connections.server, rest), source));
             }
         }
         Err(self.lost_writes())
@@ -98,14 +97,14 @@ impl Shard {
     fn distrust(&self, connections: &Arc<Connections>) {
         let shared = self.primary.shared();
         if let Some(left_out) = self.logs.lost_changes.pass() {
-            tracing::warn!(server = %shared.server, left_out, "changes of this process are gone from the server");
+            tracing::warn!(server = %connections.server, left_out, "changes of this process are gone from the server");
         }
         shared.distrust(connections);
     }
 
     /// Returns the error for a server that loses writes again and again.
     pub(crate) fn lost_writes(&self) -> Error {
-        Failure::unavailable(&self.primary.shared().server, "loses what is written to it").error
+        Failure::unavailable(&self.primary.target(), "loses what is written to it").error
     }
 }
 

@@ -32,40 +32,42 @@ impl Shard {
             let counted = self.recovery.recent_writes().needed(region);
             let Response { values, connections, source, .. } =
                 self.primary.call(deadline, request).await?;
-            let replies = Replies::new(&self.primary.shared().server, values).within()?;
+            let replies = Replies::new(&connections.server, values).within()?;
             let reply = BeginReply::parse(replies)?;
             if let Some(count) = reply.created {
                 self.recovery.written(region, &connections, count);
             }
             self.check_count(&connections, reply.shown + 1);
             if self.check_own_writes(&connections, counted, reply.shown) {
-                return Ok(self.begun(region, keys, reply, terms.trust)?.source(source));
+                let begun = self.begun(region, keys, reply, terms.trust);
+                let unexpected = || Replies::new(&connections.server, Vec::new()).unexpected();
+                return Ok(begun.ok_or_else(unexpected)?.source(source));
             }
         }
         Err(self.lost_writes())
     }
 
+    /// Returns `None` if the reply is of another form than it should be.
     fn begun(
         &self,
         region: &RegionPath,
         keys: &[&str],
         reply: BeginReply,
         trust: Trust,
-    ) -> Result<Begun> {
+    ) -> Option<Begun> {
         let BeginReply { now, ids, fields, leases, .. } = reply;
-        let unexpected = || Replies::new(&self.primary.shared().server, Vec::new()).unexpected();
-        let lineage = ids.lineage().ok_or_else(unexpected)?;
+        let lineage = ids.lineage()?;
         let stamp = ids.stamp(fields.first().and_then(borrowed));
         // At an exact time validation is never unsure.
         let now = TimeRange::exactly(now);
         let valid = self.validate(region, keys, Some(&ids), &fields, now).unwrap_or_default();
         let entries = valid_entries(keys, fields, valid);
         if leases.len() != keys.len() {
-            return Err(unexpected());
+            return None;
         }
         let keys = entries.into_iter().zip(leases);
         let keys = keys.map(|(entry, lease)| BegunKey::new(entry, lease)).collect();
         let changes = stamp.filter(|_| trust == Trust::Kept).map(|stamp| stamp.changes);
-        Ok(Begun::new(lineage, keys).changes(changes))
+        Some(Begun::new(lineage, keys).changes(changes))
     }
 }

@@ -76,7 +76,7 @@ impl Shard {
             Ok(answered) => answered,
             Err(error) => return self.invalidation_failed(region, verb, error),
         };
-        let mut replies = Replies::new(&self.primary.shared().server, values);
+        let mut replies = Replies::new(&connections.server, values);
         let EndReply { count, ids } = match EndReply::parse(&mut replies) {
             Ok(reply) => reply,
             Err(error) => return self.invalidation_failed(region, verb, error),

@@ -108,7 +108,7 @@ impl Shard {
         deadline: Instant,
         form: ReplyForm,
         request: impl Fn(Option<&str>) -> Request,
-    ) -> Result<(Vec<Value>, Replies<'_>, Option<Source>)> {
+    ) -> Result<(Vec<Value>, Replies, Option<Source>)> {
         let asked = self.ask(region, deadline, form, request).await;
         if asked.as_ref().is_err_and(|error| error.kind() == ErrorKind::Timeout) {
             self.large.suspect(region, keys);
@@ -134,7 +134,8 @@ impl Shard {
         let count = (needed > 0).then(|| layout::count(number));
         let count = count.as_deref();
         let request = |_: &Connections| self.read_request(region, keys, count, Some(clock));
-        let Response { values, source, .. } = replica
+        let Response { values, connections, source, .. } = replica
+            .link
             .call(half, request)
             .await
             .inspect_err(|error| tracing::debug!(%error, "a replica is passed over"))
@@ -143,7 +144,7 @@ impl Shard {
         if shown < needed {
             return None;
         }
-        let mut replies = Replies::new(&replica.shared().server, rest);
+        let mut replies = Replies::new(&connections.server, rest);
         let fields = replies.next_of_type().ok()?.and_then(list).unwrap_or_default();
         let ids = PathIds::parse(ids.iter().map(borrowed));
         let valid = self.validate(region, keys, ids.as_ref(), &fields, clock).ok()?;
@@ -196,7 +197,7 @@ impl Shard {
     async fn time(&self, deadline: Instant) -> Result<Timestamp> {
         let request = |_: &Connections| one(time(), Lane::Main, Retry::Safe);
         let answered = self.primary.call(deadline, request).await?;
-        Replies::new(&self.primary.shared().server, answered.values).time()
+        Replies::new(&answered.connections.server, answered.values).time()
     }
 }
 

@@ -107,7 +107,7 @@ impl Shard {
                 retry: Retry::Safe,
             };
             let answered = self.primary.call(self.deadline(), request).await?;
-            let mut replies = Replies::new(&self.primary.shared().server, answered.values);
+            let mut replies = Replies::new(&answered.connections.server, answered.values);
             let progress = stages.answered(root, takes_more, &mut replies)?;
             looked += progress.looked;
             progress.left.into_iter().for_each(|left| pace.note_left(left));

@@ -42,7 +42,7 @@ impl Shard {
         };
         let Response { values, connections, source, own_write } =
             self.primary.call(deadline, request).await?;
-        let replies = Replies::new(&self.primary.shared().server, values);
+        let replies = Replies::new(&connections.server, values);
         let Some(AppliedReply { count, outcomes, region: after }) = AppliedReply::parse(replies)?
         else {
             return Ok(Written::Fenced);
@@ -53,7 +53,7 @@ impl Shard {
             self.existing.add(region);
         }
         let outcomes = outcomes_of(wanted.ops, outcomes, after.as_ref())
-            .ok_or_else(|| Replies::new(&self.primary.shared().server, Vec::new()).unexpected())?;
+            .ok_or_else(|| Replies::new(&connections.server, Vec::new()).unexpected())?;
         // Of other outcomes it is not known whether they have changed anything.
         if outcomes.contains(&OpOutcome::Stored) {
             own_write.into_iter().for_each(OwnWrite::done);
@@ -84,7 +84,7 @@ impl Shard {
         };
         let Response { values, connections, source, own_write } =
             self.primary.call(deadline, request).await?;
-        match PutReply::parse(Replies::new(&self.primary.shared().server, values))? {
+        match PutReply::parse(Replies::new(&connections.server, values))? {
             PutReply::Done { count, region: after } => {
                 own_write.into_iter().for_each(OwnWrite::done);
                 self.recovery.written(region, &connections, count);

@@ -1,5 +1,7 @@
 //! The parts of a server's answers.
 
+use std::sync::Arc;
+
 use redis::Value;
 use region_core::{Cursor, Result, Timestamp};
 
@@ -8,21 +10,21 @@ use crate::protocol::layout::PathIds;
 use crate::server::Server;
 
 /// Parses the answers to one request, in order.
-pub(crate) struct Replies<'s> {
-    server: &'s Server,
+pub(crate) struct Replies {
+    server: Arc<Server>,
     values: std::vec::IntoIter<Value>,
 }
 
-impl<'s> Replies<'s> {
-    pub(crate) fn new(server: &'s Server, values: Vec<Value>) -> Self {
-        Self { server, values: values.into_iter() }
+impl Replies {
+    pub(crate) fn new(server: &Arc<Server>, values: Vec<Value>) -> Self {
+        Self { server: Arc::clone(server), values: values.into_iter() }
     }
 
     /// The next answer; the server's error if it is one.
     pub(crate) fn next(&mut self) -> Result<Value> {
         match self.values.next() {
             Some(Value::ServerError(error)) => {
-                Err(Failure::server_error(self.server, &error).error)
+                Err(Failure::server_error(&self.server, &error).error)
             }
             Some(value) => Ok(value),
             None => Err(self.unexpected()),
@@ -34,7 +36,7 @@ impl<'s> Replies<'s> {
         match self.values.next() {
             Some(Value::ServerError(error)) if error.code() == "WRONGTYPE" => Ok(None),
             Some(Value::ServerError(error)) => {
-                Err(Failure::server_error(self.server, &error).error)
+                Err(Failure::server_error(&self.server, &error).error)
             }
             Some(value) => Ok(Some(value)),
             None => Err(self.unexpected()),
@@ -65,12 +67,13 @@ impl<'s> Replies<'s> {
 
     /// The parts of an answer to the same server.
     pub(crate) fn of(&self, parts: Vec<Value>) -> Self {
-        Self::new(self.server, parts)
+        Self::new(&self.server, parts)
     }
 
     /// The answers within the next one.
     pub(crate) fn within(&mut self) -> Result<Self> {
-        Ok(Self::new(self.server, self.list()?))
+        let values = self.list()?;
+        Ok(Self::new(&self.server, values))
     }
 
     /// Returns whether there are no more answers.
@@ -79,7 +82,7 @@ impl<'s> Replies<'s> {
     }
 
     pub(crate) fn unexpected(&self) -> region_core::Error {
-        Failure::unexpected(self.server, "in another form than it should").error
+        Failure::unexpected(&self.server, "in another form than it should").error
     }
 }
 

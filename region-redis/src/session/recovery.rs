@@ -1,6 +1,7 @@
 //! The preparation of new connections to the primary, before anything is read over them.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
@@ -164,11 +165,11 @@ impl Recovery {
     /// connections are prepared for reads alone, unless something has to be written before these.
     pub(crate) async fn prepare(
         &self,
-        server: &Server,
         settings: &Settings,
         connections: &mut Connections,
     ) -> Result<(), Failure> {
-        let sender = Sender::new(server, settings, &self.step);
+        let server = Arc::clone(&connections.server);
+        let sender = Sender::new(&server, settings, &self.step);
         sender.load_scripts(connections).await?;
         for _ in 0..MOST_LOSSES {
             if let Prepared::Ready = self.try_to_prepare(&sender, settings, connections).await? {
@@ -177,7 +178,7 @@ impl Recovery {
             self.distrust();
             *connections = connections.with_new_count();
         }
-        Err(Failure::unavailable(server, "loses what is written to it"))
+        Err(Failure::unavailable(&*server, "loses what is written to it"))
     }
 
     async fn try_to_prepare(
@@ -202,7 +203,7 @@ impl Recovery {
             StartedCount::Refused(refusal) => return self.prepare_for_reads(connections, refusal),
         }
         // Only now: the count is there, and data that is lost from here on takes the count with it.
-        connections.identify(sender.server, settings, sender.limit()).await?;
+        connections.identify(settings, sender.limit()).await?;
         connections.identity.check_primary(sender.server)?;
         let losses = self.begin_repetition(sender.server, &connections.identity);
         if let Prepared::Lost = self.repeat(sender, connections).await? {

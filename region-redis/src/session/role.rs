@@ -34,12 +34,11 @@ pub(crate) struct ReplicaRole {
 impl Role for PrimaryRole {
     async fn prepare(
         &self,
-        server: &Server,
         settings: &Settings,
         connections: &mut Connections,
     ) -> Result<(), Failure> {
-        connections.identity.check_primary(server)?;
-        self.recovery.prepare(server, settings, connections).await
+        connections.identity.check_primary(&connections.server)?;
+        self.recovery.prepare(settings, connections).await
     }
 
     fn to_replay(&self) -> u64 {

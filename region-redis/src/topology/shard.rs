@@ -1,14 +1,19 @@
 //! A primary with its replicas.
 
+#[cfg(test)]
+mod tests;
+
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use parking_lot::RwLock;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::net::link::Link;
+use crate::net::locator::{Fixed, Locator};
 use crate::net::origin::Origin;
 use crate::net::outage::LogLimit;
 use crate::net::pushes::Pushes;
@@ -28,7 +33,8 @@ use crate::topology::releases::{Release, Releases};
 pub(crate) struct Shard {
     pub(crate) settings: Arc<Settings>,
     pub(crate) primary: Link,
-    pub(crate) replicas: Vec<Replica>,
+    replicas: RwLock<Vec<Arc<Replica>>>,
+    origins: Origins,
     pub(crate) recovery: Arc<Recovery>,
     pub(crate) primary_progress: Arc<PrimaryProgress>,
     pub(crate) large: LargeEntries,
@@ -42,8 +48,28 @@ pub(crate) struct Shard {
 
 /// A replica, and how far it is behind.
 pub(crate) struct Replica {
+    server: Arc<Server>,
     pub(crate) link: Link,
     progress: Arc<ReplicaProgress>,
+}
+
+/// Makes the origins of the shard's links.
+struct Origins {
+    settings: Arc<Settings>,
+    pushes: Arc<Pushes>,
+    runtime: Handle,
+}
+
+impl Origins {
+    fn of(&self, locator: Arc<dyn Locator>) -> Origin {
+        Origin {
+            locator,
+            settings: Arc::clone(&self.settings),
+            pushes: Arc::clone(&self.pushes),
+            runtime: self.runtime.clone(),
+            refused_extra: LogLimit::default(),
+        }
+    }
 }
 
 /// The limits of the log lines that calls write.
@@ -54,40 +80,31 @@ pub(crate) struct Logs {
 }
 
 impl Shard {
-    /// Begins to connect to the servers that the settings name. Returns the shard, and the queue of leases
-    /// that a task has to give back.
+    /// Begins to connect to the primary that `primary` locates; there are no replicas yet. Returns the shard,
+    /// and the queue of leases that a task has to give back.
     pub(crate) fn open(
         settings: Arc<Settings>,
+        primary: Arc<dyn Locator>,
         pushes: &Arc<Pushes>,
         runtime: &Handle,
     ) -> (Self, mpsc::Receiver<Release>) {
         let recovery = Arc::new(Recovery::new(settings.queue, settings.max_lag));
         let primary_progress = Arc::new(PrimaryProgress::default());
-        let origin = |server: &Server| Origin {
-            server: server.clone(),
+        let origins = Origins {
             settings: Arc::clone(&settings),
             pushes: Arc::clone(pushes),
             runtime: runtime.clone(),
-            refused_extra: LogLimit::default(),
         };
         let role = PrimaryRole {
             recovery: Arc::clone(&recovery),
             progress: Arc::clone(&primary_progress),
         };
-        let primary = Link::open(origin(&settings.primary), role);
-        let replica = |server: &Server| {
-            let progress = Arc::new(ReplicaProgress::default());
-            let role = ReplicaRole {
-                primary: Arc::clone(&primary_progress),
-                progress: Arc::clone(&progress),
-            };
-            Replica { link: Link::open(origin(server), role), progress }
-        };
-        let replicas = settings.replicas.iter().map(replica).collect();
+        let primary = Link::open(origins.of(primary), role);
         let (releases, released) = Releases::new();
         let shard = Self {
             primary,
-            replicas,
+            replicas: RwLock::default(),
+            origins,
             recovery,
             primary_progress,
             large: LargeEntries::new(settings.large),
@@ -102,15 +119,45 @@ impl Shard {
         (shard, released)
     }
 
+    /// Reads from these replicas from now on. Links to those that are replicas already are kept, links to others
+    /// are closed, and their calls fail: the primary answers in their place.
+    pub(crate) fn set_replicas(&self, servers: Vec<Arc<Server>>) {
+        let mut present = self.replicas.write();
+        let mut former = std::mem::take(&mut *present);
+        for server in servers {
+            let kept = former.iter().position(|replica| replica.server.is_at(&server));
+            let kept = kept.map(|at| former.swap_remove(at));
+            present.push(kept.unwrap_or_else(|| self.open_replica(server)));
+        }
+        // Without the lock: listeners are called.
+        drop(present);
+        former.iter().for_each(|replica| replica.link.close());
+    }
+
+    fn open_replica(&self, server: Arc<Server>) -> Arc<Replica> {
+        let progress = Arc::new(ReplicaProgress::default());
+        let role = ReplicaRole {
+            primary: Arc::clone(&self.primary_progress),
+            progress: Arc::clone(&progress),
+        };
+        let link = Link::open(self.origins.of(Fixed::at(Arc::clone(&server))), role);
+        Arc::new(Replica { server, link, progress })
+    }
+
+    /// Returns the replicas of now.
+    pub(crate) fn replicas(&self) -> Vec<Arc<Replica>> {
+        self.replicas.read().clone()
+    }
+
     /// Returns a replica that may be read from. The replicas take turns.
-    pub(crate) fn replica(&self) -> Option<&Link> {
-        if self.replicas.is_empty() || self.recovery.has_queued() {
+    pub(crate) fn replica(&self) -> Option<Arc<Replica>> {
+        let replicas = self.replicas.read();
+        if replicas.is_empty() || self.recovery.has_queued() {
             return None;
         }
-        let first = self.next_replica.fetch_add(1, Ordering::Relaxed) % self.replicas.len();
-        let mut all = self.replicas.iter().cycle().skip(first).take(self.replicas.len());
-        let usable = all.find(|replica| replica.link.is_up() && self.is_recent(replica));
-        usable.map(|replica| &replica.link)
+        let first = self.next_replica.fetch_add(1, Ordering::Relaxed) % replicas.len();
+        let mut all = replicas.iter().cycle().skip(first).take(replicas.len());
+        all.find(|replica| replica.link.is_up() && self.is_recent(replica)).cloned()
     }
 
     /// Returns whether the replica's lag is known to be within `max_lag`.
@@ -121,7 +168,7 @@ impl Shard {
     /// Ends the connections for good.
     fn close(&self) {
         self.primary.close();
-        self.replicas.iter().for_each(|replica| replica.link.close());
+        self.replicas().iter().for_each(|replica| replica.link.close());
     }
 }
 

@@ -194,7 +194,7 @@ impl Harness for OnServers {
     }
 
     async fn client(&self, store: &RedisStore) -> RedisStore {
-        let url = store.primary().to_string();
+        let url = store.primary().unwrap().to_string();
         let database = url.rsplit_once('/').map(|(_, database)| database).unwrap_or_default();
         let database = if database.contains(':') { "0" } else { database };
         self.connect(database).await

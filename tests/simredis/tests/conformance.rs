@@ -39,7 +39,7 @@ impl Simulated {
     }
 
     fn of(&self, store: &RedisStore) -> Servers {
-        let url = store.primary().to_string();
+        let url = store.primary().unwrap().to_string();
         let port = url.rsplit_once(':').and_then(|(_, port)| port.parse::<usize>().ok()).unwrap();
         self.all()[port - 1].clone()
     }
@@ -81,7 +81,7 @@ impl Harness for Simulated {
     }
 
     async fn client(&self, store: &RedisStore) -> RedisStore {
-        let url = store.primary().to_string();
+        let url = store.primary().unwrap().to_string();
         self.connect(url.rsplit_once(':').unwrap().1.parse().unwrap()).await
     }
 

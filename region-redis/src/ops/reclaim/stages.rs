@@ -86,7 +86,7 @@ impl Stages {
         &mut self,
         root: &str,
         takes_more: bool,
-        replies: &mut Replies<'_>,
+        replies: &mut Replies,
     ) -> Result<Progress> {
         let mut progress = Progress::default();
         for Tombstone { found, .. } in std::mem::take(&mut self.listed) {

@@ -20,7 +20,7 @@ pub(crate) struct BeginReply {
 }
 
 impl BeginReply {
-    pub(crate) fn parse(mut replies: Replies<'_>) -> Result<Self> {
+    pub(crate) fn parse(mut replies: Replies) -> Result<Self> {
         let created = Some(replies.number()?).filter(|count| *count > 0);
         let shown = replies.number()?;
         let now = replies.micros()?;

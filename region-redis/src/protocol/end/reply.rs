@@ -13,7 +13,7 @@ pub(crate) struct EndReply {
 
 impl EndReply {
     /// Reads the next answer.
-    pub(crate) fn parse(replies: &mut Replies<'_>) -> Result<Self> {
+    pub(crate) fn parse(replies: &mut Replies) -> Result<Self> {
         match replies.next()? {
             // An invalidated region does not exist any more.
             count @ Value::Int(_) => {

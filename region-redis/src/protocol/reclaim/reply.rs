@@ -38,7 +38,7 @@ pub(crate) struct Taken {
 
 impl Taken {
     /// Reads the next answer.
-    pub(crate) fn parse(replies: &mut Replies<'_>) -> Result<Self> {
+    pub(crate) fn parse(replies: &mut Replies) -> Result<Self> {
         let mut parts = replies.within()?;
         let left = parts.number()?;
         let members = parts.list()?.into_iter().filter_map(bytes).collect();
@@ -64,7 +64,7 @@ pub(crate) struct Children {
 
 impl Children {
     /// Reads the next answer, about a tombstone of the region at `parent`.
-    pub(crate) fn parse(parent: &RegionPath, replies: &mut Replies<'_>) -> Result<Self> {
+    pub(crate) fn parse(parent: &RegionPath, replies: &mut Replies) -> Result<Self> {
         let members = replies.next_of_type()?.and_then(list).unwrap_or_default();
         Ok(Self::of(parent, members.into_iter().filter_map(bytes)))
     }

@@ -13,7 +13,7 @@ pub(crate) struct ScanReply {
 }
 
 impl ScanReply {
-    pub(crate) fn parse(mut replies: Replies<'_>) -> Result<Self> {
+    pub(crate) fn parse(mut replies: Replies) -> Result<Self> {
         let (now, stamp) = (replies.micros()?, replies.next()?);
         let next = cursor(&replies.next()?).ok_or_else(|| replies.unexpected())?;
         Ok(Self { now, stamp, next, page: replies.next()? })

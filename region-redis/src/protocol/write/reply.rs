@@ -24,7 +24,7 @@ pub(crate) struct RegionReply {
 
 impl AppliedReply {
     /// Reads the answer; `None` if the guard does not hold.
-    pub(crate) fn parse(mut replies: Replies<'_>) -> Result<Option<Self>> {
+    pub(crate) fn parse(mut replies: Replies) -> Result<Option<Self>> {
         let mut replies = match replies.next()? {
             Value::Nil => return Ok(None),
             Value::Array(parts) => replies.of(parts),
@@ -37,7 +37,7 @@ impl AppliedReply {
 }
 
 impl RegionReply {
-    fn parse(mut replies: Replies<'_>) -> Result<Self> {
+    fn parse(mut replies: Replies) -> Result<Self> {
         let now = replies.micros()?;
         let ttl_end = Some(replies.number()?).filter(|end| *end > 0);
         let ids = replies.path_ids()?;
@@ -59,7 +59,7 @@ pub(crate) enum PutReply {
 }
 
 impl PutReply {
-    pub(crate) fn parse(mut replies: Replies<'_>) -> Result<Self> {
+    pub(crate) fn parse(mut replies: Replies) -> Result<Self> {
         match replies.next()? {
             Value::Nil => Ok(Self::NotDone),
             count @ Value::Int(_) => {
