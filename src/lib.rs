@@ -41,8 +41,11 @@
 //! ```
 //!
 //! Where to read on: [`Region`] is what a handle offers, [`Policy`] what a region lets its values
-//! do, [`Store`] the contract of a backend.
+//! do, [`Store`] the contract of a backend. [`RegionCacheExt`] opens a cache whose store is named by a URL.
 
+mod open;
+
+pub use open::{RegionCacheExt, URL_VARIABLE};
 pub use region_core::*;
 
 /// The README's examples, compiled.

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use servers::{Flavor, TestServer};
+use servers::{Certificates, Flavor, TestServer};
 
 /// A directory of the test's own, gone when it is dropped.
 struct Scratch(PathBuf);
@@ -193,6 +193,35 @@ fn a_second_process_finds_what_the_first_counted() {
         assert_eq!(line(&changed, "changed")[1], "1", "{changed}");
         assert!(!changed.contains("uncached"), "{changed}");
     }
+}
+
+/// The URL alone says where the cache is kept.
+#[test]
+fn it_runs_on_each_store_by_its_url() {
+    let scratch = Scratch::new("urls");
+    scratch.write("a/one", "1\n2\n");
+    let dir = scratch.0.to_str().unwrap();
+    let certificates = Certificates::new();
+    for flavor in [Flavor::Redis, Flavor::Valkey] {
+        let server = TestServer::start_tls(flavor, &certificates, false);
+        let tls = format!("{}/1?ca={}", server.tls_url(), certificates.path("ca.pem").display());
+        let socket = format!("unix://{}?db=2", server.socket().display());
+        for url in [tls, socket, format!("{}/3", server.url())] {
+            let first = succeeded(&with_server(&url, &[dir]));
+            assert_eq!(line(&first, "cold")[1], "1", "{url}: {first}");
+            let second = succeeded(&with_server(&url, &[dir]));
+            assert_eq!(line(&second, "cold")[1], "0", "{url}: {second}");
+            assert!(!second.contains("uncached"), "{url}: {second}");
+        }
+    }
+    for url in ["memory:", "memory:?max_bytes=1MiB"] {
+        let counted = succeeded(&with_server(url, &[dir]));
+        assert_eq!(line(&counted, "warm")[1], "0", "{url}: {counted}");
+    }
+    let wrong = with_server("redis://:secret@h:port", &[dir]);
+    let errors = String::from_utf8(wrong.stderr).unwrap();
+    assert_eq!(wrong.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("REGION_CACHE_URL") && !errors.contains("secret"), "{errors}");
 }
 
 /// Without its server it counts all the same, and says so.

@@ -30,7 +30,8 @@ A line ends at a newline, as for `wc -l`. Symbolic links are not followed, nothi
 is opened, and other file systems are not entered. What cannot be read is reported and left out.
 
 Environment:
-  REGION_CACHE_URL  where the cache is kept, as in redis://127.0.0.1:6379 [default: in memory]
+  REGION_CACHE_URL  where the cache is kept: memory:, redis://127.0.0.1:6379, rediss:// for TLS, unix://
+                    for a socket [default: memory:?max_bytes=1GiB]
 
 Exit status: 0 if the tree was counted, 1 if that failed, 2 if the arguments are no good.
 ";

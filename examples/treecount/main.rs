@@ -16,11 +16,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use region_cache::{BoxError, ErrorKind, RegionCache, RegionHandle, Regioned};
+use region_cache::{BoxError, ErrorKind, RegionCache, RegionHandle, Regioned, URL_VARIABLE};
 
 use args::{Args, HELP, Request};
 use report::{Pass, Progress};
-use store::URL_VARIABLE;
 use tree::{Total, Walk};
 
 /// The tree that is counted: the region that all its directories lie in.
