@@ -114,6 +114,7 @@ const PIECES: &[&str] = &[
 pub fn code(bytes: &[u8]) -> String {
     let mut code = String::new();
     let mut open = Vec::new();
+    let mut angles: usize = 0;
     for byte in bytes {
         let piece = PIECES[usize::from(*byte) % PIECES.len()];
         match piece {
@@ -122,6 +123,7 @@ pub fn code(bytes: &[u8]) -> String {
                 code.push(' ');
                 continue;
             }
+            "<" if angles >= MAX_DEPTH => continue,
             _ if open.len() >= MAX_DEPTH && piece.contains(['(', '[', '{']) => continue,
             _ => code.push_str(piece),
         }
@@ -131,6 +133,8 @@ pub fn code(bytes: &[u8]) -> String {
                 '[' => open.push(']'),
                 '{' => open.push('}'),
                 ')' | ']' | '}' => drop(open.pop()),
+                '<' => angles += 1,
+                '>' => angles = angles.saturating_sub(1),
                 _ => {}
             }
         }
