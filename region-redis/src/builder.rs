@@ -57,9 +57,9 @@ macro_rules! declare_methods {
 each_setting!(declare_methods);
 
 impl RedisStoreBuilder {
-    fn new(primary: Server) -> Self {
+    fn new(servers: Servers) -> Self {
         Self {
-            settings: Settings::new(primary),
+            settings: Settings::new(servers),
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -75,11 +75,17 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Adds a read replica, with an address and credentials of its own. Several replicas take turns.
+    /// Adds a read replica, with an address and credentials of its own. Several replicas take turns. Sentinels
+    /// know the replicas themselves.
     ///
     /// # Errors
-    /// When the URL is wrong.
+    /// When the URL is wrong, or the store is one of sentinels.
     pub fn replica(mut self, url: &str) -> Result<Self> {
+        if !matches!(self.settings.servers, Servers::Fixed(_)) {
+            let why =
+                format!("a replica of {}, which knows its replicas itself", self.settings.servers);
+            return Err(refused(&why));
+        }
         self.settings.replicas.push(Server::parse(url)?);
         Ok(self)
     }
@@ -133,14 +139,15 @@ impl RedisStoreBuilder {
             let why = "the Tokio runtime has no timers: build it with enable_time and enable_io";
             return Err(refused(why));
         }
-        Ok(RedisStore::over(this.settings, &runtime))
+        RedisStore::over(this.settings, &runtime)
     }
 
     #[cfg(feature = "tls")]
     fn with_tls_set_up(mut self) -> Result<Self> {
         let mut configs = Configs::new(self.tls.as_ref());
-        let Settings { primary, replicas, .. } = &mut self.settings;
-        for server in std::iter::once(primary).chain(replicas) {
+        let Settings { servers, replicas, .. } = &mut self.settings;
+        servers.set_up_tls(&mut configs)?;
+        for server in replicas {
             server.set_up_tls(&mut configs)?;
         }
         configs.finish()?;
@@ -160,27 +167,44 @@ impl RedisStoreBuilder {
 }
 
 impl RedisStore {
-    /// Connects to the primary at `url` (see [`Server`]) with the default settings of the
-    /// [builder](Self::builder).
+    /// Connects to the servers that `url` names, with the default settings of the [builder](Self::builder).
     ///
     /// # Errors
-    /// When the URL is wrong, or the server cannot be reached or refuses.
+    /// When the URL is wrong, or the primary cannot be found or reached, or refuses.
     pub async fn connect(url: &str) -> Result<Self> {
         Self::builder(url)?.connect().await
     }
 
-    /// Returns a builder of a store whose primary is at `url` (see [`Server`]).
+    /// Returns a builder of a store on the servers that `url` names: the primary itself (see [`Server`]), or sentinels
+    /// that know it:
+    ///
+    /// `redis-sentinel://[[user]:password@]host[:port][,host[:port]..]/name[/database]`
+    ///
+    /// `name` is the name that the sentinels have for the primary, and a sentinel's port is 26379 unless it is given.
+    /// User and password are for the primary and its replicas; those for the sentinels are the parameters
+    /// `sentinel_user` and `sentinel_password`. With `rediss-sentinel://` all connections are over TLS, with the
+    /// parameters of [`Server`]: certificates have to name what the sentinels report, often an address, or the
+    /// parameter `server_name` says which name they have.
+    ///
+    /// The store asks for the primary before each attempt to connect, and so follows it to another server. It waits
+    /// for the sentinels no longer than for a part of `connect_timeout`; if none is of use, that is an outage like any
+    /// other. Name all sentinels: the more of them answer, the less can one be wrong. Sentinels report the addresses
+    /// that they know. Where these cannot be reached from here, as behind address translation or from outside of a
+    /// container network, set `replica-announce-ip` on the servers and `sentinel announce-ip` on the sentinels.
+    ///
+    /// ```no_run
+    /// use region_redis::RedisStore;
+    ///
+    /// # async fn run() -> region_core::Result<()> {
+    /// let url = "redis-sentinel://:secret@s1,s2,s3/main?sentinel_password=other";
+    /// let store = RedisStore::builder(url)?.connect().await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// When the URL is wrong.
     pub fn builder(url: &str) -> Result<RedisStoreBuilder> {
-        match Servers::parse(url)? {
-            Servers::Fixed(primary) => Ok(RedisStoreBuilder::new(primary)),
-            servers @ (Servers::Sentinel(_) | Servers::Cluster(_)) => {
-                let why = format!("{servers}: Sentinel and Redis Cluster are not supported");
-                Err(refused(&why))
-            }
-        }
+        Servers::parse(url).map(RedisStoreBuilder::new)
     }
 }
 

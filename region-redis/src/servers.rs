@@ -5,6 +5,8 @@ use std::fmt;
 use region_core::Result;
 
 use crate::server::{Access, Server};
+#[cfg(feature = "tls")]
+use crate::tls::Configs;
 use crate::url::{self, ClusterParts, Host, Parsed, ReplicaUse, SentinelParts};
 
 /// The servers of a store, or those that know them.
@@ -51,6 +53,23 @@ impl Servers {
             Parsed::Cluster(parts) => Self::Cluster(ClusterServers::new(parts)),
             one => Self::Fixed(Server::of(one)?),
         })
+    }
+}
+
+#[cfg(feature = "tls")]
+impl Servers {
+    /// Sets TLS up, where the URL asks for it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`](region_core::ErrorKind::InvalidConfig) that names the part that is wrong.
+    pub(crate) fn set_up_tls(&mut self, configs: &mut Configs<'_>) -> Result<()> {
+        let (named, access) = match self {
+            Self::Fixed(server) => return server.set_up_tls(configs),
+            Self::Sentinel(SentinelServers { sentinels, access, .. }) => (sentinels, access),
+            Self::Cluster(ClusterServers { nodes, access, .. }) => (nodes, access),
+        };
+        access.set_up_tls(configs)?;
+        named.iter_mut().try_for_each(|server| server.set_up_tls(configs))
     }
 }
 

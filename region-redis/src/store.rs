@@ -5,19 +5,22 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use region_core::{
-    Begun, EndTerms, Ended, LeaseTerms, LeaseToken, Listener, Listening, Page, PageTerms, Read,
-    ReadTerms, RegionPath, Result, ScanItem, Segment, Store, Timestamp, Verb, Write, Written,
+    Begun, EndTerms, Ended, Error, ErrorKind, LeaseTerms, LeaseToken, Listener, Listening, Page,
+    PageTerms, Read, ReadTerms, RegionPath, Result, ScanItem, Segment, Store, Timestamp, Verb,
+    Write, Written,
 };
 use tokio::runtime::Handle;
 
 use crate::net::link::Link;
-use crate::net::locator::Fixed;
+use crate::net::locator::{Fixed, Locator};
 use crate::net::pending::PendingChange;
 use crate::net::pushes::Pushes;
 use crate::ops::{reclaim, release};
 use crate::server::Server;
+use crate::servers::Servers;
 use crate::settings::Settings;
 use crate::stats::{ServerStats, StoreStats};
+use crate::topology::sentinel::{self, Sentinels};
 use crate::topology::shard::{Shard, ShardHandle};
 
 /// A store on a Redis or Valkey server, shared by all processes that use the same server.
@@ -44,17 +47,30 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    pub(crate) fn over(settings: Settings, runtime: &Handle) -> Self {
+    pub(crate) fn over(settings: Settings, runtime: &Handle) -> Result<Self> {
         let pushes = Arc::new(Pushes::default());
         let settings = Arc::new(settings);
-        let primary = Fixed::at(Arc::new(settings.primary.clone()));
+        let sentinels = match &settings.servers {
+            Servers::Sentinel(servers) => Some(Sentinels::new(servers.clone(), &settings)),
+            Servers::Fixed(_) | Servers::Cluster(_) => None,
+        };
+        let primary: Arc<dyn Locator> = match (&settings.servers, &sentinels) {
+            (_, Some(sentinels)) => Arc::clone(sentinels) as _,
+            (Servers::Fixed(primary), _) => Fixed::at(Arc::new(primary.clone())),
+            (servers, None) => {
+                let why = format!("{servers}: Redis Cluster is not supported");
+                return Err(Error::new(ErrorKind::InvalidConfig, why));
+            }
+        };
         let replicas = settings.replicas.iter().cloned().map(Arc::new).collect();
         let (shard, releases) = Shard::open(settings, primary, &pushes, runtime);
         shard.set_replicas(replicas);
         let shard = Arc::new(shard);
         release::start(releases, runtime);
         let reclaiming = shard.settings.reclaim.then(|| reclaim::start(&shard, runtime));
-        Self { shard: ShardHandle::new(shard, reclaiming), pushes }
+        let watching = sentinels.map(|sentinels| sentinel::start(sentinels, &shard, runtime));
+        let tasks = reclaiming.into_iter().chain(watching).collect();
+        Ok(Self { shard: ShardHandle::new(shard, tasks), pushes })
     }
 
     /// Returns the server that all writes go to at present; `None` until one has been found.

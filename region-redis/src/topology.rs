@@ -1,4 +1,5 @@
 //! The servers of a store.
 
 pub(crate) mod releases;
+pub(crate) mod sentinel;
 pub(crate) mod shard;

@@ -1,4 +1,4 @@
-//! The conformance suite on Valkey: the primary alone, and with a replica.
+//! The conformance suite on Valkey: the primary alone, with a replica, and by sentinels.
 
 mod kit;
 
@@ -20,4 +20,9 @@ mod with_replica {
 mod secured {
     use super::*;
     region_core::conformance!(OnServers::by(kit::Way::Secured, Flavor::Valkey, Replicas::One));
+}
+
+mod by_sentinels {
+    use super::*;
+    region_core::conformance!(OnServers::by(kit::Way::Sentinel, Flavor::Valkey, Replicas::Two));
 }

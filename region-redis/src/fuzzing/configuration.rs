@@ -102,7 +102,7 @@ fn check(url: &str) {
     let named = users.chain(addresses).chain(service.cloned()).any(|name| is_password(&name));
     let shown = match &servers {
         Servers::Fixed(server) => {
-            format!("{server} {server:?} {:?}", Settings::new(server.clone()))
+            format!("{server} {server:?} {:?}", Settings::new(servers.clone()))
         }
         _ => String::new(),
     };

@@ -1,5 +1,7 @@
 //! The identity of a server process, its role and its replication offset.
 
+use std::borrow::Cow;
+
 use redis::{Pipeline, Value};
 
 use crate::error::{Concerns, Failure};
@@ -111,6 +113,18 @@ impl Identity {
 }
 
 impl ReportedRole {
+    /// Reads the answer to `ROLE`.
+    pub(crate) fn of_reply(reply: &Value) -> Option<Self> {
+        match reply {
+            Value::Array(fields) => Self::of_fields(fields),
+            _ => None,
+        }
+    }
+
+    fn of_fields(fields: &[Value]) -> Option<Self> {
+        text(fields, 0).and_then(|role| Self::parse(&role))
+    }
+
     fn parse(name: &str) -> Option<Self> {
         match name {
             "master" | "primary" => Some(Self::Primary),
@@ -140,6 +154,14 @@ fn field_of(info: &str, name: &str) -> Option<String> {
     line.and_then(|rest| rest.strip_prefix(':')).map(str::to_owned)
 }
 
+fn text(fields: &[Value], at: usize) -> Option<Cow<'_, str>> {
+    match fields.get(at) {
+        Some(Value::BulkString(text)) => Some(String::from_utf8_lossy(text)),
+        Some(Value::SimpleString(text)) => Some(Cow::Borrowed(text)),
+        _ => None,
+    }
+}
+
 impl Pulse {
     /// Reads the answers to `ROLE` and to `INFO replication`, which need not be permitted.
     pub(crate) fn parse(server: &Server, role: Value, info: &Value) -> Result<Self, Failure> {
@@ -149,18 +171,14 @@ impl Pulse {
             Value::ServerError(error) => return Err(Failure::server_error(server, &error)),
             _ => return Err(unexpected()),
         };
-        let text = |at: usize| match fields.get(at) {
-            Some(Value::BulkString(text)) => Some(String::from_utf8_lossy(text).into_owned()),
-            Some(Value::SimpleString(text)) => Some(text.clone()),
-            _ => None,
-        };
-        let role = text(0).and_then(|role| ReportedRole::parse(&role)).ok_or_else(unexpected)?;
+        let role = ReportedRole::of_fields(&fields).ok_or_else(unexpected)?;
         let position = match info {
             Value::BulkString(info) => Position::parse(&String::from_utf8_lossy(info), role),
             Value::VerbatimString { text, .. } => Position::parse(text, role),
             _ => None,
         };
-        let is_following = role == ReportedRole::Primary || text(3).as_deref() == Some("connected");
+        let is_following =
+            role == ReportedRole::Primary || text(&fields, 3).as_deref() == Some("connected");
         Ok(Self { role, position, is_following })
     }
 }

@@ -163,7 +163,6 @@ impl Link {
         }
     }
 
-    #[cfg_attr(not(test), expect(dead_code))]
     /// Replaces the connections, as the locator has found another server: the next calls wait for new ones.
     pub(crate) fn relocate(&self) {
         let error =

@@ -33,7 +33,6 @@ pub(crate) trait Locator: Send + Sync {
 pub(crate) enum Target {
     /// The server that was located last.
     Server(Arc<Server>),
-    #[cfg_attr(not(test), expect(dead_code))]
     /// The name that a server is looked up by; none has been found yet.
     Name(Arc<str>),
 }

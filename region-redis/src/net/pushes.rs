@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use parking_lot::Mutex;
 use redis::{PushInfo, PushKind, Value};
 use region_core::{Event, Listener, Listeners, Listening, RegionPath, Source};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::net::covered::Covered;
@@ -18,6 +19,7 @@ pub(crate) struct Pushes {
     listeners: Arc<Listeners>,
     wanted: AtomicBool,
     covered: Covered,
+    messages: Notify,
 }
 
 /// The pushes of one connection, and whether the server tracks what is read over it.
@@ -49,6 +51,12 @@ impl Pushes {
     /// Returns whether anybody has ever listened: from then on what is read is tracked.
     pub(crate) fn are_wanted(&self) -> bool {
         self.wanted.load(Ordering::Acquire)
+    }
+
+    /// Waits for a message of a channel that a connection is subscribed to: one that came since the last call, or
+    /// comes now. It may be dropped at any time.
+    pub(crate) async fn message(&self) {
+        self.messages.notified().await;
     }
 
     pub(crate) fn tell(&self, event: &Event) {
@@ -94,6 +102,7 @@ impl PushSource {
                 // Everything: the server was flushed.
                 _ => self.pushes.tell(&Event::All),
             },
+            PushKind::Message => self.pushes.messages.notify_one(),
             _ => {}
         }
     }

@@ -8,6 +8,7 @@ use region_core::{Error, ErrorKind, Result};
 use super::{Acknowledgement, LONGEST_WAIT, OnInvalidationFailure, OnTimeout};
 use crate::backoff::Backoff;
 use crate::server::Server;
+use crate::servers::Servers;
 
 /// The most bytes of a value in Redis.
 pub(crate) const LARGEST_ENTRY: usize = 512 * 1024 * 1024;
@@ -21,7 +22,8 @@ macro_rules! declare_settings {
         /// All settings of a store.
         #[derive(Clone, Debug)]
         pub(crate) struct Settings {
-            pub(crate) primary: Server,
+            pub(crate) servers: Servers,
+            /// The replicas, if it is not the servers themselves that know them.
             pub(crate) replicas: Vec<Server>,
             #[cfg(feature = "testing")]
             pub(crate) connector: crate::testing::Connector,
@@ -30,9 +32,9 @@ macro_rules! declare_settings {
         }
 
         impl Settings {
-            pub(crate) fn new(primary: Server) -> Self {
+            pub(crate) fn new(servers: Servers) -> Self {
                 Self {
-                    primary,
+                    servers,
                     replicas: Vec::new(),
                     #[cfg(feature = "testing")]
                     connector: crate::testing::Connector::default(),
@@ -164,7 +166,7 @@ mod tests {
     /// The words of the table say what the defaults are.
     #[test]
     fn the_words_for_the_defaults_are_true() {
-        let settings = Settings::new(Server::parse("redis://h").unwrap());
+        let settings = Settings::new(Servers::parse("redis://h").unwrap());
         let millis = |millis| Duration::from_millis(millis);
         let actual = [
             ("call_timeout", settings.call == millis(500), "500 ms"),

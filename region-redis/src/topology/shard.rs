@@ -144,6 +144,19 @@ impl Shard {
         Arc::new(Replica { server, link, progress })
     }
 
+    /// Returns whether the primary is at this address, and can be called.
+    pub(crate) fn leads_to(&self, primary: &Server) -> bool {
+        let target = self.primary.target();
+        self.primary.is_up() && target.server().is_some_and(|server| server.is_at(primary))
+    }
+
+    /// Returns whether these are the replicas.
+    pub(crate) fn has_replicas(&self, servers: &[Arc<Server>]) -> bool {
+        let replicas = self.replicas.read();
+        let is_one = |server: &Arc<Server>| replicas.iter().any(|one| one.server.is_at(server));
+        replicas.len() == servers.len() && servers.iter().all(is_one)
+    }
+
     /// Returns the replicas of now.
     pub(crate) fn replicas(&self) -> Vec<Arc<Replica>> {
         self.replicas.read().clone()
@@ -180,13 +193,13 @@ pub(crate) struct ShardHandle(Arc<Owner>);
 /// The state that the handles to a shard own together.
 struct Owner {
     shard: Arc<Shard>,
-    reclaiming: Option<AbortHandle>,
+    tasks: Vec<AbortHandle>,
 }
 
 impl ShardHandle {
-    /// The first handle. With the last one `reclaiming` ends too.
-    pub(crate) fn new(shard: Arc<Shard>, reclaiming: Option<AbortHandle>) -> Self {
-        Self(Arc::new(Owner { shard, reclaiming }))
+    /// The first handle. With the last one the `tasks` end too.
+    pub(crate) fn new(shard: Arc<Shard>, tasks: Vec<AbortHandle>) -> Self {
+        Self(Arc::new(Owner { shard, tasks }))
     }
 }
 
@@ -200,9 +213,7 @@ impl Deref for ShardHandle {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        if let Some(reclaiming) = &self.reclaiming {
-            reclaiming.abort();
-        }
+        self.tasks.iter().for_each(AbortHandle::abort);
         self.shard.close();
     }
 }

@@ -61,6 +61,15 @@ impl Host {
     }
 }
 
+impl Host {
+    /// The host that a server has reported; `None` if nothing can be connected to there.
+    pub(crate) fn reported(name: &str, port: &str) -> Option<Self> {
+        let brackets = if name.contains(':') { ("[", "]") } else { ("", "") };
+        let text = format!("{}{name}{}:{port}", brackets.0, brackets.1);
+        Self::parse("it", &text, 0).ok()
+    }
+}
+
 /// Reads the list of hosts: one at least, each once.
 pub(super) fn all(pieces: &Pieces<'_>, default_port: u16) -> Result<Vec<Host>, String> {
     if pieces.userinfo.is_some_and(|userinfo| userinfo.contains('@')) {

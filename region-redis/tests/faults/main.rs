@@ -22,6 +22,7 @@ mod reclaim;
 mod refusals;
 mod replicas;
 mod runtimes;
+mod sentinel;
 mod shared_store;
 mod silence;
 mod stampede;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use region_core::RegionPath;
 use region_core::conformance::{Able, Harness};
 use region_redis::{RedisStore, RedisStoreBuilder};
-use servers::{Flavor, Proxy, TestServer};
+use servers::{Flavor, Proxy, SentinelSettings, Sentinels, TestServer};
 
 /// The way that stores take to their servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,12 +17,14 @@ pub(crate) enum Way {
     /// Over TLS, as a user with the least permissions that `LAYOUT.md` says are needed.
     #[cfg(feature = "tls")]
     Secured,
+    /// By sentinels.
+    Sentinel,
 }
 
 impl Way {
     fn start(self, flavor: Flavor) -> TestServer {
         match self {
-            Self::Plain => TestServer::start(flavor),
+            Self::Plain | Self::Sentinel => TestServer::start(flavor),
             #[cfg(feature = "tls")]
             Self::Secured => {
                 let server = TestServer::start_tls(flavor, certificates(), true);
@@ -61,7 +63,7 @@ impl Way {
 
     fn url(self, server: &TestServer) -> String {
         match self {
-            Self::Plain => server.url(),
+            Self::Plain | Self::Sentinel => server.url(),
             #[cfg(feature = "tls")]
             Self::Secured => server.tls_url().replace("://", "://app:password@"),
         }
@@ -69,7 +71,7 @@ impl Way {
 
     fn prepare(self, builder: RedisStoreBuilder) -> RedisStoreBuilder {
         match self {
-            Self::Plain => builder,
+            Self::Plain | Self::Sentinel => builder,
             #[cfg(feature = "tls")]
             Self::Secured => builder.tls(
                 region_redis::Tls::new().ca_file(certificates().path("ca.pem")).client_files(
@@ -96,19 +98,31 @@ fn least_permissions() -> &'static str {
     &rest[..rest.find("```").expect("the end of the block")]
 }
 
-/// True if reads may go to a replica.
+/// The number of replicas, which reads may go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Replicas {
     None,
     One,
+    Two,
 }
 
-/// A primary, and a replica if there is to be one, for one case at a time.
+impl Replicas {
+    fn number(self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::One => 1,
+            Self::Two => 2,
+        }
+    }
+}
+
+/// A primary, and what belongs to it, for one case at a time.
 pub(crate) struct Servers {
     flavor: Flavor,
     way: Way,
     primary: TestServer,
-    replica: Option<TestServer>,
+    replicas: Vec<TestServer>,
+    sentinels: Option<Sentinels>,
 }
 
 /// Servers that wait for the next case.
@@ -130,17 +144,18 @@ impl OnServers {
     pub(crate) fn by(way: Way, flavor: Flavor, replicas: Replicas) -> Self {
         let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
         let fitting = idle.iter().position(|servers| {
-            let has_replica = servers.replica.is_some();
             (servers.flavor, servers.way) == (flavor, way)
-                && has_replica == (replicas == Replicas::One)
+                && servers.replicas.len() == replicas.number()
         });
         let servers = fitting.map(|at| idle.swap_remove(at));
         drop(idle);
         let servers = servers.unwrap_or_else(|| {
             let primary = way.start(flavor);
-            let replica = (replicas == Replicas::One).then(|| primary.replica());
-            replica.iter().for_each(|replica| way.admit(replica));
-            Servers { flavor, way, primary, replica }
+            let replicas: Vec<_> = (0..replicas.number()).map(|_| primary.replica()).collect();
+            replicas.iter().for_each(|replica| way.admit(replica));
+            let sentinels = (way == Way::Sentinel)
+                .then(|| Sentinels::start(flavor, primary.port(), replicas.len(), &calm()));
+            Servers { flavor, way, primary, replicas, sentinels }
         });
         Self { servers: Some(servers), databases: AtomicU32::new(0), is_spoiled: Mutex::new(None) }
     }
@@ -150,19 +165,33 @@ impl OnServers {
     }
 
     async fn connect(&self, database: &str) -> RedisStore {
-        let Servers { way, primary, replica, .. } = self.servers();
+        let Servers { way, primary, replicas, sentinels, .. } = self.servers();
         let url = |server: &TestServer| format!("{}/{database}", way.url(server));
-        let mut builder = way.prepare(patient(RedisStore::builder(&url(primary)).unwrap()));
-        if let Some(replica) = replica {
+        let first = match sentinels {
+            Some(sentinels) => format!("{}/{database}", sentinels.url()),
+            None => url(primary),
+        };
+        let mut builder = way.prepare(patient(RedisStore::builder(&first).unwrap()));
+        // Sentinels know them themselves.
+        for replica in replicas.iter().filter(|_| sentinels.is_none()) {
             builder = builder.replica(&url(replica)).unwrap();
         }
         let store = builder.connect().await.unwrap_or_else(|error| panic!("{error}"));
-        // The replica is of use once it is known to follow.
-        while replica.is_some() && !store.stats().replicas[0].is_recent {
+        // Replicas are of use once they are known to follow.
+        let are_of_use = || {
+            let known = store.stats().replicas;
+            known.len() == replicas.len() && known.iter().all(|replica| replica.is_recent)
+        };
+        while !are_of_use() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         store
     }
+}
+
+/// Settings of sentinels that take no busy server for one that is down.
+fn calm() -> SentinelSettings {
+    SentinelSettings { down_after: Duration::from_secs(60), ..Default::default() }
 }
 
 /// Settings for a machine on which many tests run at once.
@@ -221,10 +250,15 @@ impl Harness for OnServers {
     }
 
     async fn hold_replica(&self, _: &RedisStore) -> Able {
-        let Some(replica) = &self.servers().replica else { return Able::No };
-        // It follows by another way, which then lets nothing pass any more: it lags, unsaid.
-        let proxy = Proxy::start(self.servers().primary.port()).await;
-        tokio::task::block_in_place(|| replica.follow(proxy.port()));
+        let Servers { primary, replicas, .. } = self.servers();
+        if replicas.is_empty() {
+            return Able::No;
+        }
+        // They follow by another way, which then lets nothing pass any more: they lag, unsaid.
+        let proxy = Proxy::start(primary.port()).await;
+        for replica in replicas {
+            tokio::task::block_in_place(|| replica.follow(proxy.port()));
+        }
         proxy.silence();
         *self.is_spoiled.lock().unwrap_or_else(PoisonError::into_inner) = Some(proxy);
         Able::Yes

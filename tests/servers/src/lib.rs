@@ -4,13 +4,16 @@
 mod certificates;
 mod client;
 mod monitor;
+mod process;
 mod proxy;
+mod sentinels;
 mod server;
 
 pub use certificates::Certificates;
 pub use client::{Reply, ask, ask_as};
 pub use monitor::{Monitor, Monitored};
 pub use proxy::Proxy;
+pub use sentinels::{Sentinel, SentinelSet, SentinelSettings, Sentinels};
 pub use server::{Flavor, TestServer};
 
 /// Runs each case, a function of the calling module, on Redis and on Valkey.

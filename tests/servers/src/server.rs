@@ -1,19 +1,11 @@
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::certificates::Certificates;
 use crate::client::{Reply, ask, ask_in};
 use crate::monitor::Monitor;
-
-/// The longest time that a server may take to start, or to follow another.
-const START_LIMIT: Duration = Duration::from_secs(20);
-
-/// The number of attempts to start a server when another process takes its port.
-const ATTEMPTS: usize = 5;
+use crate::process::{ATTEMPTS, Process, START_LIMIT, free_port, wait_for};
 
 /// The kind of server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +17,7 @@ pub enum Flavor {
 }
 
 impl Flavor {
-    fn program(self) -> &'static str {
+    pub(crate) fn program(self) -> &'static str {
         match self {
             Self::Redis => "redis-server",
             Self::Valkey => "valkey-server",
@@ -33,7 +25,7 @@ impl Flavor {
     }
 
     /// The Debian package that installs it.
-    fn install(self) -> &'static str {
+    pub(crate) fn install(self) -> &'static str {
         match self {
             Self::Redis => "apt-get install redis-server",
             Self::Valkey => "apt-get install valkey-server (on Debian 12: from bookworm-backports)",
@@ -299,86 +291,12 @@ impl TestServer {
     }
 }
 
-/// A server's process, below a shell that kills it when this process ends, however it does.
-#[derive(Debug)]
-struct Process {
-    shell: Child,
-    pid: String,
-}
-
-impl Process {
-    fn start(args: &[&str], folder: &Path) -> Self {
-        const SCRIPT: &str = r#"
-            command -v "$1" >/dev/null || { echo missing; exit; }
-            "$@" </dev/null >/dev/null 2>&1 &
-            echo $!
-            read -r end
-            kill -KILL $!
-        "#;
-        let mut shell = Command::new("sh")
-            .args(["-c", SCRIPT, "sh"])
-            .args(args)
-            .current_dir(folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("no shell: {error}"));
-        let mut pid = String::new();
-        if let Some(output) = shell.stdout.take() {
-            let read = BufReader::new(output).read_line(&mut pid);
-            read.unwrap_or_else(|error| panic!("the shell says nothing: {error}"));
-        }
-        let pid = pid.trim().to_owned();
-        if pid == "missing" {
-            let flavor =
-                [Flavor::Redis, Flavor::Valkey].into_iter().find(|f| f.program() == args[0]);
-            let install = flavor.map(Flavor::install).unwrap_or_default();
-            panic!("{} is not installed; install it: {install}", args[0]);
-        }
-        Self { shell, pid }
-    }
-
-    fn is_running(&self) -> bool {
-        self.signal("0")
-    }
-
-    /// Returns whether there is a process to take the signal.
-    fn signal(&self, signal: &str) -> bool {
-        let args = [format!("-{signal}"), self.pid.clone()];
-        let status = Command::new("kill").args(args).stderr(Stdio::null()).status();
-        status.is_ok_and(|status| status.success())
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.signal("KILL");
-        // The shell ends once nothing can be written to it any more.
-        drop(self.shell.stdin.take());
-        let _ = self.shell.wait();
-    }
-}
-
 impl Drop for TestServer {
     fn drop(&mut self) {
         self.kill();
         // What is left behind in the temporary folder does no harm.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
-}
-
-fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + START_LIMIT;
-    while !done() {
-        assert!(Instant::now() < deadline, "waited for {what} in vain");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
-    listener.unwrap_or_else(|error| panic!("no free port: {error}")).port()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::error::Failure;
 use crate::net::locator::Target;
+use crate::servers::Servers;
 
 /// The longest time until a shard is connected again, on a machine that has much else to do.
 const RECOVERY: Duration = Duration::from_secs(30);
@@ -46,13 +47,12 @@ fn address_of(server: &TestServer) -> Arc<Server> {
 }
 
 fn shard(locator: &Arc<Moving>) -> ShardHandle {
-    let url = Server::parse("redis://unused").unwrap();
-    let mut settings = Settings::new(url);
+    let mut settings = Settings::new(Servers::parse("redis://unused").unwrap());
     settings.call = Duration::from_secs(10);
     settings.connect = Duration::from_secs(10);
     let locator = Arc::clone(locator) as Arc<dyn Locator>;
     let (shard, _) = Shard::open(Arc::new(settings), locator, &Arc::default(), &Handle::current());
-    ShardHandle::new(Arc::new(shard), None)
+    ShardHandle::new(Arc::new(shard), Vec::new())
 }
 
 fn region() -> RegionPath {

@@ -1,0 +1,87 @@
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::server::Flavor;
+
+/// The longest time that a server may take to start, or to follow another.
+pub(crate) const START_LIMIT: Duration = Duration::from_secs(20);
+
+/// The number of attempts to start a server when another process takes its port.
+pub(crate) const ATTEMPTS: usize = 5;
+
+/// A server's process, below a shell that kills it when this process ends, however it does.
+#[derive(Debug)]
+pub(crate) struct Process {
+    shell: Child,
+    pid: String,
+}
+
+impl Process {
+    pub(crate) fn start(args: &[&str], folder: &Path) -> Self {
+        const SCRIPT: &str = r#"
+            command -v "$1" >/dev/null || { echo missing; exit; }
+            "$@" </dev/null >/dev/null 2>&1 &
+            echo $!
+            read -r end
+            kill -KILL $!
+        "#;
+        let mut shell = Command::new("sh")
+            .args(["-c", SCRIPT, "sh"])
+            .args(args)
+            .current_dir(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("no shell: {error}"));
+        let mut pid = String::new();
+        if let Some(output) = shell.stdout.take() {
+            let read = BufReader::new(output).read_line(&mut pid);
+            read.unwrap_or_else(|error| panic!("the shell says nothing: {error}"));
+        }
+        let pid = pid.trim().to_owned();
+        if pid == "missing" {
+            let flavor =
+                [Flavor::Redis, Flavor::Valkey].into_iter().find(|f| f.program() == args[0]);
+            let install = flavor.map(Flavor::install).unwrap_or_default();
+            panic!("{} is not installed; install it: {install}", args[0]);
+        }
+        Self { shell, pid }
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.signal("0")
+    }
+
+    /// Returns whether there is a process to take the signal.
+    pub(crate) fn signal(&self, signal: &str) -> bool {
+        let args = [format!("-{signal}"), self.pid.clone()];
+        let status = Command::new("kill").args(args).stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.signal("KILL");
+        // The shell ends once nothing can be written to it any more.
+        drop(self.shell.stdin.take());
+        let _ = self.shell.wait();
+    }
+}
+
+pub(crate) fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + START_LIMIT;
+    while !done() {
+        assert!(Instant::now() < deadline, "waited for {what} in vain");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
+    listener.unwrap_or_else(|error| panic!("no free port: {error}")).port()
+}
