@@ -163,22 +163,33 @@ fn text(fields: &[Value], at: usize) -> Option<Cow<'_, str>> {
 }
 
 impl Pulse {
-    /// Reads the answers to `ROLE` and to `INFO replication`, which need not be permitted.
+    /// Reads the answers to `ROLE` and to `INFO replication`; one of them need not be permitted.
     pub(crate) fn parse(server: &Server, role: Value, info: &Value) -> Result<Self, Failure> {
+        let info = match info {
+            Value::BulkString(info) => String::from_utf8_lossy(info),
+            Value::VerbatimString { text, .. } => text.as_str().into(),
+            _ => "".into(),
+        };
         let unexpected = || Failure::unexpected(server, "ROLE in another form");
-        let fields = match role {
-            Value::Array(fields) => fields,
-            Value::ServerError(error) => return Err(Failure::server_error(server, &error)),
+        let (role, is_linked) = match role {
+            Value::Array(fields) => {
+                let role = ReportedRole::of_fields(&fields).ok_or_else(unexpected)?;
+                (role, text(&fields, 3).as_deref() == Some("connected"))
+            }
+            Value::ServerError(error) => {
+                let failure = Failure::server_error(server, &error);
+                let role = field_of(&info, "role").and_then(|role| ReportedRole::parse(&role));
+                match role {
+                    Some(role) if failure.concerns == Concerns::Call => {
+                        (role, field_of(&info, "master_link_status").as_deref() == Some("up"))
+                    }
+                    _ => return Err(failure),
+                }
+            }
             _ => return Err(unexpected()),
         };
-        let role = ReportedRole::of_fields(&fields).ok_or_else(unexpected)?;
-        let position = match info {
-            Value::BulkString(info) => Position::parse(&String::from_utf8_lossy(info), role),
-            Value::VerbatimString { text, .. } => Position::parse(text, role),
-            _ => None,
-        };
-        let is_following =
-            role == ReportedRole::Primary || text(&fields, 3).as_deref() == Some("connected");
+        let position = Position::parse(&info, role);
+        let is_following = role == ReportedRole::Primary || is_linked;
         Ok(Self { role, position, is_following })
     }
 }
@@ -231,5 +242,28 @@ mod tests {
         assert_eq!(Pulse::parse(&server, primary, &Value::Nil).unwrap().position, None);
         assert!(Pulse::parse(&server, Value::Nil, &Value::Nil).is_err());
         assert!(Pulse::parse(&server, Value::Array(Vec::new()), &Value::Nil).is_err());
+    }
+
+    #[test]
+    fn the_role_is_known_where_only_info_is_permitted() {
+        let server = Server::parse("redis://h").unwrap();
+        let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        let refused = |code: &str| {
+            let line = format!("-{code} it is not permitted\r\n");
+            redis::parse_redis_value(line.as_bytes()).unwrap()
+        };
+        let info = "role:slave\r\nslave_repl_offset:5\r\nmaster_replid:h\r\nmaster_link_status:";
+        for (link, is_following) in [("up", true), ("down", false)] {
+            let info = text(&format!("{info}{link}\r\n"));
+            let pulse = Pulse::parse(&server, refused("NOPERM"), &info).unwrap();
+            let position = Some(Position { history: "h".to_owned(), offset: 5 });
+            assert_eq!(pulse, Pulse { role: ReportedRole::Replica, position, is_following });
+            assert!(Pulse::parse(&server, refused("LOADING"), &info).is_err());
+        }
+        let pulse = Pulse::parse(&server, refused("ERR"), &text("role:master\r\n")).unwrap();
+        let role = ReportedRole::Primary;
+        assert_eq!(pulse, Pulse { role, position: None, is_following: true });
+        assert!(Pulse::parse(&server, refused("ERR"), &text("used_memory:1\r\n")).is_err());
+        assert!(Pulse::parse(&server, refused("ERR"), &refused("NOPERM")).is_err());
     }
 }

@@ -10,6 +10,7 @@ use crate::kit::{LIMIT, bounded, builder, get_from, path, remove, replica_by_pro
 
 servers::on_both! {
     reads_go_to_the_replica
+    a_replica_is_read_where_role_is_not_permitted
     a_lagging_replica_is_not_believed
     a_hung_replica_costs_no_more_than_the_limit
     a_replica_that_lags_too_far_is_left_out
@@ -48,6 +49,27 @@ async fn reads_go_to_the_replica(flavor: Flavor) {
     }
     assert!(reads(&replica) >= at_replica + 95, "the replica answers");
     assert!(reads(&primary) <= at_primary + 5, "the primary is spared");
+}
+
+/// Bug: where `ROLE` is refused, as several providers do, a server showed no sign of life.
+/// Effect: no replica was read, and the count of writes was not kept alive.
+/// Fix: `INFO replication` tells the role.
+async fn a_replica_is_read_where_role_is_not_permitted(flavor: Flavor) {
+    let primary = TestServer::start(flavor);
+    let replica = primary.replica();
+    let url = |server: &TestServer| {
+        let user = ["ACL", "SETUSER", "app", "on", ">secret", "~rc1:*", "+@all", "-role"];
+        server.command(&user);
+        format!("redis://app:secret@127.0.0.1:{}", server.port())
+    };
+    let store = connect(&url(&primary), &url(&replica)).await;
+    set(&store, "r", "k", "1").await.unwrap();
+    primary.command(&["WAIT", "1", "5000"]);
+    let at_replica = reads(&replica);
+    for _ in 0..100 {
+        assert_eq!(from_replica(&store, "r", "k").await.as_deref(), Some("1"));
+    }
+    assert!(reads(&replica) >= at_replica + 95, "the replica answers");
 }
 
 /// The replica follows by a way that lets nothing pass: it shows what was, and says it is up.
