@@ -12,7 +12,8 @@ MODELS = pathlib.Path(__file__).resolve().parent.parent / 'tests' / 'model'
 DESIGN, MUTATION = 600, 400
 
 # Where a mutation shows seldom, the seed from which its schedules are tried.
-FROM = {('protocol', 'flying-trusted'): 11700, ('protocol', 'counted-ids'): 3000}
+FROM = {('protocol', 'flying-trusted'): 11700, ('protocol', 'counted-ids'): 3000,
+        ('anchors', 'seen-unchecked'): 8200, ('anchors', 'outer-first'): 1000}
 
 
 def load(path):
