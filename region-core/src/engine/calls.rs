@@ -99,6 +99,7 @@ impl Context {
         if let (Ok(Written::Applied(applied)), Some(sent)) = (&written, sent) {
             self.learn_write(&change, write, applied, sent);
         }
+        self.engine.near.wakes().written(&self.path);
         written
     }
 
@@ -107,6 +108,7 @@ impl Context {
         let terms = EndTerms::new(verb).trust(self.trust());
         let ended = self.engine.store.end(&self.path, terms).await;
         self.observe(&ended);
+        self.engine.near.wakes().ended(&self.path, verb);
         ended.map(|ended| self.learn_end(&change, &ended))
     }
 

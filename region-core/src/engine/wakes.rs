@@ -13,7 +13,7 @@ use crate::sync::Mutex;
 use tokio::sync::Notify;
 
 use crate::path::{Prehashed, RegionPath};
-use crate::store::Event;
+use crate::store::{Event, Verb};
 
 /// The number of counters that the regions share. Two regions with one counter wake each other's loads
 /// only in the moment before they wait.
@@ -79,17 +79,29 @@ impl Wakes {
     /// Takes one push. Called in the order of the store's connection, so it must not wait.
     pub(super) fn heard(&self, event: &Event) {
         match event {
-            Event::Entries(region) | Event::Leases(region) => {
-                self.counter(region).fetch_add(1, Ordering::SeqCst);
-                if self.count.load(Ordering::SeqCst) > 0
-                    && let Some(waiting) = self.waiting.lock().get(region)
-                {
-                    waiting.woken.notify_waiters();
-                }
-            }
+            Event::Entries(region) | Event::Leases(region) => self.written(region),
             Event::Lineage(changed) => self.wake(|region| region.is_within(changed)),
             Event::All | Event::Lost(_) => self.wake(|_| true),
         }
+    }
+
+    /// Entries or leases of the region have changed. An own write is noted too: the store need not push it.
+    pub(super) fn written(&self, region: &RegionPath) {
+        self.counter(region).fetch_add(1, Ordering::SeqCst);
+        if self.count.load(Ordering::SeqCst) > 0
+            && let Some(waiting) = self.waiting.lock().get(region)
+        {
+            waiting.woken.notify_waiters();
+        }
+    }
+
+    /// An own verb was done, which the store need not push either.
+    pub(super) fn ended(&self, ended: &RegionPath, verb: Verb) {
+        let covers_below = verb.changes_lineage();
+        self.wake(|region| {
+            let is_above = verb.covers_ancestors() && ended.is_within(region);
+            is_above || covers_below && region.is_within(ended)
+        });
     }
 
     fn wake(&self, is_concerned: impl Fn(&RegionPath) -> bool) {

@@ -1,7 +1,10 @@
 //! Own changes, over a store that does not tell a client of its own.
 
+use std::convert::Infallible;
+use std::time::Duration;
+
 use region_core::testing::Method;
-use region_core::{NearCache, Policy, Region, RegionCache, RegionExt, Verb};
+use region_core::{LoadOptions, Loaded, NearCache, Policy, Region, RegionCache, RegionExt, Verb};
 
 use super::kit::{Client, Pushes, keys, memory, two};
 
@@ -184,4 +187,45 @@ async fn a_write_from_before_the_first_near_region_is_seen() {
     assert_eq!(near.get::<u32>("k").await.unwrap().as_deref(), Some(&2));
     assert_eq!(near.get::<u32>("k").await.unwrap().as_deref(), Some(&2));
     assert!(cache.stats().near_hits > 0);
+}
+
+/// Bug: a load that waited for the lease of another load of its own process heard nothing of that process's own
+/// changes, which the store keeps from it.
+/// Effect: a reload began up to half a second after the load before it had ended.
+/// Fix: own changes wake those who wait, as pushes do.
+#[tokio::test(start_paused = true)]
+async fn own_changes_wake_the_loads_that_they_let_begin() {
+    const LOAD: Duration = Duration::from_secs(2);
+    const SOON: Duration = Duration::from_millis(10);
+    for change in
+        ["fill", "set", "remove", "invalidate", "touch", "expire", "end around", "end below"]
+    {
+        let (here, _) = two();
+        let mine = here.region("a.b");
+        let load = |options: LoadOptions, takes, value| {
+            let mine = mine.clone();
+            let load = move |_| async move {
+                tokio::time::sleep(takes).await;
+                Ok::<_, Infallible>(Loaded::new(value))
+            };
+            tokio::spawn(async move { mine.get_or_compute_with("k", options, load).await })
+        };
+        let first = load(LoadOptions::new(), LOAD, 1u32);
+        tokio::time::sleep(SOON).await;
+        let second = load(LoadOptions::new().reload(), Duration::ZERO, 2u32);
+        tokio::time::sleep(SOON).await;
+        match change {
+            "fill" => assert_eq!(first.await.unwrap().unwrap().as_deref(), Some(&1)),
+            "set" => mine.set("k", &3u32).await.unwrap(),
+            "remove" => drop(mine.remove("k").await.unwrap()),
+            "invalidate" => mine.invalidate().await.unwrap(),
+            "touch" => mine.touch().await.unwrap(),
+            "expire" => mine.expire().await.unwrap(),
+            "end around" => here.region("a").invalidate().await.unwrap(),
+            _ => here.region("a.b.c").invalidate_and_touch().await.unwrap(),
+        }
+        let value = tokio::time::timeout(SOON, second).await;
+        let value = value.unwrap_or_else(|_| panic!("{change}: it still waits"));
+        assert_eq!(value.unwrap().unwrap().as_deref(), Some(&2), "{change}");
+    }
 }
