@@ -1,5 +1,6 @@
 //! Explains a history by the promises of the design.
 
+mod absent;
 mod calls;
 mod calm;
 mod cover;

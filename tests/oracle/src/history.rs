@@ -65,6 +65,10 @@ pub enum What {
         late: bool,
         effects: Vec<Effect>,
     },
+    /// A call of the process to the store is over.
+    Answered {
+        process: usize,
+    },
     /// What was executed at `of` is told to the process later, or never.
     PushDelayed {
         process: usize,
@@ -121,7 +125,8 @@ pub enum What {
     Killed {
         process: usize,
     },
-    /// All is over, and there is still a lease of this key.
+    /// All is over, and there is still a lease of this key, or of the region's marker if the region has no such
+    /// key.
     LeaseLeft {
         key: Key,
     },

@@ -1,7 +1,9 @@
 //! What a run does: all of it follows from its seed, before the run begins.
 
 mod action;
+mod dense;
 mod generate;
+mod scenes;
 mod setup;
 mod widen;
 
@@ -32,6 +34,12 @@ impl Plan {
     /// Draws a plan.
     #[must_use]
     pub fn new(seed: u64) -> Self {
+        dense::plan(seed).unwrap_or_else(|| Self::wide(seed))
+    }
+
+    /// Draws a plan of which everything may be a part.
+    #[must_use]
+    pub fn wide(seed: u64) -> Self {
         let mut plan = generate::plan(seed);
         widen::widen(&mut plan);
         plan

@@ -319,3 +319,89 @@ fn no_lease_is_left_that_nobody_holds() {
     story.event(What::LeaseLeft { key: KEY });
     assert_eq!(story.broken(), [9]);
 }
+
+#[test]
+fn a_value_that_is_said_to_be_there_could_be_read() {
+    let mut story = Story::new(ProcessSetup::default());
+    story.set(0, KEY, 1);
+    let contains = |story: &mut Story| {
+        let step = story.begin(1, Action::Contains(KEY));
+        story.end(step, Outcome::Said(true));
+    };
+    contains(&mut story);
+    assert_eq!(story.broken(), NONE);
+    story.verb(0, 0, Verb::Invalidate);
+    contains(&mut story);
+    assert_eq!(story.broken(), [5]);
+}
+
+#[test]
+fn who_would_load_is_not_content_with_an_absence_that_has_ended() {
+    let mut story = Story::new(near());
+    let compute = |story: &mut Story| {
+        let step = story.begin(1, Action::Compute(KEY, load()));
+        story.end(step, Outcome::Values(vec![(KEY, None)]));
+    };
+    let step = story.begin(0, Action::Compute(KEY, load()));
+    begin_load(&mut story, 1, step);
+    let result = Some(vec![Loaded { key: KEY, value: None }]);
+    story.event(What::LoadEnd { load: 1, result });
+    story.end(step, Outcome::Values(vec![(KEY, None)]));
+    story.now += Duration::from_secs(1);
+    compute(&mut story);
+    assert_eq!(story.broken(), NONE);
+    story.set(0, KEY, 1);
+    compute(&mut story);
+    assert_eq!(story.broken(), [1]);
+}
+
+#[test]
+fn an_answer_is_judged_by_what_was_heard_before_it() {
+    let mut story = Story::new(near());
+    story.set(0, KEY, 1);
+    let of = story.set(0, KEY, 2);
+    story.event(What::PushDelayed { process: 1, of });
+    let step = story.begin(1, Action::Get(KEY));
+    story.event(What::Heard { process: 1, of });
+    let end = |story: &mut Story| story.end(step, Outcome::Values(vec![(KEY, Some(1))]));
+    let mut served_near = story.history.clone();
+    end(&mut story);
+    assert_eq!(story.broken(), NONE);
+    served_near.push(story.now, What::Answered { process: 1 });
+    story.history = served_near;
+    end(&mut story);
+    assert_eq!(story.broken(), [5]);
+}
+
+/// A load by the first process, and one by the second that waits for it.
+fn wait_for_a_load(is_filled: bool, after: Duration) -> Story {
+    let mut story = Story::new(ProcessSetup::default());
+    let first = story.begin(0, Action::Compute(KEY, load()));
+    begin_load(&mut story, 1, first);
+    let second = story.begin(1, Action::Compute(KEY, load()));
+    story.now += Duration::from_secs(1);
+    if is_filled {
+        end_load(&mut story, 1, 1);
+        story.execute(0, vec![put(KEY, 1, None)]);
+        story.end(first, Outcome::Values(vec![(KEY, Some(1))]));
+        story.now += after;
+    } else {
+        story.event(What::LoadEnd { load: 1, result: None });
+        story.end(first, Outcome::Failed("the load fails".to_owned()));
+        story.now += after;
+        story.event(What::LoadBegin { load: 2, step: second, process: 1, keys: vec![KEY] });
+        end_load(&mut story, 2, 1);
+        story.execute(1, vec![put(KEY, 1, None)]);
+    }
+    story.end(second, Outcome::Values(vec![(KEY, Some(1))]));
+    story
+}
+
+#[test]
+fn who_waits_for_a_load_notices_its_end() {
+    for is_filled in [true, false] {
+        let broken = |after| wait_for_a_load(is_filled, Duration::from_millis(after)).broken();
+        assert_eq!(broken(50), NONE);
+        assert_eq!(broken(300), [7]);
+    }
+}

@@ -1,18 +1,26 @@
 //! Where nothing fails: what is stored is found, no load is needless, and one runs at a time.
 
+use std::time::Duration;
+
 use super::Violation;
 use super::facts::{Change, Done, Facts, Load, Moment};
 use crate::history::{Effect, Outcome, Seq};
 use crate::plan::{Action, Form, Key};
 
+/// The longest time after which the end of a load is noticed by those who wait for it elsewhere. They are woken;
+/// otherwise they ask again after a quarter of a second at least.
+const NOTICED: Duration = Duration::from_millis(240);
+
 pub(super) fn check(facts: &Facts<'_>, violations: &mut Vec<Violation>) {
     for done in facts.steps.values() {
         violations.extend(facts.unexpected_error(done));
         violations.extend(facts.unexplained_miss(done));
+        violations.extend(facts.late_return(done));
     }
     for load in facts.loads.values() {
         violations.extend(facts.needless(load));
         violations.extend(facts.concurrent(load));
+        violations.extend(facts.late_load(load));
     }
 }
 
@@ -21,7 +29,8 @@ impl Facts<'_> {
         let (_, Outcome::Failed(error)) = done.end? else { return None };
         let step = done.step.number;
         let message = format!("step {step} has failed: {error}");
-        (!error.contains("the load fails")).then_some(Violation { promise: 10, step, message })
+        let is_meant = error.contains("the load fails") || error.contains("the load panics");
+        (!is_meant).then_some(Violation { promise: 10, step, message })
     }
 
     /// The put that the store held for the key from before `since` until after `until`, if it has this form.
@@ -108,6 +117,57 @@ impl Facts<'_> {
         })?;
         let message = format!("{}: load {} was needless", self.name(*key), load.number);
         Some(Violation { promise: 7, step: load.step, message })
+    }
+
+    /// A call that has waited on although another process had stored the value.
+    fn late_return(&self, done: &Done<'_>) -> Option<Violation> {
+        let Action::Compute(key, wanted) = &done.step.action else { return None };
+        let (end, _) = done.end.filter(|_| !wanted.reload && self.is_woken(wanted))?;
+        let put = self.held_throughout(*key, Some(self.form_of(done.step.number)), end, end)?;
+        let put = self.changes.iter().find(|change| change.when.seq == put)?;
+        let is_others = put.process != Some(done.process) && put.when.seq > done.begin.seq;
+        let loads_itself = self.loads.values().any(|load| {
+            let is_later = load.end.is_none_or(|end| end.seq > put.when.seq);
+            load.process == done.process && load.keys.contains(key) && is_later
+        });
+        let step = done.step.number;
+        let message = format!(
+            "{}: step {step} waited until {:?} for what was stored at {:?}",
+            self.name(*key),
+            end.at,
+            put.when.at
+        );
+        let is_late = is_others && !loads_itself && end.at > put.when.at + NOTICED;
+        is_late.then_some(Violation { promise: 7, step, message })
+    }
+
+    /// A load that has begun long after the one that it had to wait for.
+    fn late_load(&self, load: &Load<'_>) -> Option<Violation> {
+        let done = self.steps.get(&load.step)?;
+        let Action::Compute(key, wanted) = &done.step.action else { return None };
+        let before = self.loads.values().filter(|other| {
+            other.number != load.number
+                && other.keys.contains(key)
+                && other.begin.seq < load.begin.seq
+        });
+        let last = before.map(|other| other.end.unwrap_or(self.end)).max_by_key(|end| end.seq)?;
+        let free = if last.seq > done.begin.seq { last } else { done.begin };
+        let step = load.step;
+        let message = format!(
+            "{}: load {} began at {:?}, and could have at {:?}",
+            self.name(*key),
+            load.number,
+            load.begin.at,
+            free.at
+        );
+        let is_late = self.is_woken(wanted) && load.begin.at > free.at + NOTICED;
+        is_late.then_some(Violation { promise: 7, step, message })
+    }
+
+    /// Returns true if who wants a load is told whenever a lease is over, and waits for nothing else.
+    fn is_woken(&self, wanted: &crate::plan::Load) -> bool {
+        let rates = &self.plan.setup.rates;
+        wanted.depends_on.is_empty() && wanted.adds.is_none() && rates.lose_release == 0
     }
 
     /// Another load of one of its keys that runs when it begins.

@@ -51,6 +51,21 @@ impl Facts<'_> {
     /// Returns true if a read must not show what was before the change.
     pub(super) fn must_see(&self, read: &Done<'_>, change: &Change<'_>) -> bool {
         let setup = &self.plan.setup.processes[read.process];
+        let unverified = match self.may_fail(read.process) {
+            true => setup.unverified(),
+            false => setup.unverified_while_served(),
+        };
+        self.must_see_within(read, change, unverified)
+    }
+
+    /// As [`must_see`](Self::must_see), where values are served unverified for so long.
+    pub(super) fn must_see_within(
+        &self,
+        read: &Done<'_>,
+        change: &Change<'_>,
+        unverified: Duration,
+    ) -> bool {
+        let setup = &self.plan.setup.processes[read.process];
         if change.when.seq >= read.begin.seq {
             return false;
         }
@@ -66,10 +81,6 @@ impl Facts<'_> {
         if is_undone || change.is_queued {
             return false;
         }
-        let unverified = match self.may_fail(read.process) {
-            true => setup.unverified(),
-            false => setup.unverified_while_served(),
-        };
         if setup.replica && self.may_lag(read, change, unverified) {
             return false;
         }
@@ -83,6 +94,26 @@ impl Facts<'_> {
             return change.when.at + END_SEEN < read.begin.at;
         }
         !told.into_iter().flatten().any(|told| excuses(*told, read.begin, change.when, unverified))
+    }
+
+    /// Returns true if a read must not show what was before the change because the process had heard of that when
+    /// the store answered. `must_see` excuses whatever was not heard of when the read began.
+    pub(super) fn was_heard_before_answer(&self, read: &Done<'_>, change: &Change<'_>) -> bool {
+        let told = self.told.get(&(read.process, change.when.seq));
+        let (Some(told), Some(answered)) = (told, self.first_answer(read)) else { return false };
+        let is_heard = |told: &Told| matches!(told, Told::Later(Some(heard)) if *heard < answered);
+        let setup = &self.plan.setup.processes[read.process];
+        change.when.seq < read.begin.seq
+            && !(setup.replica || change.is_queued || self.is_undone(read, change))
+            && told.iter().all(is_heard)
+    }
+
+    /// The first answer of the store that the read may have waited for; `None` if it was served near.
+    fn first_answer(&self, read: &Done<'_>) -> Option<Seq> {
+        let (end, _) = read.end.filter(|_| matches!(read.step.action, Action::Get(_)))?;
+        let answered = self.answered.get(&read.process)?;
+        let first = answered.partition_point(|seq| *seq < read.begin.seq);
+        answered.get(first).copied().filter(|seq| *seq < end.seq)
     }
 
     /// Returns true if calls of the process may fail.

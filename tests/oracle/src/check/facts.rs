@@ -95,6 +95,8 @@ pub(super) struct Facts<'a> {
     pub(super) lag: Duration,
     /// The steps whose changes are queued.
     pub(super) queued: Vec<(usize, Seq)>,
+    /// The loads that have found that there is no value, by their keys.
+    pub(super) absences: Vec<(Key, usize)>,
     /// When the store was put back, and to what moment.
     pub(super) rollbacks: Vec<(Moment, Seq)>,
     /// The steps that have made values, to set them.
@@ -103,6 +105,8 @@ pub(super) struct Facts<'a> {
     pub(super) leases_left: Vec<Key>,
     /// When processes died.
     pub(super) killed: Vec<(usize, Seq)>,
+    /// When calls of each process to the store were over.
+    pub(super) answered: BTreeMap<usize, Vec<Seq>>,
     /// True if something has happened to a server.
     pub(super) servers_failed: bool,
     /// The time until which each process relies on pushes, while its connection is silent.
@@ -123,10 +127,12 @@ impl<'a> Facts<'a> {
             lags: Vec::new(),
             lag: Duration::ZERO,
             queued: Vec::new(),
+            absences: Vec::new(),
             rollbacks: Vec::new(),
             made: BTreeMap::new(),
             leases_left: Vec::new(),
             killed: Vec::new(),
+            answered: BTreeMap::new(),
             servers_failed: false,
             covered_until: BTreeMap::new(),
             end: Moment { seq: history.events().len(), at },
@@ -178,6 +184,7 @@ impl<'a> Facts<'a> {
                     self.changes.push(change);
                 }
             }
+            What::Answered { process } => self.answered.entry(*process).or_default().push(now.seq),
             What::PushDelayed { process, of } => self.tell(*process, *of, Told::Later(None)),
             What::PushDropped { process, of } => {
                 let covered = self.covered_until.get(process).copied();
@@ -223,7 +230,10 @@ impl<'a> Facts<'a> {
         let Some(load) = self.loads.get_mut(&number) else { return };
         load.end = Some(now);
         for loaded in result.into_iter().flatten() {
-            let Some(value) = loaded.value else { continue };
+            let Some(value) = loaded.value else {
+                self.absences.push((loaded.key, number));
+                continue;
+            };
             let new = || Value::new(loaded.key, form.unwrap_or_default());
             let value = self.values.entry(value).or_insert_with(new);
             value.origins.push(Origin { as_of: load.begin.seq, load: Some(number) });
@@ -283,6 +293,12 @@ impl<'a> Facts<'a> {
         let process = self.steps.get(&step).map(|done| done.process);
         let setup = process.and_then(|process| self.plan.setup.processes.get(process));
         setup.map(|setup| setup.form_of(step)).unwrap_or_default()
+    }
+
+    /// The longest time for which a value is stale: that is up to the process which stores it.
+    pub(super) fn stale_for(&self) -> Duration {
+        let all = self.plan.setup.processes.iter().map(|process| process.stale_for);
+        Duration::from_millis(all.max().unwrap_or(0))
     }
 
     /// The region's path, below the root.

@@ -21,10 +21,14 @@ pub(super) fn check(facts: &Facts<'_>, violations: &mut Vec<Violation>) {
                 let message = format!("a value of another type, version or serializer: {what}");
                 violations.push(Violation { promise: 12, step, message });
             }
+            Some((_, Outcome::Said(true))) => violations.extend(facts.not_contained(done)),
             Some((_, Outcome::Listed(keys))) => violations.extend(facts.unlisted(done, keys)),
             Some((_, Outcome::Values(values))) => {
                 for (key, value) in values {
-                    let Some(value) = value else { continue };
+                    let Some(value) = value else {
+                        violations.extend(facts.not_absent(done, *key));
+                        continue;
+                    };
                     if let Err((promise, message)) = facts.explain(done, *key, *value) {
                         violations.push(Violation { promise, step, message });
                     }
@@ -41,7 +45,12 @@ pub(super) fn check(facts: &Facts<'_>, violations: &mut Vec<Violation>) {
 
 impl Facts<'_> {
     /// Explains why a read returned a value; or the promise that is broken, and how.
-    fn explain(&self, read: &Done<'_>, key: Key, id: ValueId) -> Result<(), (u32, String)> {
+    pub(super) fn explain(
+        &self,
+        read: &Done<'_>,
+        key: Key,
+        id: ValueId,
+    ) -> Result<(), (u32, String)> {
         let Some(value) = self.values.get(&id).filter(|value| value.key == key) else {
             return Err((8, format!("{}: value {id} was never made", self.name(key))));
         };
@@ -67,7 +76,7 @@ impl Facts<'_> {
     ) -> Result<(), (u32, String)> {
         let load = origin.load.and_then(|load| self.loads.get(&load));
         let depends_on = load.map_or(&[][..], |load| &load.depends_on);
-        let stale_for = Duration::from_millis(self.plan.setup.processes[read.process].stale_for);
+        let stale_for = self.stale_for();
         for change in self.changes.iter().filter(|change| change.when.seq > origin.as_of) {
             let by_key = self.kills(change, value.key, id);
             let Some(kill) = by_key
@@ -77,7 +86,9 @@ impl Facts<'_> {
             else {
                 continue;
             };
-            if !self.must_see(read, change) || survives(value, load, change) {
+            let must_see = self.must_see(read, change)
+                || depends_on.is_empty() && self.was_heard_before_answer(read, change);
+            if !must_see || survives(value, load, change) {
                 continue;
             }
             let is_stale = kill == Kill::Stale && read.loads() && stale_for > Duration::ZERO;
@@ -98,7 +109,7 @@ impl Facts<'_> {
     }
 
     /// Returns true if the read may have waited for the load: it ran, or had yet to store what it brought.
-    fn is_shared(&self, read: &Done<'_>, load: &Load<'_>) -> bool {
+    pub(super) fn is_shared(&self, read: &Done<'_>, load: &Load<'_>) -> bool {
         let Some(end) = load.end else { return true };
         end.at + CALL_LIMIT >= read.begin.at
     }

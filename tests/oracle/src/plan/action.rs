@@ -54,6 +54,8 @@ pub enum LoadResult {
     NotModified,
     /// With a value that is not to be stored.
     DontStore,
+    /// It panics.
+    Panic,
 }
 
 /// A write of a transaction.

@@ -35,6 +35,8 @@ pub struct Form {
 pub struct ProcessSetup {
     /// Values are held near.
     pub near: bool,
+    /// In some steps they are not: see [`is_near`](Self::is_near).
+    pub sometimes_far: bool,
     /// Reads go to the replica.
     pub replica: bool,
     /// The lifetime of entries.
@@ -124,6 +126,13 @@ impl ProcessSetup {
         if step.is_multiple_of(SECOND) { self.second_form } else { self.form }
     }
 
+    /// Returns true if a step of this number uses what is held near.
+    #[must_use]
+    pub fn is_near(&self, step: usize) -> bool {
+        const FAR: usize = 3;
+        self.near && !(self.sometimes_far && step.is_multiple_of(FAR))
+    }
+
     /// The policy of the process's cache.
     #[must_use]
     pub fn policy(&self) -> Policy {
@@ -159,7 +168,9 @@ impl ProcessSetup {
         if self.replica {
             policy = policy.read_from(ReadFrom::Replica);
         }
-        policy.near(if self.near { NearCache::On } else { NearCache::Off })
+        // Handles that hold nothing near are opened before any that do.
+        let is_near = self.near && !self.sometimes_far;
+        policy.near(if is_near { NearCache::On } else { NearCache::Off })
     }
 
     /// The time for which unverified values are served.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use region_core::{
-    Json, LoadOptions, LoadRequest, Policy, Region, RegionCache, RegionExt, RegionHandle, Result,
-    SetOptions, Verb,
+    Json, LoadOptions, LoadRequest, NearCache, Policy, Region, RegionCache, RegionExt,
+    RegionHandle, Result, SetOptions, Verb,
 };
 use tokio::sync::Notify;
 
@@ -83,8 +83,10 @@ pub(super) fn disturb(world: &World, processes: &[Restartable], action: &Action)
 
 impl Process {
     pub(super) async fn step(&self, step: &Step) -> Outcome {
-        let form = self.world.plan.setup.processes[self.number].form_of(step.number);
-        let handles = Handles { process: self, form, step: step.number };
+        let setup = &self.world.plan.setup.processes[self.number];
+        let form = setup.form_of(step.number);
+        let has_near = setup.sometimes_far && setup.is_near(step.number);
+        let handles = Handles { process: self, form, has_near, step: step.number };
         let act = async {
             match form.other_type {
                 false => handles.act::<First>(&step.action).await,
@@ -111,6 +113,8 @@ impl Process {
 struct Handles<'a> {
     process: &'a Process,
     form: Form,
+    /// Values are held near, though they are not in other steps.
+    has_near: bool,
     step: usize,
 }
 
@@ -122,12 +126,15 @@ impl Handles<'_> {
             true => cache.root(),
             false => cache.region(text).unwrap_or_else(|error| panic!("{error}")),
         };
-        if self.form == Form::default() {
+        if self.form == Form::default() && !self.has_near {
             return handle;
         }
         let mut policy = Policy::new().version(self.form.version);
         if self.form.json {
             policy = policy.serializer(Json);
+        }
+        if self.has_near {
+            policy = policy.near(NearCache::On);
         }
         handle.with_policy(policy).unwrap_or_else(|error| panic!("{error}"))
     }

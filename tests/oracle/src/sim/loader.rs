@@ -44,6 +44,8 @@ impl Loader {
         let old = old.filter(|_| is_same && self.load.result == LoadResult::NotModified);
         let mut loaded = match (self.load.result, old) {
             (LoadResult::Error, _) => return Err(io::Error::other("the load fails")),
+            // Without a message of the panic hook: there are many.
+            (LoadResult::Panic, _) => std::panic::resume_unwind(Box::new("the load panics")),
             (LoadResult::Absent, _) => {
                 running.result = Some(vec![Made { key, value: None }]);
                 Loaded::absent()

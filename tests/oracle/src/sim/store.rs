@@ -21,7 +21,7 @@ use super::channel::Channel;
 use super::late::{LateCall, OwnedWrite};
 use super::value::id_in;
 use super::world::World;
-use crate::history::Effect;
+use crate::history::{Effect, What};
 use crate::plan::CALL_LIMIT;
 
 /// The longest time after which a change is executed that was given up, in milliseconds.
@@ -74,7 +74,9 @@ impl ClientStore {
             inner.back(generation, executed).await?;
             answer
         };
-        timeout_at(deadline, call).await.unwrap_or_else(|_| Err(lost("took too long")))
+        let answer = timeout_at(deadline, call).await;
+        inner.world.record(What::Answered { process: inner.channel.process() });
+        answer.unwrap_or_else(|_| Err(lost("took too long")))
     }
 }
 

@@ -5,8 +5,8 @@ use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use region_core::{
-    Clock, Lease, LeaseTerms, LeaseToken, RegionPath, Store as _, TakeLease, Timestamp, TokioClock,
-    Verb,
+    Clock, Lease, LeaseTerms, LeaseToken, MARKER_KEY, RegionPath, Store as _, TakeLease, Timestamp,
+    TokioClock, Verb,
 };
 use region_memory::{Backup, MemoryStore};
 use tokio::time::Instant;
@@ -210,8 +210,11 @@ impl World {
         let nobody = LeaseTerms::new(LeaseToken::from_bits(u64::MAX), LEASE);
         let nobody = nobody.take(TakeLease::Extend);
         for (region, path) in self.paths.iter().enumerate() {
-            for key in 0..self.plan.setup.keys {
-                let begun = self.memory.begin(path, &[&name(key)], nobody).await;
+            // The last stands for the region's marker.
+            for key in 0..=self.plan.setup.keys {
+                let is_marker = key == self.plan.setup.keys;
+                let name = if is_marker { MARKER_KEY.to_owned() } else { name(key) };
+                let begun = self.memory.begin(path, &[&name], nobody).await;
                 let lease = begun.ok().and_then(|begun| begun.keys.first().map(|key| key.lease));
                 if matches!(lease, Some(Lease::Held { .. })) {
                     self.record(What::LeaseLeft { key: Key { region, key } });

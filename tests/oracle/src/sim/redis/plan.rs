@@ -137,7 +137,7 @@ impl FromStr for RedisCase {
 }
 
 fn plan(seed: u64) -> RedisPlan {
-    let mut plan = Plan::new(seed);
+    let mut plan = Plan::wide(seed);
     let mut rng = StdRng::seed_from_u64(seed ^ 0x4e75_5ed1);
     let is_calm = rng.random_ratio(1, 8);
     plan.clients.retain(|client| client.process.is_some());
