@@ -1,10 +1,11 @@
 //! Cases about connections over TLS.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use region_core::{ErrorKind, Policy, ReadFrom, Region, RegionCache, RegionExt, RegionHandle};
 use region_redis::{RedisStore, RedisStoreBuilder, Tls};
-use servers::{Certificates, Flavor, TestServer};
+use servers::{Certificates, Flavor, SentinelSet, SentinelSettings, TestServer};
 use tokio::net::TcpListener;
 
 servers::on_both! {
@@ -15,10 +16,14 @@ servers::on_both! {
     a_replica_is_read_over_tls
     connections_are_opened_again
     each_side_says_that_the_other_does_not_speak_tls
+    sentinels_and_their_servers_are_asked_over_tls
 }
 
 /// Longer than any of these takes.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The limit on what is to fail.
+const MOMENT: Duration = Duration::from_secs(2);
 
 fn builder(url: &str) -> RedisStoreBuilder {
     RedisStore::builder(url).unwrap().call_timeout(PATIENCE).connect_timeout(PATIENCE)
@@ -213,4 +218,37 @@ fn no_key_is_printed() {
         assert!(text.contains("cache") && !text.contains("the key"), "{text}");
         assert!(!text.contains("secret"), "{text}");
     }
+}
+
+/// The sentinels report addresses, which the certificates do not name.
+async fn sentinels_and_their_servers_are_asked_over_tls(flavor: Flavor) {
+    let certificates = Arc::new(Certificates::new());
+    let settings =
+        SentinelSettings { certificates: Some(Arc::clone(&certificates)), ..Default::default() };
+    let mut servers = tokio::task::block_in_place(|| SentinelSet::start(flavor, &settings));
+    let url = servers.sentinels.tls_url();
+    let ca = certificates.path("ca.pem").display().to_string();
+    let refused = refusal(builder(&format!("{url}?ca={ca}")).connect_timeout(MOMENT)).await;
+    assert!(refused.contains("certificate"), "{refused}");
+    let url = format!("{url}?ca={ca}&server_name=localhost");
+    let store = builder(&url).connect().await.unwrap();
+    let primary = store.primary().unwrap().to_string();
+    let port = servers.servers[0].tls_port();
+    assert_eq!(primary, format!("rediss://127.0.0.1:{port}"));
+    use_store(store.clone()).await;
+    let deadline = Instant::now() + PATIENCE;
+    while store.stats().replicas.iter().filter(|replica| replica.is_recent).count() < 2 {
+        assert!(Instant::now() < deadline, "{:?}", store.stats());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    servers.servers[0].kill();
+    let promoted = tokio::task::block_in_place(|| servers.sentinels.wait_until_other_than(port));
+    let deadline = Instant::now() + PATIENCE;
+    let primary = format!("rediss://127.0.0.1:{promoted}");
+    let is_there = || store.stats().primary.is_up && store.stats().primary.server == primary;
+    while !is_there() {
+        assert!(Instant::now() < deadline, "{:?}", store.stats());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    use_store(store).await;
 }

@@ -22,6 +22,7 @@ use crate::protocol::write::{AppliedReply, PutReply};
 use crate::server::Server;
 use crate::session::answered::AnsweredCounts;
 use crate::time_range::TimeRange;
+use crate::topology::sentinel::Answer;
 
 /// Reads the answers to one request.
 type Parse = fn(&Arc<Server>, Vec<Value>);
@@ -38,6 +39,7 @@ pub const PARSERS: &[(&str, Parse)] = &[
     ("prepare", prepare),
     ("time", time),
     ("acknowledge", acknowledge),
+    ("sentinel", sentinel),
 ];
 
 /// The keys that are asked for.
@@ -151,4 +153,10 @@ fn time(server: &Arc<Server>, values: Vec<Value>) {
 
 fn acknowledge(_: &Arc<Server>, values: Vec<Value>) {
     acknowledged(&values);
+}
+
+fn sentinel(server: &Arc<Server>, values: Vec<Value>) {
+    let Ok(answer) = Answer::parse(server, values) else { return };
+    let hosts = answer.replicas.iter().chain([&answer.primary]);
+    assert!(hosts.into_iter().all(|host| host.port > 0 && !host.name.is_empty()));
 }

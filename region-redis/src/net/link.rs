@@ -171,6 +171,13 @@ impl Link {
         self.shared.relocated.notify_one();
     }
 
+    /// Ends the wait before the next attempt to connect: the server may be there again.
+    pub(crate) fn hurry(&self) {
+        if !self.is_up() {
+            self.shared.relocated.notify_one();
+        }
+    }
+
     /// The server that was located last, or the name that it is looked up by.
     pub(crate) fn target(&self) -> Target {
         self.shared.target()

@@ -13,6 +13,7 @@ use futures_util::StreamExt;
 use futures_util::stream::{FuturesOrdered, FuturesUnordered};
 use redis::{Pipeline, Value};
 use region_core::{Error, ErrorKind};
+use tokio::time::Instant;
 
 use crate::error::Failure;
 use crate::net::identity::ReportedRole;
@@ -30,6 +31,9 @@ pub(crate) use watch::start;
 /// The number of parts of the limit on an attempt to connect. One part is for asking the sentinels, one for
 /// asking what they name, and the rest for the connection itself.
 const PARTS: u32 = 4;
+
+/// The part of a sentinel's time that it still has when most others agree.
+const MOMENT: u32 = 8;
 
 /// The sentinels of one primary.
 ///
@@ -81,7 +85,8 @@ impl Sentinels {
         Err(failure)
     }
 
-    /// Asks all sentinels, until most agree or the time is over.
+    /// Asks all sentinels. Once most agree, the others have only a moment left: one may know of a failover that these
+    /// have not heard of.
     async fn ask_all(&self) -> Result<Vec<Answer>, Failure> {
         let limit = self.part_of_attempt();
         let sentinels = &self.servers.sentinels;
@@ -96,13 +101,15 @@ impl Sentinels {
             })
             .collect();
         let (mut answers, mut failures) = (Vec::new(), Vec::new());
-        while let Some(answer) = asked.next().await {
+        // Each question has its own limit, and its own failure.
+        let mut until = Instant::now() + limit * 2;
+        while let Ok(Some(answer)) = tokio::time::timeout_at(until, asked.next()).await {
             match answer {
                 Ok(answer) => answers.push(answer),
                 Err(failure) => failures.push(failure),
             }
             if is_settled(&answers, sentinels.len()) {
-                break;
+                until = until.min(Instant::now() + limit / MOMENT);
             }
         }
         for failure in &failures {

@@ -1,7 +1,9 @@
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::certificates::Certificates;
 use crate::client::{Reply, ask, ask_as};
 use crate::process::{ATTEMPTS, Process, START_LIMIT, free_port, wait_for};
 use crate::server::{Flavor, TestServer};
@@ -22,12 +24,15 @@ pub struct SentinelSettings {
     pub password: Option<String>,
     /// Further lines of their configuration.
     pub lines: Vec<String>,
+    /// The certificates with which they speak TLS, to clients on a further port and to the servers.
+    pub certificates: Option<Arc<Certificates>>,
 }
 
 impl Default for SentinelSettings {
     /// A failover takes two seconds.
     fn default() -> Self {
-        Self { down_after: Duration::from_millis(1000), password: None, lines: Vec::new() }
+        let (password, lines, certificates) = (None, Vec::new(), None);
+        Self { down_after: Duration::from_millis(1000), password, lines, certificates }
     }
 }
 
@@ -42,6 +47,7 @@ pub struct Sentinels {
 pub struct Sentinel {
     flavor: Flavor,
     port: u16,
+    tls_port: Option<u16>,
     folder: PathBuf,
     password: Option<String>,
     process: Option<Process>,
@@ -70,6 +76,17 @@ impl Sentinels {
     pub fn url(&self) -> String {
         let hosts: Vec<_> = self.all.iter().map(|one| format!("127.0.0.1:{}", one.port)).collect();
         format!("redis-sentinel://{}/{SERVICE}", hosts.join(","))
+    }
+
+    /// The address of a store whose connections are all over TLS, as a URL.
+    ///
+    /// # Panics
+    /// When the sentinels do not speak TLS.
+    #[must_use]
+    pub fn tls_url(&self) -> String {
+        let port = |one: &Sentinel| one.tls_port.unwrap_or_else(|| panic!("they speak no TLS"));
+        let hosts: Vec<_> = self.all.iter().map(|one| format!("localhost:{}", port(one))).collect();
+        format!("rediss-sentinel://{}/{SERVICE}", hosts.join(","))
     }
 
     /// All of them.
@@ -106,9 +123,11 @@ impl Sentinel {
         let folder = std::env::temp_dir().join(format!("sentinel-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
         let password = settings.password.clone();
-        let mut sentinel = Self { flavor, port: 0, folder, password, process: None };
+        let mut sentinel =
+            Self { flavor, port: 0, tls_port: None, folder, password, process: None };
         for _ in 0..ATTEMPTS {
             sentinel.port = free_port();
+            sentinel.tls_port = settings.certificates.as_ref().map(|_| free_port());
             sentinel.configure(primary, settings);
             if sentinel.run() {
                 return sentinel;
@@ -131,6 +150,14 @@ impl Sentinel {
         if let Some(password) = &self.password {
             lines.push(format!("requirepass {password}"));
             lines.push(format!("sentinel sentinel-pass {password}"));
+        }
+        if let (Some(port), Some(certificates)) = (self.tls_port, &settings.certificates) {
+            let path = |name| certificates.path(name).display().to_string();
+            lines.push(format!("tls-port {port}"));
+            lines.push(format!("tls-cert-file {}", path("server.pem")));
+            lines.push(format!("tls-key-file {}", path("server.key")));
+            lines.push(format!("tls-ca-cert-file {}", path("ca.pem")));
+            lines.extend(["tls-auth-clients no", "tls-replication yes"].map(str::to_owned));
         }
         lines.extend(settings.lines.iter().cloned());
         let path = self.folder.join("sentinel.conf");
@@ -240,21 +267,32 @@ impl SentinelSet {
     /// As [`Sentinels::start`].
     #[must_use]
     pub fn start(flavor: Flavor, settings: &SentinelSettings) -> Self {
-        let primary = TestServer::start(flavor);
+        let (primary, port) = match &settings.certificates {
+            None => {
+                let primary = TestServer::start(flavor);
+                let port = primary.port();
+                (primary, port)
+            }
+            Some(certificates) => {
+                let primary = TestServer::start_tls_replication(flavor, certificates);
+                let port = primary.tls_port();
+                (primary, port)
+            }
+        };
         let replicas = [primary.replica(), primary.replica()];
-        let sentinels = Sentinels::start(flavor, primary.port(), replicas.len(), settings);
+        let sentinels = Sentinels::start(flavor, port, replicas.len(), settings);
         let mut servers = vec![primary];
         servers.extend(replicas);
         Self { servers, sentinels }
     }
 
-    /// The server that listens on `port`.
+    /// The server that listens on `port`, or speaks TLS on it.
     ///
     /// # Panics
     /// When none does.
     #[must_use]
     pub fn at(&self, port: u16) -> &TestServer {
-        let found = self.servers.iter().find(|server| server.port() == port);
+        let found = self.servers.iter().find(|server| server.listens_on(port));
         found.unwrap_or_else(|| panic!("no server of the set listens on {port}"))
     }
 }

@@ -33,6 +33,9 @@ impl Flavor {
     }
 }
 
+/// The option of a server that speaks TLS to its replicas or its primary.
+const TLS_REPLICATION: &str = "--tls-replication";
+
 /// A server process of its own, in a folder of its own. Ends with this value.
 #[derive(Debug)]
 pub struct TestServer {
@@ -78,6 +81,24 @@ impl TestServer {
     /// As [`start`](Self::start).
     #[must_use]
     pub fn start_tls(flavor: Flavor, certificates: &Certificates, wants_client: bool) -> Self {
+        Self::start_tls_with(flavor, certificates, wants_client, &[])
+    }
+
+    /// Starts a server that speaks TLS on a further port, to its replicas too.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn start_tls_replication(flavor: Flavor, certificates: &Certificates) -> Self {
+        Self::start_tls_with(flavor, certificates, false, &[TLS_REPLICATION, "yes"])
+    }
+
+    fn start_tls_with(
+        flavor: Flavor,
+        certificates: &Certificates,
+        wants_client: bool,
+        more: &[&str],
+    ) -> Self {
         let path = |name: &str| certificates.path(name).display().to_string();
         let clients = if wants_client { "yes" } else { "no" };
         let args = [
@@ -86,8 +107,8 @@ impl TestServer {
             ("--tls-ca-cert-file", path("ca.pem")),
             ("--tls-auth-clients", clients.to_owned()),
         ];
-        let args: Vec<&str> =
-            args.iter().flat_map(|(name, value)| [*name, value.as_str()]).collect();
+        let args = args.iter().flat_map(|(name, value)| [*name, value.as_str()]);
+        let args: Vec<&str> = args.chain(more.iter().copied()).collect();
         Self::start_at(flavor, &args, Ports::PlainAndTls)
     }
 
@@ -114,7 +135,8 @@ impl TestServer {
     /// As [`start`](Self::start), and when it does not follow in time.
     #[must_use]
     pub fn replica(&self) -> Self {
-        let port = self.port.to_string();
+        let replicates_by_tls = self.args.iter().any(|arg| arg == TLS_REPLICATION);
+        let port = if replicates_by_tls { self.tls_port() } else { self.port }.to_string();
         let replica_of = ["--replicaof", "127.0.0.1", &port];
         let replica = match self.tls_port {
             None => Self::start_with(self.flavor, &replica_of),
@@ -212,6 +234,12 @@ impl TestServer {
     #[must_use]
     pub fn tls_port(&self) -> u16 {
         self.tls_port.unwrap_or_else(|| panic!("{} does not speak TLS", self.url()))
+    }
+
+    /// Returns whether this is one of the ports that it listens on.
+    #[must_use]
+    pub fn listens_on(&self, port: u16) -> bool {
+        self.port == port || self.tls_port == Some(port)
     }
 
     /// The unix socket it listens on.

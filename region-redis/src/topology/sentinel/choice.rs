@@ -39,7 +39,7 @@ pub(super) fn candidates(answers: &[Answer], sentinels: usize, known: u64) -> Ve
     candidates
 }
 
-/// Returns whether more answers change nothing: most of the `sentinels` have the same configuration.
+/// Returns whether most of the `sentinels` have the same configuration.
 pub(super) fn is_settled(answers: &[Answer], sentinels: usize) -> bool {
     let has_most = |answer: &Answer| {
         let same =

@@ -145,9 +145,13 @@ impl Watch {
             }
         };
         let Some(shard) = self.shard.upgrade() else { return };
-        if !shard.leads_to(&found.primary) {
-            tracing::info!(primary = %found.primary, "sentinels name another primary");
-            shard.primary.relocate();
+        match shard.primary.target().server() {
+            Some(present) if !present.is_at(&found.primary) => {
+                tracing::info!(primary = %found.primary, former = %present, "another primary");
+                shard.primary.relocate();
+            }
+            // It may have become one just now.
+            _ => shard.primary.hurry(),
         }
         shard.set_replicas(found.replicas);
     }

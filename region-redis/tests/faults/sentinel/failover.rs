@@ -69,7 +69,11 @@ async fn a_hung_primary_comes_back(flavor: Flavor) {
     moved(&store, promoted).await;
     let other = connect(&servers).await;
     old.resume();
-    let is_replica = || old.command(&["ROLE"]).list()[0].text() == "slave";
+    // Its clients are cut off when it becomes one.
+    let is_replica = || {
+        let role = servers::ask(old.port(), &[b"ROLE"]);
+        role.is_ok_and(|role| role.list()[0].text() == "slave")
+    };
     while !is_replica() {
         for store in [&store, &other] {
             // A call may find its connection just lost, and never an older value.

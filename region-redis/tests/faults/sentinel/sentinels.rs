@@ -15,6 +15,7 @@ servers::on_both! {
     a_sentinel_that_lies_is_not_believed
     a_store_is_opened_before_the_sentinels
     sentinels_have_a_password_of_their_own
+    a_sentinel_user_needs_few_permissions
     a_primary_that_no_sentinel_knows
 }
 
@@ -35,7 +36,7 @@ async fn one_sentinel_of_three_answers(flavor: Flavor) {
     until_ok(|| set(&store, "r", "k", "2")).await;
 }
 
-/// It claims to know the newest configuration, and answers first.
+/// It claims to know the newest configuration.
 async fn a_sentinel_that_lies_is_not_believed(flavor: Flavor) {
     let mut servers = start(flavor);
     let port = servers.servers[0].port();
@@ -45,9 +46,9 @@ async fn a_sentinel_that_lies_is_not_believed(flavor: Flavor) {
     let mut liars = Vec::new();
     for lie in lies {
         let liar = Liar::start(lie).await;
-        let url = servers.sentinels.url();
-        let (scheme, rest) = url.split_once("://").unwrap();
-        let url = format!("{scheme}://127.0.0.1:{},{rest}", liar.port());
+        // With a single true one there is no majority before the liar is heard.
+        let truthful = servers.sentinels.all()[0].port();
+        let url = format!("redis-sentinel://127.0.0.1:{},127.0.0.1:{truthful}/main", liar.port());
         let store =
             builder(&url).connect().await.unwrap_or_else(|error| panic!("{lie:?}: {error}"));
         moved(&store, port).await;
@@ -98,6 +99,40 @@ async fn sentinels_have_a_password_of_their_own(flavor: Flavor) {
         let error = builder(&url).connect().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
         assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+    }
+}
+
+/// With the permissions that `LAYOUT.md` names.
+async fn a_sentinel_user_needs_few_permissions(flavor: Flavor) {
+    let layout = include_str!("../../../LAYOUT.md");
+    let (_, user) = layout.split_once("ACL SETUSER watcher").expect("the user of LAYOUT.md");
+    let (user, _) = user.split_once("```").expect("the end of the block");
+    let user = user.split_whitespace().collect::<Vec<_>>().join(" ");
+    let lines = vec![format!("user watcher {user}")];
+    let servers = start_with(flavor, &SentinelSettings { lines, ..Default::default() });
+    let url =
+        format!("{}?sentinel_user=watcher&sentinel_password=password", servers.sentinels.url());
+    let store = builder(&url).connect().await.unwrap();
+    set(&store, "r", "k", "1").await.unwrap();
+    with_replicas(&store, 2).await;
+    let subscribed = || {
+        let clients =
+            servers.sentinels.all().iter().filter_map(|one| one.command(&["CLIENT", "LIST"]));
+        clients.into_iter().any(|clients| {
+            let text = clients.text();
+            text.lines().any(|line| line.contains("user=watcher") && line.contains(" sub=7 "))
+        })
+    };
+    until("the store to listen to a sentinel", subscribed).await;
+    for sentinel in servers.sentinels.all() {
+        let log = sentinel.command(&["ACL", "LOG"]).unwrap();
+        let refused = format!("{log:?}");
+        // The client library tells of itself, to servers that know how to be told.
+        let is_known = log
+            .list()
+            .iter()
+            .all(|entry| entry.list().iter().any(|field| field.text() == "client|setinfo"));
+        assert!(is_known, "{refused}");
     }
 }
 
