@@ -43,6 +43,8 @@
 //! Where to read on: [`Region`] is what a handle offers, [`Policy`] what a region lets its values
 //! do, [`Store`] the contract of a backend. [`RegionCacheExt`] opens a cache whose store is named by a URL.
 
+#[cfg(all(any(doc, doctest), feature = "redis"))]
+pub mod docs;
 mod open;
 
 pub use open::{RegionCacheExt, URL_VARIABLE};

@@ -7,7 +7,7 @@ use std::process::Command;
 use region_cache::{
     ErrorKind, Region, RegionCache, RegionCacheExt, RegionExt, Result, URL_VARIABLE,
 };
-use servers::{Flavor, TestServer};
+use servers::{Flavor, SentinelSettings, Sentinels, TestServer};
 
 /// Its value tells the test below that it runs in a process of its own.
 const CHILD: &str = "REGION_CACHE_TEST_CHILD";
@@ -43,6 +43,14 @@ async fn a_server_is_opened_by_its_port_and_by_its_socket() {
         one.unwrap().root().set("k", &1u32).await.unwrap();
         assert!(other.unwrap().root().contains("k").await.unwrap());
     }
+}
+
+#[tokio::test]
+async fn a_primary_is_opened_by_its_sentinels() {
+    let server = TestServer::start(Flavor::Redis);
+    let settings = SentinelSettings::default();
+    let sentinels = Sentinels::start(Flavor::Redis, server.port(), 0, &settings);
+    is_used(RegionCache::open(&sentinels.url()).await.unwrap()).await;
 }
 
 #[cfg(feature = "tls")]

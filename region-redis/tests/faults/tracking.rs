@@ -9,7 +9,7 @@ use region_core::{
 use region_redis::RedisStore;
 use servers::{Flavor, TestServer};
 
-use crate::kit::{Events, calls_of, connect, end, get, path, remove, set};
+use crate::kit::{Events, calls_of, connect, end, get, path, remove, set, used_memory};
 
 servers::on_both! {
     a_touch_says_nothing_of_siblings_and_children
@@ -135,10 +135,11 @@ async fn no_change_of_anothers_is_missed_beside_own_writes(flavor: Flavor) {
 /// Bug (of a design with `NOLOOP`): what a server evicts to make room for a client's own command is not pushed to that
 /// client, and no later change of it either. Effect: it served what others had written anew. Fix: without `NOLOOP`.
 async fn what_is_evicted_for_own_commands_is_told(flavor: Flavor) {
-    let limits = ["--maxmemory", "4mb", "--maxmemory-policy", "allkeys-lru"];
-    let server = TestServer::start_with(flavor, &limits);
+    let server = TestServer::start_with(flavor, &["--maxmemory-policy", "allkeys-lru"]);
     let store = connect(&server.url()).await;
     set(&store, "r.a", "k", "1").await.unwrap();
+    let room = used_memory(&server) + 3 * 1024 * 1024;
+    server.command(&["CONFIG", "SET", "maxmemory", &room.to_string()]);
     let mut events = Events::of(&store);
     get(&store, "r.a", "k").await.unwrap();
     let value = "x".repeat(10_000);

@@ -1,0 +1,4 @@
+//! Pages about the use of this library.
+
+#[doc = include_str!("../docs/which-topology.md")]
+pub mod which_topology {}
