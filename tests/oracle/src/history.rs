@@ -65,9 +65,10 @@ pub enum What {
         late: bool,
         effects: Vec<Effect>,
     },
-    /// A call of the process to the store is over.
+    /// A call of the process to the store is over, by an answer or by an error.
     Answered {
         process: usize,
+        ok: bool,
     },
     /// What was executed at `of` is told to the process later, or never.
     PushDelayed {

@@ -66,7 +66,7 @@ impl Plan {
     #[must_use]
     pub fn is_calm(&self) -> bool {
         let mut steps = self.clients.iter().flat_map(|client| &client.steps);
-        self.is_quiet() && steps.all(|step| step.cancel.is_none())
+        self.is_quiet() && steps.all(|step| step.cancel.is_none() && step.dropped_after.is_none())
     }
 
     /// Returns true if nothing fails in it, though calls may be dropped.

@@ -4,6 +4,7 @@ mod cancel;
 mod channel;
 mod client;
 mod ghost;
+mod lane;
 mod late;
 mod loader;
 pub mod redis;

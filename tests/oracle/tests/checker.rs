@@ -36,7 +36,8 @@ impl Story {
 
     fn begin(&mut self, process: usize, action: Action) -> usize {
         let number = self.plan.steps();
-        self.plan.clients[process].steps.push(Step { number, pause: 0, action, cancel: None });
+        let step = Step { number, pause: 0, action, cancel: None, dropped_after: None };
+        self.plan.clients[process].steps.push(step);
         self.event(What::Begin { step: number });
         number
     }
@@ -367,7 +368,7 @@ fn an_answer_is_judged_by_what_was_heard_before_it() {
     let mut served_near = story.history.clone();
     end(&mut story);
     assert_eq!(story.broken(), NONE);
-    served_near.push(story.now, What::Answered { process: 1 });
+    served_near.push(story.now, What::Answered { process: 1, ok: true });
     story.history = served_near;
     end(&mut story);
     assert_eq!(story.broken(), [5]);
@@ -403,5 +404,32 @@ fn who_waits_for_a_load_notices_its_end() {
         let broken = |after| wait_for_a_load(is_filled, Duration::from_millis(after)).broken();
         assert_eq!(broken(50), NONE);
         assert_eq!(broken(300), [7]);
+    }
+}
+
+#[test]
+fn what_a_process_reads_never_gets_older() {
+    let mut story = Story::new(ProcessSetup { lanes: 2, ..near() });
+    story.set(0, KEY, 1);
+    let of = story.set(0, KEY, 2);
+    story.event(What::PushDelayed { process: 1, of });
+    story.get(1, Some(1));
+    story.get(1, Some(2));
+    assert_eq!(story.broken(), NONE);
+    story.get(1, Some(1));
+    assert_eq!(story.broken(), [5]);
+}
+
+#[test]
+fn where_an_outage_is_an_error_nothing_is_loaded_unasked() {
+    for ok in [true, false] {
+        let mut story = Story::new(ProcessSetup::default());
+        story.plan.setup.processes[0].outage_is_error = true;
+        let step = story.begin(0, Action::Compute(KEY, load()));
+        story.event(What::Answered { process: 0, ok });
+        begin_load(&mut story, 1, step);
+        end_load(&mut story, 1, 1);
+        story.end(step, Outcome::Values(vec![(KEY, Some(1))]));
+        assert_eq!(story.broken(), if ok { NONE.to_vec() } else { vec![10] });
     }
 }

@@ -29,6 +29,7 @@ pub(super) fn check(facts: &Facts<'_>, violations: &mut Vec<Violation>) {
             let message = format!("step {step} took {took:?}, {most:?} is its limit");
             violations.push(Violation { promise: 10, step, message });
         }
+        violations.extend(facts.unasked_load(done));
         if facts.was_queued(done) {
             continue;
         }
@@ -71,6 +72,21 @@ impl Facts<'_> {
             change.when.seq
         );
         (!was_killed).then_some(Violation { promise: 4, step, message })
+    }
+
+    /// A load that ran where the policy says that an outage is an error, and the store had not answered.
+    fn unasked_load(&self, done: &Done<'_>) -> Option<Violation> {
+        let setup = &self.plan.setup.processes[done.process];
+        let step = done.step.number;
+        let is_load = setup.outage_is_error && matches!(done.step.action, Action::Compute(..));
+        let load = self.loads.values().find(|load| load.step == step && is_load)?;
+        let answered = self.answered.get(&done.process);
+        let mut answers = answered
+            .into_iter()
+            .flatten()
+            .filter(|(seq, ok)| *ok && (done.begin.seq..load.begin.seq).contains(seq));
+        let message = format!("step {step} has loaded, and the store had not answered");
+        answers.next().is_none().then_some(Violation { promise: 10, step, message })
     }
 
     /// What a call that has succeeded has not done.

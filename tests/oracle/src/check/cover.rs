@@ -74,7 +74,8 @@ impl Facts<'_> {
         if setup.replica && self.is_in_flight(read, change) {
             return false;
         }
-        if self.is_own(read, change) {
+        // One that began before anything was held near is as another's until it has returned.
+        if self.is_own(read, change) && !(setup.sometimes_far && self.is_open(read, change)) {
             // It is repeated, but for the TTL of a region.
             return !(is_undone && matches!(change.effect, Effect::RegionTtl { .. }));
         }
@@ -112,8 +113,8 @@ impl Facts<'_> {
     fn first_answer(&self, read: &Done<'_>) -> Option<Seq> {
         let (end, _) = read.end.filter(|_| matches!(read.step.action, Action::Get(_)))?;
         let answered = self.answered.get(&read.process)?;
-        let first = answered.partition_point(|seq| *seq < read.begin.seq);
-        answered.get(first).copied().filter(|seq| *seq < end.seq)
+        let first = answered.partition_point(|(seq, _)| *seq < read.begin.seq);
+        answered.get(first).map(|(seq, _)| *seq).filter(|seq| *seq < end.seq)
     }
 
     /// Returns true if calls of the process may fail.
@@ -142,6 +143,16 @@ impl Facts<'_> {
             is_open && done.process == read.process && done.step.action.changes()
         };
         change.process == Some(read.process) && self.steps.values().any(changes)
+    }
+
+    /// Returns true if the call that made the change had not returned when the read began.
+    fn is_open(&self, read: &Done<'_>, change: &Change<'_>) -> bool {
+        let Effect::Put { value: Some(value), .. } = change.effect else {
+            return self.is_in_flight(read, change);
+        };
+        let maker = self.made.get(value).and_then(|step| self.steps.get(step));
+        let end = maker.and_then(|done| done.end);
+        end.is_none_or(|(end, _)| end.seq > read.begin.seq)
     }
 
     pub(super) fn was_killed(&self, process: usize, since: Seq, until: Seq) -> bool {

@@ -105,8 +105,8 @@ pub(super) struct Facts<'a> {
     pub(super) leases_left: Vec<Key>,
     /// When processes died.
     pub(super) killed: Vec<(usize, Seq)>,
-    /// When calls of each process to the store were over.
-    pub(super) answered: BTreeMap<usize, Vec<Seq>>,
+    /// When calls of each process to the store were over, and true if that was by an answer.
+    pub(super) answered: BTreeMap<usize, Vec<(Seq, bool)>>,
     /// True if something has happened to a server.
     pub(super) servers_failed: bool,
     /// The time until which each process relies on pushes, while its connection is silent.
@@ -184,7 +184,9 @@ impl<'a> Facts<'a> {
                     self.changes.push(change);
                 }
             }
-            What::Answered { process } => self.answered.entry(*process).or_default().push(now.seq),
+            What::Answered { process, ok } => {
+                self.answered.entry(*process).or_default().push((now.seq, *ok));
+            }
             What::PushDelayed { process, of } => self.tell(*process, *of, Told::Later(None)),
             What::PushDropped { process, of } => {
                 let covered = self.covered_until.get(process).copied();

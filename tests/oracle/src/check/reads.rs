@@ -33,6 +33,7 @@ pub(super) fn check(facts: &Facts<'_>, violations: &mut Vec<Violation>) {
                         violations.push(Violation { promise, step, message });
                     }
                 }
+                violations.extend(facts.goes_back(done));
                 // After a loss of changes values are there again that had ended.
                 if matches!(done.step.action, Action::GetMany(..)) {
                     violations.extend(facts.one_moment(done, values));

@@ -12,6 +12,8 @@ pub struct Step {
     pub action: Action,
     /// The call is dropped once it has waited so often.
     pub cancel: Option<u32>,
+    /// The call is dropped after so many turns of others; or milliseconds, where calls take time.
+    pub dropped_after: Option<u32>,
 }
 
 /// A key of a region, both by number.
@@ -38,6 +40,8 @@ pub struct Load {
     pub adds: Option<usize>,
     /// It loads although there is a value.
     pub reload: bool,
+    /// The load function returns a value and nothing else, so that a record that there is none does not do.
+    pub plain: bool,
 }
 
 /// How a load ends.

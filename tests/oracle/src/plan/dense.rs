@@ -26,6 +26,8 @@ pub(super) enum Deed {
     ComputeMany,
     /// A load that must not find a value.
     Reload,
+    /// A load that brings a value.
+    ComputeValue,
     Set,
     SetMany,
     Transact,
@@ -128,10 +130,10 @@ impl Draw<'_> {
         let deed = self.weighted(self.scene.deeds);
         let action = self.action(deed, setup);
         let cancel = self.rng.random_ratio(self.cancel, 1000);
-        let cancel = cancel.then(|| self.rng.random_range(1..8));
+        let dropped_after = cancel.then(|| self.rng.random_range(0..25));
         let pause = self.rng.random_range(0..=self.pause);
         self.steps += 1;
-        Step { number: self.steps - 1, pause, action, cancel }
+        Step { number: self.steps - 1, pause, action, cancel: None, dropped_after }
     }
 
     fn fault(&mut self, setup: &Setup) -> Step {
@@ -139,7 +141,7 @@ impl Draw<'_> {
         let action = self.action(deed, setup);
         let pause = self.rng.random_range(0..=self.pause * 2 + 5);
         self.steps += 1;
-        Step { number: self.steps - 1, pause, action, cancel: None }
+        Step { number: self.steps - 1, pause, action, cancel: None, dropped_after: None }
     }
 
     fn load(&mut self) -> Load {
@@ -168,6 +170,10 @@ impl Draw<'_> {
             Deed::Compute => Action::Compute(key, self.load()),
             Deed::ComputeMany => Action::ComputeMany(region, self.some_keys(setup), self.load()),
             Deed::Reload => Action::Compute(key, Load { reload: true, ..self.load() }),
+            Deed::ComputeValue => {
+                let load = Load { depends_on: Vec::new(), plain: true, ..self.load() };
+                Action::Compute(key, load)
+            }
             Deed::Set => Action::Set(key, 0),
             Deed::SetMany => Action::SetMany(region, self.some_keys(setup)),
             Deed::Transact => {

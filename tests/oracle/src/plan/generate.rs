@@ -182,6 +182,7 @@ impl Draw {
             takes: self.one_of(&[0, 0, 3, 30, 200, 900]),
             ttl: if self.rng.random_ratio(1, 6) { self.one_of(&[7, 60, 500]) } else { 0 },
             reload: self.rng.random_ratio(1, 8),
+            plain: false,
             result,
             depends_on,
             adds,
@@ -221,6 +222,7 @@ impl Draw {
             pause: self.rng.random_range(0..=self.pause),
             action: self.action(),
             cancel: cancel.then(|| self.rng.random_range(1..12)),
+            dropped_after: None,
         }
     }
 
@@ -238,6 +240,6 @@ impl Draw {
             _ => Action::Outage(process, self.rng.random_range(10..600)),
         };
         let pause = self.rng.random_range(0..=self.pause * 6 + 5);
-        Step { number: self.number(), pause, action, cancel: None }
+        Step { number: self.number(), pause, action, cancel: None, dropped_after: None }
     }
 }

@@ -9,8 +9,43 @@ use region_memory::Loss;
 use super::dense::{Deed, Scene};
 use super::{LoadResult, ProcessSetup, Setup};
 
-pub(super) const ALL: &[Scene] =
-    &[MARKERS, DROPPED_CALLS, WAITING, UNVERIFIED, FIRST_NEAR, SILENCE, ONE_MOMENT, REGION_TTL];
+pub(super) const ALL: &[Scene] = &[
+    MARKERS,
+    DROPPED_MARKERS,
+    DROPPED_CALLS,
+    WAITING,
+    UNVERIFIED,
+    FIRST_NEAR,
+    SILENCE,
+    ONE_MOMENT,
+    REGION_TTL,
+    TWO_CONNECTIONS,
+    TWO_CONNECTIONS,
+];
+
+/// Answers and pushes come over two connections, in no common order.
+const TWO_CONNECTIONS: Scene = Scene {
+    keys: 2,
+    processes: 2,
+    deeds: &[
+        (10, Deed::Get),
+        (1, Deed::Compute),
+        (3, Deed::Set),
+        (1, Deed::Remove),
+        (1, Deed::End(Verb::Touch)),
+        (1, Deed::End(Verb::Invalidate)),
+        (1, Deed::End(Verb::Expire)),
+    ],
+    faults: &[(1, Deed::Cut)],
+    setup: push_late,
+    process: |rng| ProcessSetup {
+        near: true,
+        lanes: 2,
+        sometimes_far: rng.random_ratio(1, 4),
+        ..channel(rng)
+    },
+    ..PLAIN
+};
 
 /// One key, a few regions, nothing fails: what the scenes differ from.
 const PLAIN: Scene = Scene {
@@ -59,6 +94,18 @@ const MARKERS: Scene = Scene {
     ..PLAIN
 };
 
+/// The same, and calls are dropped that take a marker.
+const DROPPED_MARKERS: Scene = Scene {
+    cancel: 400,
+    setup: |_, setup| setup.rates.latency = 8,
+    process: |rng| ProcessSetup {
+        ttl: one_of(rng, &[5, 10_000_000]),
+        stale_for: one_of(rng, &[0, 1000, 10_000]),
+        ..ProcessSetup::default()
+    },
+    ..MARKERS
+};
+
 /// Calls are dropped while others join their loads.
 const DROPPED_CALLS: Scene = Scene {
     regions: &[""],
@@ -89,6 +136,7 @@ const UNVERIFIED: Scene = Scene {
     processes: 2,
     deeds: &[
         (6, Deed::Compute),
+        (4, Deed::ComputeValue),
         (6, Deed::Get),
         (3, Deed::Contains),
         (2, Deed::Set),
@@ -114,20 +162,21 @@ const UNVERIFIED: Scene = Scene {
 
 /// Processes begin, and change with one handle what they read with another for the first time.
 const FIRST_NEAR: Scene = Scene {
-    regions: &["", "a"],
-    keys: 2,
+    regions: &[""],
     clients: 4,
-    steps: 6,
-    pauses: &[0, 2],
-    deeds: &[
-        (6, Deed::Get),
-        (4, Deed::Set),
-        (1, Deed::Remove),
-        (1, Deed::End(Verb::Touch)),
-        (1, Deed::End(Verb::Invalidate)),
-    ],
+    steps: 12,
+    pauses: &[2, 5],
+    deeds: &[(6, Deed::Get), (5, Deed::Set), (1, Deed::Remove)],
     faults: &[(1, Deed::Kill)],
-    process: |rng| ProcessSetup { near: true, sometimes_far: true, ..channel(rng) },
+    setup: |_, setup| (setup.rates.delay_push, setup.rates.latency) = (700, 8),
+    process: |rng| ProcessSetup {
+        near: true,
+        sometimes_far: true,
+        lanes: 2,
+        tracked: true,
+        own_changes_untold: rng.random(),
+        ..ProcessSetup::default()
+    },
     ..PLAIN
 };
 
@@ -141,11 +190,12 @@ const SILENCE: Scene = Scene {
         (1, Deed::End(Verb::Touch)),
         (1, Deed::End(Verb::Invalidate)),
     ],
-    faults: &[(2, Deed::Silence), (1, Deed::Cut), (1, Deed::Lose(Loss::Entries))],
+    faults: &[(2, Deed::Silence), (2, Deed::Cut), (1, Deed::Lose(Loss::Entries))],
     setup: push_late,
     process: |rng| ProcessSetup {
         near: true,
         watch: one_of(rng, &[0, 5, 30]),
+        lingers: rng.random(),
         unverified_for: one_of(rng, &[0, 0, 30]),
         ..channel(rng)
     },

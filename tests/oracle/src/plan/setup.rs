@@ -73,6 +73,10 @@ pub struct ProcessSetup {
     pub tracked: bool,
     /// Pushes are relied on for so long after the last sign of life of a connection; zero: until its loss.
     pub watch: u64,
+    /// Calls go over so many connections, two at most, each with pushes of its own; zero is one.
+    pub lanes: usize,
+    /// Some calls go over a connection that is lost already, and their answers name it.
+    pub lingers: bool,
     /// The form of the process's values.
     pub form: Form,
     /// The form in some steps: see [`form_of`](Self::form_of).

@@ -97,7 +97,7 @@ fn leave_out(part: Part, plan: &mut Plan) {
         Part::Late => rates.late = 0,
         Part::LoseRelease => rates.lose_release = 0,
         Part::DelayPush => rates.delay_push = 0,
-        Part::Cancel => steps.for_each(|step| step.cancel = None),
+        Part::Cancel => steps.for_each(|step| (step.cancel, step.dropped_after) = (None, None)),
         Part::Pauses => steps.for_each(|step| step.pause = 0),
         Part::Dependencies => steps.for_each(leave_dependencies_out),
         Part::Ttl => processes.iter_mut().for_each(|process| {

@@ -35,7 +35,8 @@ pub(super) fn describe(plan: &Plan) -> String {
         let _ = writeln!(text, "client of process {:?}:", client.process);
         for step in &client.steps {
             let cancel = step.cancel.map(|waits| format!(", dropped after {waits} waits"));
-            let cancel = cancel.unwrap_or_default();
+            let after = step.dropped_after.map(|turns| format!(", dropped after {turns} turns"));
+            let cancel = cancel.or(after).unwrap_or_default();
             let _ = writeln!(
                 text,
                 "  {:>3}  +{} ms  {:?}{cancel}",

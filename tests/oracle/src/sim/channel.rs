@@ -1,6 +1,5 @@
 //! The connection of a process: what it hears, and when.
 
-use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -8,9 +7,13 @@ use parking_lot::Mutex;
 use region_core::{Coverage, Event, Listener, Listening, RegionPath, Source};
 use tokio::time::Instant;
 
+use super::lane::{Delayed, Lane, Sent, Untold};
 use super::late::LateCall;
 use super::world::World;
 use crate::history::{Seq, What};
+
+/// The time for which calls may go over a connection that is lost already.
+const LINGERS: Duration = Duration::from_millis(30);
 
 /// The longest delay of a push, in milliseconds.
 const MOST_DELAY: u64 = 300;
@@ -25,16 +28,17 @@ pub(super) struct Channel {
 }
 
 struct State {
-    source: Source,
-    /// The number of connections so far.
-    generation: u64,
-    /// What comes late. Nothing is said of a change that concerns what an earlier push, still on its way, will
-    /// tell of.
-    delayed: VecDeque<(Seq, Option<Event>)>,
+    lanes: Vec<Lane>,
+    /// The one that the present call goes over.
+    present: usize,
+    /// The first before it was lost, and the time until which some calls go over that.
+    former: Option<(Source, Instant)>,
+    /// The present call does.
+    is_over_former: bool,
+    untold: Untold,
+    pushes: u64,
     silent_until: Option<Instant>,
     down_until: Option<Instant>,
-    /// The client is told of changes of these. A name begins with `e` for entries, `l` for a lineage.
-    armed: BTreeSet<(char, RegionPath)>,
     /// This client changes something at this moment, and the answer will tell it of that.
     own_change: bool,
     listeners: Vec<(u64, Arc<dyn Listener>)>,
@@ -49,13 +53,16 @@ struct State {
 
 impl Channel {
     pub(super) fn new(world: &Arc<World>, process: usize) -> Arc<Self> {
+        let lanes = world.plan.setup.processes[process].lanes.max(1);
         let state = State {
-            source: Source::unique(),
-            generation: 0,
-            delayed: VecDeque::new(),
+            lanes: (0..lanes).map(|_| Lane::new()).collect(),
+            present: 0,
+            former: None,
+            is_over_former: false,
+            untold: Untold::default(),
+            pushes: 0,
             silent_until: None,
             down_until: None,
-            armed: BTreeSet::new(),
             own_change: false,
             listeners: Vec::new(),
             next_listener: 0,
@@ -95,7 +102,7 @@ impl Channel {
     /// The store is another one now, which lacks what was changed lately.
     pub(super) fn fail_over(&self) {
         self.state.lock().repeats = true;
-        self.lose();
+        self.lose_all();
     }
 
     /// Remembers a change that this process has made.
@@ -149,12 +156,27 @@ impl Channel {
         (watch > 0).then(|| Duration::from_millis(watch))
     }
 
-    pub(super) fn generation(&self) -> u64 {
-        self.state.lock().generation
+    /// Chooses the connection that a call goes over. Returns its number, and that of its predecessors.
+    pub(super) fn choose_connection(&self) -> (usize, u64) {
+        let setup = &self.world.plan.setup.processes[self.process];
+        let is_over_former = setup.lingers && self.world.happens(500);
+        let lane = if setup.lanes > 1 { usize::from(self.world.happens(500)) } else { 0 };
+        let mut state = self.state.lock();
+        let is_there = state.former.is_some_and(|(_, until)| Instant::now() < until);
+        state.is_over_former = is_over_former && is_there && lane == 0;
+        state.present = lane;
+        (lane, state.lanes[lane].generation)
     }
 
+    pub(super) fn generation(&self, lane: usize) -> u64 {
+        self.state.lock().lanes[lane].generation
+    }
+
+    /// The connection of the present call.
     pub(super) fn source(&self) -> Source {
-        self.state.lock().source
+        let state = self.state.lock();
+        let former = state.former.filter(|_| state.is_over_former);
+        former.map_or(state.lanes[state.present].source, |(source, _)| source)
     }
 
     /// The end of the silence of the connection.
@@ -177,28 +199,22 @@ impl Channel {
     /// The client has read of the region and keeps it.
     pub(super) fn arm(&self, region: &RegionPath, with_lineage: bool) {
         let mut state = self.state.lock();
-        state.armed.insert(('e', region.clone()));
-        let mut next = with_lineage.then(|| region.clone());
-        while let Some(path) = next {
-            next = path.parent();
-            state.armed.insert(('l', path));
+        let present = state.present;
+        if !state.is_over_former {
+            state.lanes[present].arm(region, with_lineage);
         }
     }
 
-    /// Hears what was delayed, up to a moment.
-    pub(super) fn flush(&self, upto: Seq) {
+    /// Hears what was delayed on a connection, up to a moment.
+    pub(super) fn flush(&self, lane: usize, upto: Seq) {
         loop {
             let mut state = self.state.lock();
-            let is_due = state.delayed.front().is_some_and(|(of, _)| *of <= upto);
-            let Some((of, event)) = is_due.then(|| state.delayed.pop_front()).flatten() else {
-                return;
-            };
-            let is_last = state.delayed.front().is_none_or(|(next, _)| *next != of);
+            let Some(Delayed { of, number, event }) = state.lanes[lane].due(upto) else { return };
             drop(state);
             if let Some(event) = event {
                 self.tell(&event);
             }
-            if is_last {
+            if self.state.lock().untold.told(of, number) {
                 self.world.record(What::Heard { process: self.process, of });
             }
         }
@@ -211,7 +227,7 @@ impl Channel {
             return;
         }
         state.silent_until = Some(Instant::now() + duration);
-        state.generation += 1;
+        state.lanes.iter_mut().for_each(|lane| lane.generation += 1);
         drop(state);
         // As long as it lives it is heard of all the time.
         self.coverage.ends_at(self.watch().map(|watch| Instant::now() + watch));
@@ -220,23 +236,50 @@ impl Channel {
         let Some(this) = self.this.upgrade() else { return };
         tokio::spawn(async move {
             tokio::time::sleep(duration).await;
-            this.lose();
+            this.lose_all();
         });
     }
 
-    /// The connection is lost, and another takes its place.
+    /// A connection is lost, and another takes its place.
     pub(super) fn lose(&self) {
+        let lanes = self.state.lock().lanes.len();
+        let is_silent = self.state.lock().silent_until.is_some();
+        if lanes == 1 || is_silent {
+            return self.lose_all();
+        }
+        let lane = usize::from(self.world.happens(500));
         let mut state = self.state.lock();
-        let lost = std::mem::replace(&mut state.source, Source::unique());
-        state.generation += 1;
-        state.silent_until = None;
-        state.armed.clear();
-        let dropped = std::mem::take(&mut state.delayed);
+        let (lost, dropped) = state.lanes[lane].replace();
+        if lane == 0 {
+            state.former = Some((lost, Instant::now() + LINGERS));
+        }
+        let gone = |delayed: &Delayed| state.untold.lost(delayed.of, delayed.number);
+        let dropped: Vec<_> =
+            dropped.iter().map(|it| it.of).zip(dropped.iter().map(gone)).collect();
         drop(state);
-        for (of, _) in dropped {
+        self.tell(&Event::Lost(lost));
+        for (of, _) in dropped.into_iter().filter(|(_, is_lost)| *is_lost) {
+            self.world.record(What::LostPush { process: self.process, of });
+        }
+    }
+
+    /// All connections are lost, and others take their places.
+    fn lose_all(&self) {
+        let mut state = self.state.lock();
+        state.silent_until = None;
+        let (mut lost, mut dropped) = (Vec::new(), Vec::new());
+        for lane in &mut state.lanes {
+            let (source, pushes) = lane.replace();
+            lost.push(source);
+            dropped.extend(pushes.into_iter().map(|push| push.of));
+        }
+        state.former = Some((lost[0], Instant::now() + LINGERS));
+        state.untold = Untold::default();
+        drop(state);
+        for of in dropped {
             self.world.record(What::PushDropped { process: self.process, of });
         }
-        self.tell(&Event::Lost(lost));
+        lost.into_iter().for_each(|source| self.tell(&Event::Lost(source)));
         self.coverage.ends_at(None);
         self.world.record(What::Lost { process: self.process });
     }
@@ -244,21 +287,6 @@ impl Channel {
     fn tell(&self, event: &Event) {
         let listeners = self.state.lock().listeners.clone();
         listeners.iter().for_each(|(_, listener)| listener.heard(event.clone()));
-    }
-}
-
-impl State {
-    /// Returns true if something was read that the event concerns, since it was told last.
-    fn concerns(&mut self, event: &Event) -> bool {
-        match event {
-            Event::Entries(path) => self.armed.remove(&('e', path.clone())),
-            // The loss of entries is told so, too.
-            Event::Lineage(path) => {
-                let lineage = self.armed.remove(&('l', path.clone()));
-                self.armed.contains(&('e', path.clone())) || lineage
-            }
-            _ => true,
-        }
     }
 }
 
@@ -270,12 +298,13 @@ impl Listener for Channel {
         if state.is_dead || matches!(event, Event::Lost(_)) {
             return;
         }
-        let is_tracked = setup.processes[process].tracked;
-        if setup.processes[process].own_changes_untold && state.own_change {
+        let is_untold = setup.processes[process].own_changes_untold && state.own_change;
+        let untold = is_untold.then_some(state.present);
+        if let Some(lane) = untold.filter(|_| setup.processes[process].tracked) {
             // It is told no more of this, until it reads it again.
-            if is_tracked {
-                state.concerns(&event);
-            }
+            state.lanes[lane].concerns(&event);
+        }
+        if untold.is_some() && state.lanes.len() == 1 {
             return;
         }
         if state.silent_until.is_some() {
@@ -283,30 +312,54 @@ impl Listener for Channel {
             self.world.record(What::PushDropped { process, of });
             return;
         }
-        if is_tracked && !state.concerns(&event) {
-            if state.delayed.iter().any(|(_, other)| other.as_ref() == Some(&event)) {
-                state.delayed.push_back((of, None));
-                drop(state);
-                self.world.record(What::PushDelayed { process, of });
-                return;
-            }
-            drop(state);
-            self.world.record(What::PushLeftOut { process, of });
-            return;
+        state.pushes += 1;
+        let number = state.pushes;
+        let lanes = (0..state.lanes.len()).filter(|lane| Some(*lane) != untold);
+        let sent: Vec<_> = lanes
+            .map(|lane| (lane, self.send(&mut state.lanes[lane], (of, number), &event)))
+            .collect();
+        let later = sent.iter().filter(|(_, sent)| *sent == Sent::Later).map(|(lane, _)| *lane);
+        let later: Vec<_> = later.collect();
+        let is_now = sent.iter().any(|(_, sent)| *sent == Sent::Now);
+        if !is_now && !later.is_empty() {
+            state.untold.add(of, number, later.len());
         }
-        if state.delayed.is_empty() && !self.world.happens(setup.rates.delay_push) {
-            drop(state);
-            self.tell(&event);
-            return;
-        }
-        state.delayed.push_back((of, Some(event)));
         drop(state);
-        self.world.record(What::PushDelayed { process, of });
+        match (is_now, later.is_empty()) {
+            (true, _) => self.tell(&event),
+            (false, false) => drop(self.world.record(What::PushDelayed { process, of })),
+            (false, true) => drop(self.world.record(What::PushLeftOut { process, of })),
+        }
+        later.into_iter().for_each(|lane| self.flush_later(lane, of));
+    }
+}
+
+impl Channel {
+    /// Sends a push over a connection.
+    fn send(&self, lane: &mut Lane, (of, number): (Seq, u64), event: &Event) -> Sent {
+        let setup = &self.world.plan.setup;
+        if setup.processes[self.process].tracked && !lane.concerns(event) {
+            let is_on_its_way =
+                lane.delayed.iter().any(|other| other.event.as_ref() == Some(event));
+            if is_on_its_way {
+                lane.delayed.push_back(Delayed { of, number, event: None });
+                return Sent::Later;
+            }
+            return Sent::Never;
+        }
+        if lane.delayed.is_empty() && !self.world.happens(setup.rates.delay_push) {
+            return Sent::Now;
+        }
+        lane.delayed.push_back(Delayed { of, number, event: Some(event.clone()) });
+        Sent::Later
+    }
+
+    fn flush_later(&self, lane: usize, of: Seq) {
         let delay = Duration::from_millis(self.world.draw(MOST_DELAY));
         let Some(this) = self.this.upgrade() else { return };
         tokio::spawn(async move {
             tokio::time::sleep(delay).await;
-            this.flush(of);
+            this.flush(lane, of);
         });
     }
 }

@@ -98,6 +98,7 @@ impl Process {
         let outcome = tokio::select! {
             biased;
             () = died => None,
+            () = self.world.turns(step.dropped_after) => None,
             outcome = Cancel::after(step.cancel, act) => outcome,
         };
         match outcome {
@@ -200,12 +201,7 @@ impl Handles<'_> {
                 let (loader, path) = (self.loader(&undeclared(load)), *region);
                 let load = move |name: String| {
                     let key = Key { region: path, key: number(&name).unwrap_or(usize::MAX) };
-                    let loading = loader.clone().many::<V>(vec![key]);
-                    async move {
-                        let mut loaded = loading.await?;
-                        let loaded = loaded.pop().map(|(_, item)| item);
-                        loaded.ok_or_else(|| std::io::Error::other("the load brings nothing"))
-                    }
+                    loader.clone().value::<V>(key)
                 };
                 let progress =
                     self.region(*region).warm(names(keys)).concurrency(2).load(load).await;
@@ -308,8 +304,13 @@ impl Handles<'_> {
 
     async fn compute<V: Item>(&self, key: Key, load: &Load) -> Result<Outcome> {
         let loader = self.loader(load);
-        let load_one = move |old| loader.one::<V>(key, old);
         let region = self.region(key.region);
+        if load.plain {
+            let load_one = move || loader.value::<V>(key);
+            let found = region.get_or_compute(&name(key.key), load_one).await?;
+            return Ok(self.values([(key, Some(found))]));
+        }
+        let load_one = move |old| loader.one::<V>(key, old);
         let options = self.options(load);
         let found = region.get_or_compute_with(&name(key.key), options, load_one).await?;
         Ok(self.values([(key, found)]))

@@ -70,6 +70,12 @@ impl Loader {
         Ok(loaded)
     }
 
+    /// Loads the value of one key.
+    pub(super) async fn value<V: Item>(self, key: Key) -> io::Result<V> {
+        let loaded = self.many(vec![key]).await?.pop();
+        loaded.map(|(_, item)| item).ok_or_else(|| io::Error::other("the load brings nothing"))
+    }
+
     /// Loads several keys.
     pub(super) async fn many<V: Item>(self, keys: Vec<Key>) -> io::Result<Vec<(Key, V)>> {
         let (mut running, versions) = self.begin(keys.clone()).await?;

@@ -68,14 +68,15 @@ impl ClientStore {
             if is_change {
                 inner.settle_late();
             }
-            let generation = inner.channel.generation();
+            let connection = inner.channel.choose_connection();
             let answer = execute(inner);
             let executed = inner.world.now();
-            inner.back(generation, executed).await?;
+            inner.back(connection, executed).await?;
             answer
         };
         let answer = timeout_at(deadline, call).await;
-        inner.world.record(What::Answered { process: inner.channel.process() });
+        let ok = matches!(answer, Ok(Ok(_)));
+        inner.world.record(What::Answered { process: inner.channel.process(), ok });
         answer.unwrap_or_else(|_| Err(lost("took too long")))
     }
 }
@@ -121,16 +122,16 @@ impl Inner {
     }
 
     /// The way back.
-    async fn back(&self, generation: u64, executed: usize) -> Result<()> {
+    async fn back(&self, (lane, generation): (usize, u64), executed: usize) -> Result<()> {
         self.world.wait().await;
         if let Some(until) = self.channel.silent_until() {
             sleep_until(until).await;
         }
-        if self.channel.generation() != generation {
+        if self.channel.generation(lane) != generation {
             return Err(lost("the connection was lost"));
         }
         // Pushes come before the replies that follow them.
-        self.channel.flush(executed);
+        self.channel.flush(lane, executed);
         match self.world.happens(self.world.plan.setup.rates.lose_reply) {
             true => Err(lost("the reply was lost")),
             false => Ok(()),

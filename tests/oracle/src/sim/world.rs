@@ -185,6 +185,17 @@ impl World {
         }
     }
 
+    /// Lets others go first so many times, or for so many milliseconds where calls take time; for ever if `None`.
+    pub(super) async fn turns(&self, turns: Option<u32>) {
+        let Some(turns) = turns else { return std::future::pending().await };
+        if self.plan.setup.rates.latency > 0 {
+            return tokio::time::sleep(Duration::from_millis(turns.into())).await;
+        }
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+    }
+
     pub(super) fn next_load(&self) -> usize {
         let mut state = self.state.lock();
         state.loads += 1;
