@@ -433,3 +433,24 @@ fn where_an_outage_is_an_error_nothing_is_loaded_unasked() {
         assert_eq!(story.broken(), if ok { NONE.to_vec() } else { vec![10] });
     }
 }
+
+#[test]
+fn an_absence_is_served_in_an_outage_within_the_bound() {
+    let mut story = Story::new(ProcessSetup { outage_for: 300, ..near() });
+    story.plan.setup.rates.fail = 1;
+    let step = story.begin(0, Action::Compute(KEY, load()));
+    begin_load(&mut story, 1, step);
+    let result = Some(vec![Loaded { key: KEY, value: None }]);
+    story.event(What::LoadEnd { load: 1, result });
+    story.end(step, Outcome::Values(vec![(KEY, None)]));
+    story.now += Duration::from_secs(1);
+    let of = story.set(0, KEY, 1);
+    story.event(What::PushDropped { process: 1, of });
+    story.event(What::Lost { process: 1 });
+    for (later, broken) in [(300, NONE.to_vec()), (1, vec![1])] {
+        story.now += Duration::from_millis(later);
+        let step = story.begin(1, Action::Compute(KEY, load()));
+        story.end(step, Outcome::Values(vec![(KEY, None)]));
+        assert_eq!(story.broken(), broken);
+    }
+}

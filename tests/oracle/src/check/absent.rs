@@ -37,10 +37,7 @@ impl Facts<'_> {
 
     /// Returns true if the record that a load has found nothing has ended, as far as the read must know.
     fn is_absence_over(&self, read: &Done<'_>, key: Key, load: &super::facts::Load<'_>) -> bool {
-        let setup = &self.plan.setup.processes[read.process];
         let stale_for = self.stale_for();
-        // Who would load meets an outage, whatever may be served unverified in one.
-        let unverified = setup.unverified_while_served();
         let mut later = self.changes.iter().filter(|change| change.when.seq > load.begin.seq);
         later.any(|change| {
             let by_key = match change.effect {
@@ -50,7 +47,7 @@ impl Facts<'_> {
             let kills = by_key.into_iter().chain(self.kills_by(change, &load.depends_on));
             let is_over = kills.into_iter().any(|kill| kill == Kill::Gone || stale_for.is_zero());
             let is_loss = matches!(change.effect, Effect::Lost { with_all_below: false, .. });
-            is_over && !is_loss && self.must_see_within(read, change, unverified)
+            is_over && !is_loss && self.must_see(read, change)
         })
     }
 }

@@ -51,21 +51,6 @@ impl Facts<'_> {
     /// Returns true if a read must not show what was before the change.
     pub(super) fn must_see(&self, read: &Done<'_>, change: &Change<'_>) -> bool {
         let setup = &self.plan.setup.processes[read.process];
-        let unverified = match self.may_fail(read.process) {
-            true => setup.unverified(),
-            false => setup.unverified_while_served(),
-        };
-        self.must_see_within(read, change, unverified)
-    }
-
-    /// As [`must_see`](Self::must_see), where values are served unverified for so long.
-    pub(super) fn must_see_within(
-        &self,
-        read: &Done<'_>,
-        change: &Change<'_>,
-        unverified: Duration,
-    ) -> bool {
-        let setup = &self.plan.setup.processes[read.process];
         if change.when.seq >= read.begin.seq {
             return false;
         }
@@ -82,6 +67,10 @@ impl Facts<'_> {
         if is_undone || change.is_queued {
             return false;
         }
+        let unverified = match self.may_fail(read.process) {
+            true => setup.unverified(),
+            false => setup.unverified_while_served(),
+        };
         if setup.replica && self.may_lag(read, change, unverified) {
             return false;
         }
