@@ -1,9 +1,11 @@
 //! Another server is promoted.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use region_core::{ErrorKind, Verb};
-use region_redis::OnInvalidationFailure;
+use region_redis::{OnInvalidationFailure, RedisStore};
 use servers::{Flavor, Proxy};
 
 use super::kit::{connect, failed_over, moved, of, start};
@@ -11,6 +13,7 @@ use crate::kit::{Load, bounded, end, get, remove, set, synced, until, until_ok};
 
 servers::on_both! {
     a_primary_is_killed_under_load
+    acknowledged_invalidations_survive_two_failovers
     a_hung_primary_comes_back
     the_sentinels_tell_before_the_silence_does
     a_long_outage_is_bounded
@@ -55,6 +58,75 @@ async fn a_primary_is_killed_under_load(flavor: Flavor) {
         assert_eq!(until_ok(|| get(&other, region, "k")).await, None, "{region}");
     }
     load.stop().await;
+}
+
+/// The replicas lag, so a failover undoes what was done last.
+async fn acknowledged_invalidations_survive_two_failovers(flavor: Flavor) {
+    const TASKS: usize = 24;
+    const LAG: Duration = Duration::from_millis(300);
+    let mut servers = start(flavor);
+    let store = connect(&servers).await;
+    let mut port = servers.servers[0].port();
+    let mut ways = Vec::new();
+    for replica in &servers.servers[1..] {
+        let way = Proxy::start(port).await;
+        tokio::task::block_in_place(|| replica.follow(way.port()));
+        way.delay_answers(LAG);
+        ways.push(way);
+    }
+    let (is_over, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|task| {
+            let (store, is_over, done) = (store.clone(), Arc::clone(&is_over), Arc::clone(&done));
+            tokio::spawn(change_and_invalidate(store, task, LAG, is_over, done))
+        })
+        .collect();
+    for _ in 0..2 {
+        let before = done.load(Ordering::SeqCst);
+        until("invalidations", || done.load(Ordering::SeqCst) > before + 20).await;
+        let at = servers.servers.iter().position(|server| server.port() == port).unwrap();
+        ways.iter().for_each(Proxy::silence);
+        servers.servers[at].kill();
+        port = failed_over(&servers, port);
+        moved(&store, port).await;
+    }
+    let before = done.load(Ordering::SeqCst);
+    until("invalidations", || done.load(Ordering::SeqCst) > before + 20).await;
+    is_over.store(true, Ordering::SeqCst);
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+/// Sets a value in a region of its own, and invalidates it so late that replicas which lag by `lag` may have the one
+/// without the other. Then it must not see the value again, for longer than they lag; over and over.
+async fn change_and_invalidate(
+    store: RedisStore,
+    task: usize,
+    lag: Duration,
+    is_over: Arc<AtomicBool>,
+    done: Arc<AtomicU64>,
+) {
+    const READS: u32 = 10;
+    let (outer, inner) = (format!("part:{task}"), format!("part:{task}.below"));
+    for at in 1_u64.. {
+        let _ = bounded(set(&store, &inner, "k", &at.to_string())).await;
+        tokio::time::sleep(lag / 2).await;
+        let mut seen = 0;
+        if bounded(end(&store, &outer, Verb::Invalidate)).await.is_ok() {
+            done.fetch_add(1, Ordering::SeqCst);
+            while seen < READS && !is_over.load(Ordering::SeqCst) {
+                if let Ok(found) = bounded(get(&store, &inner, "k")).await {
+                    assert_eq!(found, None, "set number {at} was invalidated");
+                    seen += 1;
+                }
+                tokio::time::sleep(lag / READS * 2).await;
+            }
+        }
+        if is_over.load(Ordering::SeqCst) {
+            return;
+        }
+    }
 }
 
 /// It takes itself for a primary until the sentinels have told it otherwise.
