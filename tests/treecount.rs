@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use servers::{Certificates, Flavor, SentinelSettings, Sentinels, TestServer};
+use servers::{Certificates, Cluster, Flavor, SentinelSettings, Sentinels, TestServer};
 
 /// A directory of the test's own, gone when it is dropped.
 struct Scratch(PathBuf);
@@ -217,10 +217,13 @@ fn it_runs_on_each_store_by_its_url() {
     for flavor in [Flavor::Redis, Flavor::Valkey] {
         let primary = TestServer::start(flavor);
         let sentinels = Sentinels::start(flavor, primary.port(), 0, &SentinelSettings::default());
-        for read in ["1", "0"] {
-            let counted = succeeded(&with_server(&sentinels.url(), &[dir]));
-            assert_eq!(line(&counted, "cold")[1], read, "{counted}");
-            assert!(!counted.contains("uncached"), "{counted}");
+        let cluster = Cluster::start(flavor);
+        for url in [sentinels.url(), cluster.url()] {
+            for read in ["1", "0"] {
+                let counted = succeeded(&with_server(&url, &[dir]));
+                assert_eq!(line(&counted, "cold")[1], read, "{url}: {counted}");
+                assert!(!counted.contains("uncached"), "{url}: {counted}");
+            }
         }
     }
     for url in ["memory:", "memory:?max_bytes=1MiB"] {

@@ -76,10 +76,10 @@ impl RedisStoreBuilder {
     }
 
     /// Adds a read replica, with an address and credentials of its own. Several replicas take turns. Sentinels
-    /// know the replicas themselves.
+    /// and clusters know the replicas themselves.
     ///
     /// # Errors
-    /// When the URL is wrong, or the store is one of sentinels.
+    /// When the URL is wrong, or the store is one of sentinels or of a cluster.
     pub fn replica(mut self, url: &str) -> Result<Self> {
         if !matches!(self.settings.servers, Servers::Fixed(_)) {
             let why =
@@ -175,9 +175,10 @@ impl RedisStore {
         Self::builder(url)?.connect().await
     }
 
-    /// Returns a builder of a store on the servers that `url` names: the primary itself (see [`Server`]), or sentinels
-    /// that know it:
+    /// Returns a builder of a store on the servers that `url` names: the primary itself (see [`Server`]), sentinels
+    /// that know it, or nodes of a cluster.
     ///
+    /// # Sentinel
     /// `redis-sentinel://[[user]:password@]host[:port][,host[:port]..]/name[/database]`
     ///
     /// `name` is the name that the sentinels have for the primary, and a sentinel's port is 26379 unless it is given.
@@ -200,6 +201,25 @@ impl RedisStore {
     /// let store = RedisStore::builder(url)?.connect().await?;
     /// # Ok(()) }
     /// ```
+    ///
+    /// # Cluster
+    /// `redis-cluster://[[user]:password@]host[:port][,host[:port]..][?replicas=read]`
+    ///
+    /// The nodes named are asked which node has which slot; one that answers is enough, and they need not be all. User
+    /// and password are for all nodes, and `rediss-cluster://` is as above. With `replicas=read` the nodes' replicas are
+    /// read from, as those of a single primary are. A cluster has no databases.
+    ///
+    /// A root and all below it lie in one slot: so every promise holds as it does on a single server, an invalidation
+    /// is one step, and different roots spread over the nodes. Choose roots so: one for each tenant, say.
+    /// - If a primary fails, its slots are an outage until a replica has taken over; the new primary is told of recent
+    ///   changes before anything is read from it. The nodes' own setting `cluster-require-full-coverage` decides whether
+    ///   other slots are served meanwhile: with its default, `yes`, they are not.
+    /// - While a slot is moved to another node, the server refuses what concerns keys on both: calls try again until their
+    ///   limit, then they fail as in an outage. Then the store follows; late writes of this process may become misses.
+    ///   What others change there shows near no later than the sum of the two times of [`watch`](RedisStoreBuilder::watch).
+    /// - Each slot in use has connections of its own, to its primary and, with `replicas=read`, to each replica. If there
+    ///   are more than 256, those unused for half a minute are closed. For many thousands of roots on few nodes mind the
+    ///   servers' `maxclients`.
     ///
     /// # Errors
     /// When the URL is wrong.

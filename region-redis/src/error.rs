@@ -118,16 +118,23 @@ fn classify(code: &str, details: &str) -> (ErrorKind, Concerns) {
         "ERR" if details.contains("max number of clients") => {
             (ErrorKind::Unavailable, Concerns::Connection)
         }
-        "OOM" | "MISCONF" | "BUSY" | "TRYAGAIN" | "NOREPLICAS" | "UNKILLABLE" => {
+        "OOM" | "MISCONF" | "BUSY" | "NOREPLICAS" | "UNKILLABLE" => {
             (ErrorKind::Unavailable, Concerns::Call)
         }
+        _ if is_migrating(code, details) => (ErrorKind::Unavailable, Concerns::Call),
         // It is not the primary any more, or not yet: its data may lack writes.
-        "READONLY" | "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "MOVED" | "ASK" => {
+        "READONLY" | "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "MOVED" => {
             (ErrorKind::Unavailable, Concerns::Server)
         }
         "NOPROTO" => (ErrorKind::Protocol, Concerns::Connection),
         _ => (ErrorKind::Store, Concerns::Call),
     }
+}
+
+/// Returns whether a node refused a call, before it changed anything, because the keys of the slot are being moved
+/// to another node.
+pub(crate) fn is_migrating(code: &str, details: &str) -> bool {
+    matches!(code, "TRYAGAIN" | "ASK") || (code == "ERR" && details.contains("non local key"))
 }
 
 /// Returns whether the same call may succeed later.
@@ -186,6 +193,17 @@ mod tests {
                 "Link with MASTER is down",
                 ErrorKind::Unavailable,
                 Concerns::Server,
+                true,
+            ),
+            ("TRYAGAIN", "Multiple keys request", ErrorKind::Unavailable, Concerns::Call, true),
+            ("ASK", "1 127.0.0.1:7000", ErrorKind::Unavailable, Concerns::Call, true),
+            ("MOVED", "1 127.0.0.1:7000", ErrorKind::Unavailable, Concerns::Server, true),
+            ("CLUSTERDOWN", "Hash slot not served", ErrorKind::Unavailable, Concerns::Server, true),
+            (
+                "ERR",
+                "Script attempted to access a non local key in a cluster node script: 1",
+                ErrorKind::Unavailable,
+                Concerns::Call,
                 true,
             ),
             ("ERR", "wrong number of arguments", ErrorKind::Store, Concerns::Call, false),

@@ -20,6 +20,7 @@ mod server;
 mod servers;
 mod session;
 mod settings;
+mod shards;
 mod stats;
 mod store;
 #[cfg(feature = "testing")]

@@ -4,9 +4,12 @@ use region_core::{Error, ErrorKind};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoreStats {
-    /// The primary.
+    /// The primary. Of a cluster: the sum over all primaries, under the cluster's name; it is up if all are whose slots
+    /// are in use.
     pub primary: ServerStats,
-    /// The present replicas.
+    /// The primaries of a cluster that have slots in use, each with the sum over these slots; none otherwise.
+    pub nodes: Vec<ServerStats>,
+    /// The present replicas. Of a cluster: as the nodes.
     pub replicas: Vec<ServerStats>,
     /// True while queued invalidations wait for the primary.
     pub has_queued: bool,

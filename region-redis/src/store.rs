@@ -1,27 +1,21 @@
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use region_core::{
-    Begun, EndTerms, Ended, Error, ErrorKind, LeaseTerms, LeaseToken, Listener, Listening, Page,
-    PageTerms, Read, ReadTerms, RegionPath, Result, ScanItem, Segment, Store, Timestamp, Verb,
-    Write, Written,
+    Begun, EndTerms, Ended, LeaseTerms, LeaseToken, Listener, Listening, Page, PageTerms, Read,
+    ReadTerms, RegionPath, Result, ScanItem, Segment, Store, Timestamp, Verb, Write, Written,
 };
 use tokio::runtime::Handle;
 
-use crate::net::link::Link;
-use crate::net::locator::{Fixed, Locator};
 use crate::net::pending::PendingChange;
 use crate::net::pushes::Pushes;
-use crate::ops::{reclaim, release};
 use crate::server::Server;
-use crate::servers::Servers;
 use crate::settings::Settings;
-use crate::stats::{ServerStats, StoreStats};
-use crate::topology::sentinel::{self, Sentinels};
-use crate::topology::shard::{Shard, ShardHandle};
+use crate::shards::Shards;
+use crate::stats::StoreStats;
 
 /// A store on a Redis or Valkey server, shared by all processes that use the same server.
 ///
@@ -43,45 +37,30 @@ use crate::topology::shard::{Shard, ShardHandle};
 /// ```
 #[derive(Clone)]
 pub struct RedisStore {
-    shard: ShardHandle,
+    shards: Shards,
     pushes: Arc<Pushes>,
+    settings: Arc<Settings>,
 }
 
 impl RedisStore {
     pub(crate) fn over(settings: Settings, runtime: &Handle) -> Result<Self> {
-        let pushes = Arc::new(Pushes::default());
-        let settings = Arc::new(settings);
-        let sentinels = match &settings.servers {
-            Servers::Sentinel(servers) => Some(Sentinels::new(servers.clone(), &settings)),
-            Servers::Fixed(_) | Servers::Cluster(_) => None,
-        };
-        let primary: Arc<dyn Locator> = match (&settings.servers, &sentinels) {
-            (_, Some(sentinels)) => Arc::clone(sentinels) as _,
-            (Servers::Fixed(primary), _) => Fixed::at(Arc::new(primary.clone())),
-            (servers, None) => {
-                let why = format!("{servers}: Redis Cluster is not supported");
-                return Err(Error::new(ErrorKind::InvalidConfig, why));
-            }
-        };
-        let replicas = settings.replicas.iter().cloned().map(Arc::new).collect();
-        let (shard, releases) = Shard::open(settings, primary, &pushes, runtime);
-        shard.set_replicas(replicas);
-        let shard = Arc::new(shard);
-        release::start(releases, runtime);
-        let reclaiming = shard.settings.reclaim.then(|| reclaim::start(&shard, runtime));
-        let watching = sentinels.map(|sentinels| sentinel::start(sentinels, &shard, runtime));
-        let tasks = reclaiming.into_iter().chain(watching).collect();
-        Ok(Self { shard: ShardHandle::new(shard, tasks), pushes })
+        let (pushes, settings) = (Arc::new(Pushes::default()), Arc::new(settings));
+        let shards = Shards::open(&settings, &pushes, runtime)?;
+        Ok(Self { shards, pushes, settings })
     }
 
-    /// Returns the server that all writes go to at present; `None` until one has been found.
+    /// Returns the server that all writes go to at present; `None` until one has been found. Of a cluster it is
+    /// always `None`: each slot has a primary, see [`stats`](Self::stats).
     #[must_use]
     pub fn primary(&self) -> Option<Server> {
-        self.shard.primary.target().server().map(|server| (**server).clone())
+        match &self.shards {
+            Shards::One(shard) => shard.primary.target().server().map(|server| (**server).clone()),
+            Shards::Cluster(_) => None,
+        }
     }
 
     pub(crate) async fn first_attempt(&self) -> Result<()> {
-        self.shard.primary.first_attempt().await
+        self.shards.first_attempt().await
     }
 
     /// Ends what `verb` covers, and waits until `replicas` replicas have received it, for at most `within`.
@@ -100,7 +79,7 @@ impl RedisStore {
         replicas: u32,
         within: Duration,
     ) -> Result<u32> {
-        let ended = self.shard.end_and_wait(region, verb, replicas, within).await;
+        let ended = self.shards.of(region).end_and_wait(region, verb, replicas, within).await;
         ended.map_err(|error| error.on("end", region))
     }
 
@@ -113,40 +92,25 @@ impl RedisStore {
     /// # Cancel safety
     /// It may be dropped at any time. The next call, of any process, goes on with the rest.
     pub async fn reclaim(&self) -> Result<u64> {
-        self.shard.reclaim().await
+        let shards = self.shards.all();
+        let reclaimed = join_all(shards.iter().map(|shard| shard.reclaim())).await;
+        reclaimed.into_iter().sum()
     }
 
     /// Returns counts of what the store has done, and whether its servers can be called.
     #[must_use]
     pub fn stats(&self) -> StoreStats {
-        let shard = &self.shard;
-        let replicas = shard.replicas();
-        let replicas =
-            replicas.iter().map(|replica| stats_of(&replica.link, shard.is_recent(replica)));
-        StoreStats {
-            primary: stats_of(&shard.primary, true),
-            replicas: replicas.collect(),
-            has_queued: shard.recovery.has_queued(),
+        match &self.shards {
+            Shards::One(shard) => StoreStats::of_shard(shard),
+            Shards::Cluster(cluster) => StoreStats::of_cluster(cluster),
         }
-    }
-}
-
-fn stats_of(link: &Link, is_recent: bool) -> ServerStats {
-    let stats = &link.shared().stats;
-    ServerStats {
-        server: link.target().to_string(),
-        is_up: link.is_up(),
-        is_recent,
-        connects: stats.connects.load(Ordering::Relaxed),
-        timeouts: stats.timeouts.load(Ordering::Relaxed),
-        last_error: stats.last_error.lock().clone(),
     }
 }
 
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore")
-            .field("primary", &self.shard.primary.target())
+            .field("servers", &self.settings.servers)
             .finish_non_exhaustive()
     }
 }
@@ -154,16 +118,24 @@ impl fmt::Debug for RedisStore {
 #[async_trait]
 impl Store for RedisStore {
     async fn read(&self, region: &RegionPath, keys: &[&str], terms: ReadTerms<'_>) -> Result<Read> {
-        self.shard.read(region, keys, terms).await.map_err(|error| error.on("read", region))
+        self.shards
+            .of(region)
+            .read(region, keys, terms)
+            .await
+            .map_err(|error| error.on("read", region))
     }
 
     async fn begin(&self, region: &RegionPath, keys: &[&str], terms: LeaseTerms) -> Result<Begun> {
-        self.shard.begin(region, keys, terms).await.map_err(|error| error.on("begin", region))
+        self.shards
+            .of(region)
+            .begin(region, keys, terms)
+            .await
+            .map_err(|error| error.on("begin", region))
     }
 
     async fn write(&self, region: &RegionPath, write: Write<'_>) -> Result<Written> {
         let change = PendingChange::write(&self.pushes, region, write.trust);
-        let written = self.shard.write(region, write).await;
+        let written = self.shards.of(region).write(region, write).await;
         if written.is_ok() {
             change.known();
         }
@@ -171,23 +143,27 @@ impl Store for RedisStore {
     }
 
     async fn end(&self, region: &RegionPath, terms: EndTerms) -> Result<Ended> {
-        self.shard.end(region, terms).await.map_err(|error| error.on("end", region))
+        self.shards.of(region).end(region, terms).await.map_err(|error| error.on("end", region))
     }
 
     fn release(&self, region: &RegionPath, keys: &[&str], token: LeaseToken) {
-        self.shard.release(region, keys, token);
+        self.shards.of(region).release(region, keys, token);
     }
 
     async fn scan(&self, region: &RegionPath, terms: PageTerms) -> Result<Page<ScanItem>> {
-        self.shard.scan(region, terms).await.map_err(|error| error.on("scan", region))
+        self.shards.of(region).scan(region, terms).await.map_err(|error| error.on("scan", region))
     }
 
     async fn children(&self, region: &RegionPath, terms: PageTerms) -> Result<Page<Segment>> {
-        self.shard.children(region, terms).await.map_err(|error| error.on("children", region))
+        self.shards
+            .of(region)
+            .children(region, terms)
+            .await
+            .map_err(|error| error.on("children", region))
     }
 
     async fn len(&self, region: &RegionPath) -> Result<u64> {
-        self.shard.len(region).await.map_err(|error| error.on("len", region))
+        self.shards.of(region).len(region).await.map_err(|error| error.on("len", region))
     }
 
     fn listen(&self, listener: Arc<dyn Listener>) -> Option<Listening> {
@@ -195,10 +171,10 @@ impl Store for RedisStore {
     }
 
     fn limit(&self) -> Option<Duration> {
-        Some(self.shard.settings.call)
+        Some(self.settings.call)
     }
 
     async fn now(&self) -> Result<Timestamp> {
-        self.shard.now().await
+        self.shards.any().now().await
     }
 }

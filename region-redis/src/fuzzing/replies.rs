@@ -14,7 +14,7 @@ use crate::ops::write::outcomes_of;
 use crate::protocol::begin::BeginReply;
 use crate::protocol::children::{children, is_list_of};
 use crate::protocol::end::EndReply;
-use crate::protocol::layout::{PathIds, Stamp, Validator};
+use crate::protocol::layout::{PathIds, SLOTS, Slot, Stamp, Validator};
 use crate::protocol::prepare::{Counts, Refreshed};
 use crate::protocol::reply::{Replies, borrowed, list, time_of};
 use crate::protocol::scan::ScanReply;
@@ -22,6 +22,7 @@ use crate::protocol::write::{AppliedReply, PutReply};
 use crate::server::Server;
 use crate::session::answered::AnsweredCounts;
 use crate::time_range::TimeRange;
+use crate::topology::cluster::View;
 use crate::topology::sentinel::Answer;
 
 /// Reads the answers to one request.
@@ -40,6 +41,7 @@ pub const PARSERS: &[(&str, Parse)] = &[
     ("time", time),
     ("acknowledge", acknowledge),
     ("sentinel", sentinel),
+    ("slots", slots),
 ];
 
 /// The keys that are asked for.
@@ -159,4 +161,13 @@ fn sentinel(server: &Arc<Server>, values: Vec<Value>) {
     let Ok(answer) = Answer::parse(server, values) else { return };
     let hosts = answer.replicas.iter().chain([&answer.primary]);
     assert!(hosts.into_iter().all(|host| host.port > 0 && !host.name.is_empty()));
+}
+
+fn slots(server: &Arc<Server>, values: Vec<Value>) {
+    let Ok(view) = View::parse(server, values) else { return };
+    for slot in (0..SLOTS).filter_map(Slot::new) {
+        let map = view.map();
+        // A slot with replicas has a primary.
+        assert!(map.primary(slot).is_some() || map.replicas(slot).is_empty());
+    }
 }

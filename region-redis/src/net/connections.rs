@@ -12,11 +12,11 @@ use tokio::time::Instant;
 use crate::error::{Concerns, Failure};
 use crate::net::extra::ExtraConnection;
 use crate::net::identity::Identity;
-use crate::net::origin::Origin;
+use crate::net::origin::{Origin, Place};
 use crate::net::own_pushes::OwnWrite;
 use crate::net::transport::Transport;
 use crate::protocol::call::Count;
-use crate::protocol::layout;
+use crate::protocol::layout::CountNames;
 use crate::random;
 use crate::server::Server;
 use crate::settings::{LONGEST_BLOCK, Settings};
@@ -77,6 +77,7 @@ pub(crate) struct RawResponse {
 pub(crate) struct Connections {
     /// The random id of the count.
     pub(crate) count_id: u128,
+    place: Place,
     /// The key of the count on the server.
     pub(crate) count_key: String,
     /// The count when the connections were ready to be used: all that was done before is below it.
@@ -123,22 +124,30 @@ enum Access {
 impl Connections {
     pub(crate) async fn open(origin: &Arc<Origin>, server: Arc<Server>) -> Result<Self, Failure> {
         let main = Transport::open(&server, &origin.settings, &origin.pushes).await?;
-        let identity = Identity::ask(&server, &origin.settings, &main).await?;
+        let identity = Identity::ask(&server, &origin.settings, origin.place, &main).await?;
         let extra = |blocked| ExtraConnection::new(origin, &server, &identity, blocked);
         let (large, waiting) = (extra(Duration::ZERO), extra(LONGEST_BLOCK));
-        Ok(Self::new(server, identity, Arc::new(Transports { main, large, waiting })))
+        let transports = Arc::new(Transports { main, large, waiting });
+        Ok(Self::new(server, identity, origin.place, transports))
     }
 
     /// The same sockets with a new count.
     pub(crate) fn with_new_count(&self) -> Self {
-        Self::new(Arc::clone(&self.server), self.identity.clone(), Arc::clone(&self.transports))
+        let (server, transports) = (Arc::clone(&self.server), Arc::clone(&self.transports));
+        Self::new(server, self.identity.clone(), self.place, transports)
     }
 
-    fn new(server: Arc<Server>, identity: Identity, transports: Arc<Transports>) -> Self {
+    fn new(
+        server: Arc<Server>,
+        identity: Identity,
+        place: Place,
+        transports: Arc<Transports>,
+    ) -> Self {
         let count_id = random::long_bits();
         Self {
             count_id,
-            count_key: layout::count(count_id),
+            place,
+            count_key: place.count_names().of(count_id),
             first_count: 0,
             counted: AtomicU64::new(0),
             count_refreshed: Mutex::new(Instant::now()),
@@ -163,6 +172,11 @@ impl Connections {
         }
     }
 
+    /// The names of the counts of writes to the server.
+    pub(crate) fn count_names(&self) -> CountNames {
+        self.place.count_names()
+    }
+
     /// Notes a count that was answered.
     pub(crate) fn note_count(&self, count: u64) {
         self.counted.fetch_max(count, Ordering::AcqRel);
@@ -184,7 +198,8 @@ impl Connections {
 
     /// Restricts the connections to reads, which are checked against the count with the id `count_id`.
     pub(crate) fn restrict_to_reads(&mut self, count_id: u128) {
-        let unprepared_key = std::mem::replace(&mut self.count_key, layout::count(count_id));
+        let count_key = self.count_names().of(count_id);
+        let unprepared_key = std::mem::replace(&mut self.count_key, count_key);
         self.count_id = count_id;
         self.access = Access::ReadOnly { unprepared_key };
     }
@@ -199,7 +214,7 @@ impl Connections {
         settings: &Settings,
         limit: Duration,
     ) -> Result<(), Failure> {
-        let asking = Identity::ask(&self.server, settings, &self.transports.main);
+        let asking = Identity::ask(&self.server, settings, self.place, &self.transports.main);
         match tokio::time::timeout(limit, asking).await {
             Ok(identity) => self.identity = identity?,
             Err(_) => {

@@ -158,7 +158,8 @@ impl ExtraConnection {
     async fn open(&self) -> Result<Transport, Failure> {
         let origin = &self.origin;
         let transport = Transport::open(&self.server, &origin.settings, &origin.pushes).await?;
-        let identity = Identity::ask(&self.server, &origin.settings, &transport).await?;
+        let identity =
+            Identity::ask(&self.server, &origin.settings, origin.place, &transport).await?;
         if identity.is_unknown() {
             return Err(self.unusable(
                 "does not permit INFO, which tells whether two connections lead to one server",

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use redis::{Pipeline, Value};
 
 use crate::error::{Concerns, Failure};
+use crate::net::origin::Place;
 use crate::net::transport::Transport;
 use crate::server::Server;
 use crate::settings::Settings;
@@ -48,9 +49,13 @@ impl Identity {
     pub(crate) async fn ask(
         server: &Server,
         settings: &Settings,
+        place: Place,
         transport: &Transport,
     ) -> Result<Self, Failure> {
-        let mut commands = Pipeline::with_capacity(4);
+        let mut commands = Pipeline::with_capacity(5);
+        place.opening_command().into_iter().for_each(|command| {
+            commands.add_command(command);
+        });
         commands.cmd("CLIENT").arg("SETNAME").arg(&settings.client_name);
         commands.cmd("INFO").arg("server");
         commands.cmd("INFO").arg("replication");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use redis::Pipeline;
+use redis::{Pipeline, Value};
 use tokio::time::Instant;
 
 use crate::error::{Concerns, Failure};
@@ -175,13 +175,15 @@ impl Keeper {
     async fn ask(&self, connections: &Connections) -> Result<Upkeep, Failure> {
         let shared = &self.shared;
         let (server, settings) = (&*connections.server, &shared.origin.settings);
-        let mut commands = Pipeline::with_capacity(4);
+        let mut commands = Pipeline::with_capacity(5);
         commands.cmd("TIME");
         commands.cmd("ROLE");
         commands.cmd("INFO").arg("replication");
+        let slot = shared.origin.place.slot_command();
+        let asks_for_slot = slot.is_some();
         let upkeep = shared.role.upkeep_command(connections, settings);
-        let commands = upkeep.into_iter().fold(commands, |mut commands, upkeep| {
-            commands.add_command(upkeep);
+        let commands = slot.into_iter().chain(upkeep).fold(commands, |mut commands, further| {
+            commands.add_command(further);
             commands
         });
         let (asked, late) = (Instant::now(), connections.late_on_main());
@@ -189,7 +191,14 @@ impl Keeper {
         let mut answers = asking.await?.into_iter();
         let mut next = || answers.next().unwrap_or_default();
         connections.settle_on_main(late);
-        let (time, role, info, upkeep) = (next(), next(), next(), next());
+        let (time, role, info) = (next(), next(), next());
+        let (slot, upkeep) = (if asks_for_slot { next() } else { Value::Nil }, next());
+        if let Value::ServerError(error) = slot {
+            let failure = Failure::server_error(server, &error);
+            if failure.concerns != Concerns::Call {
+                return Err(failure);
+            }
+        }
         if let Some(time) = time_of(&time) {
             shared.role.note_time(time, asked);
         }

@@ -22,7 +22,9 @@ use crate::net::own_pushes::OwnWrite;
 use crate::net::role::Role;
 use crate::net::state::Event;
 use crate::net::watched::Watched;
-use crate::protocol::scripts::{is_refused_as_lost, is_unknown_script, with_sources};
+use crate::protocol::scripts::{
+    is_moved, is_refused_as_lost, is_refused_as_moving, is_unknown_script, with_sources,
+};
 use crate::settings::OnTimeout;
 use crate::stats::LastError;
 
@@ -31,6 +33,12 @@ pub(crate) type State = crate::net::state::State<Connections>;
 
 /// The most times that a call is sent again that was refused because the server lacks earlier writes.
 const MOST_LOSSES: usize = 8;
+
+/// The most times that a call is sent again that a node of a cluster refused because another has the slot.
+const MOST_MOVES: usize = 4;
+
+/// The wait before a call is sent again that was refused because the keys of its slot are being moved.
+const MOVING: Duration = Duration::from_millis(20);
 
 /// The link to one server at a time: the one that its locator names. A separate task, the keeper, opens, watches and replaces the connections; calls
 /// only use them.
@@ -125,7 +133,7 @@ impl Link {
         let _permit = shared.permit(deadline).await?;
         // Invalidations that had been queued when the call began are replayed before it.
         let to_replay = shared.role.to_replay();
-        let (mut is_first, mut losses) = (true, 0);
+        let (mut is_first, mut losses, mut moves) = (true, 0, 0);
         loop {
             let connections = shared
                 .connections(deadline)
@@ -145,6 +153,21 @@ impl Link {
                 {
                     losses += 1;
                     shared.refused_as_lost(&connections);
+                }
+                // Nor has a node that the slot has been moved from.
+                Ok(answers) if moves < MOST_MOVES && is_moved(&answers.values) => {
+                    moves += 1;
+                    let why = "has not got the slot any more";
+                    let error = Failure::unavailable(&*connections.server, why).error;
+                    shared.lose(&connections, &error);
+                }
+                // Nor has one that its keys are being moved from.
+                Ok(answers)
+                    if answers.values.iter().any(is_refused_as_moving)
+                        && Instant::now() + MOVING < deadline =>
+                {
+                    drop(answers);
+                    tokio::time::sleep(MOVING).await;
                 }
                 Ok(RawResponse { values, source, own_write }) => {
                     return Ok(Response { values, connections, source, own_write });
@@ -310,6 +333,9 @@ impl Shared {
         } else {
             answers
         };
+        if is_moved(&answers.values) {
+            return Ok(answers);
+        }
         for value in &answers.values {
             if let Value::ServerError(error) = value {
                 let failure = Failure::server_error(&connections.server, error);

@@ -72,7 +72,8 @@ impl Shard {
             // WAIT makes the replicas report their offsets only if they lack a write of its own connection, so
             // there has to be one. ROLE shows the offset after it, and later those of the replicas.
             let lifetime = count_lifetime(&self.settings);
-            commands.add_command(refresh::<&str>(&connections.count_key, &[], lifetime));
+            let (names, count) = (connections.count_names(), &connections.count_key);
+            commands.add_command(refresh::<&str>(names, count, &[], lifetime));
             commands.cmd("ROLE");
             commands.cmd("WAIT").arg(replicas).arg(&limit);
             commands.cmd("ROLE");

@@ -12,7 +12,7 @@ use crate::net::connections::{Connections, Lane, Request, Retry, Tracking};
 use crate::net::link::Response;
 use crate::ops::ask::{ReplyForm, ids_and_count};
 use crate::ops::one;
-use crate::protocol::layout::{self, PathIds, Unsure, Validator, leftover};
+use crate::protocol::layout::{PathIds, Unsure, Validator, leftover};
 use crate::protocol::read::{count_alone, entries, ids, time};
 use crate::protocol::reply::{Replies, borrowed, bytes, list};
 use crate::time_range::TimeRange;
@@ -131,7 +131,7 @@ impl Shard {
         let (number, needed) = self.recovery.recent_writes().needed_of_replica(region);
         // Half of the time is left for the primary.
         let half = Instant::now() + deadline.duration_since(Instant::now()) / 2;
-        let count = (needed > 0).then(|| layout::count(number));
+        let count = (needed > 0).then(|| self.recovery.count_names().of(number));
         let count = count.as_deref();
         let request = |_: &Connections| self.read_request(region, keys, count, Some(clock));
         let Response { values, connections, source, .. } = replica

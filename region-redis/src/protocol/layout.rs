@@ -3,12 +3,14 @@
 mod entry;
 mod ids;
 mod names;
+mod slots;
 mod stamp;
 
 pub(crate) use entry::{Unsure, Validator, leftover};
 pub(crate) use ids::{PathIds, big_endian};
 pub(crate) use names::{
-    HIDDEN_CHILD, Kind, NameBuffer, count, count_list, parse, region_work, tombstone,
-    tombstone_work, work_list,
+    CountNames, HIDDEN_CHILD, Kind, NameBuffer, parse, region_work, tombstone, tombstone_work,
+    work_list,
 };
+pub(crate) use slots::{SLOTS, Slot};
 pub(crate) use stamp::Stamp;

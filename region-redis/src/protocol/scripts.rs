@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 
 use redis::{Arg, Cmd, Pipeline, Value};
 
+use crate::error::is_migrating;
+
 /// A script, and the digest under which a server knows it.
 #[derive(Debug)]
 pub(crate) struct Script {
@@ -150,6 +152,19 @@ pub(crate) fn is_unknown_script(answer: &Value) -> bool {
 /// Returns whether a server refused a write because it lacks earlier writes of the same connection.
 pub(crate) fn is_refused_as_lost(answer: &Value) -> bool {
     matches!(answer, Value::ServerError(error) if error.code() == "REGIONLOST")
+}
+
+/// Returns whether a node refused a call because the keys of the slot are being moved to another.
+pub(crate) fn is_refused_as_moving(answer: &Value) -> bool {
+    matches!(answer, Value::ServerError(error)
+        if is_migrating(error.code(), error.details().unwrap_or_default()))
+}
+
+/// Returns whether a node refused all commands because another has their slot: so none of them was done.
+pub(crate) fn is_moved(answers: &[Value]) -> bool {
+    let is_moved =
+        |answer: &Value| matches!(answer, Value::ServerError(error) if error.code() == "MOVED");
+    !answers.is_empty() && answers.iter().all(is_moved)
 }
 
 /// The same commands, with their scripts in full.

@@ -13,7 +13,7 @@ use crate::error::Failure;
 use crate::net::connections::Connections;
 use crate::net::identity::Identity;
 use crate::protocol::end::end;
-use crate::protocol::layout;
+use crate::protocol::layout::CountNames;
 use crate::protocol::write::write;
 use crate::random;
 use crate::server::Server;
@@ -50,6 +50,7 @@ pub(crate) struct Recovery {
     answered: Mutex<AnsweredCounts>,
     /// Counts on the server that nobody keeps any more, as it last said.
     overdue: Mutex<Vec<String>>,
+    count_names: CountNames,
     probe: String,
     /// The number of commands that the next step sends: fewer after a step that was not answered in time, so
     /// that a slow connection answers some.
@@ -76,7 +77,7 @@ impl Repetition {
 
 impl Recovery {
     /// Queues up to `capacity` regions, and remembers changes for at least `max_lag`.
-    pub(crate) fn new(capacity: usize, max_lag: Duration) -> Self {
+    pub(crate) fn new(capacity: usize, max_lag: Duration, count_names: CountNames) -> Self {
         Self {
             recent: Mutex::new(RecentWrites::new(max_lag)),
             queue: Mutex::new(Queue::new(capacity)),
@@ -84,7 +85,8 @@ impl Recovery {
             counts: Mutex::default(),
             answered: Mutex::new(AnsweredCounts::new()),
             overdue: Mutex::default(),
-            probe: layout::count(random::long_bits()),
+            count_names,
+            probe: count_names.of(random::long_bits()),
             step: AtomicUsize::new(LARGEST_STEP),
         }
     }
@@ -108,6 +110,11 @@ impl Recovery {
     /// Returns whether queued invalidations have to be replayed before anything is read from any server.
     pub(crate) fn has_queued(&self) -> bool {
         !self.queue.lock().is_empty()
+    }
+
+    /// The names of the counts of writes.
+    pub(crate) fn count_names(&self) -> CountNames {
+        self.count_names
     }
 
     /// The name of a count that shows whether a server takes writes again.
@@ -190,7 +197,7 @@ impl Recovery {
         let mut earlier = self.counts.lock().begin(&connections.count_key);
         earlier.push(self.probe.clone());
         let expected = self.answered.lock().expected();
-        let expected_key = expected.map(|expected| layout::count(expected.count_id));
+        let expected_key = expected.map(|expected| self.count_names.of(expected.count_id));
         match sender.begin_count(connections, expected_key.as_deref(), &earlier).await? {
             StartedCount::At(counts) => {
                 connections.note_count(counts.count);

@@ -53,11 +53,18 @@ impl Role for PrimaryRole {
         let lifetime = count_lifetime(settings);
         if connections.is_read_only() {
             let none: [&str; 0] = [];
-            return Some(prepare(self.recovery.probe(), None, &none, lifetime));
+            return Some(prepare(
+                connections.count_names(),
+                self.recovery.probe(),
+                None,
+                &none,
+                lifetime,
+            ));
         }
         let overdue = self.recovery.overdue();
         let is_due = connections.count_needs_refresh(lifetime / 4) || !overdue.is_empty();
-        is_due.then(|| refresh(&connections.count_key, &overdue, lifetime))
+        is_due
+            .then(|| refresh(connections.count_names(), &connections.count_key, &overdue, lifetime))
     }
 
     fn read_upkeep_reply(&self, connections: &Connections, answer: &Value) -> Upkeep {
@@ -76,7 +83,7 @@ impl Role for PrimaryRole {
     }
 
     fn cleanup_commands(&self) -> Option<[Cmd; 2]> {
-        Some(forget(&self.recovery.used_counts()))
+        Some(forget(self.recovery.count_names(), &self.recovery.used_counts()))
     }
 
     fn note_time(&self, time: Timestamp, asked: Instant) {

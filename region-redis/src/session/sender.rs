@@ -105,7 +105,13 @@ impl<'r> Sender<'r> {
         retired: &[String],
     ) -> Result<StartedCount, Failure> {
         let mut pipeline = Pipeline::with_capacity(1);
-        pipeline.add_command(prepare(&connections.count_key, earlier, retired, self.lifetime));
+        pipeline.add_command(prepare(
+            connections.count_names(),
+            &connections.count_key,
+            earlier,
+            retired,
+            self.lifetime,
+        ));
         match self.ask(connections, &pipeline).await?.first() {
             Some(Value::ServerError(error)) => {
                 let failure = Failure::server_error(self.server, error);

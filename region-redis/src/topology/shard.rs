@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 
 use crate::net::link::Link;
 use crate::net::locator::{Fixed, Locator};
-use crate::net::origin::Origin;
+use crate::net::origin::{Origin, Place};
 use crate::net::outage::LogLimit;
 use crate::net::pushes::Pushes;
 use crate::random;
@@ -58,16 +58,18 @@ struct Origins {
     settings: Arc<Settings>,
     pushes: Arc<Pushes>,
     runtime: Handle,
+    place: Place,
 }
 
 impl Origins {
-    fn of(&self, locator: Arc<dyn Locator>) -> Origin {
+    fn of(&self, locator: Arc<dyn Locator>, place: Place) -> Origin {
         Origin {
             locator,
             settings: Arc::clone(&self.settings),
             pushes: Arc::clone(&self.pushes),
             runtime: self.runtime.clone(),
             refused_extra: LogLimit::default(),
+            place,
         }
     }
 }
@@ -88,18 +90,37 @@ impl Shard {
         pushes: &Arc<Pushes>,
         runtime: &Handle,
     ) -> (Self, mpsc::Receiver<Release>) {
-        let recovery = Arc::new(Recovery::new(settings.queue, settings.max_lag));
+        let place = Place::Alone;
+        let recovery = Self::new_recovery(place, &settings);
+        Self::open_at(place, recovery, settings, primary, pushes, runtime)
+    }
+
+    /// The state of a shard that has changed nothing yet.
+    pub(crate) fn new_recovery(place: Place, settings: &Settings) -> Arc<Recovery> {
+        Arc::new(Recovery::new(settings.queue, settings.max_lag, place.count_names()))
+    }
+
+    /// As [`open`](Self::open), for what lies in this place, and has been changed as `recovery` knows.
+    pub(crate) fn open_at(
+        place: Place,
+        recovery: Arc<Recovery>,
+        settings: Arc<Settings>,
+        primary: Arc<dyn Locator>,
+        pushes: &Arc<Pushes>,
+        runtime: &Handle,
+    ) -> (Self, mpsc::Receiver<Release>) {
         let primary_progress = Arc::new(PrimaryProgress::default());
         let origins = Origins {
             settings: Arc::clone(&settings),
             pushes: Arc::clone(pushes),
             runtime: runtime.clone(),
+            place,
         };
         let role = PrimaryRole {
             recovery: Arc::clone(&recovery),
             progress: Arc::clone(&primary_progress),
         };
-        let primary = Link::open(origins.of(primary), role);
+        let primary = Link::open(origins.of(primary, place), role);
         let (releases, released) = Releases::new();
         let shard = Self {
             primary,
@@ -140,7 +161,8 @@ impl Shard {
             primary: Arc::clone(&self.primary_progress),
             progress: Arc::clone(&progress),
         };
-        let link = Link::open(self.origins.of(Fixed::at(Arc::clone(&server))), role);
+        let place = self.origins.place.of_replica();
+        let link = Link::open(self.origins.of(Fixed::at(Arc::clone(&server)), place), role);
         Arc::new(Replica { server, link, progress })
     }
 
@@ -200,6 +222,11 @@ impl ShardHandle {
     /// The first handle. With the last one the `tasks` end too.
     pub(crate) fn new(shard: Arc<Shard>, tasks: Vec<AbortHandle>) -> Self {
         Self(Arc::new(Owner { shard, tasks }))
+    }
+
+    /// Returns whether nobody else has one at present.
+    pub(crate) fn is_the_only_handle(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod certificates;
 mod client;
+mod cluster;
 mod monitor;
 mod process;
 mod proxy;
@@ -11,6 +12,7 @@ mod server;
 
 pub use certificates::Certificates;
 pub use client::{Reply, ask, ask_as};
+pub use cluster::Cluster;
 pub use monitor::{Monitor, Monitored};
 pub use proxy::Proxy;
 pub use sentinels::{Sentinel, SentinelSet, SentinelSettings, Sentinels};

@@ -202,7 +202,9 @@ impl TestServer {
         false
     }
 
-    fn is_running(&self) -> bool {
+    /// Returns whether the process is there.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
         self.process.as_ref().is_some_and(Process::is_running)
     }
 

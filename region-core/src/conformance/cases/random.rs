@@ -389,7 +389,10 @@ impl<H: Harness> Run<'_, H> {
         let ops = self.some_ops(region);
         let write = Write::new(&ops);
         let polls = self.rng.random_range(0..3);
-        let is_done = poll_and_drop(self.clients[client].store.write(region, write), polls);
+        // It may be done later than it was begun, by a machine that is busy.
+        let write_and_drop =
+            async |store: &H::Store| Ok(poll_and_drop(store.write(region, write), polls));
+        let is_done = self.answer(client, write_and_drop).await?;
         self.note(format_args!("write {region} {ops:?} dropped after {polls} polls"));
         if is_done {
             self.model.write(region, &ops, None, RegionTtl::Leave, self.now);

@@ -2,6 +2,8 @@
 
 use region_core::RegionPath;
 
+use super::slots::Slot;
+
 /// The prefix of every name: the format's version.
 const VERSION: &str = "rc1:";
 
@@ -74,14 +76,38 @@ pub(crate) fn region_work(path: &str) -> String {
     format!(" {path}")
 }
 
-/// The name of the count of one connection's writes.
-pub(crate) fn count(connection: u128) -> String {
-    format!("{VERSION}w{{{connection:032x}}}")
+/// The names of the counts of writes to one server, or to one slot of a cluster: what a script uses lies in one
+/// slot, so there each slot has counts of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CountNames {
+    /// The hash tag of the slot.
+    tag: Option<u32>,
 }
 
-/// The name of the sorted set of all counts, by when they are given up for dead.
-pub(crate) fn count_list() -> String {
-    format!("{VERSION}w")
+impl CountNames {
+    /// The names on a server that is no part of a cluster.
+    pub(crate) const STANDALONE: Self = Self { tag: None };
+
+    /// The names in a slot of a cluster.
+    pub(crate) fn in_slot(slot: Slot) -> Self {
+        Self { tag: Some(slot.tag()) }
+    }
+
+    /// The name of the count of one connection's writes.
+    pub(crate) fn of(self, connection: u128) -> String {
+        match self.tag {
+            None => format!("{VERSION}w{{{connection:032x}}}"),
+            Some(tag) => format!("{VERSION}w{{{tag}}}{connection:032x}"),
+        }
+    }
+
+    /// The name of the sorted set of all counts, by when they are given up for dead.
+    pub(crate) fn list(self) -> String {
+        match self.tag {
+            None => format!("{VERSION}w"),
+            Some(tag) => format!("{VERSION}w{{{tag}}}"),
+        }
+    }
 }
 
 /// Returns the kind of a pushed key and its region.
@@ -118,8 +144,12 @@ mod tests {
         assert_eq!(name(Kind::Leases, &path), "rc1:l{shop}.org:42.pro%7Bject:7");
         assert_eq!(name(Kind::Children, &RegionPath::root("shop").unwrap()), "rc1:c{shop}");
         assert_eq!(work_list(path.as_str()), "rc1:g{shop}");
-        assert_eq!(count_list(), "rc1:w");
-        assert_eq!(count(0xab), "rc1:w{000000000000000000000000000000ab}");
+        let counts = CountNames::STANDALONE;
+        assert_eq!(counts.list(), "rc1:w");
+        assert_eq!(counts.of(0xab), "rc1:w{000000000000000000000000000000ab}");
+        let counts = CountNames::in_slot(Slot::of_root("123456789"));
+        assert_eq!(counts.list(), "rc1:w{26349}");
+        assert_eq!(counts.of(0xab), "rc1:w{26349}000000000000000000000000000000ab");
     }
 
     #[test]

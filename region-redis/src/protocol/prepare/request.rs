@@ -3,7 +3,7 @@ use std::time::Duration;
 use redis::Cmd;
 
 use crate::protocol::call::{Call, millis};
-use crate::protocol::layout::count_list;
+use crate::protocol::layout::CountNames;
 use crate::protocol::scripts::{SCRIPTS, Script};
 
 /// Makes a connection's count ready, and retires those of connections that were given up. Answers
@@ -12,23 +12,35 @@ use crate::protocol::scripts::{SCRIPTS, Script};
 ///
 /// `earlier` is the count that shows whether the server still has what was written before, if there is one.
 pub(crate) fn prepare<N: AsRef<str>>(
+    names: CountNames,
     count: &str,
     earlier: Option<&str>,
     retired: &[N],
     lifetime: Duration,
 ) -> Cmd {
-    call(&SCRIPTS.prepare, &[count, earlier.unwrap_or(count)], retired, lifetime)
+    call(&SCRIPTS.prepare, names, &[count, earlier.unwrap_or(count)], retired, lifetime)
 }
 
 /// Keeps a connection's count for `lifetime` from now on, and retires others if they are overdue. It
 /// always writes something, unless the count is lost. Answers [`Refreshed`](super::Refreshed).
-pub(crate) fn refresh<N: AsRef<str>>(count: &str, overdue: &[N], lifetime: Duration) -> Cmd {
-    call(&SCRIPTS.refresh, &[count], overdue, lifetime)
+pub(crate) fn refresh<N: AsRef<str>>(
+    names: CountNames,
+    count: &str,
+    overdue: &[N],
+    lifetime: Duration,
+) -> Cmd {
+    call(&SCRIPTS.refresh, names, &[count], overdue, lifetime)
 }
 
-fn call<N: AsRef<str>>(script: &Script, counts: &[&str], others: &[N], lifetime: Duration) -> Cmd {
+fn call<N: AsRef<str>>(
+    script: &Script,
+    names: CountNames,
+    counts: &[&str],
+    others: &[N],
+    lifetime: Duration,
+) -> Cmd {
     let mut call = Call::new(script, 1 + counts.len() + others.len());
-    call.arg(count_list());
+    call.arg(names.list());
     counts.iter().for_each(|count| call.arg(*count));
     others.iter().for_each(|other| call.arg(other.as_ref()));
     call.arg(millis(lifetime));
@@ -36,10 +48,10 @@ fn call<N: AsRef<str>>(script: &Script, counts: &[&str], others: &[N], lifetime:
 }
 
 /// Deletes counts.
-pub(crate) fn forget(counts: &[String]) -> [Cmd; 2] {
+pub(crate) fn forget(names: CountNames, counts: &[String]) -> [Cmd; 2] {
     let (mut delete, mut remove) = (redis::cmd("DEL"), redis::cmd("ZREM"));
     delete.arg(counts);
-    remove.arg(count_list()).arg(counts);
+    remove.arg(names.list()).arg(counts);
     [delete, remove]
 }
 
@@ -59,6 +71,7 @@ mod tests {
     use crate::protocol::write::{put, write};
 
     const COUNT: &str = "rc1:w{1}";
+    const NAMES: CountNames = CountNames::STANDALONE;
     const LIFETIME: Duration = Duration::from_secs(60);
 
     /// All commands that write, each with a count whose floor is `floor`.
@@ -97,23 +110,26 @@ mod tests {
             let client = redis::Client::open(server.url()).unwrap();
             let mut connection = client.get_multiplexed_async_connection().await.unwrap();
             for dead in ["a", "b"] {
-                run(&mut connection, &prepare::<&str>(dead, None, &[], Duration::ZERO)).await;
+                run(&mut connection, &prepare::<&str>(NAMES, dead, None, &[], Duration::ZERO))
+                    .await;
             }
-            let answer = run(&mut connection, &prepare::<&str>(COUNT, None, &[], LIFETIME)).await;
+            let answer =
+                run(&mut connection, &prepare::<&str>(NAMES, COUNT, None, &[], LIFETIME)).await;
             let counts = Counts { count: 1, overdue: overdue(&["a", "b"]), shown: 0 };
             assert_eq!(Counts::parse(&answer), Some(counts));
             // It was only slow.
-            run(&mut connection, &refresh::<&str>("b", &[], LIFETIME)).await;
-            let answer = run(&mut connection, &refresh(COUNT, &["a", "b", "c"], LIFETIME)).await;
+            run(&mut connection, &refresh::<&str>(NAMES, "b", &[], LIFETIME)).await;
+            let answer =
+                run(&mut connection, &refresh(NAMES, COUNT, &["a", "b", "c"], LIFETIME)).await;
             assert_eq!(Refreshed::parse(&answer), Some(Refreshed::Kept { overdue: vec![] }));
             let left = |names: &[&str]| server.command(&[&["EXISTS"], names].concat()).text();
             assert_eq!((left(&["a"]), left(&["b", COUNT])), ("0".to_owned(), "2".to_owned()));
-            let next = prepare("rc1:w{2}", Some(COUNT), &[COUNT], LIFETIME);
+            let next = prepare(NAMES, "rc1:w{2}", Some(COUNT), &[COUNT], LIFETIME);
             let counts = Counts { count: 1, overdue: vec![], shown: 1 };
             assert_eq!(Counts::parse(&run(&mut connection, &next).await), Some(counts));
             assert_eq!(left(&[COUNT]), "0");
             server.command(&["FLUSHALL"]);
-            let answer = run(&mut connection, &refresh::<&str>(COUNT, &[], LIFETIME)).await;
+            let answer = run(&mut connection, &refresh::<&str>(NAMES, COUNT, &[], LIFETIME)).await;
             assert_eq!(Refreshed::parse(&answer), Some(Refreshed::Lost));
             assert_eq!(left(&["rc1:w"]), "0", "nothing is left of a count that is lost");
         }
@@ -129,14 +145,14 @@ mod tests {
             let client = redis::Client::open(server.url()).unwrap();
             let mut connection = client.get_multiplexed_async_connection().await.unwrap();
             let path = RegionPath::parse("r.a").unwrap();
-            run(&mut connection, &prepare::<&str>(COUNT, None, &[], LIFETIME)).await;
+            run(&mut connection, &prepare::<&str>(NAMES, COUNT, None, &[], LIFETIME)).await;
             for command in writing(&path, 1) {
                 let done = run(&mut connection, &command).await;
                 assert!(!matches!(done, Value::ServerError(_)), "{done:?}");
             }
             server.command(&["FLUSHALL"]);
             run(&mut connection, &writing(&path, 0)[1]).await;
-            run(&mut connection, &prepare("rc1:w{2}", None, &[COUNT], LIFETIME)).await;
+            run(&mut connection, &prepare(NAMES, "rc1:w{2}", None, &[COUNT], LIFETIME)).await;
             let digest = || {
                 let digest = server.command(&["DEBUG", "DIGEST"]).text();
                 (digest, server.command(&["EXISTS", COUNT]).text())

@@ -2,7 +2,14 @@
 -- A script that writes counts before it changes anything. So a server that is out of memory refuses
 -- it whole; and so does one that has lost writes of this connection, or knows that the connection was
 -- given up: there the count is not above `floor`, the highest that the client has seen.
+-- In a cluster, where the name of the count has digits behind its tag, the count of a slot whose keys are being moved
+-- to another node is not raised either: a key that is not here (any more) could not be written.
 local function count_write(key, floor)
+  if string.byte(key, -1) ~= 125 then
+    -- No such key exists.
+    local asked = redis.pcall('EXISTS', 'rc1:n' .. string.match(key, '%b{}'))
+    if type(asked) == 'table' then error({err = 'TRYAGAIN the slot is being moved'}) end
+  end
   local count = redis.pcall('INCR', key)
   if type(count) == 'table' then
     if string.sub(count.err, 1, 9) ~= 'WRONGTYPE' and not string.find(count.err, 'not an integer') then

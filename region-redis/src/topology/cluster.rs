@@ -1,0 +1,276 @@
+//! The nodes of a cluster.
+
+mod nodes;
+mod slot_map;
+mod watch;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::{Mutex, RwLock};
+use region_core::{Error, RegionPath, Result};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use crate::error::Failure;
+use crate::net::locator::{Locator, Target};
+use crate::net::origin::Place;
+use crate::net::pushes::Pushes;
+use crate::protocol::layout::Slot;
+use crate::server::Server;
+use crate::servers::ClusterServers;
+use crate::session::recovery::Recovery;
+use crate::settings::Settings;
+use crate::topology::releases::Release;
+use crate::topology::shard::{Shard, ShardHandle};
+use crate::url::ReplicaUse;
+use nodes::Nodes;
+use slot_map::SlotMap;
+#[cfg(any(test, fuzzing))]
+pub(crate) use slot_map::View;
+
+/// The number of shards beyond which those are closed that have not been used for a while: each has connections of
+/// its own.
+const MOST_IDLE: usize = 256;
+
+/// The least time for which a shard that is closed has not been used.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// A cluster: a shard for each slot in use.
+///
+/// A root and all below it lie in one slot, and the keys of a slot move from node to node together. So all that this
+/// process keeps of its writes is kept for each slot, and goes with it wherever its keys are.
+pub(crate) struct Cluster {
+    nodes: Arc<Nodes>,
+    settings: Arc<Settings>,
+    pushes: Arc<Pushes>,
+    runtime: Handle,
+    start_tasks: StartTasks,
+    start: Instant,
+    /// Made on first use. There are no more than slots.
+    shards: RwLock<HashMap<Slot, Member>>,
+    /// The state of each shard that was ever used: it stays when the connections are closed for a while.
+    recoveries: Mutex<HashMap<Slot, Arc<Recovery>>>,
+}
+
+/// Starts the tasks of a new shard, and returns those that end with its last handle.
+type StartTasks = fn(&Arc<Shard>, mpsc::Receiver<Release>, &Handle) -> Vec<AbortHandle>;
+
+/// A shard, and when it was last used, in milliseconds from the start.
+struct Member {
+    shard: ShardHandle,
+    used: AtomicU64,
+}
+
+/// A handle to a cluster. With the last handle its connections and tasks end.
+#[derive(Clone)]
+pub(crate) struct ClusterHandle(Arc<Owner>);
+
+struct Owner {
+    cluster: Arc<Cluster>,
+    watching: AbortHandle,
+}
+
+impl ClusterHandle {
+    pub(crate) fn open(
+        servers: ClusterServers,
+        settings: &Arc<Settings>,
+        pushes: &Arc<Pushes>,
+        runtime: &Handle,
+        start_tasks: StartTasks,
+    ) -> Self {
+        let nodes = Arc::new(Nodes::new(servers, settings));
+        let cluster = Arc::new(Cluster {
+            nodes,
+            settings: Arc::clone(settings),
+            pushes: Arc::clone(pushes),
+            runtime: runtime.clone(),
+            start_tasks,
+            start: Instant::now(),
+            shards: RwLock::default(),
+            recoveries: Mutex::default(),
+        });
+        let watching = watch::start(&cluster, runtime);
+        Self(Arc::new(Owner { cluster, watching }))
+    }
+
+    /// Returns the shard of the slot in which a region lies.
+    pub(crate) fn shard_of(&self, region: &RegionPath) -> ShardHandle {
+        let root = region.prefixes().next().unwrap_or_default();
+        self.0.cluster.shard(Slot::of_root(root))
+    }
+
+    /// Returns a shard that any question may go to: one that can be called now, if there is one.
+    pub(crate) fn any_shard(&self) -> ShardHandle {
+        let present = {
+            let shards = self.0.cluster.shards.read();
+            let mut all = shards.values().map(|member| &member.shard);
+            let up = all.clone().find(|shard| shard.primary.is_up());
+            up.or_else(|| all.next()).cloned()
+        };
+        present.unwrap_or_else(|| self.0.cluster.shard(Slot::of_root("")))
+    }
+
+    /// Returns the shards in use.
+    pub(crate) fn shards(&self) -> Vec<ShardHandle> {
+        self.0.cluster.shards.read().values().map(|member| member.shard.clone()).collect()
+    }
+
+    /// The name of the cluster, for messages.
+    pub(crate) fn name(&self) -> &str {
+        self.0.cluster.nodes.name()
+    }
+
+    /// Waits until it is known which node has which slot.
+    pub(crate) async fn first_attempt(&self) -> Result<()> {
+        let nodes = &self.0.cluster.nodes;
+        let limit = self.0.cluster.settings.connect * 2;
+        let late = || Failure::unavailable(nodes.name(), "has not been found in time");
+        let found = tokio::time::timeout(limit, nodes.map()).await;
+        found.unwrap_or_else(|_| Err(late())).map(drop).map_err(|failure| failure.error)
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.watching.abort();
+        // The shards end with their last handles; releases that are still to be sent hold some.
+        let shards = std::mem::take(&mut *self.cluster.shards.write());
+        // Without the lock: listeners are called.
+        drop(shards);
+    }
+}
+
+impl Cluster {
+    fn shard(&self, slot: Slot) -> ShardHandle {
+        let now = self.now();
+        if let Some(Member { shard, used }) = self.shards.read().get(&slot) {
+            used.store(now, Ordering::Relaxed);
+            return shard.clone();
+        }
+        let mut shards = self.shards.write();
+        let open = || Member { shard: self.open(slot), used: AtomicU64::new(now) };
+        shards.entry(slot).or_insert_with(open).shard.clone()
+    }
+
+    /// The time in milliseconds from the start.
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Closes the connections of shards that have not been used for long, if there are many. One that has something
+    /// to tell its node stays.
+    fn close_idle(&self) {
+        let idle = IDLE.max(self.settings.max_lag * 2).as_millis();
+        let before = self.now().saturating_sub(u64::try_from(idle).unwrap_or(u64::MAX));
+        let mut closed = Vec::new();
+        let mut shards = self.shards.write();
+        let Some(excess) = shards.len().checked_sub(MOST_IDLE) else { return };
+        let is_idle = |member: &Member| {
+            let Member { shard, used } = member;
+            used.load(Ordering::Relaxed) < before
+                && shard.is_the_only_handle()
+                && shard.primary.is_up()
+                && shard.primary.shared().in_flight() == 0
+                && !shard.recovery.has_queued()
+        };
+        let mut idle: Vec<_> = shards.iter().filter(|(_, member)| is_idle(member)).collect();
+        idle.sort_by_key(|(_, member)| member.used.load(Ordering::Relaxed));
+        let idle: Vec<_> = idle.into_iter().take(excess).map(|(slot, _)| *slot).collect();
+        closed.extend(idle.iter().filter_map(|slot| shards.remove(slot)));
+        // Without the lock: listeners are called. If the slot is used again just now, the names of the counts that are
+        // deleted may be those of the new connections, which then get another.
+        drop(shards);
+        drop(closed);
+    }
+
+    /// Returns whether all shards can be called.
+    fn is_up(&self) -> bool {
+        self.shards.read().values().all(|member| member.shard.primary.is_up())
+    }
+
+    fn open(&self, slot: Slot) -> ShardHandle {
+        let locator =
+            SlotLocator { nodes: Arc::clone(&self.nodes), slot, located: Mutex::default() };
+        let (settings, place) = (Arc::clone(&self.settings), Place::Primary(slot));
+        let recovery = {
+            let mut recoveries = self.recoveries.lock();
+            let new = || Shard::new_recovery(place, &settings);
+            Arc::clone(recoveries.entry(slot).or_insert_with(new))
+        };
+        let opened = Shard::open_at(
+            place,
+            recovery,
+            settings,
+            Arc::new(locator),
+            &self.pushes,
+            &self.runtime,
+        );
+        let (shard, releases) = opened;
+        if let Some(map) = self.nodes.present() {
+            self.set_replicas(&shard, &map, slot);
+        }
+        let shard = Arc::new(shard);
+        let tasks = (self.start_tasks)(&shard, releases, &self.runtime);
+        ShardHandle::new(shard, tasks)
+    }
+
+    fn set_replicas(&self, shard: &Shard, map: &SlotMap, slot: Slot) {
+        if self.nodes.servers.replicas == ReplicaUse::Read {
+            let replicas = map.replicas(slot).iter();
+            shard.set_replicas(replicas.map(|host| self.nodes.server(host)).collect());
+        }
+    }
+
+    /// Makes the shards follow the map.
+    fn follow(&self, map: &SlotMap) {
+        let shards: Vec<_> = {
+            let shards = self.shards.read();
+            shards.iter().map(|(slot, member)| (*slot, member.shard.clone())).collect()
+        };
+        for (slot, shard) in shards {
+            let Some(primary) = map.primary(slot) else { continue };
+            let primary = self.nodes.server(primary);
+            let target = shard.primary.target();
+            if target.server().is_some_and(|target| !target.is_at(&primary)) {
+                tracing::info!(%slot, %primary, "a slot has another primary");
+                shard.primary.relocate();
+            }
+            self.set_replicas(&shard, map, slot);
+        }
+    }
+}
+
+/// Finds the primary of a slot.
+struct SlotLocator {
+    nodes: Arc<Nodes>,
+    slot: Slot,
+    located: Mutex<Option<Arc<Server>>>,
+}
+
+#[async_trait]
+impl Locator for SlotLocator {
+    async fn locate(&self) -> Result<Arc<Server>, Failure> {
+        let map = self.nodes.map().await?;
+        let Some(primary) = map.primary(self.slot) else {
+            let why = format!("has no node for slot {}", self.slot);
+            return Err(Failure::unavailable(self.nodes.name(), &why));
+        };
+        let server = self.nodes.server(primary);
+        *self.located.lock() = Some(Arc::clone(&server));
+        Ok(server)
+    }
+
+    fn doubt(&self, _: &Error) {
+        self.nodes.doubt(self.located.lock().clone());
+    }
+
+    fn target(&self) -> Target {
+        Target::Name(Arc::clone(self.nodes.shared_name()))
+    }
+}

@@ -1,0 +1,117 @@
+//! The conformance suite on clusters of Redis and of Valkey: the primaries alone, and with replicas that are read.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use region_core::RegionPath;
+use region_core::conformance::{Able, Harness};
+use region_redis::RedisStore;
+use servers::{Cluster, Flavor};
+
+/// Clusters that wait for the next case.
+static IDLE: Mutex<Vec<(Flavor, Cluster)>> = Mutex::new(Vec::new());
+
+/// The harness of one case: it has its cluster for itself. A new store begins with none of the former's data.
+struct OnCluster {
+    flavor: Flavor,
+    cluster: Option<Cluster>,
+    parameters: &'static str,
+}
+
+impl OnCluster {
+    fn new(flavor: Flavor, parameters: &'static str) -> Self {
+        let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
+        let fitting = idle.iter().position(|(other, _)| *other == flavor);
+        let found = fitting.map(|at| idle.swap_remove(at).1);
+        drop(idle);
+        let cluster = Some(found.unwrap_or_else(|| Cluster::start(flavor)));
+        Self { flavor, cluster, parameters }
+    }
+
+    fn cluster(&self) -> &Cluster {
+        self.cluster.as_ref().expect("a cluster until the end")
+    }
+
+    async fn connect(&self) -> RedisStore {
+        // Settings for a machine on which many tests run at once.
+        RedisStore::builder(&format!("{}{}", self.cluster().url(), self.parameters))
+            .unwrap()
+            .call_timeout(Duration::from_secs(10))
+            .connect_timeout(Duration::from_secs(10))
+            .watch(Duration::from_millis(20), Duration::from_secs(10))
+            .connect()
+            .await
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+impl Drop for OnCluster {
+    fn drop(&mut self) {
+        if let Some(cluster) = self.cluster.take().filter(|_| !std::thread::panicking()) {
+            let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.push((self.flavor, cluster));
+        }
+    }
+}
+
+impl Harness for OnCluster {
+    type Store = RedisStore;
+
+    async fn store(&self) -> RedisStore {
+        self.cluster().on_primaries(&["FLUSHALL"]);
+        self.connect().await
+    }
+
+    async fn client(&self, _: &RedisStore) -> RedisStore {
+        self.connect().await
+    }
+
+    async fn advance(&self, _: &RedisStore, by: Duration) {
+        // The servers count whole milliseconds.
+        tokio::time::sleep(by + Duration::from_millis(1)).await;
+    }
+
+    async fn lose_all(&self, _: &RedisStore) -> Able {
+        self.cluster().on_primaries(&["FLUSHALL"]);
+        Able::Yes
+    }
+
+    async fn lose_incarnations(&self, _: &RedisStore, region: &RegionPath) -> Able {
+        let (root, below) = region.as_str().split_once('.').unwrap_or((region.as_str(), ""));
+        let dot = if below.is_empty() { "" } else { "." };
+        let name = format!("rc1:i{{{root}}}{dot}{below}");
+        let keyslot = self.cluster().nodes[0].command(&["CLUSTER", "KEYSLOT", &name]);
+        let slot = keyslot.text().parse().expect("a slot");
+        self.cluster().primary_of(slot).command(&["DEL", &name]);
+        Able::Yes
+    }
+
+    async fn hold_replica(&self, _: &RedisStore) -> Able {
+        Able::No
+    }
+
+    // Breaking connections is for `tests/cluster`.
+    async fn cut_pushes(&self, _: &RedisStore) -> Able {
+        Able::No
+    }
+}
+
+mod redis {
+    use super::*;
+    region_core::conformance!(OnCluster::new(Flavor::Redis, ""));
+}
+
+mod redis_with_replicas {
+    use super::*;
+    region_core::conformance!(OnCluster::new(Flavor::Redis, "?replicas=read"));
+}
+
+mod valkey {
+    use super::*;
+    region_core::conformance!(OnCluster::new(Flavor::Valkey, ""));
+}
+
+mod valkey_with_replicas {
+    use super::*;
+    region_core::conformance!(OnCluster::new(Flavor::Valkey, "?replicas=read"));
+}
