@@ -15,7 +15,7 @@ use redis::{Pipeline, Value};
 use region_core::{Error, ErrorKind};
 use tokio::time::Instant;
 
-use crate::error::Failure;
+use crate::error::{Concerns, Failure};
 use crate::net::identity::ReportedRole;
 use crate::net::locator::{Locator, Target};
 use crate::net::pushes::Pushes;
@@ -180,7 +180,7 @@ impl Locator for Sentinels {
     }
 }
 
-/// Refuses a server whose answer to `ROLE` is not that of a primary. One that does not permit the question is asked
+/// Refuses a server whose answer to `ROLE` is not that of a primary. One that does not take the question is asked
 /// in another way when the connection is prepared.
 fn is_primary(server: &Server, role: Value) -> Result<(), Failure> {
     match ReportedRole::of_reply(&role) {
@@ -191,7 +191,7 @@ fn is_primary(server: &Server, role: Value) -> Result<(), Failure> {
         None => match role {
             Value::ServerError(error) => {
                 let failure = Failure::server_error(server, &error);
-                if failure.error.kind() == ErrorKind::Denied { Ok(()) } else { Err(failure) }
+                if failure.concerns == Concerns::Call { Ok(()) } else { Err(failure) }
             }
             _ => Err(Failure::unexpected(server, "ROLE in another form")),
         },

@@ -16,6 +16,7 @@ servers::on_both! {
     a_store_is_opened_before_the_sentinels
     sentinels_have_a_password_of_their_own
     a_sentinel_user_needs_few_permissions
+    servers_may_refuse_to_tell_their_role
     a_primary_that_no_sentinel_knows
 }
 
@@ -134,6 +135,19 @@ async fn a_sentinel_user_needs_few_permissions(flavor: Flavor) {
             .all(|entry| entry.list().iter().any(|field| field.text() == "client|setinfo"));
         assert!(is_known, "{refused}");
     }
+}
+
+/// As several providers do: `INFO` tells it.
+async fn servers_may_refuse_to_tell_their_role(flavor: Flavor) {
+    let servers = start(flavor);
+    for server in &servers.servers {
+        let user = "ACL SETUSER app on >password allkeys allchannels +@all -role";
+        assert_eq!(server.command(&user.split(' ').collect::<Vec<_>>()).text(), "OK");
+    }
+    let url = servers.sentinels.url().replace("://", "://app:password@");
+    let store = builder(&url).connect().await.unwrap();
+    set(&store, "r", "k", "1").await.unwrap();
+    with_replicas(&store, 2).await;
 }
 
 async fn a_primary_that_no_sentinel_knows(flavor: Flavor) {
