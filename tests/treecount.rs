@@ -226,6 +226,14 @@ fn it_runs_on_each_store_by_its_url() {
             }
         }
     }
+    for flavor in [Flavor::Redis, Flavor::Valkey] {
+        let cluster = Cluster::start(flavor);
+        for read in ["1", "0"] {
+            let counted = succeeded(&with_server(&cluster.url(), &[dir]));
+            assert_eq!(line(&counted, "cold")[1], read, "{counted}");
+            assert!(!counted.contains("uncached"), "{counted}");
+        }
+    }
     for url in ["memory:", "memory:?max_bytes=1MiB"] {
         let counted = succeeded(&with_server(url, &[dir]));
         assert_eq!(line(&counted, "warm")[1], "0", "{url}: {counted}");

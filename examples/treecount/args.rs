@@ -31,7 +31,7 @@ is opened, and other file systems are not entered. What cannot be read is report
 
 Environment:
   REGION_CACHE_URL  where the cache is kept: memory:, redis://127.0.0.1:6379, rediss:// for TLS, unix://
-                    for a socket, redis-sentinel:// [default: memory:?max_bytes=1GiB]
+                    for a socket, redis-sentinel://, redis-cluster:// [default: memory:?max_bytes=1GiB]
 
 Exit status: 0 if the tree was counted, 1 if that failed, 2 if the arguments are no good.
 ";
