@@ -10,6 +10,7 @@ use crate::kit::{Load, bounded, connect, end, get, roots, set, slot_of, until_ok
 
 servers::on_both! {
     a_killed_primary_undoes_no_invalidation
+    a_primary_that_is_demoted_is_left
     a_hung_node_concerns_no_other
 }
 
@@ -52,6 +53,24 @@ async fn a_killed_primary_undoes_no_invalidation(flavor: Flavor) {
         load.more(50).await;
         load.stop().await;
     }
+}
+
+/// An operator changes the roles: the former primary goes on, as a replica.
+async fn a_primary_that_is_demoted_is_left(flavor: Flavor) {
+    let cluster = Cluster::start(flavor);
+    let store = connect(&cluster).await;
+    let [root, ..] = roots(&cluster);
+    let (slot, port) = (slot_of(&cluster, &root), cluster.nodes[0].port());
+    let load = Load::start(&store, &root, 4);
+    load.more(50).await;
+    let replica = cluster.replica_of(&cluster.nodes[0]);
+    assert_eq!(replica.command(&["CLUSTER", "FAILOVER"]).text(), "OK");
+    let promoted = tokio::task::block_in_place(|| cluster.wait_for_other_primary(slot, port));
+    assert_eq!(promoted, replica.port());
+    load.more(100).await;
+    load.stop().await;
+    let nodes = store.stats().nodes;
+    assert!(nodes.iter().any(|node| node.server == replica.url()), "{nodes:?}");
 }
 
 /// The longest that 99 of 100 reads take.

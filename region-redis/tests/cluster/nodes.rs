@@ -1,13 +1,14 @@
 //! Nodes that the URL names, and that are of no use.
 
-use region_core::ErrorKind;
-use servers::{Cluster, Flavor, TestServer};
+use region_core::{ErrorKind, PageTerms, ReadFrom, Store, Verb};
+use servers::{Cluster, Flavor, Reply, TestServer};
 
-use crate::kit::{bounded, builder, get, roots, set};
+use crate::kit::{bounded, builder, end, get, get_from, path, roots, set, until, until_ok};
 
 servers::on_both! {
     some_nodes_are_of_no_use
     no_node_answers
+    the_least_permissions_are_enough
 }
 
 fn url(servers: &[&TestServer]) -> String {
@@ -50,4 +51,53 @@ async fn no_node_answers(flavor: Flavor) {
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     }
     hung.resume();
+}
+
+/// The command of `LAYOUT.md` that makes a user, with what it says of clusters.
+fn least_permissions() -> Vec<&'static str> {
+    let layout = include_str!("../../LAYOUT.md");
+    let rest = &layout[layout.find("ACL SETUSER app").unwrap()..];
+    let user = rest[..rest.find("```").unwrap()].split_whitespace();
+    let rest = &rest[rest.find("On a cluster it needs").unwrap()..];
+    let line = rest.lines().next().unwrap();
+    let further = line.split(['`', ' ']).filter(|word| word.starts_with('+'));
+    user.chain(further).collect()
+}
+
+async fn the_least_permissions_are_enough(flavor: Flavor) {
+    let cluster = Cluster::start(flavor);
+    for node in &cluster.nodes {
+        assert_eq!(node.command(&least_permissions()).text(), "OK");
+    }
+    let url = format!("{}?replicas=read", cluster.url()).replace("://", "://app:password@");
+    let store = builder(&url).connect().await.unwrap();
+    for root in roots(&cluster) {
+        let region = format!("{root}.a");
+        set(&store, &region, "k", "1").await.unwrap();
+        assert_eq!(get(&store, &region, "k").await.unwrap().as_deref(), Some("1"));
+        let children = store.children(&path(&root), PageTerms::default()).await.unwrap();
+        assert_eq!(children.items.len(), 1);
+    }
+    until("the replicas to follow", || {
+        let replicas = store.stats().replicas;
+        replicas.len() == 3 && replicas.iter().all(|replica| replica.is_up && replica.is_recent)
+    })
+    .await;
+    for root in roots(&cluster) {
+        let found = get_from(&store, &format!("{root}.a"), "k", ReadFrom::Replica).await.unwrap();
+        assert_eq!(found.as_deref(), Some("1"));
+        end(&store, &root, Verb::Invalidate).await.unwrap();
+    }
+    until_ok(async || store.reclaim().await).await;
+    for node in &cluster.nodes {
+        let refused = node.command(&["ACL", "LOG"]);
+        let object = |entry: &Reply| {
+            let fields = entry.list();
+            let at = fields.iter().position(|field| field.text() == "object");
+            at.and_then(|at| fields.get(at + 1)).map(Reply::text)
+        };
+        let refused: Vec<_> = refused.list().iter().filter_map(object).collect();
+        // The client library tells of itself, to servers that know how to be told.
+        assert!(refused.iter().all(|what| what == "client|setinfo"), "{refused:?}");
+    }
 }
