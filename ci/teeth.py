@@ -5,8 +5,8 @@ usage: ci/teeth.py [--check] [--all] [--seeds N] [name ...]
 
 tests/oracle/teeth.toml lists the mechanisms. Each is taken out of a copy of the checkout, as ci/mutations.py does,
 and seeds are run until one cannot be explained: as many at most as the tests run. Prints a table. --check runs
-nothing, and compares the list with the code. --all tries every mutation of ci/mutations.py that the simulation
-could notice, and demands nothing. A name chooses mechanisms or mutations.
+nothing, and compares the list with the code. --all tries every mutation of ci/mutations.py that a simulation
+could notice, and demands nothing. A name chooses mechanisms or mutations, or all of a program.
 """
 
 import os
@@ -31,9 +31,13 @@ ENVIRONMENT = {**mutations.ENVIRONMENT, "CARGO_TARGET_DIR": str(BUILD), "CARGO_P
 LIMIT = 1800
 
 
-def promised_seeds():
+# The programs that run seeds, and the tests that say how many of each are run.
+TESTS = {"oracle": "tests/oracle/tests/seeds.rs", "oracle_redis": "tests/oracle/tests/redis.rs"}
+
+
+def promised_seeds(program):
     """The number of seeds that the tests run."""
-    text = pathlib.Path("tests/oracle/tests/seeds.rs").read_text()
+    text = pathlib.Path(TESTS[program]).read_text()
     return int(re.search(r"^const SEEDS: u64 = ([\d_]+);", text, re.MULTILINE).group(1).replace("_", ""))
 
 
@@ -47,6 +51,8 @@ class Tooth:
             raise SystemExit(f"{fields.get('name')}: unknown {', '.join(sorted(unknown))}")
         self.name = fields["name"]
         self.program = fields.get("program", "oracle")
+        if self.program not in TESTS:
+            raise SystemExit(f"{self.name}: no program is called {self.program}")
         if "mutation" in fields:
             if fields["mutation"] not in known:
                 raise SystemExit(f"{self.name}: no mutation is called {fields['mutation']}")
@@ -75,36 +81,36 @@ def listed():
 def check(teeth):
     """Reports what does not fit."""
     wrong = [f"{tooth.name}: {fault}" for tooth in teeth for fault in tooth.faults()]
-    names = [tooth.name for tooth in teeth]
-    wrong += [f"{name} is listed twice" for name in sorted(set(names)) if names.count(name) > 1]
+    names = [(tooth.program, tooth.name) for tooth in teeth]
+    twice = sorted(name for name in set(names) if names.count(name) > 1)
+    wrong += [f"{name} is listed twice for {program}" for program, name in twice]
     for message in wrong:
         print(message, file=sys.stderr)
     print(f"{len(teeth)} mechanisms, {len(wrong)} faults")
     return not wrong
 
 
-def build(package):
+def build(program):
     """Builds the program that runs seeds. Returns its path, or None and what the compiler says."""
-    built = subprocess.run(["cargo", "build", "-j", "2", "-q", "-p", package], cwd=TREE, env=ENVIRONMENT,
-                           capture_output=True, text=True, timeout=LIMIT)
-    program = BUILD / "debug" / package
-    return (program, "") if built.returncode == 0 else (None, built.stderr)
+    command = ["cargo", "build", "-j", "2", "-q", "-p", "oracle", "--bin", program]
+    built = subprocess.run(command, cwd=TREE, env=ENVIRONMENT, capture_output=True, text=True, timeout=LIMIT)
+    return (BUILD / "debug" / program, "") if built.returncode == 0 else (None, built.stderr)
 
 
-def run_seeds(package, seeds):
+def run_seeds(program, seeds):
     """Runs seeds until one fails. Returns the line that says so, or None."""
-    program, errors = build(package)
-    if program is None:
+    path, errors = build(program)
+    if path is None:
         print(errors[-3000:], file=sys.stderr)
         return "does not build"
-    ran = subprocess.run([program, "first", str(seeds)], env=ENVIRONMENT, capture_output=True, text=True,
+    ran = subprocess.run([path, "first", str(seeds)], env=ENVIRONMENT, capture_output=True, text=True,
                          timeout=LIMIT)
     lines = ran.stdout.strip().splitlines() or ["no answer: " + ran.stderr[-300:]]
     return None if ran.returncode == 0 else lines[-1]
 
 
 def is_caught(tooth, seeds):
-    """Runs seeds without the mechanism, and prints a line of the table."""
+    """Runs so many seeds without the mechanism, and prints a line of the table."""
     start = time.monotonic()
     before = tooth.mutation.apply(TREE)
     try:
@@ -122,10 +128,10 @@ def is_caught(tooth, seeds):
 
 def main(arguments):
     os.chdir(pathlib.Path(__file__).resolve().parent.parent)
-    seeds = promised_seeds()
+    seeds = {program: promised_seeds(program) for program in TESTS}
     if "--seeds" in arguments:
         at = arguments.index("--seeds")
-        seeds = int(arguments[at + 1])
+        seeds = dict.fromkeys(TESTS, int(arguments[at + 1]))
         del arguments[at:at + 2]
     teeth, known = listed()
     if not check(teeth):
@@ -135,17 +141,19 @@ def main(arguments):
     everything = "--all" in arguments
     names = [name for name in arguments if name != "--all"]
     if everything or any(name in known for name in names):
-        others = [mutation for mutation in known.values() if "redis" not in mutation.name]
-        teeth = [Tooth({"name": mutation.name, "mutation": mutation.name}, known) for mutation in others]
-    teeth = [tooth for tooth in teeth if not names or tooth.name in names]
+        program = lambda name: "oracle_redis" if "redis" in name else "oracle"
+        fields = lambda name: {"name": name, "mutation": name, "program": program(name)}
+        teeth = [Tooth(fields(name), known) for name in known]
+    teeth = [tooth for tooth in teeth if not names or tooth.name in names or tooth.program in names]
     mutations.copy_checkout()
-    for package in sorted({tooth.program for tooth in teeth}):
-        if said := run_seeds(package, min(seeds, 1000)):
-            print(f"{package} fails with every mechanism in place: {said}", file=sys.stderr)
+    for program in sorted({tooth.program for tooth in teeth}):
+        if said := run_seeds(program, min(seeds[program], 1000)):
+            print(f"{program} fails with every mechanism in place: {said}", file=sys.stderr)
             return 1
     print(f"{'mechanism':50} {'promise':>7} {'broken':>6} {'seeds':>6} {'secs':>6}  first violation")
-    survivors = [tooth.name for tooth in teeth if not is_caught(tooth, seeds)]
-    print(f"{len(teeth) - len(survivors)} of {len(teeth)} caught within {seeds} seeds")
+    survivors = [tooth.name for tooth in teeth if not is_caught(tooth, seeds[tooth.program])]
+    most = ", ".join(f"{seeds[program]} of {program}" for program in sorted({tooth.program for tooth in teeth}))
+    print(f"{len(teeth) - len(survivors)} of {len(teeth)} caught within the seeds: {most}")
     for name in survivors:
         print(f"not caught: {name}", file=sys.stderr)
     return 1 if survivors and not everything else 0

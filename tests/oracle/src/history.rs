@@ -99,6 +99,11 @@ pub enum What {
         process: usize,
         of: Seq,
     },
+    /// The process uses the store of another.
+    SharesStore {
+        process: usize,
+        with: usize,
+    },
     /// Replicas may show what the primary held so long before.
     ReplicaLags {
         by: Duration,
@@ -217,11 +222,15 @@ impl History {
         }
     }
 
-    /// Marks the changes as late that a function says to be: by their place, process and effects.
-    pub fn mark_late(&mut self, is_late: impl Fn(Seq, Option<usize>, &[Effect]) -> bool) {
+    /// Attributes changes by a function of their place, process and effects: to the process that it returns; as late
+    /// where it returns none.
+    pub fn attribute(&mut self, maker: impl Fn(Seq, Option<usize>, &[Effect]) -> Option<usize>) {
         for (seq, event) in self.events.iter_mut().enumerate() {
             if let What::Executed { process, late, effects } = &mut event.what {
-                *late |= is_late(seq, *process, effects);
+                match maker(seq, *process, effects) {
+                    Some(maker) => *process = Some(maker),
+                    None => *late = true,
+                }
             }
         }
     }

@@ -54,6 +54,7 @@ impl Facts<'_> {
         let (given_up, _) = late.end?;
         let covers = |done: &Done<'_>| match &done.step.action {
             Action::Set(set, _) | Action::Remove(set) => set == key,
+            Action::SetMany(region, keys) => key.region == *region && keys.contains(&key.key),
             Action::End(region, Verb::Invalidate) => self.is_within(key.region, *region),
             _ => false,
         };
@@ -115,7 +116,9 @@ impl Facts<'_> {
         let Some((end, _)) = done.end else { return false };
         let during = done.begin.seq..end.seq;
         let mine = self.changes.iter().filter(|change| {
-            during.contains(&change.when.seq) && change.process == Some(done.process)
+            let is_its =
+                change.process.is_some_and(|process| self.share_a_store(process, done.process));
+            during.contains(&change.when.seq) && is_its
         });
         mine.into_iter().any(|change| is_it(change.effect))
     }

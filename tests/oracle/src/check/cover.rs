@@ -117,21 +117,27 @@ impl Facts<'_> {
         self.servers_failed || !self.plan.setup.rates.all_succeed() || steps.any(is_fault)
     }
 
-    /// Returns true if the reading process made the change.
+    /// Returns true if the reading process made the change; or another one over its store, and that has returned.
     pub(super) fn is_own(&self, read: &Done<'_>, change: &Change<'_>) -> bool {
-        change.process == Some(read.process)
-            && !change.late
-            && !self.was_killed(read.process, change.when.seq, read.begin.seq)
+        let Some(maker) = change.process.filter(|_| !change.late) else { return false };
+        if maker != read.process {
+            return self.share_a_store(maker, read.process) && !self.is_open(maker, read, change);
+        }
+        !self.was_killed(read.process, change.when.seq, read.begin.seq)
     }
 
     /// Returns true if a change by the reading process had been made and not returned when the read began.
     fn is_in_flight(&self, read: &Done<'_>, change: &Change<'_>) -> bool {
-        let changes = |done: &Done<'_>| {
+        change.process == Some(read.process) && self.is_open(read.process, read, change)
+    }
+
+    /// Returns true if a call of the process that may have made the change had not returned when the read began.
+    fn is_open(&self, process: usize, read: &Done<'_>, change: &Change<'_>) -> bool {
+        self.steps.values().any(|done| {
             let is_open = done.begin.seq < change.when.seq
                 && done.end.is_none_or(|(end, _)| end.seq > read.begin.seq);
-            is_open && done.process == read.process && done.step.action.changes()
-        };
-        change.process == Some(read.process) && self.steps.values().any(changes)
+            is_open && done.process == process && done.step.action.changes()
+        })
     }
 
     /// Returns true if the call that made the change had not returned when the read began.

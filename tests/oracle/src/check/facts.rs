@@ -107,6 +107,8 @@ pub(super) struct Facts<'a> {
     pub(super) killed: Vec<(usize, Seq)>,
     /// When calls of each process to the store were over, and true if that was by an answer.
     pub(super) answered: BTreeMap<usize, Vec<(Seq, bool)>>,
+    /// The processes that use the stores of others.
+    pub(super) shares: BTreeMap<usize, usize>,
     /// True if something has happened to a server.
     pub(super) servers_failed: bool,
     /// The time until which each process relies on pushes, while its connection is silent.
@@ -133,6 +135,7 @@ impl<'a> Facts<'a> {
             leases_left: Vec::new(),
             killed: Vec::new(),
             answered: BTreeMap::new(),
+            shares: BTreeMap::new(),
             servers_failed: false,
             covered_until: BTreeMap::new(),
             end: Moment { seq: history.events().len(), at },
@@ -201,6 +204,7 @@ impl<'a> Facts<'a> {
             }
             What::ReplicaReleased => self.end_lag(now),
             What::LostPush { process, of } => self.lost_push(now, *process, *of),
+            What::SharesStore { process, with } => drop(self.shares.insert(*process, *with)),
             What::ReplicaLags { by } => self.lag = *by,
             What::Queued { process, effects } => {
                 self.queued.push((*process, now.seq));
@@ -301,6 +305,12 @@ impl<'a> Facts<'a> {
     pub(super) fn stale_for(&self) -> Duration {
         let all = self.plan.setup.processes.iter().map(|process| process.stale_for);
         Duration::from_millis(all.max().unwrap_or(0))
+    }
+
+    /// Returns true if both processes use one store.
+    pub(super) fn share_a_store(&self, one: usize, other: usize) -> bool {
+        let store = |process| self.shares.get(&process).copied().unwrap_or(process);
+        store(one) == store(other)
     }
 
     /// The region's path, below the root.

@@ -41,8 +41,8 @@ impl SearchCase for RedisCase {
         let mut text = report::describe(&plan.plan);
         let _ = writeln!(
             text,
-            "lag {}, ahead {}, queues {:?}, large {}, {:?}",
-            plan.lag, plan.ahead, plan.queues, plan.large, plan.flavor
+            "lag {}, ahead {}, queues {:?}, stores {:?}, large {}, {:?}",
+            plan.lag, plan.ahead, plan.queues, plan.stores, plan.large, plan.flavor
         );
         for fault in &plan.faults {
             let _ = writeln!(text, "  {:>3}  +{} ms  {:?}", fault.number, fault.pause, fault.fault);

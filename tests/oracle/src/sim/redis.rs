@@ -2,7 +2,10 @@
 //! store's real scripts; so its sessions, queue, recovery and tracking are searched too.
 
 mod decode;
+mod dense;
+mod late;
 mod plan;
+mod scenes;
 mod servers;
 mod witness;
 
@@ -60,22 +63,21 @@ pub fn run(plan: &RedisPlan) -> History {
     runtime.block_on(run_in(&world, plan));
     drop(runtime);
     let mut history = world.take_history();
-    mark_late(&plan.plan, &mut history);
+    late::attribute(plan, &mut history);
     history
 }
 
 async fn run_in(world: &Arc<World>, plan: &RedisPlan) {
-    let witness = Witness::new(world);
+    let witness = Witness::new(world, &plan.stores);
     let servers = Arc::new(Servers::new(plan, &witness));
     let _ = witness.network.set(servers.network.clone());
     world.record(What::ReplicaLags { by: MOST_LAG + MOST_SILENT + WATCH });
-    let processes: Vec<_> =
-        (0..plan.queues.len()).map(|number| process(world, plan, &servers, number)).collect();
+    let processes = processes(world, plan, &servers);
     let mut tasks = Vec::new();
     for client in plan.plan.clients.clone() {
         let Some(number) = client.process else { continue };
         let (world, process) = (Arc::clone(world), Arc::clone(&processes[number]));
-        let queues = plan.queues[number];
+        let (queues, store) = (plan.queues[number], plan.stores[number]);
         tasks.push(tokio::spawn(async move {
             for step in client.steps {
                 tokio::time::sleep(Duration::from_millis(step.pause)).await;
@@ -83,7 +85,7 @@ async fn run_in(world: &Arc<World>, plan: &RedisPlan) {
                 let outcome = process.step(&step).await;
                 if queues
                     && let Some(effect) = ended_by(&step, &outcome)
-                    && !world.any_since(begin, |what| has_ended(what, number, &effect))
+                    && !world.any_since(begin, |what| has_ended(what, store, &effect))
                 {
                     world.record(What::Queued { process: number, effects: vec![effect] });
                 }
@@ -102,15 +104,34 @@ async fn run_in(world: &Arc<World>, plan: &RedisPlan) {
     run_to_end(world, tasks).await;
 }
 
-fn process(world: &Arc<World>, plan: &RedisPlan, servers: &Servers, number: usize) -> Arc<Process> {
-    let setup = &plan.plan.setup.processes[number];
+/// The processes, each over its own store or that of one before it.
+fn processes(world: &Arc<World>, plan: &RedisPlan, servers: &Servers) -> Vec<Arc<Process>> {
+    let mut stores: Vec<RedisStore> = Vec::new();
+    let mut processes = Vec::new();
+    for (number, &with) in plan.stores.iter().enumerate() {
+        let store = match stores.get(with) {
+            Some(store) => {
+                world.record(What::SharesStore { process: number, with });
+                store.clone()
+            }
+            None => store(plan, servers, number),
+        };
+        stores.push(store.clone());
+        processes.push(process(world, number, store));
+    }
+    processes
+}
+
+fn store(plan: &RedisPlan, servers: &Servers, number: usize) -> RedisStore {
     let url = |host: &str| format!("redis://{host}");
+    let users = plan.stores.iter().zip(&plan.plan.setup.processes);
+    let reads_replica = users.into_iter().any(|(with, user)| *with == number && user.replica);
     let on_failure = match plan.queues[number] {
         true => OnInvalidationFailure::Queue,
         false => OnInvalidationFailure::Error,
     };
     let store = RedisStore::builder(&url(PRIMARY)).and_then(|builder| {
-        let builder = if setup.replica { builder.replica(&url(REPLICA))? } else { builder };
+        let builder = if reads_replica { builder.replica(&url(REPLICA))? } else { builder };
         builder
             .call_timeout(CALL_LIMIT)
             .connect_timeout(CALL_LIMIT / 2)
@@ -121,10 +142,14 @@ fn process(world: &Arc<World>, plan: &RedisPlan, servers: &Servers, number: usiz
             .connector(servers.network.connector(number))
             .build()
     });
-    let store = store.unwrap_or_else(|error| panic!("{error}"));
+    store.unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn process(world: &Arc<World>, number: usize, store: RedisStore) -> Arc<Process> {
+    let setup = &world.plan.setup.processes[number];
     let builder = RegionCache::builder(store);
     let builder = builder.root(world::ROOT).near(NEAR_BYTES).policy(setup.policy());
-    let seed = plan.plan.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(number as u64);
+    let seed = world.plan.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(number as u64);
     let cache = builder.seed(seed).build();
     let cache = cache.unwrap_or_else(|error| panic!("{error}"));
     let channel = Channel::new(world, number);
@@ -149,58 +174,5 @@ fn ended_by(step: &Step, outcome: &Outcome) -> Option<Effect> {
     match (&step.action, outcome) {
         (&Action::End(region, verb), Outcome::Done) => Some(Effect::Ended { region, verb }),
         _ => None,
-    }
-}
-
-/// A change whose process has not got an answer of it is as one that its caller has given up.
-fn mark_late(plan: &crate::plan::Plan, history: &mut History) {
-    let mut steps = std::collections::BTreeMap::new();
-    for client in &plan.clients {
-        for step in &client.steps {
-            steps.insert(step.number, (client.process, step.clone()));
-        }
-    }
-    let (mut begun, mut spans) = (std::collections::BTreeMap::new(), Vec::new());
-    for (seq, event) in history.events().iter().enumerate() {
-        match &event.what {
-            What::Begin { step } => drop(begun.insert(*step, seq)),
-            What::End { step, outcome } => {
-                let has_answered =
-                    matches!(outcome, Outcome::Done | Outcome::Said(_) | Outcome::Values(_));
-                if let (true, Some(begin), Some((Some(process), step))) =
-                    (has_answered, begun.get(step), steps.get(step))
-                {
-                    spans.push((*begin..seq, *process, step.clone()));
-                }
-            }
-            _ => {}
-        }
-    }
-    history.mark_late(|seq, process, effects| {
-        !spans.iter().any(|(span, by, step)| {
-            span.contains(&seq)
-                && process == Some(*by)
-                && effects.iter().any(|effect| is_of(step, effect))
-        })
-    });
-}
-
-/// Returns true if a step makes such a change itself.
-fn is_of(step: &Step, effect: &Effect) -> bool {
-    match (&step.action, effect) {
-        (Action::End(region, verb), Effect::Ended { region: ended, verb: by }) => {
-            region == ended && verb == by
-        }
-        (Action::Set(key, _) | Action::SetIfAbsent(key), Effect::Put { key: put, .. }) => {
-            key == put
-        }
-        (Action::SetMany(region, _), Effect::Put { key, .. })
-        | (Action::Transact(region, _), Effect::Put { key, .. } | Effect::Removed { key }) => {
-            *region == key.region
-        }
-        (Action::Remove(key) | Action::Take(key), Effect::Removed { key: removed }) => {
-            key == removed
-        }
-        _ => false,
     }
 }

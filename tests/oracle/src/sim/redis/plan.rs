@@ -10,6 +10,7 @@ use rand::{RngExt, SeedableRng};
 
 use simredis::Flavor;
 
+use super::dense;
 use crate::plan::{Client, Plan, Rates};
 
 /// What is done to servers and connections. Times are in milliseconds.
@@ -76,6 +77,8 @@ pub struct RedisPlan {
     pub ahead: i64,
     /// The processes that queue invalidations which cannot reach the primary.
     pub queues: Vec<bool>,
+    /// The process whose store each process uses: its own, or one before it.
+    pub stores: Vec<usize>,
     /// Entries of so many bytes are large.
     pub large: usize,
     /// The kind of the servers.
@@ -101,7 +104,7 @@ impl RedisCase {
     /// What is done in it.
     #[must_use]
     pub fn plan(&self) -> RedisPlan {
-        let mut plan = plan(self.seed);
+        let mut plan = dense::plan(self.seed).unwrap_or_else(|| plan(self.seed));
         if let Some(kept) = &self.kept {
             for client in &mut plan.plan.clients {
                 client.steps.retain(|step| kept.contains(&step.number));
@@ -176,6 +179,7 @@ fn plan(seed: u64) -> RedisPlan {
         faults,
         lag: *[0, 2, 20, 100].choose(&mut rng).unwrap_or(&2),
         ahead: *[0, 0, -100_000, 3_600_000].choose(&mut rng).unwrap_or(&0),
+        stores: (0..processes).collect(),
         queues: (0..processes).map(|_| !is_calm && rng.random_ratio(1, 3)).collect(),
         flavor: if rng.random() { Flavor::Redis } else { Flavor::Valkey },
         large: *[64 * 1024, 64 * 1024, 40].choose(&mut rng).unwrap_or(&40),

@@ -17,14 +17,16 @@ const A_TURN: Duration = Duration::from_millis(1);
 pub(super) struct Witness {
     pub(super) world: Arc<World>,
     pub(super) network: OnceLock<Network>,
+    /// See [`RedisPlan::stores`](super::RedisPlan::stores).
+    stores: Vec<usize>,
     /// The primary's offset after each change.
     offsets: Mutex<Vec<(u64, Seq)>>,
 }
 
 impl Witness {
-    pub(super) fn new(world: &Arc<World>) -> Arc<Self> {
+    pub(super) fn new(world: &Arc<World>, stores: &[usize]) -> Arc<Self> {
         let (network, offsets) = (OnceLock::new(), Mutex::default());
-        Arc::new(Self { world: Arc::clone(world), network, offsets })
+        Arc::new(Self { world: Arc::clone(world), network, stores: stores.to_vec(), offsets })
     }
 
     /// Records changes, and follows what tells each process of them.
@@ -35,7 +37,8 @@ impl Witness {
             if is_lenient(setup) {
                 self.world.record(What::PushLeftOut { process, of });
             }
-            let settling = self.network.get().and_then(|network| network.settling(process));
+            let store = self.stores[process];
+            let settling = self.network.get().and_then(|network| network.settling(store));
             let Some(settling) = settling else { continue };
             self.world.record(What::PushDelayed { process, of });
             let world = Arc::clone(&self.world);

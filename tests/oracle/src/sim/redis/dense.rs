@@ -1,0 +1,269 @@
+//! Draws dense plans: a few things are done to a few keys while one kind of thing goes wrong, so that each fault meets
+//! what it concerns.
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+use region_core::Verb;
+use simredis::Flavor;
+
+use super::plan::{Fault, FaultStep, RedisPlan};
+use super::scenes;
+use crate::plan::{Action, Client, Key, Load, Plan, ProcessSetup, Rates, Setup, Step};
+
+/// Sets the draws apart from those of other plans and of the run.
+const SALT: u64 = 0x00de_05ed;
+
+/// One of so many plans is not dense.
+const ONE_OF: u64 = 3;
+
+/// The longest pauses before a step or fault, in milliseconds.
+const PAUSES: [u64; 3] = [4, 25, 120];
+
+/// What a client does.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Deed {
+    Get,
+    GetMany,
+    Compute,
+    /// A load that must not find a value.
+    Reload,
+    Set,
+    SetMany,
+    Remove,
+    End(Verb),
+}
+
+/// What is done to servers and connections.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Blow {
+    Save,
+    Restore,
+    Restart,
+    EvictCounts,
+    EvictEntries,
+    EvictIds,
+    EvictLeases,
+    FailOver,
+    HoldReplica,
+    ReleaseReplica,
+    Cut,
+    Outage,
+    HoldThere,
+    HoldBack,
+    Silence,
+    Freeze,
+    RefuseAll,
+    Accept,
+}
+
+/// Whether something is so for all, for none, or for each as it is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Is {
+    Never,
+    Sometimes,
+    Always,
+}
+
+impl Is {
+    fn draw(self, rng: &mut StdRng) -> bool {
+        self == Self::Always || self == Self::Sometimes && rng.random()
+    }
+}
+
+/// Things to draw from, each as often as its weight says.
+pub(super) type Weights<T> = &'static [(u32, T)];
+
+/// What is dense about a plan.
+pub(super) struct Scene {
+    pub(super) regions: &'static [&'static str],
+    /// The most keys of each region.
+    pub(super) keys: usize,
+    /// The most processes.
+    pub(super) processes: usize,
+    /// The most clients of each process.
+    pub(super) clients: usize,
+    /// The most steps of each client.
+    pub(super) steps: usize,
+    pub(super) deeds: Weights<Deed>,
+    pub(super) blows: Weights<Blow>,
+    /// The most of them.
+    pub(super) blow_count: usize,
+    /// So many of 1,000 calls are dropped, in half of the plans.
+    pub(super) cancel: u32,
+    pub(super) near: Is,
+    pub(super) replica: Is,
+    pub(super) queues: Is,
+    /// All caches are over one store.
+    pub(super) shares: Is,
+    /// Loads depend on the first region.
+    pub(super) depends: Is,
+    /// See [`RedisPlan::lag`].
+    pub(super) lags: &'static [u64],
+    /// See [`RedisPlan::large`].
+    pub(super) large: &'static [usize],
+    /// The longest times that loads take, in milliseconds.
+    pub(super) loads: &'static [u64],
+}
+
+struct Draw<'s> {
+    rng: StdRng,
+    scene: &'s Scene,
+    keys: usize,
+    processes: usize,
+    pause: u64,
+    cancel: u32,
+    depends: bool,
+    numbers: usize,
+}
+
+/// Draws the plan of a seed, if that is a dense one.
+pub(super) fn plan(seed: u64) -> Option<RedisPlan> {
+    let mut rng = StdRng::seed_from_u64(seed.wrapping_add(SALT));
+    if rng.random_ratio(1, ONE_OF as u32) {
+        return None;
+    }
+    let scene = scenes::ALL.choose(&mut rng)?;
+    let shares = scene.shares.draw(&mut rng);
+    let processes = rng.random_range(1 + usize::from(shares)..=scene.processes);
+    let setups = (0..processes).map(|_| ProcessSetup {
+        near: scene.near.draw(&mut rng),
+        replica: scene.replica.draw(&mut rng),
+        ..ProcessSetup::default()
+    });
+    let mut setup = Setup {
+        regions: scene.regions.iter().map(|&region| region.to_owned()).collect(),
+        processes: setups.collect(),
+        keys: rng.random_range(1..=scene.keys),
+        ..Setup::default()
+    };
+    setup.rates = Rates { latency: *[0, 1, 3].choose(&mut rng)?, ..Rates::default() };
+    let queues = scene.queues.draw(&mut rng);
+    let mut draw = Draw {
+        scene,
+        keys: setup.keys,
+        processes,
+        pause: *PAUSES.choose(&mut rng)?,
+        cancel: if rng.random() { scene.cancel } else { 0 },
+        depends: scene.depends.draw(&mut rng),
+        numbers: 0,
+        rng,
+    };
+    let clients = draw.clients();
+    let faults = (0..draw.rng.random_range(0..=scene.blow_count)).map(|_| draw.fault());
+    let faults = faults.collect();
+    let Draw { mut rng, .. } = draw;
+    Some(RedisPlan {
+        plan: Plan { seed, setup, clients },
+        faults,
+        lag: *scene.lags.choose(&mut rng)?,
+        ahead: 0,
+        queues: vec![queues; processes],
+        stores: (0..processes).map(|number| if shares { 0 } else { number }).collect(),
+        large: *scene.large.choose(&mut rng)?,
+        flavor: if rng.random() { Flavor::Redis } else { Flavor::Valkey },
+    })
+}
+
+impl Draw<'_> {
+    fn weighted<T: Copy>(&mut self, weights: Weights<T>) -> T {
+        let all: u32 = weights.iter().map(|(weight, _)| weight).sum();
+        let mut at = self.rng.random_range(0..all);
+        for (weight, thing) in weights {
+            match at.checked_sub(*weight) {
+                None => return *thing,
+                Some(rest) => at = rest,
+            }
+        }
+        weights[0].1
+    }
+
+    fn number(&mut self) -> usize {
+        self.numbers += 1;
+        self.numbers - 1
+    }
+
+    fn clients(&mut self) -> Vec<Client> {
+        let mut clients = Vec::new();
+        for process in 0..self.processes {
+            for _ in 0..self.rng.random_range(1..=self.scene.clients) {
+                let steps = (0..self.rng.random_range(2..=self.scene.steps)).map(|_| self.step());
+                clients.push(Client { process: Some(process), steps: steps.collect() });
+            }
+        }
+        // So that nobody takes it for calm.
+        clients.push(Client { process: None, steps: Vec::new() });
+        clients
+    }
+
+    fn step(&mut self) -> Step {
+        let cancel = self.rng.random_ratio(self.cancel, 1000);
+        Step {
+            number: self.number(),
+            pause: self.rng.random_range(0..=self.pause),
+            action: self.action(),
+            cancel: cancel.then(|| self.rng.random_range(1..8)),
+        }
+    }
+
+    fn some_keys(&mut self) -> Vec<usize> {
+        let keys: Vec<_> = (0..self.keys).filter(|_| self.rng.random()).collect();
+        if keys.is_empty() { vec![0] } else { keys }
+    }
+
+    fn load(&mut self) -> Load {
+        let takes = *self.scene.loads.choose(&mut self.rng).unwrap_or(&0);
+        let depends_on = if self.depends { vec![0] } else { Vec::new() };
+        Load { takes, depends_on, ..Load::default() }
+    }
+
+    fn action(&mut self) -> Action {
+        let region = self.rng.random_range(0..self.scene.regions.len());
+        let key = Key { region, key: self.rng.random_range(0..self.keys) };
+        match self.weighted(self.scene.deeds) {
+            Deed::Get => Action::Get(key),
+            Deed::GetMany => Action::GetMany(region, self.some_keys()),
+            Deed::Compute => Action::Compute(key, self.load()),
+            Deed::Reload => Action::Compute(key, Load { reload: true, ..self.load() }),
+            Deed::Set => Action::Set(key, 0),
+            Deed::SetMany => Action::SetMany(region, self.some_keys()),
+            Deed::Remove => Action::Remove(key),
+            Deed::End(verb) => Action::End(region, verb),
+        }
+    }
+
+    fn fault(&mut self) -> FaultStep {
+        FaultStep {
+            number: self.number(),
+            pause: self.rng.random_range(0..=self.pause * 2),
+            fault: self.blow(),
+        }
+    }
+
+    fn blow(&mut self) -> Fault {
+        let region = self.rng.random_range(0..self.scene.regions.len());
+        let process = self.rng.random_range(0..self.processes);
+        let mut time = |most: u64| self.rng.random_range(5..most);
+        let (short, long, bytes) = (time(300), time(700), time(120));
+        match self.weighted(self.scene.blows) {
+            Blow::Save => Fault::Save,
+            Blow::Restore => Fault::Restore,
+            Blow::Restart => Fault::Restart,
+            Blow::EvictCounts => Fault::EvictCounts,
+            Blow::EvictEntries => Fault::EvictEntries(region),
+            Blow::EvictIds => Fault::EvictIds(region),
+            Blow::EvictLeases => Fault::EvictLeases(region),
+            Blow::FailOver => Fault::FailOver,
+            Blow::HoldReplica => Fault::HoldReplica,
+            Blow::ReleaseReplica => Fault::ReleaseReplica,
+            Blow::Cut => Fault::Cut(process, usize::try_from(bytes).unwrap_or(0)),
+            Blow::Outage => Fault::Outage(process, short),
+            Blow::HoldThere => Fault::HoldThere(process, long),
+            Blow::HoldBack => Fault::HoldBack(process, long),
+            Blow::Silence => Fault::Silence(process, long),
+            Blow::Freeze => Fault::Freeze(short),
+            Blow::RefuseAll => Fault::RefuseAll,
+            Blow::Accept => Fault::Accept,
+        }
+    }
+}
