@@ -6,7 +6,8 @@ usage: ci/teeth.py [--check] [--all] [--seeds N] [name ...]
 tests/oracle/teeth.toml lists the mechanisms. Each is taken out of a copy of the checkout, as ci/mutations.py does,
 and seeds are run until one cannot be explained: as many at most as the tests run. Prints a table. --check runs
 nothing, and compares the list with the code. --all tries every mutation of ci/mutations.py that a simulation
-could notice, and demands nothing. A name chooses mechanisms or mutations, or all of a program.
+could notice, and demands nothing. A name chooses mechanisms or mutations; that of a program, those which
+its seeds must notice.
 """
 
 import os
@@ -144,7 +145,9 @@ def main(arguments):
         program = lambda name: "oracle_redis" if "redis" in name else "oracle"
         fields = lambda name: {"name": name, "mutation": name, "program": program(name)}
         teeth = [Tooth(fields(name), known) for name in known]
-    teeth = [tooth for tooth in teeth if not names or tooth.name in names or tooth.program in names]
+    programs = [name for name in names if name in TESTS] or list(TESTS)
+    names = [name for name in names if name not in TESTS]
+    teeth = [tooth for tooth in teeth if tooth.program in programs and (not names or tooth.name in names)]
     mutations.copy_checkout()
     for program in sorted({tooth.program for tooth in teeth}):
         if said := run_seeds(program, min(seeds[program], 1000)):

@@ -20,12 +20,16 @@ const ONE_OF: u64 = 3;
 /// The longest pauses before a step or fault, in milliseconds.
 const PAUSES: [u64; 3] = [4, 25, 120];
 
+/// The longest time until the primary is put back, in milliseconds.
+const MOMENT: u64 = 30;
+
 /// What a client does.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Deed {
     Get,
     GetMany,
     Compute,
+    ComputeMany,
     /// A load that must not find a value.
     Reload,
     Set,
@@ -39,6 +43,8 @@ pub(super) enum Deed {
 pub(super) enum Blow {
     Save,
     Restore,
+    /// A save, and a moment later a restoration.
+    PutBack,
     Restart,
     EvictCounts,
     EvictEntries,
@@ -98,6 +104,10 @@ pub(super) struct Scene {
     pub(super) shares: Is,
     /// Loads depend on the first region.
     pub(super) depends: Is,
+    /// The lifetimes of entries, in milliseconds; zero: none.
+    pub(super) ttls: &'static [u64],
+    /// The longest times that bytes are on the way, in milliseconds.
+    pub(super) latencies: &'static [u64],
     /// See [`RedisPlan::lag`].
     pub(super) lags: &'static [u64],
     /// See [`RedisPlan::large`].
@@ -129,6 +139,7 @@ pub(super) fn plan(seed: u64) -> Option<RedisPlan> {
     let setups = (0..processes).map(|_| ProcessSetup {
         near: scene.near.draw(&mut rng),
         replica: scene.replica.draw(&mut rng),
+        ttl: *scene.ttls.choose(&mut rng).unwrap_or(&0),
         ..ProcessSetup::default()
     });
     let mut setup = Setup {
@@ -137,7 +148,7 @@ pub(super) fn plan(seed: u64) -> Option<RedisPlan> {
         keys: rng.random_range(1..=scene.keys),
         ..Setup::default()
     };
-    setup.rates = Rates { latency: *[0, 1, 3].choose(&mut rng)?, ..Rates::default() };
+    setup.rates = Rates { latency: *scene.latencies.choose(&mut rng)?, ..Rates::default() };
     let queues = scene.queues.draw(&mut rng);
     let mut draw = Draw {
         scene,
@@ -150,8 +161,7 @@ pub(super) fn plan(seed: u64) -> Option<RedisPlan> {
         rng,
     };
     let clients = draw.clients();
-    let faults = (0..draw.rng.random_range(0..=scene.blow_count)).map(|_| draw.fault());
-    let faults = faults.collect();
+    let faults = draw.faults();
     let Draw { mut rng, .. } = draw;
     Some(RedisPlan {
         plan: Plan { seed, setup, clients },
@@ -224,6 +234,7 @@ impl Draw<'_> {
             Deed::Get => Action::Get(key),
             Deed::GetMany => Action::GetMany(region, self.some_keys()),
             Deed::Compute => Action::Compute(key, self.load()),
+            Deed::ComputeMany => Action::ComputeMany(region, self.some_keys(), self.load()),
             Deed::Reload => Action::Compute(key, Load { reload: true, ..self.load() }),
             Deed::Set => Action::Set(key, 0),
             Deed::SetMany => Action::SetMany(region, self.some_keys()),
@@ -232,21 +243,29 @@ impl Draw<'_> {
         }
     }
 
-    fn fault(&mut self) -> FaultStep {
-        FaultStep {
-            number: self.number(),
-            pause: self.rng.random_range(0..=self.pause * 2),
-            fault: self.blow(),
+    fn faults(&mut self) -> Vec<FaultStep> {
+        let mut faults = Vec::new();
+        for _ in 0..self.rng.random_range(0..=self.scene.blow_count) {
+            let pause = self.rng.random_range(0..=self.pause * 2);
+            match self.weighted(self.scene.blows) {
+                Blow::PutBack => {
+                    faults.push((pause, Fault::Save));
+                    faults.push((self.rng.random_range(0..=MOMENT), Fault::Restore));
+                }
+                blow => faults.push((pause, self.fault(blow))),
+            }
         }
+        let number = |(pause, fault)| FaultStep { number: self.number(), pause, fault };
+        faults.into_iter().map(number).collect()
     }
 
-    fn blow(&mut self) -> Fault {
+    fn fault(&mut self, blow: Blow) -> Fault {
         let region = self.rng.random_range(0..self.scene.regions.len());
         let process = self.rng.random_range(0..self.processes);
         let mut time = |most: u64| self.rng.random_range(5..most);
-        let (short, long, bytes) = (time(300), time(700), time(120));
-        match self.weighted(self.scene.blows) {
-            Blow::Save => Fault::Save,
+        let (short, long, bytes) = (time(400), time(900), time(120));
+        match blow {
+            Blow::Save | Blow::PutBack => Fault::Save,
             Blow::Restore => Fault::Restore,
             Blow::Restart => Fault::Restart,
             Blow::EvictCounts => Fault::EvictCounts,

@@ -23,6 +23,8 @@ const PLAIN: Scene = Scene {
     queues: Is::Never,
     shares: Is::Never,
     depends: Is::Never,
+    ttls: &[0],
+    latencies: &[0, 1, 3],
     lags: &[2],
     large: NONE_LARGE,
     loads: &[0, 5],
@@ -42,8 +44,9 @@ const PUT_BACK: Scene = Scene {
         (1, Deed::End(Verb::Expire)),
     ],
     blows: &[
-        (6, Blow::Save),
-        (6, Blow::Restore),
+        (4, Blow::Save),
+        (4, Blow::Restore),
+        (5, Blow::PutBack),
         (1, Blow::Restart),
         (1, Blow::EvictCounts),
         (2, Blow::Outage),
@@ -51,6 +54,7 @@ const PUT_BACK: Scene = Scene {
     ],
     blow_count: 14,
     cancel: 300,
+    latencies: &[0, 3, 25],
     ..PLAIN
 };
 
@@ -116,11 +120,11 @@ const QUEUED: Scene = Scene {
     ],
     blows: &[
         (3, Blow::Outage),
-        (3, Blow::HoldThere),
+        (2, Blow::HoldThere),
         (2, Blow::HoldBack),
         (2, Blow::Cut),
-        (1, Blow::Freeze),
-        (1, Blow::RefuseAll),
+        (4, Blow::Freeze),
+        (2, Blow::RefuseAll),
         (2, Blow::Accept),
         (1, Blow::FailOver),
     ],
@@ -191,30 +195,51 @@ const SHARED: Scene = Scene {
 
 /// Loads run while keys are lost and their regions end.
 const LOADED: Scene = Scene {
-    keys: 1,
-    processes: 2,
     clients: 3,
-    steps: 12,
+    steps: 14,
     deeds: &[
-        (10, Deed::Compute),
-        (3, Deed::Get),
+        (8, Deed::Compute),
+        (8, Deed::Get),
         (2, Deed::Set),
         (1, Deed::Remove),
         (2, Deed::End(Verb::Invalidate)),
-        (2, Deed::End(Verb::Touch)),
-        (2, Deed::End(Verb::Expire)),
+        (1, Deed::End(Verb::Touch)),
+        (1, Deed::End(Verb::Expire)),
     ],
     blows: &[
-        (3, Blow::EvictIds),
+        (5, Blow::EvictIds),
         (3, Blow::EvictEntries),
         (3, Blow::EvictLeases),
-        (2, Blow::HoldThere),
-        (1, Blow::Cut),
+        (1, Blow::HoldThere),
     ],
+    blow_count: 12,
     depends: Is::Sometimes,
     loads: &[5, 30, 90],
     ..PLAIN
 };
 
+/// A lookup misses, and what begins a load finds values that others have brought meanwhile.
+const BEGUN: Scene = Scene {
+    regions: &["a"],
+    keys: 3,
+    processes: 3,
+    clients: 3,
+    steps: 14,
+    deeds: &[
+        (8, Deed::ComputeMany),
+        (8, Deed::Get),
+        (2, Deed::Set),
+        (1, Deed::End(Verb::Invalidate)),
+        (4, Deed::End(Verb::Expire)),
+    ],
+    blows: &[(1, Blow::Cut), (1, Blow::HoldBack), (1, Blow::EvictEntries)],
+    blow_count: 3,
+    near: Is::Always,
+    ttls: &[0, 60, 120],
+    loads: &[5, 30, 90],
+    ..PLAIN
+};
+
 /// All of them.
-pub(super) const ALL: &[Scene] = &[PUT_BACK, LATE, LAGGING, QUEUED, PUSHED, SHARED, LOADED];
+pub(super) const ALL: &[Scene] =
+    &[PUT_BACK, LATE, LAGGING, QUEUED, PUSHED, SHARED, LOADED, BEGUN];
