@@ -99,6 +99,8 @@ pub(crate) struct Connections {
     /// has done by now, if it does them at all: while they differ no write may overtake them.
     late_on_main: AtomicU64,
     settled_on_main: AtomicU64,
+    /// The server is known to have lost writes that it had answered under this count.
+    has_lost_writes: AtomicBool,
     transports: Arc<Transports>,
 }
 
@@ -158,6 +160,7 @@ impl Connections {
             has_late_write: AtomicBool::new(false),
             late_on_main: AtomicU64::new(0),
             settled_on_main: AtomicU64::new(0),
+            has_lost_writes: AtomicBool::new(false),
             transports,
         }
     }
@@ -267,6 +270,17 @@ impl Connections {
     /// The main connection.
     pub(crate) fn main(&self) -> &Transport {
         &self.transports.main
+    }
+
+    /// Notes that the server has lost writes: the count may have reached again what it had been, and shows nothing any
+    /// more.
+    pub(crate) fn note_lost_writes(&self) {
+        self.has_lost_writes.store(true, Ordering::Release);
+    }
+
+    /// Returns whether the server is known to have lost writes under this count.
+    pub(crate) fn has_lost_writes(&self) -> bool {
+        self.has_lost_writes.load(Ordering::Acquire)
     }
 
     /// Ends the trust in what was read over the connections: their pushes come too late.

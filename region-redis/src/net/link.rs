@@ -425,6 +425,7 @@ impl Shared {
     /// As [`renew_count`](Self::renew_count), for a server that has lost writes: recent changes are repeated
     /// on it first. Connections that are not in use any more tell nothing about the server.
     pub(crate) fn distrust(&self, connections: &Arc<Connections>) {
+        connections.note_lost_writes();
         self.change_with(Event::Lost(Arc::clone(connections)), || {
             self.role.distrust();
             *self.to_renew.lock() = Some(Arc::clone(connections));

@@ -79,7 +79,8 @@ impl Shard {
             _ if counted == connections.count_id => needed,
             _ => connections.first_count,
         };
-        if shown >= needed {
+        // After a loss a write in flight may have brought the count to where it was.
+        if shown >= needed && (needed == 0 || !connections.has_lost_writes()) {
             return true;
         }
         self.distrust(connections);

@@ -20,6 +20,7 @@ servers::on_both! {
     counts_of_writes_end_with_the_store
     keys_put_back_while_nothing_was_connected_are_told_again
     keys_put_back_between_two_writes_in_flight_are_told_again
+    nothing_is_read_behind_a_write_that_hides_a_loss
 }
 
 /// Copies all keys of the store.
@@ -256,4 +257,33 @@ async fn keys_put_back_between_two_writes_in_flight_are_told_again(flavor: Flavo
     proxy.delay_answers(Duration::ZERO);
     assert_eq!(until_ok(|| get(&store, "r.a", "k")).await, None);
     assert_eq!(get(&other, "r.a", "k").await.unwrap(), None);
+}
+
+/// Bug: a write in flight got the count that an earlier one, lost since, had been answered with. That was found out by its
+/// answer, and what had been asked behind it was believed. Effect: a read after an invalidation had returned showed what
+/// was before that. Found by the oracle, seed 3496. Fix: nothing is believed over connections whose writes were lost.
+async fn nothing_is_read_behind_a_write_that_hides_a_loss(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let proxy = Proxy::start(server.port()).await;
+    let (patience, other) = (Duration::from_secs(30), connect(&server.url()).await);
+    let store = unwatched(&proxy.url()).call_timeout(patience).connect().await.unwrap();
+    set(&store, "r.a", "k", "old").await.unwrap();
+    server.command(&["EVAL", BACK_UP, "0"]);
+    proxy.delay_answers(Duration::from_secs(3));
+    let first = async {
+        end(&store, "r.a", Verb::Invalidate).await.unwrap();
+        until_ok(|| get(&store, "r.a", "k")).await
+    };
+    let second = async {
+        while get(&other, "r.a", "k").await.unwrap().is_some() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        server.command(&["EVAL", PUT_BACK, "0"]);
+        // It is sent before the first is answered, and answered when the read has been sent.
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        set(&store, "r.b", "k", "new").await.unwrap();
+        proxy.delay_answers(Duration::ZERO);
+    };
+    let (read, ()) = tokio::join!(first, second);
+    assert_eq!(read, None);
 }

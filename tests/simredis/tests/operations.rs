@@ -12,8 +12,8 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use region_core::{
-    EndTerms, Event, Guard, Lease, LeaseTerms, LeaseToken, Lifetime, Lineage, Listener, Listening, Op,
-    PageTerms, Put, ReadFrom, ReadTerms, RegionPath, RegionTtl, Show, Store, TakeLease, Trust,
+    EndTerms, Event, Guard, Lease, LeaseTerms, LeaseToken, Lifetime, Lineage, Listener, Listening,
+    Op, PageTerms, Put, ReadFrom, ReadTerms, RegionPath, RegionTtl, Show, Store, TakeLease, Trust,
     Verb, When, Write, Written,
 };
 use region_redis::{RedisStore, RedisStoreBuilder};
@@ -58,11 +58,31 @@ enum WriteOp {
 
 #[derive(Clone, Debug)]
 enum Operation {
-    Read { keys: Vec<&'static str>, assumes: bool, trust: Trust },
-    Begin { keys: Vec<&'static str>, token: u64, take: TakeLease, trust: Trust },
-    Write { ops: Vec<WriteOp>, guard: Option<u64>, ttl: RegionTtl, trust: Trust },
-    End { verb: Verb, trust: Trust },
-    Release { keys: Vec<&'static str>, token: u64 },
+    Read {
+        keys: Vec<&'static str>,
+        assumes: bool,
+        trust: Trust,
+    },
+    Begin {
+        keys: Vec<&'static str>,
+        token: u64,
+        take: TakeLease,
+        trust: Trust,
+    },
+    Write {
+        ops: Vec<WriteOp>,
+        guard: Option<u64>,
+        ttl: RegionTtl,
+        trust: Trust,
+    },
+    End {
+        verb: Verb,
+        trust: Trust,
+    },
+    Release {
+        keys: Vec<&'static str>,
+        token: u64,
+    },
     Scan(Show),
     Children,
     Len,
@@ -362,7 +382,8 @@ async fn release(store: &RedisStore, path: &RegionPath, keys: &[&str], token: u6
 
 /// The server's key with this letter of a region.
 fn key(letter: char, region: &str) -> String {
-    let (root, below) = region.split_once('.').map_or((region, None), |(root, below)| (root, Some(below)));
+    let (root, below) =
+        region.split_once('.').map_or((region, None), |(root, below)| (root, Some(below)));
     let below = below.map_or(String::new(), |below| format!(".{below}"));
     format!("rc1:{letter}{{{root}}}{below}")
 }
@@ -421,9 +442,9 @@ async fn real(server: &Arc<TestServer>) -> Side {
     let url = server.url();
     let connect = || -> Connecting {
         let url = url.clone();
-        Box::pin(async move {
-            settings(RedisStore::builder(&url).unwrap()).connect().await.unwrap()
-        })
+        Box::pin(
+            async move { settings(RedisStore::builder(&url).unwrap()).connect().await.unwrap() },
+        )
     };
     let server = Arc::clone(server);
     Side::new(connect, Box::new(move |key| drop(server.command(&["DEL", key])))).await

@@ -241,5 +241,4 @@ const BEGUN: Scene = Scene {
 };
 
 /// All of them.
-pub(super) const ALL: &[Scene] =
-    &[PUT_BACK, LATE, LAGGING, QUEUED, PUSHED, SHARED, LOADED, BEGUN];
+pub(super) const ALL: &[Scene] = &[PUT_BACK, LATE, LAGGING, QUEUED, PUSHED, SHARED, LOADED, BEGUN];
