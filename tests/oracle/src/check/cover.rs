@@ -121,18 +121,19 @@ impl Facts<'_> {
     pub(super) fn is_own(&self, read: &Done<'_>, change: &Change<'_>) -> bool {
         let Some(maker) = change.process.filter(|_| !change.late) else { return false };
         if maker != read.process {
-            return self.share_a_store(maker, read.process) && !self.is_open(maker, read, change);
+            return self.share_a_store(maker, read.process)
+                && !self.has_open_call(maker, read, change);
         }
         !self.was_killed(read.process, change.when.seq, read.begin.seq)
     }
 
     /// Returns true if a change by the reading process had been made and not returned when the read began.
     fn is_in_flight(&self, read: &Done<'_>, change: &Change<'_>) -> bool {
-        change.process == Some(read.process) && self.is_open(read.process, read, change)
+        change.process == Some(read.process) && self.has_open_call(read.process, read, change)
     }
 
     /// Returns true if a call of the process that may have made the change had not returned when the read began.
-    fn is_open(&self, process: usize, read: &Done<'_>, change: &Change<'_>) -> bool {
+    fn has_open_call(&self, process: usize, read: &Done<'_>, change: &Change<'_>) -> bool {
         self.steps.values().any(|done| {
             let is_open = done.begin.seq < change.when.seq
                 && done.end.is_none_or(|(end, _)| end.seq > read.begin.seq);

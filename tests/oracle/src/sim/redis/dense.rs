@@ -213,6 +213,7 @@ impl Draw<'_> {
             pause: self.rng.random_range(0..=self.pause),
             action: self.action(),
             cancel: cancel.then(|| self.rng.random_range(1..8)),
+            dropped_after: None,
         }
     }
 
