@@ -78,7 +78,7 @@ pub(crate) struct State {
     /// `None`: it is a primary.
     pub(crate) following: Option<Following>,
     pub(crate) refusal: Refusal,
-    pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) observer: Option<Weak<dyn Observer>>,
     pub(crate) rng: StdRng,
     /// It does nothing until then.
     pub(crate) frozen: watch::Sender<Option<Instant>>,
@@ -121,9 +121,9 @@ impl Server {
         Arc::downgrade(&self.0)
     }
 
-    /// Has all that is executed from now on shown to an observer. It is called while the server is locked: it must
-    /// not ask it anything.
-    pub fn observe(&self, observer: Arc<dyn Observer>) {
+    /// Has all that is executed from now on shown to an observer, while there is one: it may hold the server. It is
+    /// called while the server is locked: it must not ask it anything.
+    pub fn observe(&self, observer: Weak<dyn Observer>) {
         self.lock().observer = Some(observer);
     }
 
@@ -294,7 +294,8 @@ impl State {
     }
 
     pub(crate) fn observed(&self, client: ClientId, args: &Args, reply: &Reply) {
-        if let (Some(observer), Some(client)) = (&self.observer, self.clients.get(&client)) {
+        let observer = self.observer.as_ref().and_then(Weak::upgrade);
+        if let (Some(observer), Some(client)) = (observer, self.clients.get(&client)) {
             observer.executed(client.process, args, reply, self.offset);
         }
     }

@@ -41,7 +41,7 @@ impl Servers {
         let replica = primary.replica(seed + 1, lag);
         network.bind(PRIMARY, &primary);
         network.bind(REPLICA, &replica);
-        primary.observe(Arc::clone(witness) as _);
+        primary.observe(Arc::downgrade(witness) as _);
         let state = State { primary, replica, saved: None, servers: 2 };
         let witness = Arc::clone(witness);
         Self { network, witness, state: Mutex::new(state), seed, lag }
@@ -136,7 +136,7 @@ impl Servers {
         replica.promote();
         self.rolled_back(self.witness.shown_at(replica.offset()));
         state.saved = None;
-        replica.observe(Arc::clone(&self.witness) as _);
+        replica.observe(Arc::downgrade(&self.witness) as _);
         state.primary = replica;
         state.replica = state.primary.replica(self.seed + state.servers, self.lag);
         self.network.bind(PRIMARY, &state.primary);
