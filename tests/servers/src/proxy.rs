@@ -1,3 +1,4 @@
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
@@ -165,6 +166,9 @@ async fn accept(listener: TcpListener, faults: Arc<Faults>) {
         let number = faults.connections.fetch_add(1, Ordering::SeqCst);
         let faults = Arc::clone(&faults);
         tokio::spawn(async move {
+            // A cut that comes while this still connects concerns it too.
+            let mut cut = pin!(faults.cut.notified());
+            cut.as_mut().enable();
             let port = faults.target.load(Ordering::SeqCst);
             let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
             // Without it small answers wait for each other.
@@ -177,7 +181,7 @@ async fn accept(listener: TcpListener, faults: Arc<Faults>) {
             tokio::select! {
                 () = way.pass(from_client, to_server, Direction::Request) => {}
                 () = way.pass(from_server, to_client, Direction::Answer) => {}
-                () = faults.cut.notified() => {}
+                () = cut => {}
             }
         });
     }
@@ -280,9 +284,13 @@ mod tests {
         });
         for round in 0..ROUNDS {
             let mut client = TcpStream::connect(("127.0.0.1", proxy.port())).await.unwrap();
+            // Before that the proxy may not have taken the connection, and cannot cut it.
+            let mut first = [0; 8];
+            client.read_exact(&mut first).await.unwrap();
+            assert_eq!(u64::from_be_bytes(first), 0);
             let reading = tokio::spawn(async move {
                 let mut number = [0; 8];
-                for expected in 0_u64.. {
+                for expected in 1_u64.. {
                     // It ends with the cut.
                     let Ok(_) = client.read_exact(&mut number).await else { return Ok(()) };
                     if u64::from_be_bytes(number) != expected {
