@@ -1,8 +1,9 @@
 //! The errors of the client library and of servers, turned into this project's errors.
 
 use std::fmt::Display;
+use std::time::Duration;
 
-use redis::{RedisError, ServerError};
+use redis::{RedisError, ServerError, Value};
 use region_core::{Error, ErrorKind};
 
 use crate::server::Server;
@@ -45,6 +46,14 @@ impl Failure {
 
     pub(crate) fn server_error(server: &Server, error: &ServerError) -> Self {
         Self::refused(server, error.code(), error.details())
+    }
+
+    /// Returns a server's answer, nil if there is none; the failure that it stands for if it is an error.
+    pub(crate) fn unless_error(server: &Server, answer: Option<Value>) -> Result<Value, Self> {
+        match answer {
+            Some(Value::ServerError(error)) => Err(Self::server_error(server, &error)),
+            answer => Ok(answer.unwrap_or_default()),
+        }
     }
 
     /// The failure that stands for an error of the client library.
@@ -97,6 +106,20 @@ impl Failure {
     pub(crate) fn unavailable(server: &(impl Display + ?Sized), why: &str) -> Self {
         let error = Error::new(ErrorKind::Unavailable, format!("{server} {why}"));
         Self { error, concerns: Concerns::Connection }
+    }
+}
+
+/// Limits the time of `work`; `server` names the one that has not answered by then.
+pub(crate) async fn within<T, S: Display>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, Failure>>,
+    server: impl FnOnce() -> S,
+) -> Result<T, Failure> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(done) => done,
+        Err(_) => {
+            Err(Failure::unavailable(&server(), &format!("has not answered within {limit:?}")))
+        }
     }
 }
 

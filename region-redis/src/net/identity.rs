@@ -84,8 +84,8 @@ impl Identity {
     }
 
     pub(crate) fn parse(info: &str) -> Self {
-        let field = |name: &str| field_of(info, name);
-        let role = field("role").and_then(|role| ReportedRole::parse(&role));
+        let field = |name: &str| field_of(info, name).map(str::to_owned);
+        let role = field_of(info, "role").and_then(ReportedRole::parse);
         Self { history: field("run_id").zip(field("master_replid")), role }
     }
 
@@ -142,21 +142,21 @@ impl ReportedRole {
 impl Position {
     /// Reads what `INFO replication` says of a server with this role.
     fn parse(info: &str, role: ReportedRole) -> Option<Self> {
-        let said = field_of(info, "role").and_then(|role| ReportedRole::parse(&role))?;
+        let said = field_of(info, "role").and_then(ReportedRole::parse)?;
         let offset = match role {
             ReportedRole::Primary => field_of(info, "master_repl_offset")?,
             ReportedRole::Replica => field_of(info, "slave_repl_offset")?,
         };
-        let history = field_of(info, "master_replid")?;
+        let history = field_of(info, "master_replid")?.to_owned();
         // The role may have changed between two answers.
         (said == role).then_some(Self { history, offset: offset.parse().ok()? })
     }
 }
 
 /// The value of a field of `INFO`.
-fn field_of(info: &str, name: &str) -> Option<String> {
+pub(crate) fn field_of<'i>(info: &'i str, name: &str) -> Option<&'i str> {
     let line = info.lines().find_map(|line| line.trim_end().strip_prefix(name));
-    line.and_then(|rest| rest.strip_prefix(':')).map(str::to_owned)
+    line.and_then(|rest| rest.strip_prefix(':'))
 }
 
 fn text(fields: &[Value], at: usize) -> Option<Cow<'_, str>> {
@@ -183,10 +183,10 @@ impl Pulse {
             }
             Value::ServerError(error) => {
                 let failure = Failure::server_error(server, &error);
-                let role = field_of(&info, "role").and_then(|role| ReportedRole::parse(&role));
+                let role = field_of(&info, "role").and_then(ReportedRole::parse);
                 match role {
                     Some(role) if failure.concerns == Concerns::Call => {
-                        (role, field_of(&info, "master_link_status").as_deref() == Some("up"))
+                        (role, field_of(&info, "master_link_status") == Some("up"))
                     }
                     _ => return Err(failure),
                 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use redis::{Pipeline, Value};
 use tokio::time::Instant;
 
-use crate::error::{Concerns, Failure};
+use crate::error::{Concerns, Failure, within};
 use crate::net::connections::Connections;
 use crate::net::identity::Pulse;
 use crate::net::link::{Shared, State};
@@ -94,7 +94,7 @@ impl Keeper {
             Some(connections) => connections.with_new_count(),
             None => {
                 shared.stats.connects.fetch_add(1, Ordering::Relaxed);
-                within(shared, shared.origin.settings.connect, self.open()).await?
+                within(shared.origin.settings.connect, self.open(), || shared.target()).await?
             }
         };
         if let Err(failure) = self.prepare(&mut connections).await {
@@ -215,20 +215,6 @@ impl Drop for Keeper {
     /// Without its keeper a link cannot be used: the store has ended, or the runtime it was made on.
     fn drop(&mut self) {
         self.shared.end();
-    }
-}
-
-async fn within<T>(
-    shared: &Shared,
-    limit: Duration,
-    work: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
-    match tokio::time::timeout(limit, work).await {
-        Ok(done) => done,
-        Err(_) => {
-            let why = format!("has not answered within {limit:?}");
-            Err(Failure::unavailable(&shared.target(), &why))
-        }
     }
 }
 

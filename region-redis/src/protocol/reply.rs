@@ -107,6 +107,15 @@ pub(crate) fn borrowed(value: &Value) -> Option<&[u8]> {
     }
 }
 
+/// A text in UTF-8.
+pub(crate) fn text(value: &Value) -> Option<&str> {
+    match value {
+        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
+        Value::SimpleString(text) => Some(text),
+        _ => None,
+    }
+}
+
 /// A number, written as one or as text. A server's have 63 bits: so sums of two do not overflow.
 pub(crate) fn number(value: &Value) -> Option<u64> {
     unsigned(value).filter(|number| i64::try_from(*number).is_ok())

@@ -168,7 +168,6 @@ impl Cluster {
     fn close_idle(&self) {
         let idle = IDLE.max(self.settings.max_lag * 2).as_millis();
         let before = self.now().saturating_sub(u64::try_from(idle).unwrap_or(u64::MAX));
-        let mut closed = Vec::new();
         let mut shards = self.shards.write();
         let Some(excess) = shards.len().checked_sub(MOST_IDLE) else { return };
         let is_idle = |member: &Member| {
@@ -182,7 +181,7 @@ impl Cluster {
         let mut idle: Vec<_> = shards.iter().filter(|(_, member)| is_idle(member)).collect();
         idle.sort_by_key(|(_, member)| member.used.load(Ordering::Relaxed));
         let idle: Vec<_> = idle.into_iter().take(excess).map(|(slot, _)| *slot).collect();
-        closed.extend(idle.iter().filter_map(|slot| shards.remove(slot)));
+        let closed: Vec<_> = idle.iter().filter_map(|slot| shards.remove(slot)).collect();
         // Without the lock: listeners are called. If the slot is used again just now, the names of the counts that are
         // deleted may be those of the new connections, which then get another.
         drop(shards);

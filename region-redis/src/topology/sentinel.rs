@@ -15,7 +15,7 @@ use redis::{Pipeline, Value};
 use region_core::{Error, ErrorKind};
 use tokio::time::Instant;
 
-use crate::error::{Concerns, Failure};
+use crate::error::{Concerns, Failure, within};
 use crate::net::identity::ReportedRole;
 use crate::net::locator::{Locator, Target};
 use crate::net::pushes::Pushes;
@@ -97,7 +97,7 @@ impl Sentinels {
                     let link = self.open(sentinel, &Arc::default()).await?;
                     self.ask(sentinel, &link).await
                 };
-                within(sentinel, limit, asking).await
+                within(limit, asking, || sentinel).await
             })
             .collect();
         let (mut answers, mut failures) = (Vec::new(), Vec::new());
@@ -145,7 +145,7 @@ impl Sentinels {
             let answers = answers.map_err(|error| Failure::client(&server, error))?;
             is_primary(&server, answers.into_iter().next().unwrap_or_default())
         };
-        within(&server, self.part_of_attempt(), asking).await?;
+        within(self.part_of_attempt(), asking, || &*server).await?;
         Ok((candidate, server))
     }
 
@@ -195,16 +195,5 @@ fn is_primary(server: &Server, role: Value) -> Result<(), Failure> {
             }
             _ => Err(Failure::unexpected(server, "ROLE in another form")),
         },
-    }
-}
-
-async fn within<T>(
-    server: &Server,
-    limit: Duration,
-    work: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
-    match tokio::time::timeout(limit, work).await {
-        Ok(done) => done,
-        Err(_) => Err(Failure::unavailable(server, &format!("has not answered within {limit:?}"))),
     }
 }

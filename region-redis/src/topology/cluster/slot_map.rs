@@ -3,7 +3,9 @@
 use redis::{Pipeline, Value};
 
 use crate::error::Failure;
+use crate::net::identity::field_of;
 use crate::protocol::layout::{SLOTS, Slot};
+use crate::protocol::reply::text;
 use crate::server::{Address, Server};
 use crate::url::Host;
 
@@ -91,18 +93,16 @@ impl View {
     /// Reads the answers of `node`.
     pub(crate) fn parse(node: &Server, answers: Vec<Value>) -> Result<Self, Failure> {
         let mut answers = answers.into_iter();
-        let mut next = || match answers.next() {
-            Some(Value::ServerError(error)) => Err(Failure::server_error(node, &error)),
-            other => Ok(other.unwrap_or_default()),
-        };
+        let mut next = || Failure::unless_error(node, answers.next());
         let unexpected =
             || Failure::unexpected(node, "of its slots in another form than it should");
         let info = next()?;
-        let info = text(&info).ok_or_else(unexpected)?;
-        let field = |name: &str| {
-            let line = info.lines().find_map(|line| line.trim_end().strip_prefix(name));
-            line.and_then(|rest| rest.strip_prefix(':'))
+        let info = match &info {
+            Value::VerbatimString { text, .. } => Some(text.as_str()),
+            info => text(info),
         };
+        let info = info.ok_or_else(unexpected)?;
+        let field = |name: &str| field_of(info, name);
         let epoch = field("cluster_current_epoch").and_then(|epoch| epoch.parse().ok());
         let epoch = epoch.ok_or_else(unexpected)?;
         let is_ok = field("cluster_state") == Some("ok");
@@ -161,14 +161,6 @@ fn host(value: &Value, asked: Option<&Host>) -> Option<Host> {
         name => text(name)?,
     };
     Host::reported(name, &port.to_string())
-}
-
-fn text(value: &Value) -> Option<&str> {
-    match value {
-        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
-        Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text),
-        _ => None,
-    }
 }
 
 /// Returns the best map: of nodes that see a cluster, of the cluster to which most of those who answered belong,

@@ -3,6 +3,7 @@
 use redis::{Pipeline, Value};
 
 use crate::error::Failure;
+use crate::protocol::reply::text;
 use crate::server::Server;
 use crate::url::Host;
 
@@ -35,10 +36,7 @@ pub(crate) fn questions(service: &str) -> Pipeline {
 impl Answer {
     pub(crate) fn parse(sentinel: &Server, answers: Vec<Value>) -> Result<Self, Failure> {
         let mut answers = answers.into_iter();
-        let mut next = || match answers.next() {
-            Some(Value::ServerError(error)) => Err(Failure::server_error(sentinel, &error)),
-            other => Ok(other.unwrap_or_default()),
-        };
+        let mut next = || Failure::unless_error(sentinel, answers.next());
         let address = next()?;
         if address == Value::Nil {
             return Err(Failure::unavailable(sentinel, "does not know the primary"));
@@ -92,14 +90,6 @@ fn host_of_address(address: &Value) -> Option<Host> {
             [host, port] => Host::reported(text(host)?, text(port)?),
             _ => None,
         },
-        _ => None,
-    }
-}
-
-fn text(value: &Value) -> Option<&str> {
-    match value {
-        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
-        Value::SimpleString(text) => Some(text),
         _ => None,
     }
 }

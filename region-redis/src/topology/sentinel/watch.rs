@@ -8,8 +8,8 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::{Found, Sentinels, within};
-use crate::error::Failure;
+use super::{Found, Sentinels};
+use crate::error::{Failure, within};
 use crate::net::connections::first_error;
 use crate::net::pushes::Pushes;
 use crate::net::transport::Transport;
@@ -80,7 +80,7 @@ impl Watch {
     async fn listen_to(&self, sentinel: &Server) -> Result<(), Failure> {
         let settings = &self.sentinels.settings;
         let pushes = Arc::new(Pushes::default());
-        let link = within(sentinel, settings.connect, self.subscribe(sentinel, &pushes)).await?;
+        let link = within(settings.connect, self.subscribe(sentinel, &pushes), || sentinel).await?;
         // What was said before is not said again.
         self.look().await;
         let mut round = Instant::now() + ROUND;
@@ -100,7 +100,7 @@ impl Watch {
             if Instant::now() >= round {
                 round = Instant::now() + ROUND;
                 let asking = self.sentinels.ask(sentinel, &link);
-                let answer = within(sentinel, settings.silence, asking).await?;
+                let answer = within(settings.silence, asking, || sentinel).await?;
                 let replicas = answer.replicas.iter().cloned();
                 let replicas = replicas.filter(|replica| *replica != answer.primary);
                 let found = Found {
