@@ -1,5 +1,8 @@
 //! The conformance suite on clusters of Redis and of Valkey: the primaries alone, and with replicas that are read.
 
+#[path = "shared/harness.rs"]
+mod harness;
+
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -7,6 +10,8 @@ use region_core::RegionPath;
 use region_core::conformance::{Able, Harness};
 use region_redis::RedisStore;
 use servers::{Cluster, Flavor};
+
+use harness::{ids_key, patient};
 
 /// Clusters that wait for the next case.
 static IDLE: Mutex<Vec<(Flavor, Cluster)>> = Mutex::new(Vec::new());
@@ -33,15 +38,9 @@ impl OnCluster {
     }
 
     async fn connect(&self) -> RedisStore {
-        // Settings for a machine on which many tests run at once.
-        RedisStore::builder(&format!("{}{}", self.cluster().url(), self.parameters))
-            .unwrap()
-            .call_timeout(Duration::from_secs(10))
-            .connect_timeout(Duration::from_secs(10))
-            .watch(Duration::from_millis(20), Duration::from_secs(10))
-            .connect()
-            .await
-            .unwrap_or_else(|error| panic!("{error}"))
+        let url = format!("{}{}", self.cluster().url(), self.parameters);
+        let builder = patient(RedisStore::builder(&url).unwrap());
+        builder.connect().await.unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
@@ -77,9 +76,7 @@ impl Harness for OnCluster {
     }
 
     async fn lose_incarnations(&self, _: &RedisStore, region: &RegionPath) -> Able {
-        let (root, below) = region.as_str().split_once('.').unwrap_or((region.as_str(), ""));
-        let dot = if below.is_empty() { "" } else { "." };
-        let name = format!("rc1:i{{{root}}}{dot}{below}");
+        let name = ids_key(region);
         let keyslot = self.cluster().nodes[0].command(&["CLUSTER", "KEYSLOT", &name]);
         let slot = keyslot.text().parse().expect("a slot");
         self.cluster().primary_of(slot).command(&["DEL", &name]);

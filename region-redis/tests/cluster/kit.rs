@@ -4,23 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use region_core::{
-    EndTerms, Entry, Op, Put, ReadFrom, ReadTerms, RegionPath, Result, Store, Verb, Write,
-};
+use region_core::{Result, Verb};
 use region_redis::{Backoff, RedisStore, RedisStoreBuilder};
 use servers::{Cluster, TestServer};
+
+pub(crate) use crate::calls::*;
 
 /// The limit on calls, and what a busy machine may add.
 pub(crate) const LIMIT: Duration = Duration::from_millis(500);
 const SLACK: Duration = Duration::from_secs(4);
-
-/// The longest time until a cluster and its stores are well again, on a machine that has much else to do.
-pub(crate) const RECOVERY: Duration = Duration::from_secs(60);
-
-pub(crate) fn path(text: &str) -> RegionPath {
-    RegionPath::parse(text).unwrap()
-}
 
 /// Settings that make faults show soon.
 pub(crate) fn builder(url: &str) -> RedisStoreBuilder {
@@ -52,53 +44,6 @@ pub(crate) fn roots(cluster: &Cluster) -> [String; 3] {
         roots.find(is_on).unwrap()
     };
     [&cluster.nodes[0], &cluster.nodes[1], &cluster.nodes[2]].map(on)
-}
-
-pub(crate) async fn set(store: &RedisStore, region: &str, key: &str, value: &str) -> Result<()> {
-    let ops = [Op::Put(Put::new(key, Bytes::copy_from_slice(value.as_bytes())))];
-    let written = store.write(&path(region), Write::new(&ops)).await?;
-    assert!(!written.is_fenced());
-    Ok(())
-}
-
-pub(crate) async fn end(store: &RedisStore, region: &str, verb: Verb) -> Result<()> {
-    store.end(&path(region), EndTerms::new(verb)).await.map(drop)
-}
-
-pub(crate) async fn get_from(
-    store: &RedisStore,
-    region: &str,
-    key: &str,
-    from: ReadFrom,
-) -> Result<Option<String>> {
-    let mut read = store.read(&path(region), &[key], ReadTerms::new(from)).await?;
-    let entry = read.entries.pop().flatten().filter(Entry::is_fresh);
-    Ok(entry.map(|entry| String::from_utf8(entry.bytes.to_vec()).unwrap()))
-}
-
-pub(crate) async fn get(store: &RedisStore, region: &str, key: &str) -> Result<Option<String>> {
-    get_from(store, region, key, ReadFrom::Primary).await
-}
-
-/// Waits until a call succeeds.
-pub(crate) async fn until_ok<T>(mut call: impl AsyncFnMut() -> Result<T>) -> T {
-    let deadline = Instant::now() + RECOVERY;
-    loop {
-        match call().await {
-            Ok(value) => return value,
-            Err(error) => assert!(Instant::now() < deadline, "not back: {error}"),
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-/// Waits until something is so.
-pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + RECOVERY;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "waited for {what} in vain");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 /// Fails unless `call` ends within its limit.

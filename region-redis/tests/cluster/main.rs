@@ -1,9 +1,13 @@
 //! Faults of clusters: three primaries with a replica each, real servers of both kinds.
 
+#[path = "../shared/calls.rs"]
+mod calls;
 mod failover;
 mod kit;
 mod moves;
 mod near;
 mod nodes;
 mod outage;
+#[path = "../shared/permissions.rs"]
+mod permissions;
 mod roots;

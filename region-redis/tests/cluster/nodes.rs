@@ -4,6 +4,7 @@ use region_core::{ErrorKind, PageTerms, ReadFrom, Store, Verb};
 use servers::{Cluster, Flavor, Reply, TestServer};
 
 use crate::kit::{bounded, builder, end, get, get_from, path, roots, set, until, until_ok};
+use crate::permissions;
 
 servers::on_both! {
     some_nodes_are_of_no_use
@@ -55,13 +56,11 @@ async fn no_node_answers(flavor: Flavor) {
 
 /// The command of `LAYOUT.md` that makes a user, with what it says of clusters.
 fn least_permissions() -> Vec<&'static str> {
-    let layout = include_str!("../../LAYOUT.md");
-    let rest = &layout[layout.find("ACL SETUSER app").unwrap()..];
-    let user = rest[..rest.find("```").unwrap()].split_whitespace();
+    let (user, rest) = permissions::user("app");
     let rest = &rest[rest.find("On a cluster it needs").unwrap()..];
     let line = rest.lines().next().unwrap();
     let further = line.split(['`', ' ']).filter(|word| word.starts_with('+'));
-    user.chain(further).collect()
+    user.split_whitespace().chain(further).collect()
 }
 
 async fn the_least_permissions_are_enough(flavor: Flavor) {

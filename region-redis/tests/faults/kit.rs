@@ -4,13 +4,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use region_core::{
-    EndTerms, Entry, Error, Event, Listener, Listening, Op, Put, ReadFrom, ReadTerms, RegionPath,
-    Result, Store, Verb, Write,
-};
+use region_core::{Error, Event, Listener, Listening, Op, Result, Store, Write};
 use region_redis::{Backoff, RedisStore, RedisStoreBuilder};
 use servers::{Flavor, Proxy, Reply, TestServer};
+
+pub(crate) use crate::calls::*;
 
 /// The limit on calls in these cases, and what a busy machine may add beside the time that it steals.
 pub(crate) const LIMIT: Duration = Duration::from_millis(500);
@@ -18,13 +16,6 @@ pub(crate) const SLACK: Duration = Duration::from_secs(3);
 
 /// The longest silence of a server, and the longest attempt to connect.
 const PATIENCE: Duration = Duration::from_secs(1);
-
-/// The longest time until a store is back, backoff included, on a machine that has much else to do.
-pub(crate) const RECOVERY: Duration = Duration::from_secs(60);
-
-pub(crate) fn path(text: &str) -> RegionPath {
-    RegionPath::parse(text).unwrap()
-}
 
 /// Settings that make faults show soon.
 pub(crate) fn builder(url: &str) -> RedisStoreBuilder {
@@ -98,38 +89,10 @@ pub(crate) fn calls_of(server: &TestServer, command: &str) -> u64 {
     line.and_then(|line| line.split(',').next()?.parse().ok()).unwrap_or(0)
 }
 
-pub(crate) async fn set(store: &RedisStore, region: &str, key: &str, value: &str) -> Result<()> {
-    let put = Put::new(key, Bytes::copy_from_slice(value.as_bytes()));
-    let ops = [Op::Put(put)];
-    let write = Write::new(&ops);
-    let written = store.write(&path(region), write).await?;
-    assert!(!written.is_fenced());
-    Ok(())
-}
-
-pub(crate) async fn end(store: &RedisStore, region: &str, verb: Verb) -> Result<()> {
-    store.end(&path(region), EndTerms::new(verb)).await.map(drop)
-}
-
 pub(crate) async fn remove(store: &RedisStore, region: &str, key: &str) -> Result<()> {
     let ops = [Op::Remove { key }];
     let write = Write::new(&ops);
     store.write(&path(region), write).await.map(drop)
-}
-
-pub(crate) async fn get_from(
-    store: &RedisStore,
-    region: &str,
-    key: &str,
-    from: ReadFrom,
-) -> Result<Option<String>> {
-    let mut read = store.read(&path(region), &[key], ReadTerms::new(from)).await?;
-    let entry = read.entries.pop().flatten().filter(Entry::is_fresh);
-    Ok(entry.map(|entry| String::from_utf8(entry.bytes.to_vec()).unwrap()))
-}
-
-pub(crate) async fn get(store: &RedisStore, region: &str, key: &str) -> Result<Option<String>> {
-    get_from(store, region, key, ReadFrom::Primary).await
 }
 
 /// The pushes that a store hears, in their order.
@@ -173,27 +136,6 @@ impl Events {
                 None => panic!("no {wanted:?}"),
             }
         }
-    }
-}
-
-/// Waits until a call succeeds.
-pub(crate) async fn until_ok<T, F: Future<Output = Result<T>>>(mut call: impl FnMut() -> F) -> T {
-    let deadline = Instant::now() + RECOVERY;
-    loop {
-        match call().await {
-            Ok(value) => return value,
-            Err(error) => assert!(Instant::now() < deadline, "not back: {error}"),
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-/// Waits until something is so.
-pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + RECOVERY;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "waited for {what} in vain");
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use region_core::Verb;
-use region_redis::OnInvalidationFailure;
+use region_redis::{OnInvalidationFailure, RedisStore};
 use servers::{Flavor, Proxy, TestServer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -233,22 +233,42 @@ async fn keys_put_back_while_nothing_was_connected_are_told_again(flavor: Flavor
     assert_eq!(get(&store, "r.a.b", "k").await.unwrap().as_deref(), Some("new"));
 }
 
+/// A server, a store whose answers can be delayed, and another store. A value is backed up, which the first has set.
+struct InFlight {
+    server: TestServer,
+    proxy: Proxy,
+    store: RedisStore,
+    other: RedisStore,
+}
+
+impl InFlight {
+    async fn start(flavor: Flavor) -> Self {
+        let server = TestServer::start(flavor);
+        let proxy = Proxy::start(server.port()).await;
+        let (patience, other) = (Duration::from_secs(30), connect(&server.url()).await);
+        let store = unwatched(&proxy.url()).call_timeout(patience).connect().await.unwrap();
+        set(&store, "r.a", "k", "old").await.unwrap();
+        server.command(&["EVAL", BACK_UP, "0"]);
+        Self { server, proxy, store, other }
+    }
+}
+
+/// Puts the keys back as soon as the value has been ended.
+async fn put_back_once_ended(server: &TestServer, other: &RedisStore) {
+    while get(other, "r.a", "k").await.unwrap().is_some() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    server.command(&["EVAL", PUT_BACK, "0"]);
+}
+
 /// Keys are put back after a first write was done and before a second one is, both of which are in flight: to each the
 /// server shows what its sender has seen answered. That both are answered with the same count tells.
 async fn keys_put_back_between_two_writes_in_flight_are_told_again(flavor: Flavor) {
-    let server = TestServer::start(flavor);
-    let proxy = Proxy::start(server.port()).await;
-    let (patience, other) = (Duration::from_secs(30), connect(&server.url()).await);
-    let store = unwatched(&proxy.url()).call_timeout(patience).connect().await.unwrap();
-    set(&store, "r.a", "k", "old").await.unwrap();
-    server.command(&["EVAL", BACK_UP, "0"]);
+    let InFlight { server, proxy, store, other } = InFlight::start(flavor).await;
     // So the first answer has not been seen when the second write is sent.
     proxy.delay_answers(Duration::from_secs(2));
     let second = async {
-        while get(&other, "r.a", "k").await.unwrap().is_some() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        server.command(&["EVAL", PUT_BACK, "0"]);
+        put_back_once_ended(&server, &other).await;
         set(&store, "r.b", "k", "new").await
     };
     let (first, second) = tokio::join!(end(&store, "r.a", Verb::Invalidate), second);
@@ -263,22 +283,14 @@ async fn keys_put_back_between_two_writes_in_flight_are_told_again(flavor: Flavo
 /// answer, and what had been asked behind it was believed. Effect: a read after an invalidation had returned showed what
 /// was before that. Found by the oracle, seed 3496. Fix: nothing is believed over connections whose writes were lost.
 async fn nothing_is_read_behind_a_write_that_hides_a_loss(flavor: Flavor) {
-    let server = TestServer::start(flavor);
-    let proxy = Proxy::start(server.port()).await;
-    let (patience, other) = (Duration::from_secs(30), connect(&server.url()).await);
-    let store = unwatched(&proxy.url()).call_timeout(patience).connect().await.unwrap();
-    set(&store, "r.a", "k", "old").await.unwrap();
-    server.command(&["EVAL", BACK_UP, "0"]);
+    let InFlight { server, proxy, store, other } = InFlight::start(flavor).await;
     proxy.delay_answers(Duration::from_secs(3));
     let first = async {
         end(&store, "r.a", Verb::Invalidate).await.unwrap();
         until_ok(|| get(&store, "r.a", "k")).await
     };
     let second = async {
-        while get(&other, "r.a", "k").await.unwrap().is_some() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        server.command(&["EVAL", PUT_BACK, "0"]);
+        put_back_once_ended(&server, &other).await;
         // It is sent before the first is answered, and answered when the read has been sent.
         tokio::time::sleep(Duration::from_millis(1500)).await;
         set(&store, "r.b", "k", "new").await.unwrap();

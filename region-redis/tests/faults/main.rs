@@ -2,6 +2,8 @@
 
 mod acknowledgements;
 mod assumed;
+#[path = "../shared/calls.rs"]
+mod calls;
 mod churn;
 mod connections;
 mod depends;
@@ -17,6 +19,8 @@ mod loads;
 mod logs;
 mod near_outage;
 mod outage;
+#[path = "../shared/permissions.rs"]
+mod permissions;
 mod pushes;
 mod reclaim;
 mod refusals;

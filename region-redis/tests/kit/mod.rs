@@ -1,5 +1,11 @@
 //! Stores over real servers, for the conformance suite.
 
+#[path = "../shared/harness.rs"]
+mod harness;
+#[cfg(feature = "tls")]
+#[path = "../shared/permissions.rs"]
+mod permissions;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -8,6 +14,8 @@ use region_core::RegionPath;
 use region_core::conformance::{Able, Harness};
 use region_redis::{RedisStore, RedisStoreBuilder};
 use servers::{Flavor, Proxy, SentinelSettings, Sentinels, TestServer};
+
+use harness::{ids_key, patient};
 
 /// The way that stores take to their servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +47,7 @@ impl Way {
     fn admit(self, _server: &TestServer) {
         #[cfg(feature = "tls")]
         if self == Self::Secured {
-            let command: Vec<_> = least_permissions().split_whitespace().collect();
+            let command: Vec<_> = permissions::user("app").0.split_whitespace().collect();
             assert_eq!(_server.command(&command).text(), "OK");
         }
     }
@@ -87,15 +95,6 @@ impl Way {
 fn certificates() -> &'static servers::Certificates {
     static CERTIFICATES: std::sync::OnceLock<servers::Certificates> = std::sync::OnceLock::new();
     CERTIFICATES.get_or_init(servers::Certificates::new)
-}
-
-/// The command of `LAYOUT.md` that makes a user with as few permissions as a store needs.
-#[cfg(feature = "tls")]
-fn least_permissions() -> &'static str {
-    let layout = include_str!("../../LAYOUT.md");
-    let begin = layout.find("ACL SETUSER").expect("the user of LAYOUT.md");
-    let rest = &layout[begin..];
-    &rest[..rest.find("```").expect("the end of the block")]
 }
 
 /// The number of replicas, which reads may go to.
@@ -194,14 +193,6 @@ fn calm() -> SentinelSettings {
     SentinelSettings { down_after: Duration::from_secs(60), ..Default::default() }
 }
 
-/// Settings for a machine on which many tests run at once.
-pub(crate) fn patient(builder: RedisStoreBuilder) -> RedisStoreBuilder {
-    builder
-        .call_timeout(Duration::from_secs(10))
-        .connect_timeout(Duration::from_secs(10))
-        .watch(Duration::from_millis(20), Duration::from_secs(10))
-}
-
 impl Drop for OnServers {
     fn drop(&mut self) {
         let is_spoiled = std::thread::panicking()
@@ -240,9 +231,7 @@ impl Harness for OnServers {
     }
 
     async fn lose_incarnations(&self, _: &RedisStore, region: &RegionPath) -> Able {
-        let (root, below) = region.as_str().split_once('.').unwrap_or((region.as_str(), ""));
-        let dot = if below.is_empty() { "" } else { "." };
-        let name = format!("rc1:i{{{root}}}{dot}{below}");
+        let name = ids_key(region);
         for database in 0..self.databases.load(Ordering::SeqCst) {
             self.servers().primary.command_in(database, &["DEL", &name]);
         }

@@ -9,6 +9,7 @@ use servers::{Flavor, SentinelSettings};
 use super::kit::{connect, failed_over, moved, of, start, start_with, with_replicas};
 use super::liar::{Liar, Lie};
 use crate::kit::{bounded, builder, end, get, set, until, until_ok};
+use crate::permissions;
 
 servers::on_both! {
     one_sentinel_of_three_answers
@@ -105,11 +106,9 @@ async fn sentinels_have_a_password_of_their_own(flavor: Flavor) {
 
 /// With the permissions that `LAYOUT.md` names.
 async fn a_sentinel_user_needs_few_permissions(flavor: Flavor) {
-    let layout = include_str!("../../../LAYOUT.md");
-    let (_, user) = layout.split_once("ACL SETUSER watcher").expect("the user of LAYOUT.md");
-    let (user, _) = user.split_once("```").expect("the end of the block");
-    let user = user.split_whitespace().collect::<Vec<_>>().join(" ");
-    let lines = vec![format!("user watcher {user}")];
+    let (command, _) = permissions::user("watcher");
+    let user: Vec<_> = command.split_whitespace().skip(2).collect();
+    let lines = vec![format!("user {}", user.join(" "))];
     let servers = start_with(flavor, &SentinelSettings { lines, ..Default::default() });
     let url =
         format!("{}?sentinel_user=watcher&sentinel_password=password", servers.sentinels.url());
