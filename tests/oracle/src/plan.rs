@@ -5,6 +5,7 @@ mod dense;
 mod generate;
 mod scenes;
 mod setup;
+pub(crate) mod weights;
 mod widen;
 
 pub use action::{Action, Key, Load, LoadResult, Step, Write};

@@ -336,6 +336,16 @@ fn a_value_that_is_said_to_be_there_could_be_read() {
     assert_eq!(story.broken(), [5]);
 }
 
+/// The first process loads that there is no value, a second ago.
+fn load_absence(story: &mut Story) {
+    let step = story.begin(0, Action::Compute(KEY, load()));
+    begin_load(story, 1, step);
+    let result = Some(vec![Loaded { key: KEY, value: None }]);
+    story.event(What::LoadEnd { load: 1, result });
+    story.end(step, Outcome::Values(vec![(KEY, None)]));
+    story.now += Duration::from_secs(1);
+}
+
 #[test]
 fn who_would_load_is_not_content_with_an_absence_that_has_ended() {
     let mut story = Story::new(near());
@@ -343,12 +353,7 @@ fn who_would_load_is_not_content_with_an_absence_that_has_ended() {
         let step = story.begin(1, Action::Compute(KEY, load()));
         story.end(step, Outcome::Values(vec![(KEY, None)]));
     };
-    let step = story.begin(0, Action::Compute(KEY, load()));
-    begin_load(&mut story, 1, step);
-    let result = Some(vec![Loaded { key: KEY, value: None }]);
-    story.event(What::LoadEnd { load: 1, result });
-    story.end(step, Outcome::Values(vec![(KEY, None)]));
-    story.now += Duration::from_secs(1);
+    load_absence(&mut story);
     compute(&mut story);
     assert_eq!(story.broken(), NONE);
     story.set(0, KEY, 1);
@@ -438,12 +443,7 @@ fn where_an_outage_is_an_error_nothing_is_loaded_unasked() {
 fn an_absence_is_served_in_an_outage_within_the_bound() {
     let mut story = Story::new(ProcessSetup { outage_for: 300, ..near() });
     story.plan.setup.rates.fail = 1;
-    let step = story.begin(0, Action::Compute(KEY, load()));
-    begin_load(&mut story, 1, step);
-    let result = Some(vec![Loaded { key: KEY, value: None }]);
-    story.event(What::LoadEnd { load: 1, result });
-    story.end(step, Outcome::Values(vec![(KEY, None)]));
-    story.now += Duration::from_secs(1);
+    load_absence(&mut story);
     let of = story.set(0, KEY, 1);
     story.event(What::PushDropped { process: 1, of });
     story.event(What::Lost { process: 1 });

@@ -6,6 +6,7 @@ use rand::{RngExt, SeedableRng};
 use region_core::Verb;
 use region_memory::Loss;
 
+use super::weights::{Weights, weighted};
 use super::{
     Action, Client, Key, Load, LoadResult, Plan, ProcessSetup, Setup, Step, Write, scenes,
 };
@@ -42,9 +43,6 @@ pub(super) enum Deed {
     BackUp,
     RollBack,
 }
-
-/// Things to draw from, each as often as its weight says.
-pub(super) type Weights<T> = &'static [(u32, T)];
 
 /// What is dense about a plan.
 pub(super) struct Scene {
@@ -110,24 +108,12 @@ pub(super) fn plan(seed: u64) -> Option<Plan> {
 }
 
 impl Draw<'_> {
-    fn weighted<T: Copy>(&mut self, weights: Weights<T>) -> T {
-        let all: u32 = weights.iter().map(|(weight, _)| weight).sum();
-        let mut at = self.rng.random_range(0..all);
-        for (weight, thing) in weights {
-            match at.checked_sub(*weight) {
-                None => return *thing,
-                Some(rest) => at = rest,
-            }
-        }
-        weights[0].1
-    }
-
     fn one_of(&mut self, values: &[u64]) -> u64 {
         *values.choose(&mut self.rng).unwrap_or(&0)
     }
 
     fn step(&mut self, setup: &Setup) -> Step {
-        let deed = self.weighted(self.scene.deeds);
+        let deed = weighted(&mut self.rng, self.scene.deeds);
         let action = self.action(deed, setup);
         let cancel = self.rng.random_ratio(self.cancel, 1000);
         let dropped_after = cancel.then(|| self.rng.random_range(0..25));
@@ -137,7 +123,7 @@ impl Draw<'_> {
     }
 
     fn fault(&mut self, setup: &Setup) -> Step {
-        let deed = self.weighted(self.scene.faults);
+        let deed = weighted(&mut self.rng, self.scene.faults);
         let action = self.action(deed, setup);
         let pause = self.rng.random_range(0..=self.pause * 2 + 5);
         self.steps += 1;
@@ -148,7 +134,7 @@ impl Draw<'_> {
         let depends_on = self.scene.depends_on.filter(|_| self.rng.random_ratio(3, 4));
         Load {
             takes: self.one_of(self.scene.loads),
-            result: self.weighted(self.scene.results),
+            result: weighted(&mut self.rng, self.scene.results),
             depends_on: depends_on.into_iter().collect(),
             ..Load::default()
         }

@@ -9,6 +9,7 @@ use simredis::Flavor;
 
 use super::plan::{Fault, FaultStep, RedisPlan};
 use super::scenes;
+use crate::plan::weights::{Weights, weighted};
 use crate::plan::{Action, Client, Key, Load, Plan, ProcessSetup, Rates, Setup, Step};
 
 /// Sets the draws apart from those of other plans and of the run.
@@ -76,9 +77,6 @@ impl Is {
         self == Self::Always || self == Self::Sometimes && rng.random()
     }
 }
-
-/// Things to draw from, each as often as its weight says.
-pub(super) type Weights<T> = &'static [(u32, T)];
 
 /// What is dense about a plan.
 pub(super) struct Scene {
@@ -176,18 +174,6 @@ pub(super) fn plan(seed: u64) -> Option<RedisPlan> {
 }
 
 impl Draw<'_> {
-    fn weighted<T: Copy>(&mut self, weights: Weights<T>) -> T {
-        let all: u32 = weights.iter().map(|(weight, _)| weight).sum();
-        let mut at = self.rng.random_range(0..all);
-        for (weight, thing) in weights {
-            match at.checked_sub(*weight) {
-                None => return *thing,
-                Some(rest) => at = rest,
-            }
-        }
-        weights[0].1
-    }
-
     fn number(&mut self) -> usize {
         self.numbers += 1;
         self.numbers - 1
@@ -231,7 +217,7 @@ impl Draw<'_> {
     fn action(&mut self) -> Action {
         let region = self.rng.random_range(0..self.scene.regions.len());
         let key = Key { region, key: self.rng.random_range(0..self.keys) };
-        match self.weighted(self.scene.deeds) {
+        match weighted(&mut self.rng, self.scene.deeds) {
             Deed::Get => Action::Get(key),
             Deed::GetMany => Action::GetMany(region, self.some_keys()),
             Deed::Compute => Action::Compute(key, self.load()),
@@ -248,7 +234,7 @@ impl Draw<'_> {
         let mut faults = Vec::new();
         for _ in 0..self.rng.random_range(0..=self.scene.blow_count) {
             let pause = self.rng.random_range(0..=self.pause * 2);
-            match self.weighted(self.scene.blows) {
+            match weighted(&mut self.rng, self.scene.blows) {
                 Blow::PutBack => {
                     faults.push((pause, Fault::Save));
                     faults.push((self.rng.random_range(0..=MOMENT), Fault::Restore));
