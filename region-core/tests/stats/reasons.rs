@@ -94,48 +94,52 @@ async fn what_has_ended_counts_as_fenced_or_expired_while_it_is_there() {
 /// A load begins with a read, which counts as any other.
 #[tokio::test(start_paused = true)]
 async fn the_read_before_a_load_has_each_reason() {
-    let store = faulty();
-    let cache = cache(store.clone(), Policy::new().stale_for(9 * SECOND));
-    // A write into a region whose life is a new one frees all that is left of the old one.
-    let (one, many) = (cache.region("a").unwrap(), cache.region("b").unwrap());
-    let prices = cache.region("prices").unwrap();
-    let depending = |_| async { Ok::<_, Infallible>(Loaded::new(1u32)) };
-    for reason in
-        ["absent", "expired", "fenced", "bad bytes", "other type", "dependency", "unavailable"]
-    {
-        for region in [&one, &many] {
-            let key = "k";
-            match reason {
-                "absent" => drop(region.remove(key).await.unwrap()),
-                "bad bytes" => {
-                    let bad = [Op::Put(Put::new(key, "no envelope"))];
-                    drop(store.write(region.path(), Write::new(&bad)).await.unwrap());
-                }
-                "other type" => region.set(key, &"one".to_owned()).await.unwrap(),
-                "dependency" => {
-                    region.remove(key).await.unwrap();
-                    let options = LoadOptions::new().depends_on(&prices);
-                    region.get_or_compute_with(key, options, depending).await.unwrap();
-                }
-                _ => region.set_with(key, &1u32, SetOptions::new().ttl(SECOND)).await.unwrap(),
-            }
-        }
-        match reason {
-            "expired" => tokio::time::advance(2 * SECOND).await,
-            "fenced" => cache.root().invalidate().await.unwrap(),
-            "dependency" => prices.invalidate().await.unwrap(),
-            "unavailable" => drop(store.on(Method::Read).fail(ErrorKind::Unavailable)),
-            _ => {}
-        }
+    let reasons =
+        ["absent", "expired", "fenced", "bad bytes", "other type", "dependency", "unavailable"];
+    for reason in reasons {
+        // Each form has a store of its own: what one writes may free what the other is to find.
+        let (cache, region) = region_with_a_miss(reason).await;
         let load = || async { Ok::<_, Infallible>(2u32) };
-        let of_one = counted(&cache, one.get_or_compute("k", load)).await;
+        let of_one = counted(&cache, region.get_or_compute("k", load)).await;
         assert_eq!(of_one, [(reason, 1), ("load", 1)], "one key");
+
+        let (cache, region) = region_with_a_miss(reason).await;
         let load = |keys: Vec<String>| async {
             Ok::<_, Infallible>(keys.into_iter().map(|key| (key, 2u32)).collect::<HashMap<_, _>>())
         };
-        let of_many = counted(&cache, many.get_or_compute_many(&["k"], load)).await;
+        let of_many = counted(&cache, region.get_or_compute_many(&["k"], load)).await;
         assert_eq!(of_many, [(reason, 1), ("load", 1)], "several keys");
     }
+}
+
+/// A region whose key `"k"` is missed for this reason.
+async fn region_with_a_miss(reason: &str) -> (RegionCache, impl Region) {
+    let store = faulty();
+    let cache = cache(store.clone(), Policy::new().stale_for(9 * SECOND));
+    let region = cache.region("a").unwrap();
+    match reason {
+        "absent" => {}
+        "bad bytes" => {
+            let bad = [Op::Put(Put::new("k", "no envelope"))];
+            drop(store.write(region.path(), Write::new(&bad)).await.unwrap());
+        }
+        "other type" => region.set("k", &"one".to_owned()).await.unwrap(),
+        "dependency" => {
+            let prices = cache.region("prices").unwrap();
+            let options = LoadOptions::new().depends_on(&prices);
+            let depending = |_| async { Ok::<_, Infallible>(Loaded::new(1u32)) };
+            region.get_or_compute_with("k", options, depending).await.unwrap();
+            prices.invalidate().await.unwrap();
+        }
+        _ => region.set_with("k", &1u32, SetOptions::new().ttl(SECOND)).await.unwrap(),
+    }
+    match reason {
+        "expired" => tokio::time::advance(2 * SECOND).await,
+        "fenced" => cache.root().invalidate().await.unwrap(),
+        "unavailable" => drop(store.on(Method::Read).fail(ErrorKind::Unavailable)),
+        _ => {}
+    }
+    (cache, region)
 }
 
 /// A caller that comes during the load, and need not read the key, counts as the read that began the load.
