@@ -4,6 +4,7 @@ use std::fmt;
 
 use region_core::Result;
 
+use crate::protocol::layout::Anchor;
 use crate::server::{Access, Server};
 #[cfg(feature = "tls")]
 use crate::tls::Configs;
@@ -36,8 +37,7 @@ pub(crate) struct ClusterServers {
     pub(crate) nodes: Vec<Server>,
     /// For all nodes, wherever they are.
     pub(crate) access: Access,
-    /// The number of a path's segments, from the root on, whose entries share a hash slot: 1 at least.
-    pub(crate) anchor: usize,
+    pub(crate) anchor: Anchor,
     pub(crate) replicas: ReplicaUse,
 }
 
@@ -53,6 +53,14 @@ impl Servers {
             Parsed::Cluster(parts) => Self::Cluster(ClusterServers::new(parts)),
             one => Self::Fixed(Server::of(one)?),
         })
+    }
+
+    /// The anchors of the regions on these servers.
+    pub(crate) fn anchor(&self) -> Anchor {
+        match self {
+            Self::Cluster(nodes) => nodes.anchor,
+            Self::Fixed(_) | Self::Sentinel(_) => Anchor::ROOT,
+        }
     }
 }
 
@@ -85,7 +93,7 @@ impl ClusterServers {
     fn new(parts: ClusterParts) -> Self {
         let ClusterParts { nodes, access, anchor, replicas } = parts;
         let access = Access::new(access);
-        Self { nodes: all(nodes, &access), access, anchor, replicas }
+        Self { nodes: all(nodes, &access), access, anchor: Anchor::at(anchor), replicas }
     }
 }
 
@@ -110,7 +118,7 @@ impl fmt::Display for Servers {
                     ReplicaUse::Ignore => "",
                     ReplicaUse::Read => "&replicas=read",
                 };
-                write!(f, "?anchor={anchor}{replicas}")
+                write!(f, "?anchor={}{replicas}", anchor.depth())
             }
         }
     }

@@ -11,5 +11,5 @@ pub(crate) mod queue;
 pub(crate) mod recent_writes;
 pub(crate) mod recovery;
 pub(crate) mod role;
-pub(crate) mod roots;
 pub(crate) mod sender;
+pub(crate) mod tags;

@@ -11,15 +11,13 @@ use tokio::task::AbortHandle;
 use crate::net::locator::{Fixed, Locator};
 use crate::net::pushes::Pushes;
 use crate::ops::{reclaim, release};
+use crate::protocol::layout::Anchor;
 use crate::servers::Servers;
 use crate::settings::Settings;
 use crate::topology::cluster::ClusterHandle;
 use crate::topology::releases::Release;
 use crate::topology::sentinel::{self, Sentinels};
 use crate::topology::shard::{Shard, ShardHandle};
-
-/// The depth of the anchor that a cluster has: the root.
-const ROOT: usize = 1;
 
 /// The shards that regions lie in.
 #[derive(Clone)]
@@ -47,7 +45,7 @@ impl Shards {
                 Ok(Self::One(open_one(settings, primary, Some(sentinels), pushes, runtime)))
             }
             servers @ Servers::Cluster(nodes) => {
-                if nodes.anchor != ROOT {
+                if nodes.anchor != Anchor::ROOT {
                     let why = format!("{servers}: no other anchor than 1, the root, is supported");
                     return Err(Error::new(ErrorKind::InvalidConfig, why));
                 }

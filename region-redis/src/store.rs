@@ -44,7 +44,8 @@ pub struct RedisStore {
 
 impl RedisStore {
     pub(crate) fn over(settings: Settings, runtime: &Handle) -> Result<Self> {
-        let (pushes, settings) = (Arc::new(Pushes::default()), Arc::new(settings));
+        let (pushes, settings) =
+            (Arc::new(Pushes::new(settings.servers.anchor())), Arc::new(settings));
         let shards = Shards::open(&settings, &pushes, runtime)?;
         Ok(Self { shards, pushes, settings })
     }

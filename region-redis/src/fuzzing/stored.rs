@@ -4,7 +4,7 @@ use region_core::Timestamp;
 
 use super::input::Input;
 use crate::protocol::layout::{
-    NameBuffer, PathIds, Unsure, Validator, leftover, parse, region_work, tombstone_work,
+    Anchor, NameBuffer, PathIds, Unsure, Validator, leftover, parse, region_work, tombstone_work,
 };
 use crate::protocol::reclaim::Work;
 use crate::time_range::TimeRange;
@@ -21,15 +21,15 @@ pub fn stored(bytes: &[u8]) {
 fn name(bytes: &[u8]) {
     for letter in ["", "rc1:i{", "rc1:d{", "rc1:l{", "rc1:c{"] {
         let name = [letter.as_bytes(), bytes].concat();
-        if let Some((kind, path)) = parse(&name) {
-            assert_eq!(NameBuffer::default().of(kind, path.as_str()).as_bytes(), name);
+        if let Some((kind, path)) = parse(&name, Anchor::ROOT) {
+            assert_eq!(NameBuffer::new(Anchor::ROOT).of(kind, path.as_str()).as_bytes(), name);
         }
     }
 }
 
 /// What is read as work is written as that member.
 fn work(bytes: &[u8]) {
-    let written = match Work::parse("r", bytes) {
+    let written = match Work::parse(Anchor::ROOT, "r", bytes) {
         None => return,
         Some(Work::Tombstone(id, path)) => tombstone_work(path.as_str(), &id),
         Some(Work::Region(path)) => region_work(path.as_str()),

@@ -11,12 +11,13 @@ use tokio::time::Instant;
 
 use crate::net::covered::Covered;
 use crate::net::own_pushes::{OwnPushes, OwnWrite};
-use crate::protocol::layout::{self, Kind};
+use crate::protocol::layout::{self, Anchor, Kind};
 
 /// The pushes of all connections to all servers, as events.
 #[derive(Debug, Default)]
 pub(crate) struct Pushes {
     listeners: Arc<Listeners>,
+    anchor: Anchor,
     wanted: AtomicBool,
     covered: Covered,
     messages: Notify,
@@ -48,6 +49,11 @@ const TRACKED: u8 = 1;
 const NEVER: u8 = 2;
 
 impl Pushes {
+    /// The pushes of servers with these anchors.
+    pub(crate) fn new(anchor: Anchor) -> Self {
+        Self { anchor, ..Self::default() }
+    }
+
     /// Returns whether anybody has ever listened: from then on what is read is tracked.
     pub(crate) fn are_wanted(&self) -> bool {
         self.wanted.load(Ordering::Acquire)
@@ -113,7 +119,7 @@ impl PushSource {
             Value::SimpleString(name) => name.as_bytes(),
             _ => return self.pushes.tell(&Event::All),
         };
-        match layout::parse(name) {
+        match layout::parse(name, self.pushes.anchor) {
             Some((Kind::Ids, region)) => self.pushes.tell(&Event::Lineage(region)),
             Some((Kind::Entries, region)) => {
                 let is_kept_back = self.own.keeps_back(&region);

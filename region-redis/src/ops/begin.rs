@@ -19,11 +19,12 @@ impl Shard {
         keys: &[&str],
         terms: LeaseTerms,
     ) -> Result<Begun> {
-        self.roots.note(region);
+        let at = self.locate(region);
+        self.tags.note(at.tag());
         self.releases.note(terms.duration);
         let lane = if self.large.any(region, keys) { Lane::Large } else { Lane::Main };
         let request = |connections: &Connections| {
-            let command = begin(region, keys, &terms, connections.write_count());
+            let command = begin(at, keys, &terms, connections.write_count());
             // The script reads before it answers: the server tracks the keys from then on.
             Request { tracking: Tracking::Read, ..one(command, lane, Retry::SafeInOrder) }
         };

@@ -19,11 +19,12 @@ impl Shard {
         terms: PageTerms,
     ) -> Result<Page<Segment>> {
         let cursor = position(terms.cursor.as_ref())?;
+        let at = self.locate(region);
         let request = |count: Option<&str>| {
             let mut commands = Pipeline::with_capacity(4);
-            commands.add_command(ids(region, count));
-            commands.add_command(stamp(region));
-            commands.add_command(page(region, cursor, terms.limit));
+            commands.add_command(ids(at, count));
+            commands.add_command(stamp(at));
+            commands.add_command(page(at, cursor, terms.limit));
             commands.add_command(time());
             Request { commands, lane: Lane::Main, tracking: Tracking::No, retry: Retry::Safe }
         };

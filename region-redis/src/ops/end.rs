@@ -63,13 +63,14 @@ impl Shard {
 
     /// Ends what `verb` covers.
     async fn end_now(&self, region: &RegionPath, verb: Verb, trust: Trust) -> Result<Ending> {
-        self.roots.note(region);
+        let at = self.locate(region);
+        self.tags.note(at.tag());
         let pushes = &self.primary.shared().origin.pushes;
         let change = PendingChange::end(pushes, region, verb, trust);
         // Before it is tried: a failover during the call must not undo it either.
         self.recovery.recent_writes().intend_end(region, verb);
         let request = |connections: &Connections| {
-            one(end(region, verb, connections.write_count()), Lane::Main, Retry::Safe)
+            one(end(at, verb, connections.write_count()), Lane::Main, Retry::Safe)
         };
         let answered = self.primary.call(self.deadline(), request).await;
         let Response { values, connections, .. } = match answered {
@@ -84,7 +85,7 @@ impl Shard {
         self.recovery.ended(region, verb, &connections, count);
         self.check_count(&connections, count);
         if matches!(verb, Verb::Invalidate | Verb::InvalidateAndTouch) {
-            self.roots.wake(region);
+            self.tags.wake(at.tag());
         }
         change.known();
         Ok(Ending::Done(ids))

@@ -88,7 +88,7 @@ impl Shard {
             count.into_iter().for_each(|count| {
                 commands.add_command(count_alone(count));
             });
-            commands.add_command(entries(region, keys));
+            commands.add_command(entries(self.locate(region), keys));
             Request { commands, lane: Lane::Main, tracking: Tracking::Read, retry: Retry::Safe }
         };
         let (_, mut replies, source) =
@@ -158,9 +158,9 @@ impl Shard {
         count: Option<&str>,
         clock: Option<TimeRange>,
     ) -> Request {
-        let mut commands = Pipeline::with_capacity(3);
-        commands.add_command(ids(region, count));
-        commands.add_command(entries(region, keys));
+        let (at, mut commands) = (self.locate(region), Pipeline::with_capacity(3));
+        commands.add_command(ids(at, count));
+        commands.add_command(entries(at, keys));
         if clock.is_none() {
             commands.add_command(time());
         }

@@ -16,7 +16,7 @@ use crate::net::connections::{Connections, Lane, Request, Retry, Tracking};
 use crate::ops::reclaim::pace::Pace;
 use crate::ops::reclaim::stages::Stages;
 use crate::protocol::reply::Replies;
-use crate::session::roots::UsedRoots;
+use crate::session::tags::UsedTags;
 use crate::topology::shard::Shard;
 
 /// The time between two looks for work that others have left, or that has become due.
@@ -25,21 +25,21 @@ const ROUND: Duration = Duration::from_secs(10);
 /// The time in which work gathers before it is done, so that a trip carries more of it.
 const GATHERING: Duration = Duration::from_millis(10);
 
-/// The number of trips after which the roots take turns, and the number of workers is judged anew.
+/// The number of trips after which the hash tags take turns, and the number of workers is judged anew.
 const TURN: usize = 32;
 
 /// Starts the reclaimer in the background. It runs as long as the shard exists.
 pub(crate) fn start(shard: &Arc<Shard>, runtime: &Handle) -> AbortHandle {
-    runtime.spawn(run(Arc::downgrade(shard), Arc::clone(&shard.roots))).abort_handle()
+    runtime.spawn(run(Arc::downgrade(shard), Arc::clone(&shard.tags))).abort_handle()
 }
 
-async fn run(shard: Weak<Shard>, roots: Arc<UsedRoots>) {
+async fn run(shard: Weak<Shard>, tags: Arc<UsedTags>) {
     let mut round = Instant::now();
     loop {
         // Not held while waiting: the shard ends with its last handle.
         let Some(present) = shard.upgrade() else { return };
         let is_due = Instant::now() >= round;
-        let looked_at = if is_due { roots.all() } else { roots.with_work() };
+        let looked_at = if is_due { tags.all() } else { tags.with_work() };
         if is_due {
             round = Instant::now() + ROUND;
         }
@@ -49,7 +49,7 @@ async fn run(shard: Weak<Shard>, roots: Arc<UsedRoots>) {
         drop(present);
         tokio::time::sleep(GATHERING).await;
         // Work and the end of the time both mean another look.
-        let _ = tokio::time::timeout_at(round, roots.woken()).await;
+        let _ = tokio::time::timeout_at(round, tags.woken()).await;
     }
 }
 
@@ -61,32 +61,32 @@ struct Turn {
 }
 
 impl Shard {
-    /// Frees the memory of dead regions below all roots in use. Returns the number of regions that were looked at.
+    /// Frees the memory of dead regions under all hash tags in use. Returns the number of regions that were looked at.
     pub(crate) async fn reclaim(&self) -> Result<u64> {
-        self.reclaim_below(self.roots.all()).await
+        self.reclaim_below(self.tags.all()).await
     }
 
-    async fn reclaim_below(&self, roots: Vec<Box<str>>) -> Result<u64> {
+    async fn reclaim_below(&self, tags: Vec<Box<str>>) -> Result<u64> {
         let mut looked = 0;
-        let mut roots: Vec<_> = roots.into_iter().map(|root| (root, Pace::default())).collect();
-        while !roots.is_empty() {
+        let mut tags: Vec<_> = tags.into_iter().map(|tag| (tag, Pace::default())).collect();
+        while !tags.is_empty() {
             let mut with_more = Vec::new();
-            for (root, pace) in roots {
-                let turn = self.reclaim_for_a_turn(&root, &pace).await?;
+            for (tag, pace) in tags {
+                let turn = self.reclaim_for_a_turn(&tag, &pace).await?;
                 looked += turn.looked;
                 if turn.has_more {
-                    with_more.push((root, pace));
+                    with_more.push((tag, pace));
                 }
             }
-            roots = with_more;
+            tags = with_more;
         }
         Ok(looked)
     }
 
-    /// Does what is due below a root, or as much of it as one turn takes, by as many workers as it needs.
-    async fn reclaim_for_a_turn(&self, root: &str, pace: &Pace) -> Result<Turn> {
+    /// Does what is due under a hash tag, or as much of it as one turn takes, by as many workers as it needs.
+    async fn reclaim_for_a_turn(&self, tag: &str, pace: &Pace) -> Result<Turn> {
         let workers = pace.workers(self.primary.shared().in_flight());
-        let turns = join_all((0..workers).map(|_| self.work_for_a_turn(root, pace))).await;
+        let turns = join_all((0..workers).map(|_| self.work_for_a_turn(tag, pace))).await;
         turns.into_iter().try_fold(Turn { looked: 0, has_more: false }, |sum, turn| {
             let turn = turn?;
             let has_more = sum.has_more || turn.has_more;
@@ -96,19 +96,19 @@ impl Shard {
 
     /// Does what is due, as one of the workers. It never takes work without doing it, unless it is dropped or
     /// fails: then that work is due again after a while.
-    async fn work_for_a_turn(&self, root: &str, pace: &Pace) -> Result<Turn> {
-        let (mut stages, mut looked) = (Stages::default(), 0);
+    async fn work_for_a_turn(&self, tag: &str, pace: &Pace) -> Result<Turn> {
+        let (mut stages, mut looked) = (Stages::new(self.settings.servers.anchor()), 0);
         for trip in 0.. {
             let (start, takes_more) = (Instant::now(), trip < TURN);
             let request = |_: &Connections| Request {
-                commands: stages.commands(root, takes_more),
+                commands: stages.commands(tag, takes_more),
                 lane: Lane::Main,
                 tracking: Tracking::No,
                 retry: Retry::Safe,
             };
             let answered = self.primary.call(self.deadline(), request).await?;
             let mut replies = Replies::new(&answered.connections.server, answered.values);
-            let progress = stages.answered(root, takes_more, &mut replies)?;
+            let progress = stages.answered(tag, takes_more, &mut replies)?;
             looked += progress.looked;
             progress.left.into_iter().for_each(|left| pace.note_left(left));
             if stages.is_empty() {

@@ -55,7 +55,7 @@ impl Shard {
         let request = |_: &Connections| {
             let mut commands = Pipeline::with_capacity(batch.len());
             for Release { region, keys, token, .. } in batch {
-                commands.add_command(release(region, keys, *token));
+                commands.add_command(release(self.locate(region), keys, *token));
             }
             Request { commands, lane: Lane::Main, tracking: Tracking::No, retry: Retry::Safe }
         };

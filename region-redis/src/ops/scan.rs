@@ -51,9 +51,9 @@ impl Shard {
         lane: Lane,
         deadline: Instant,
     ) -> Result<(Option<PathIds>, ScanReply)> {
-        let request = |count: Option<&str>| {
-            one(scan(region, cursor, limit, counted, count), lane, Retry::Safe)
-        };
+        let at = self.locate(region);
+        let request =
+            |count: Option<&str>| one(scan(at, cursor, limit, counted, count), lane, Retry::Safe);
         let (ids, replies, _) = self.ask(region, deadline, ReplyForm::OneScript, request).await?;
         Ok((PathIds::parse(ids.iter().map(borrowed)), ScanReply::parse(replies)?))
     }

@@ -27,7 +27,8 @@ impl Shard {
     pub(crate) async fn write(&self, region: &RegionPath, wanted: Write<'_>) -> Result<Written> {
         let size = self.check_sizes(region, wanted.ops)?;
         let deadline = self.deadline_from(wanted.started);
-        self.roots.note(region);
+        let at = self.locate(region);
+        self.tags.note(at.tag());
         if wanted.guard.is_none() {
             self.recovery.recent_writes().intend_write(region, wanted.ops.iter().map(Op::key));
         }
@@ -37,7 +38,7 @@ impl Shard {
         }
         let request = |connections: &Connections| {
             // A write that may have been done is not done again: others may have written since.
-            let command = write(region, &wanted, connections.write_count());
+            let command = write(at, &wanted, connections.write_count());
             Request { tracking: tracking(region, &wanted), ..one(command, lane, Retry::Unsafe) }
         };
         let Response { values, connections, source, own_write } =
@@ -79,7 +80,7 @@ impl Shard {
             return Ok(None);
         }
         let request = |connections: &Connections| {
-            let command = put(region, &puts, write.trust, connections.write_count());
+            let command = put(self.locate(region), &puts, write.trust, connections.write_count());
             Request { tracking: tracking(region, write), ..one(command, lane, Retry::Unsafe) }
         };
         let Response { values, connections, source, own_write } =

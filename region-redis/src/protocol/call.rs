@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use rand::RngExt;
 use redis::Cmd;
-use region_core::{ChangedKey, MAX_DEPTH, RegionPath};
+use region_core::{ChangedKey, MAX_DEPTH};
 
-use crate::protocol::layout::{Kind, NameBuffer};
+use crate::protocol::layout::{Anchor, Kind, Located, NameBuffer};
 use crate::protocol::scripts::Script;
 use crate::random;
 
@@ -33,10 +33,10 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn new(script: &Script, keys: usize) -> Self {
+    pub(crate) fn new(script: &Script, anchor: Anchor, keys: usize) -> Self {
         let mut command = Cmd::with_capacity(keys + 16, (keys + 6) * NAME_BYTES);
         command.arg("EVALSHA").arg(&script.digest).arg(keys);
-        Self { command, names: NameBuffer::default() }
+        Self { command, names: NameBuffer::new(anchor) }
     }
 
     pub(crate) fn key(&mut self, kind: Kind, path: &str) {
@@ -44,8 +44,8 @@ impl Call {
     }
 
     /// Adds the keys of a region and all its ancestors, from the root down.
-    pub(crate) fn path(&mut self, kind: Kind, path: &RegionPath) {
-        path.prefixes().for_each(|prefix| self.key(kind, prefix));
+    pub(crate) fn path(&mut self, kind: Kind, path: Located<'_>) {
+        path.region.prefixes().for_each(|prefix| self.key(kind, prefix));
     }
 
     pub(crate) fn arg(&mut self, arg: impl redis::ToRedisArgs) {

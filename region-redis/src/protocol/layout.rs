@@ -1,11 +1,13 @@
 //! The keys and values on the server, byte by byte. LAYOUT.md beside this package describes them in words.
 
+mod anchor;
 mod entry;
 mod ids;
 mod names;
 mod slots;
 mod stamp;
 
+pub(crate) use anchor::{Anchor, Located};
 pub(crate) use entry::{Unsure, Validator, leftover};
 pub(crate) use ids::{PathIds, big_endian};
 pub(crate) use names::{

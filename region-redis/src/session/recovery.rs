@@ -13,7 +13,7 @@ use crate::error::Failure;
 use crate::net::connections::Connections;
 use crate::net::identity::Identity;
 use crate::protocol::end::end;
-use crate::protocol::layout::CountNames;
+use crate::protocol::layout::{Anchor, CountNames};
 use crate::protocol::write::write;
 use crate::random;
 use crate::server::Server;
@@ -51,6 +51,7 @@ pub(crate) struct Recovery {
     /// Counts on the server that nobody keeps any more, as it last said.
     overdue: Mutex<Vec<String>>,
     count_names: CountNames,
+    anchor: Anchor,
     probe: String,
     /// The number of commands that the next step sends: fewer after a step that was not answered in time, so
     /// that a slow connection answers some.
@@ -76,16 +77,16 @@ impl Repetition {
 }
 
 impl Recovery {
-    /// Queues up to `capacity` regions, and remembers changes for at least `max_lag`.
-    pub(crate) fn new(capacity: usize, max_lag: Duration, count_names: CountNames) -> Self {
+    pub(crate) fn new(settings: &Settings, count_names: CountNames) -> Self {
         Self {
-            recent: Mutex::new(RecentWrites::new(max_lag)),
-            queue: Mutex::new(Queue::new(capacity)),
+            recent: Mutex::new(RecentWrites::new(settings.max_lag)),
+            queue: Mutex::new(Queue::new(settings.queue)),
             repetition: Mutex::default(),
             counts: Mutex::default(),
             answered: Mutex::new(AnsweredCounts::new()),
             overdue: Mutex::default(),
             count_names,
+            anchor: settings.servers.anchor(),
             probe: count_names.of(random::long_bits()),
             step: AtomicUsize::new(LARGEST_STEP),
         }
@@ -305,7 +306,7 @@ impl Recovery {
                 let repetition = self.repetition.lock();
                 let (mut commands, mut regions) = (Vec::new(), 0);
                 for change in repetition.left.iter().take(sender.step()) {
-                    commands.extend(repeat_commands(change, connections));
+                    commands.extend(repeat_commands(change, self.anchor, connections));
                     regions += 1;
                     if commands.len() >= sender.step() {
                         break;
@@ -343,7 +344,8 @@ impl Recovery {
             tracing::info!(server = %sender.server, regions = batch.len(), "invalidating what was queued");
             let ends = |Queued { region, verbs, .. }: &Queued| {
                 let verbs = verbs.needed().into_iter();
-                verbs.map(|verb| end(region, verb, connections.write_count())).collect::<Vec<_>>()
+                let at = self.anchor.locate(region);
+                verbs.map(|verb| end(at, verb, connections.write_count())).collect::<Vec<_>>()
             };
             let commands: Vec<_> = batch.iter().flat_map(ends).collect();
             if let Prepared::Lost = sender.send_all(connections, &commands).await? {
@@ -355,19 +357,18 @@ impl Recovery {
 }
 
 /// Returns the commands that repeat a change.
-fn repeat_commands(change: &Change, connections: &Connections) -> Vec<Cmd> {
+fn repeat_commands(change: &Change, anchor: Anchor, connections: &Connections) -> Vec<Cmd> {
     let Change { region, mut verbs, keys } = change.clone();
     let is_small = keys.iter().map(|key| key.len()).sum::<usize>() <= REMOVED_BYTES;
     if !is_small {
         verbs.add(Verb::Invalidate);
     }
-    let ends = verbs.needed().into_iter();
-    let mut commands: Vec<_> =
-        ends.map(|verb| end(&region, verb, connections.write_count())).collect();
+    let (at, ends) = (anchor.locate(&region), verbs.needed().into_iter());
+    let mut commands: Vec<_> = ends.map(|verb| end(at, verb, connections.write_count())).collect();
     if is_small && !keys.is_empty() {
         let ops: Vec<_> = keys.iter().map(|key| Op::Remove { key }).collect();
         let removal = Write::new(&ops);
-        commands.push(write(&region, &removal, connections.write_count()));
+        commands.push(write(at, &removal, connections.write_count()));
     }
     commands
 }

@@ -101,8 +101,8 @@ impl ClusterHandle {
 
     /// Returns the shard of the slot in which a region lies.
     pub(crate) fn shard_of(&self, region: &RegionPath) -> ShardHandle {
-        let root = region.prefixes().next().unwrap_or_default();
-        self.0.cluster.shard(Slot::of_root(root))
+        let cluster = &self.0.cluster;
+        cluster.shard(cluster.nodes.servers.anchor.locate(region).slot())
     }
 
     /// Returns a shard that any question may go to: one that can be called now, if there is one.
@@ -113,7 +113,7 @@ impl ClusterHandle {
             let up = all.clone().find(|shard| shard.primary.is_up());
             up.or_else(|| all.next()).cloned()
         };
-        present.unwrap_or_else(|| self.0.cluster.shard(Slot::of_root("")))
+        present.unwrap_or_else(|| self.0.cluster.shard(Slot::of_tag("")))
     }
 
     /// Returns the shards in use.

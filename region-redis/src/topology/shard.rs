@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::RwLock;
+use region_core::RegionPath;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -17,6 +18,7 @@ use crate::net::locator::{Fixed, Locator};
 use crate::net::origin::{Origin, Place};
 use crate::net::outage::LogLimit;
 use crate::net::pushes::Pushes;
+use crate::protocol::layout::Located;
 use crate::random;
 use crate::server::Server;
 use crate::session::acknowledgements::Acknowledgements;
@@ -24,7 +26,7 @@ use crate::session::hints::{ExistingRegions, LargeEntries};
 use crate::session::lag::{PrimaryProgress, ReplicaProgress};
 use crate::session::recovery::Recovery;
 use crate::session::role::{PrimaryRole, ReplicaRole};
-use crate::session::roots::UsedRoots;
+use crate::session::tags::UsedTags;
 use crate::settings::Settings;
 use crate::topology::releases::{Release, Releases};
 
@@ -39,7 +41,7 @@ pub(crate) struct Shard {
     pub(crate) primary_progress: Arc<PrimaryProgress>,
     pub(crate) large: LargeEntries,
     pub(crate) existing: ExistingRegions,
-    pub(crate) roots: Arc<UsedRoots>,
+    pub(crate) tags: Arc<UsedTags>,
     pub(crate) logs: Logs,
     pub(crate) releases: Releases,
     pub(crate) acknowledgements: Acknowledgements,
@@ -97,7 +99,7 @@ impl Shard {
 
     /// The state of a shard that has changed nothing yet.
     pub(crate) fn new_recovery(place: Place, settings: &Settings) -> Arc<Recovery> {
-        Arc::new(Recovery::new(settings.queue, settings.max_lag, place.count_names()))
+        Arc::new(Recovery::new(settings, place.count_names()))
     }
 
     /// As [`open`](Self::open), for what lies in this place, and has been changed as `recovery` knows.
@@ -130,7 +132,7 @@ impl Shard {
             primary_progress,
             large: LargeEntries::new(settings.large),
             existing: ExistingRegions::new(),
-            roots: Arc::default(),
+            tags: Arc::default(),
             logs: Logs::default(),
             releases,
             acknowledgements: Acknowledgements::default(),
@@ -138,6 +140,11 @@ impl Shard {
             settings,
         };
         (shard, released)
+    }
+
+    /// A region, and where its keys lie.
+    pub(crate) fn locate<'p>(&self, region: &'p RegionPath) -> Located<'p> {
+        self.settings.servers.anchor().locate(region)
     }
 
     /// Reads from these replicas from now on. Links to those that are replicas already are kept, links to others

@@ -18,7 +18,7 @@ const CALLS_PER_WORKER: usize = 32;
 /// The most workers.
 const MOST_WORKERS: usize = 16;
 
-/// How fast the work below one root is done.
+/// How fast the work under one hash tag is done.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     /// The number of pieces of work that were due and left when some were taken last.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use redis::Pipeline;
 use region_core::{RegionPath, Result};
 
+use crate::protocol::layout::Anchor;
 use crate::protocol::reclaim::{Children, Taken, Work, list, prune, reclaim, remove, take};
 use crate::protocol::reply::Replies;
 
@@ -27,8 +28,9 @@ const CHILDREN_PER_TRIP: usize = 2 * MOST_CHILDREN;
 const FEWEST: usize = 4;
 
 /// What a worker has under way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Stages {
+    anchor: Anchor,
     taken: Vec<Work>,
     /// Members of the work list that are no work.
     foreign: Vec<Vec<u8>>,
@@ -53,29 +55,35 @@ pub(super) struct Progress {
 }
 
 impl Stages {
+    pub(super) fn new(anchor: Anchor) -> Self {
+        Self { anchor, taken: Vec::new(), foreign: Vec::new(), listed: Vec::new() }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.taken.is_empty() && self.foreign.is_empty() && self.listed.is_empty()
     }
 
     /// The commands of the next trip. What is freed in it leaves work that can be taken in it.
-    pub(super) fn commands(&self, root: &str, takes_more: bool) -> Pipeline {
+    pub(super) fn commands(&self, tag: &str, takes_more: bool) -> Pipeline {
         let mut commands = Pipeline::new();
         for Tombstone { id, region, found } in &self.listed {
             for (children, others) in found.parts(MOST_CHILDREN) {
-                commands.add_command(reclaim(region, id, children, others));
+                commands.add_command(reclaim(self.anchor.locate(region), id, children, others));
             }
         }
         for work in &self.taken {
             commands.add_command(match work {
-                Work::Region(region) => prune(region, MOST_CHILDREN),
-                Work::Tombstone(id, region) => list(region, id, self.children_each()),
+                Work::Region(region) => prune(self.anchor.locate(region), MOST_CHILDREN),
+                Work::Tombstone(id, region) => {
+                    list(self.anchor.locate(region), id, self.children_each())
+                }
             });
         }
         for member in &self.foreign {
-            commands.add_command(remove(root, member));
+            commands.add_command(remove(tag, member));
         }
         if takes_more {
-            commands.add_command(take(root, MOST_WORK, CLAIM));
+            commands.add_command(take(tag, MOST_WORK, CLAIM));
         }
         commands
     }
@@ -84,7 +92,7 @@ impl Stages {
     /// whoever takes it later.
     pub(super) fn answered(
         &mut self,
-        root: &str,
+        tag: &str,
         takes_more: bool,
         replies: &mut Replies,
     ) -> Result<Progress> {
@@ -113,7 +121,7 @@ impl Stages {
             let taken = Taken::parse(replies)?;
             progress.left = Some(taken.left);
             for member in taken.members {
-                match Work::parse(root, &member) {
+                match Work::parse(self.anchor, tag, &member) {
                     Some(work) => self.taken.push(work),
                     // It would be found again and again.
                     None => self.foreign.push(member),

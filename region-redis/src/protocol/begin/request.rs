@@ -1,18 +1,18 @@
 use redis::Cmd;
-use region_core::{LeaseTerms, RegionPath, TakeLease};
+use region_core::{LeaseTerms, TakeLease};
 
 use crate::protocol::call::{Call, Count, millis};
-use crate::protocol::layout::Kind;
+use crate::protocol::layout::{Kind, Located};
 use crate::protocol::scripts::SCRIPTS;
 
-pub(crate) fn begin(path: &RegionPath, keys: &[&str], terms: &LeaseTerms, count: Count<'_>) -> Cmd {
-    let mut call = Call::new(&SCRIPTS.begin, path.depth() + 3);
-    call.key(Kind::Entries, path.as_str());
-    call.key(Kind::Leases, path.as_str());
+pub(crate) fn begin(path: Located<'_>, keys: &[&str], terms: &LeaseTerms, count: Count<'_>) -> Cmd {
+    let mut call = Call::new(&SCRIPTS.begin, path.anchor, path.region.depth() + 3);
+    call.key(Kind::Entries, path.text());
+    call.key(Kind::Leases, path.text());
     call.arg(count.key);
     call.path(Kind::Ids, path);
     call.arg(count.floor);
-    call.ids(path.depth());
+    call.ids(path.region.depth());
     call.arg(&terms.token.to_bits().to_le_bytes()[..]);
     call.arg(millis(terms.duration).max(1));
     call.arg(match terms.take {

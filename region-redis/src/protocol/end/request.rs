@@ -1,15 +1,15 @@
 use redis::Cmd;
-use region_core::{RegionPath, Verb};
+use region_core::Verb;
 
 use crate::protocol::call::{Call, Count, tombstone_id};
-use crate::protocol::layout::{Kind, region_work, tombstone, tombstone_work, work_list};
+use crate::protocol::layout::{Kind, Located, region_work, tombstone, tombstone_work, work_list};
 use crate::protocol::scripts::SCRIPTS;
 
-pub(crate) fn end(path: &RegionPath, verb: Verb, count: Count<'_>) -> Cmd {
+pub(crate) fn end(path: Located<'_>, verb: Verb, count: Count<'_>) -> Cmd {
     match verb {
         Verb::Invalidate | Verb::InvalidateAndTouch => invalidate(path, verb, count),
         Verb::Touch => {
-            let mut call = Call::new(&SCRIPTS.touch, 3 * path.depth() + 1);
+            let mut call = Call::new(&SCRIPTS.touch, path.anchor, 3 * path.region.depth() + 1);
             call.arg(count.key);
             for kind in [Kind::Ids, Kind::Entries, Kind::Leases] {
                 call.path(kind, path);
@@ -18,7 +18,7 @@ pub(crate) fn end(path: &RegionPath, verb: Verb, count: Count<'_>) -> Cmd {
             call.done()
         }
         Verb::Expire => {
-            let mut call = Call::new(&SCRIPTS.expire, path.depth() + 1);
+            let mut call = Call::new(&SCRIPTS.expire, path.anchor, path.region.depth() + 1);
             call.arg(count.key);
             call.path(Kind::Ids, path);
             call.arg(count.floor);
@@ -28,9 +28,9 @@ pub(crate) fn end(path: &RegionPath, verb: Verb, count: Count<'_>) -> Cmd {
     }
 }
 
-fn invalidate(path: &RegionPath, verb: Verb, count: Count<'_>) -> Cmd {
-    let (region, id) = (path.as_str(), tombstone_id());
-    let along: Vec<_> = path.prefixes().collect();
+fn invalidate(path: Located<'_>, verb: Verb, count: Count<'_>) -> Cmd {
+    let (region, id) = (path.text(), tombstone_id());
+    let along: Vec<_> = path.region.prefixes().collect();
     let ancestors = &along[..along.len() - 1];
     let parent = ancestors.last();
     let (dropped, looked_at, why) = match verb {
@@ -38,11 +38,11 @@ fn invalidate(path: &RegionPath, verb: Verb, count: Count<'_>) -> Cmd {
         _ => (&along[ancestors.len()..], &ancestors[ancestors.len().saturating_sub(1)..], "P"),
     };
     let segment = parent.and_then(|parent| region.get(parent.len() + 1..));
-    let mut call = Call::new(&SCRIPTS.invalidate, 6 + 2 * dropped.len());
+    let mut call = Call::new(&SCRIPTS.invalidate, path.anchor, 6 + 2 * dropped.len());
     call.arg(count.key);
-    call.arg(work_list(region));
+    call.arg(work_list(path.tag()));
     call.key(Kind::Children, region);
-    call.arg(tombstone(region, &id));
+    call.arg(tombstone(path.tag(), &id));
     call.key(Kind::Children, parent.unwrap_or(&region));
     call.key(Kind::Ids, region);
     for kind in [Kind::Entries, Kind::Leases] {

@@ -2,6 +2,7 @@
 
 use region_core::RegionPath;
 
+use super::anchor::Anchor;
 use super::slots::Slot;
 
 /// The prefix of every name: the format's version.
@@ -35,35 +36,42 @@ impl Kind {
 }
 
 /// Writes names into one buffer, for as many names as a call needs.
-#[derive(Debug, Default)]
-pub(crate) struct NameBuffer(String);
+#[derive(Debug)]
+pub(crate) struct NameBuffer {
+    anchor: Anchor,
+    name: String,
+}
 
 impl NameBuffer {
+    pub(crate) fn new(anchor: Anchor) -> Self {
+        Self { anchor, name: String::new() }
+    }
+
     /// The name of the key of the region whose path has the text `path`.
     pub(crate) fn of(&mut self, kind: Kind, path: &str) -> &str {
         const ADDED: usize = VERSION.len() + "i{}".len();
-        let (root, below) = path.split_at(root_of(path).len());
-        self.0.clear();
-        self.0.reserve(path.len() + ADDED);
+        let (tag, below) = path.split_at(self.anchor.tag_of(path).len());
+        self.name.clear();
+        self.name.reserve(path.len() + ADDED);
         // Every call makes a name: `write!` takes four times as many instructions.
-        self.0.push_str(VERSION);
-        self.0.push(kind.letter());
-        self.0.push('{');
-        self.0.push_str(root);
-        self.0.push('}');
-        self.0.push_str(below);
-        &self.0
+        self.name.push_str(VERSION);
+        self.name.push(kind.letter());
+        self.name.push('{');
+        self.name.push_str(tag);
+        self.name.push('}');
+        self.name.push_str(below);
+        &self.name
     }
 }
 
-/// The name of the sorted set of what the reclaimer has to look at below the root of `path`.
-pub(crate) fn work_list(path: &str) -> String {
-    format!("{VERSION}g{{{}}}", root_of(path))
+/// The name of the sorted set of what the reclaimer has to look at among the keys with a hash tag.
+pub(crate) fn work_list(tag: &str) -> String {
+    format!("{VERSION}g{{{tag}}}")
 }
 
-/// The name of what becomes of a region's children when the region ends.
-pub(crate) fn tombstone(path: &str, id: &str) -> String {
-    format!("{VERSION}x{{{}}}{id}", root_of(path))
+/// The name of what becomes of the children of a region whose keys have this hash tag, when the region ends.
+pub(crate) fn tombstone(tag: &str, id: &str) -> String {
+    format!("{VERSION}x{{{tag}}}{id}")
 }
 
 /// The member of the work list for the tombstone with this id.
@@ -111,21 +119,18 @@ impl CountNames {
 }
 
 /// Returns the kind of a pushed key and its region.
-pub(crate) fn parse(name: &[u8]) -> Option<(Kind, RegionPath)> {
+pub(crate) fn parse(name: &[u8], anchor: Anchor) -> Option<(Kind, RegionPath)> {
     let rest = name.strip_prefix(VERSION.as_bytes())?;
     let (letter, rest) = rest.split_first()?;
     let kinds = [Kind::Ids, Kind::Entries, Kind::Leases, Kind::Children];
     let kind = kinds.into_iter().find(|kind| kind.letter() == char::from(*letter))?;
     let text = std::str::from_utf8(rest).ok()?;
-    let (root, below) = text.strip_prefix('{')?.split_once('}')?;
-    if root.contains('.') || !(below.is_empty() || below.starts_with('.')) {
+    let (tag, below) = text.strip_prefix('{')?.split_once('}')?;
+    if !(below.is_empty() || below.starts_with('.')) {
         return None;
     }
-    RegionPath::parse(&format!("{root}{below}")).ok().map(|path| (kind, path))
-}
-
-fn root_of(path: &str) -> &str {
-    path.split_once('.').map_or(path, |(root, _)| root)
+    let path = RegionPath::parse(&format!("{tag}{below}")).ok()?;
+    (anchor.locate(&path).tag() == tag).then_some((kind, path))
 }
 
 #[cfg(test)]
@@ -133,7 +138,7 @@ mod tests {
     use super::*;
 
     fn name(kind: Kind, path: &RegionPath) -> String {
-        NameBuffer::default().of(kind, path.as_str()).to_owned()
+        NameBuffer::new(Anchor::ROOT).of(kind, path.as_str()).to_owned()
     }
 
     #[test]
@@ -143,20 +148,35 @@ mod tests {
         assert_eq!(name(Kind::Entries, &path), "rc1:d{shop}.org:42.pro%7Bject:7");
         assert_eq!(name(Kind::Leases, &path), "rc1:l{shop}.org:42.pro%7Bject:7");
         assert_eq!(name(Kind::Children, &RegionPath::root("shop").unwrap()), "rc1:c{shop}");
-        assert_eq!(work_list(path.as_str()), "rc1:g{shop}");
+        assert_eq!(work_list("shop"), "rc1:g{shop}");
         let counts = CountNames::STANDALONE;
         assert_eq!(counts.list(), "rc1:w");
         assert_eq!(counts.of(0xab), "rc1:w{000000000000000000000000000000ab}");
-        let counts = CountNames::in_slot(Slot::of_root("123456789"));
+        let counts = CountNames::in_slot(Slot::of_tag("123456789"));
         assert_eq!(counts.list(), "rc1:w{26349}");
         assert_eq!(counts.of(0xab), "rc1:w{26349}000000000000000000000000000000ab");
+    }
+
+    #[test]
+    fn the_tag_is_the_path_down_to_the_anchor() {
+        let anchor = Anchor::at(2);
+        for (text, expected) in [
+            ("shop", "rc1:i{shop}"),
+            ("shop.org:42", "rc1:i{shop.org:42}"),
+            ("shop.org:42.project:7", "rc1:i{shop.org:42}.project:7"),
+        ] {
+            let path = RegionPath::parse(text).unwrap();
+            assert_eq!(NameBuffer::new(anchor).of(Kind::Ids, text), expected);
+            assert_eq!(parse(expected.as_bytes(), anchor), Some((Kind::Ids, path)));
+        }
+        assert_eq!(parse(b"rc1:i{shop}.org:42", anchor), None, "of another anchor");
     }
 
     #[test]
     fn names_are_read_back_and_others_are_not() {
         for text in ["shop", "shop.org:42.x"] {
             let path = RegionPath::parse(text).unwrap();
-            let read = parse(name(Kind::Entries, &path).as_bytes());
+            let read = parse(name(Kind::Entries, &path).as_bytes(), Anchor::ROOT);
             assert_eq!(read, Some((Kind::Entries, path)));
         }
         for odd in [
@@ -171,7 +191,7 @@ mod tests {
             "rc1:i{a.b}",
             "rc1:i{a.b}.c",
         ] {
-            assert_eq!(parse(odd.as_bytes()), None, "{odd}");
+            assert_eq!(parse(odd.as_bytes(), Anchor::ROOT), None, "{odd}");
         }
     }
 }

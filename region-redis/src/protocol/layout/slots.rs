@@ -20,13 +20,9 @@ impl Slot {
         (number < SLOTS).then_some(Self(number))
     }
 
-    /// The slot in which a root and all below it lie: the root's segment is the hash tag.
-    pub(crate) fn of_root(root: &str) -> Self {
-        Self::of_tag(root.as_bytes())
-    }
-
-    fn of_tag(tag: &[u8]) -> Self {
-        Self(CRC.checksum(tag) % SLOTS)
+    /// The slot of all keys with this hash tag.
+    pub(crate) fn of_tag(tag: &str) -> Self {
+        Self(CRC.checksum(tag.as_bytes()) % SLOTS)
     }
 
     /// The smallest number that, as a hash tag in decimal digits, names this slot.
@@ -40,7 +36,7 @@ fn tags() -> Box<[u32]> {
     let mut tags = vec![None; usize::from(SLOTS)];
     let mut left = tags.len();
     for number in 0_u32.. {
-        let slot = Slot::of_tag(number.to_string().as_bytes());
+        let slot = Slot::of_tag(&number.to_string());
         let tag = &mut tags[usize::from(slot.0)];
         if tag.is_none() {
             *tag = Some(number);
@@ -65,7 +61,7 @@ mod tests {
 
     #[test]
     fn slots_are_those_of_the_specification() {
-        assert_eq!(Slot::of_root("123456789").0, 0x31C3);
+        assert_eq!(Slot::of_tag("123456789").0, 0x31C3);
         assert_eq!(Slot::new(SLOTS), None);
     }
 
@@ -73,9 +69,9 @@ mod tests {
     fn every_slot_has_a_tag_of_its_own() {
         for number in 0..SLOTS {
             let slot = Slot::new(number).unwrap();
-            assert_eq!(Slot::of_tag(slot.tag().to_string().as_bytes()), slot);
+            assert_eq!(Slot::of_tag(&slot.tag().to_string()), slot);
         }
-        let first = Slot::of_tag(b"0");
+        let first = Slot::of_tag("0");
         assert_eq!(first.tag(), 0);
     }
 }

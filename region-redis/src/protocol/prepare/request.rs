@@ -3,7 +3,7 @@ use std::time::Duration;
 use redis::Cmd;
 
 use crate::protocol::call::{Call, millis};
-use crate::protocol::layout::CountNames;
+use crate::protocol::layout::{Anchor, CountNames};
 use crate::protocol::scripts::{SCRIPTS, Script};
 
 /// Makes a connection's count ready, and retires those of connections that were given up. Answers
@@ -39,7 +39,7 @@ fn call<N: AsRef<str>>(
     others: &[N],
     lifetime: Duration,
 ) -> Cmd {
-    let mut call = Call::new(script, 1 + counts.len() + others.len());
+    let mut call = Call::new(script, Anchor::ROOT, 1 + counts.len() + others.len());
     call.arg(names.list());
     counts.iter().for_each(|count| call.arg(*count));
     others.iter().for_each(|other| call.arg(other.as_ref()));
@@ -77,6 +77,7 @@ mod tests {
     /// All commands that write, each with a count whose floor is `floor`.
     fn writing(path: &RegionPath, floor: u64) -> Vec<Cmd> {
         let count = Count { key: COUNT, floor };
+        let path = Anchor::ROOT.locate(path);
         let value = Put::new("k", Bytes::from_static(b"other"));
         let terms = LeaseTerms::new(LeaseToken::from_bits(1), Duration::from_secs(9));
         let terms = terms.take(TakeLease::Always);

@@ -1,18 +1,18 @@
 use redis::Cmd;
-use region_core::RegionPath;
 
-use crate::protocol::layout::{Kind, NameBuffer};
+use crate::protocol::layout::{Kind, Located, NameBuffer};
 
 /// About how long names and keys are.
 const NAME_BYTES: usize = 64;
 const KEY_BYTES: usize = 32;
 
 /// `MGET` of the ids along the path, and of the count of writes if it matters.
-pub(crate) fn ids(path: &RegionPath, count: Option<&str>) -> Cmd {
-    let mut command = Cmd::with_capacity(path.depth() + 2, (path.depth() + 1) * NAME_BYTES);
-    let mut names = NameBuffer::default();
+pub(crate) fn ids(path: Located<'_>, count: Option<&str>) -> Cmd {
+    let mut command =
+        Cmd::with_capacity(path.region.depth() + 2, (path.region.depth() + 1) * NAME_BYTES);
+    let mut names = NameBuffer::new(path.anchor);
     command.arg("MGET");
-    for prefix in path.prefixes() {
+    for prefix in path.region.prefixes() {
         command.arg(names.of(Kind::Ids, prefix));
     }
     if let Some(count) = count {
@@ -29,9 +29,9 @@ pub(crate) fn count_alone(count: &str) -> Cmd {
 }
 
 /// `HMGET` of the stamp and entries.
-pub(crate) fn entries(path: &RegionPath, keys: &[&str]) -> Cmd {
+pub(crate) fn entries(path: Located<'_>, keys: &[&str]) -> Cmd {
     let mut command = Cmd::with_capacity(keys.len() + 3, keys.len() * KEY_BYTES + 2 * NAME_BYTES);
-    command.arg("HMGET").arg(NameBuffer::default().of(Kind::Entries, path.as_str())).arg("");
+    command.arg("HMGET").arg(NameBuffer::new(path.anchor).of(Kind::Entries, path.text())).arg("");
     keys.iter().for_each(|key| {
         command.arg(*key);
     });

@@ -1,6 +1,6 @@
 use region_core::{RegionPath, Result, Segment};
 
-use crate::protocol::layout::HIDDEN_CHILD;
+use crate::protocol::layout::{Anchor, HIDDEN_CHILD};
 use crate::protocol::reply::{Replies, bytes, list};
 
 /// A piece of work for the reclaimer.
@@ -13,12 +13,12 @@ pub(crate) enum Work {
 }
 
 impl Work {
-    /// Reads a member of the work list of `root`: an id, which a region has not, a space, and a path.
+    /// Reads a member of the work list of a hash tag: an id, which a region has not, a space, and a path.
     /// `None` for what this store cannot have put there: nothing would ever take it off the list.
-    pub(crate) fn parse(root: &str, member: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(anchor: Anchor, tag: &str, member: &[u8]) -> Option<Self> {
         let (id, text) = std::str::from_utf8(member).ok()?.split_once(' ')?;
         let path = RegionPath::parse(text).ok()?;
-        if path.prefixes().next() != Some(root) || path.as_str() != text {
+        if anchor.locate(&path).tag() != tag || path.as_str() != text {
             return None;
         }
         Some(match id {
@@ -101,10 +101,13 @@ mod tests {
     #[test]
     fn work_is_told_from_what_others_have_left() {
         let path = RegionPath::parse("r.a").unwrap();
-        assert_eq!(Work::parse("r", b" r.a"), Some(Work::Region(path.clone())));
-        assert_eq!(Work::parse("r", b"id r.a"), Some(Work::Tombstone("id".to_owned(), path)));
+        assert_eq!(Work::parse(Anchor::ROOT, "r", b" r.a"), Some(Work::Region(path.clone())));
+        assert_eq!(
+            Work::parse(Anchor::ROOT, "r", b"id r.a"),
+            Some(Work::Tombstone("id".to_owned(), path))
+        );
         for other in [&b""[..], b"r.a", b" ", b"\xff r.a", b"id ..", b"x", b"id s.a", b" s"] {
-            assert_eq!(Work::parse("r", other), None, "{other:?}");
+            assert_eq!(Work::parse(Anchor::ROOT, "r", other), None, "{other:?}");
         }
     }
 

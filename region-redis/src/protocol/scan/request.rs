@@ -1,8 +1,8 @@
 use redis::Cmd;
-use region_core::{RegionPath, Show};
+use region_core::Show;
 
 use crate::protocol::call::Call;
-use crate::protocol::layout::Kind;
+use crate::protocol::layout::{Kind, Located};
 use crate::protocol::scripts::SCRIPTS;
 
 /// About how many bytes of entries the server looks at in one step: it does nothing else meanwhile.
@@ -22,18 +22,18 @@ pub(crate) enum Counted {
 
 /// Lists or counts a page of entries.
 pub(crate) fn scan(
-    path: &RegionPath,
+    path: Located<'_>,
     cursor: u64,
     limit: usize,
     counted: Counted,
     count: Option<&str>,
 ) -> Cmd {
-    let keys = path.depth() + 1 + usize::from(count.is_some());
-    let mut call = Call::new(&SCRIPTS.scan, keys);
-    call.key(Kind::Entries, path.as_str());
+    let keys = path.region.depth() + 1 + usize::from(count.is_some());
+    let mut call = Call::new(&SCRIPTS.scan, path.anchor, keys);
+    call.key(Kind::Entries, path.text());
     call.path(Kind::Ids, path);
     count.into_iter().for_each(|count| call.arg(count));
-    call.arg(path.depth());
+    call.arg(path.region.depth());
     call.arg(cursor);
     call.arg(limit.clamp(1, LARGEST_PAGE));
     call.arg(PAGE_BYTES);

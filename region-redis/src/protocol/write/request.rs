@@ -1,16 +1,16 @@
 use redis::Cmd;
-use region_core::{Lifetime, Op, Put, RegionPath, RegionTtl, Trust, When, Write};
+use region_core::{Lifetime, Op, Put, RegionTtl, Trust, When, Write};
 
 use crate::protocol::call::{Call, Count, millis};
-use crate::protocol::layout::Kind;
+use crate::protocol::layout::{Kind, Located};
 use crate::protocol::scripts::{SCRIPTS, Script};
 
 /// A write of any kind.
-pub(crate) fn write(path: &RegionPath, write: &Write<'_>, count: Count<'_>) -> Cmd {
+pub(crate) fn write(path: Located<'_>, write: &Write<'_>, count: Count<'_>) -> Cmd {
     let puts = write.ops.iter().any(|op| matches!(op, Op::Put(_)));
     let script = if puts { &SCRIPTS.write } else { &SCRIPTS.free };
     let mut call = begin(script, path, count);
-    call.ids(path.depth());
+    call.ids(path.region.depth());
     call.tombstone();
     call.change(write.ops.iter().map(Op::key));
     match write.region_ttl {
@@ -39,7 +39,7 @@ pub(crate) fn only_puts<'w>(write: &Write<'w>) -> Option<Vec<&'w Put<'w>>> {
 }
 
 /// Puts into a region that is likely to exist.
-pub(crate) fn put(path: &RegionPath, puts: &[&Put<'_>], kept: Trust, count: Count<'_>) -> Cmd {
+pub(crate) fn put(path: Located<'_>, puts: &[&Put<'_>], kept: Trust, count: Count<'_>) -> Cmd {
     let mut call = begin(&SCRIPTS.put, path, count);
     call.change(puts.iter().map(|put| put.key));
     trust(&mut call, kept);
@@ -52,10 +52,10 @@ pub(crate) fn put(path: &RegionPath, puts: &[&Put<'_>], kept: Trust, count: Coun
 }
 
 /// The keys of a write, and the floor of its count.
-fn begin(script: &Script, path: &RegionPath, count: Count<'_>) -> Call {
-    let mut call = Call::new(script, 3 + path.depth());
-    call.key(Kind::Entries, path.as_str());
-    call.key(Kind::Leases, path.as_str());
+fn begin(script: &Script, path: Located<'_>, count: Count<'_>) -> Call {
+    let mut call = Call::new(script, path.anchor, 3 + path.region.depth());
+    call.key(Kind::Entries, path.text());
+    call.key(Kind::Leases, path.text());
     call.arg(count.key);
     call.path(Kind::Ids, path);
     call.arg(count.floor);
