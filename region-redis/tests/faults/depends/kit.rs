@@ -73,6 +73,22 @@ impl Page {
         self.try_load(options).await.unwrap()
     }
 
+    /// Loads until the value is another than `old`, and stored. Meanwhile there may be outages.
+    pub(crate) async fn load_anew(&self, old: Option<u32>) -> u32 {
+        let deadline = Instant::now() + RECOVERY;
+        loop {
+            let failures = self.cache.stats().store_failures;
+            match self.try_load(self.options()).await {
+                Ok(loaded) if Some(loaded) == old => {}
+                Ok(loaded) if self.cache.stats().store_failures == failures => return loaded,
+                Ok(_) => {}
+                Err(error) => assert!(error.is_outage(), "{error}"),
+            }
+            assert!(Instant::now() < deadline, "the value stays {old:?}, or is not stored");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// The number of loads that have begun, in all processes of the page.
     pub(crate) fn loads(&self) -> u32 {
         self.loads.load(Ordering::SeqCst)

@@ -4,8 +4,8 @@ use region_core::{Policy, ReadFrom, Verb};
 use region_redis::RedisStore;
 use servers::{Flavor, TestServer};
 
-use super::kit::{Page, VERBS, near};
-use crate::kit::{builder, calls_of, connect, replica_by_proxy, synced, until};
+use super::kit::{Page, VERBS, near, strict};
+use crate::kit::{builder, calls_of, connect, replica_by_proxy, synced, until, until_ok};
 
 servers::on_both! {
     a_lagging_replica_does_not_show_an_ended_dependency
@@ -24,11 +24,16 @@ fn from_replica(policy: Policy) -> Policy {
     policy.read_from(ReadFrom::Replica)
 }
 
-/// Loads, and has the replica get what was stored.
-async fn replicated(primary: &TestServer, replica: &TestServer, page: &Page) -> u32 {
-    let loaded = page.load(page.options()).await;
+/// Loads, and has the replica get what was stored. Until then the value is `old`, if there is one.
+async fn replicated(
+    primary: &TestServer,
+    replica: &TestServer,
+    page: &Page,
+    old: Option<u32>,
+) -> u32 {
+    let loaded = page.load_anew(old).await;
     synced(primary, replica).await;
-    assert_eq!(page.get().await, Some(loaded));
+    page.until(Some(loaded), Some(loaded)).await;
     loaded
 }
 
@@ -40,7 +45,7 @@ async fn a_lagging_replica_does_not_show_an_ended_dependency(flavor: Flavor) {
             let primary = TestServer::start(flavor);
             let (replica, replication) = replica_by_proxy(&primary, flavor).await;
             let page = Page::new(reader(&primary, &replica).await, from_replica(policy.clone()));
-            let loaded = replicated(&primary, &replica, &page).await;
+            let loaded = replicated(&primary, &replica, &page, None).await;
             let before = calls_of(&replica, "hmget");
             let other = Page::new(reader(&primary, &replica).await, from_replica(Policy::new()));
             assert_eq!(other.get().await, Some(loaded));
@@ -59,7 +64,7 @@ async fn a_value_loaded_anew_is_seen_although_the_replica_lags(flavor: Flavor) {
     let primary = TestServer::start(flavor);
     let (replica, replication) = replica_by_proxy(&primary, flavor).await;
     let page = Page::new(reader(&primary, &replica).await, from_replica(Policy::new()));
-    let loaded = replicated(&primary, &replica, &page).await;
+    let loaded = replicated(&primary, &replica, &page, None).await;
     replication.silence();
     for (round, verb) in VERBS.into_iter().enumerate() {
         page.end(verb).await.unwrap();
@@ -74,21 +79,27 @@ async fn a_value_loaded_anew_is_seen_although_the_replica_lags(flavor: Flavor) {
 
 /// Promise 5, as far as replicas go: another process may read the replica's copy until that is left out for
 /// its lag, or has caught up.
+///
+/// Bug: the case took the first miss for the end of the old value, although a busy store may leave the replica out for
+/// a moment, or not be answered at all. Effect: it failed now and then on a busy machine. Fix: it loads until the value
+/// is a new one.
 async fn another_process_sees_the_end_once_the_replica_does(flavor: Flavor) {
     for policy in [Policy::new(), near()] {
         let primary = TestServer::start(flavor);
         let (replica, replication) = replica_by_proxy(&primary, flavor).await;
-        let theirs = Page::new(connect(&primary.url()).await, Policy::new());
-        let page = theirs.beside(reader(&primary, &replica).await, from_replica(policy));
-        let loaded = replicated(&primary, &replica, &page).await;
-        theirs.end(Verb::Touch).await.unwrap();
+        let theirs = Page::new(connect(&primary.url()).await, strict(Policy::new()));
+        let policy = strict(from_replica(policy));
+        let page = theirs.beside(reader(&primary, &replica).await, policy);
+        let loaded = replicated(&primary, &replica, &page, None).await;
+        until_ok(|| theirs.end(Verb::Touch)).await;
         page.until_missing(loaded).await;
-        let loaded = replicated(&primary, &replica, &page).await;
+        let loaded = replicated(&primary, &replica, &page, Some(loaded)).await;
         // The replica lags, and is left out.
         replication.silence();
-        theirs.end(Verb::Touch).await.unwrap();
+        until_ok(|| theirs.end(Verb::Touch)).await;
         page.until_missing(loaded).await;
-        let new = page.load(page.options()).await;
-        assert_eq!((new, theirs.get().await), (loaded + 1, Some(new)));
+        let new = page.load_anew(Some(loaded)).await;
+        assert_eq!(new, page.loads());
+        theirs.until(Some(new), Some(new)).await;
     }
 }
