@@ -7,6 +7,7 @@ mod kit;
 mod moves;
 mod near;
 mod nodes;
+mod operators;
 mod outage;
 #[path = "../shared/permissions.rs"]
 mod permissions;

@@ -13,6 +13,9 @@ const SLOTS: u16 = 16384;
 /// The silence in milliseconds after which nodes take one for down.
 const NODE_TIMEOUT: &str = "1500";
 
+/// The time in which a failover that an operator asks for succeeds, or is given up.
+const FAILOVER: Duration = Duration::from_secs(5);
+
 /// A cluster of three primaries with a replica each. It ends with this value.
 #[derive(Debug)]
 pub struct Cluster {
@@ -61,6 +64,34 @@ impl Cluster {
     #[must_use]
     pub fn lone_node(flavor: Flavor) -> TestServer {
         start_node(flavor).0
+    }
+
+    /// Starts another node, and waits until all know it. It has no slots. Returns its port.
+    ///
+    /// # Panics
+    /// When a node does not hear of it in time.
+    pub fn add_node(&mut self, flavor: Flavor) -> u16 {
+        let (node, bus) = start_node(flavor);
+        let port = node.port();
+        ok(&self.nodes[0], &["CLUSTER", "MEET", "127.0.0.1", &port.to_string(), &bus]);
+        self.nodes.push(node);
+        let known = format!("cluster_known_nodes:{}\r\n", self.nodes.len());
+        wait_for("the nodes to meet", || {
+            let running = self.nodes.iter().filter(|node| node.is_running());
+            let mut infos = running.map(|node| node.command(&["CLUSTER", "INFO"]));
+            infos.all(|info| info.text().contains(&known))
+        });
+        self.wait_until_ok();
+        port
+    }
+
+    /// Makes the node on `port`, which has no slots, a replica of the node on `primary`.
+    ///
+    /// # Panics
+    /// When it does not follow in time.
+    pub fn make_replica(&self, port: u16, primary: u16) {
+        ok(self.at(port), &["CLUSTER", "REPLICATE", &id(self.at(primary))]);
+        self.at(port).wait_until_following();
     }
 
     /// The address of a store, as a URL.
@@ -172,6 +203,29 @@ impl Cluster {
             })
         });
         found
+    }
+
+    /// Makes the replica of a slot's primary the primary, as an operator does. Returns its port.
+    ///
+    /// # Panics
+    /// When that does not succeed in time.
+    pub fn fail_over(&self, slot: u16) -> u16 {
+        let former = self.primary_of(slot).port();
+        let replica = self.replica_of(self.at(former));
+        let mut asked = None;
+        wait_for("a failover", || {
+            // The nodes give it up when they are too busy.
+            if asked.is_none_or(|asked: Instant| asked.elapsed() > FAILOVER) {
+                asked = Some(Instant::now());
+                let reply = replica.command(&["CLUSTER", "FAILOVER"]).text();
+                assert!(
+                    reply == "OK" || reply.contains("send the command to a replica"),
+                    "{reply}"
+                );
+            }
+            self.primary_of(slot).port() == replica.port()
+        });
+        self.wait_for_other_primary(slot, former)
     }
 
     /// Begins to move a slot to the node behind `to`.
