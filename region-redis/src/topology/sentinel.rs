@@ -145,8 +145,18 @@ impl Sentinels {
             let answers = answers.map_err(|error| Failure::client(&server, error))?;
             is_primary(&server, answers.into_iter().next().unwrap_or_default())
         };
-        within(self.part_of_attempt(), asking, || &*server).await?;
+        let asked = within(self.part_of_attempt(), asking, || &*server).await;
+        asked.map_err(|failure| self.named_in_vain(failure))?;
         Ok((candidate, server))
+    }
+
+    /// The failure of a server that sentinels name. Its address is in no setting of this process.
+    fn named_in_vain(&self, failure: Failure) -> Failure {
+        let Failure { error, concerns } = failure;
+        let message = format!("{}: of the primary that the sentinels name: {error}", self.name);
+        let named = Error::new(error.kind(), message);
+        let named = if error.can_retry() { named.retryable() } else { named.permanent() };
+        Failure { error: named.with_source(error), concerns }
     }
 
     fn server(&self, host: Host) -> Arc<Server> {

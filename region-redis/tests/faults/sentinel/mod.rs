@@ -3,6 +3,7 @@
 mod failover;
 mod kit;
 mod liar;
+mod mishaps;
 mod near;
 mod replicas;
 mod sentinels;
