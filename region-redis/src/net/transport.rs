@@ -95,7 +95,13 @@ impl Transport {
             });
         let opened =
             MultiplexedConnection::new_with_config(server.settings(), stream, config).await;
-        let (connection, driver) = opened.map_err(|error| Failure::client(server, error))?;
+        let (connection, driver) = opened.map_err(|error| match traffic.refusal() {
+            // The client library tells of the closed connection alone.
+            Some((code, details)) if error.is_io_error() => {
+                Failure::refused(server, code, Some(details))
+            }
+            _ => Failure::client(server, error),
+        })?;
         let arming = Mutex::default();
         Ok(Self {
             connection,
