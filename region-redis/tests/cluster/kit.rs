@@ -25,8 +25,9 @@ pub(crate) fn builder(url: &str) -> RedisStoreBuilder {
         .backoff(Backoff::new(Duration::from_millis(50), Duration::from_millis(400)).unwrap())
 }
 
+/// A store that is connected, once a busy machine lets it.
 pub(crate) async fn connect(cluster: &Cluster) -> RedisStore {
-    builder(&cluster.url()).connect().await.unwrap()
+    until_ok(|| builder(&cluster.url()).connect()).await
 }
 
 /// The slot of a root.

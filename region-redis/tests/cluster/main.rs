@@ -12,3 +12,4 @@ mod outage;
 #[path = "../shared/permissions.rs"]
 mod permissions;
 mod roots;
+mod storms;

@@ -34,8 +34,9 @@ pub(crate) fn unwatched(url: &str) -> RedisStoreBuilder {
     builder(url).watch(long, long).max_lag(long * 2)
 }
 
+/// A store that is connected, once a busy machine lets it.
 pub(crate) async fn connect(url: &str) -> RedisStore {
-    builder(url).connect().await.unwrap()
+    until_ok(|| builder(url).connect()).await
 }
 
 /// A replica that follows by a way which can be broken.

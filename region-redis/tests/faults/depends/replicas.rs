@@ -14,8 +14,8 @@ servers::on_both! {
 }
 
 async fn reader(primary: &TestServer, replica: &TestServer) -> RedisStore {
-    let builder = builder(&primary.url()).replica(&replica.url()).unwrap();
-    let store = builder.connect().await.unwrap();
+    let builder = || builder(&primary.url()).replica(&replica.url()).unwrap();
+    let store = until_ok(|| builder().connect()).await;
     until("the replica to be of use", || store.stats().replicas[0].is_recent).await;
     store
 }

@@ -3,7 +3,7 @@
 use region_redis::{RedisStore, RedisStoreBuilder};
 use servers::{Flavor, SentinelSet, SentinelSettings};
 
-use crate::kit::{builder, until};
+use crate::kit::{builder, until, until_ok};
 
 pub(crate) fn start(flavor: Flavor) -> SentinelSet {
     start_with(flavor, &SentinelSettings::default())
@@ -18,7 +18,7 @@ pub(crate) fn of(set: &SentinelSet) -> RedisStoreBuilder {
 }
 
 pub(crate) async fn connect(set: &SentinelSet) -> RedisStore {
-    of(set).connect().await.unwrap()
+    until_ok(|| of(set).connect()).await
 }
 
 /// Waits until all sentinels name another primary than the one behind `port`. Returns its port.
