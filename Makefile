@@ -1,6 +1,6 @@
 # `make test` is all that a change has to pass; the other targets are parts of it.
 
-.PHONY: help test fmt lint docs bench compare fuzz mutations soak churn oracle real oracle-redis teeth
+.PHONY: help test fmt lint docs bench compare fuzz mutations soak churn rounds oracle real oracle-redis teeth
 .DEFAULT_GOAL := help
 
 help: ## Says what there is.
@@ -35,6 +35,9 @@ soak: ## Runs mixed load for SOAK_MINUTES, 20 if not given, and demands that mem
 
 churn: ## Shows what a server holds while regions come and go as fast as they can, and how soon after it is gone.
 	@cargo run -q --release -p soak --bin churn
+
+rounds: ## Runs the suites by TLS, sentinels and clusters ROUNDS times, 5 if not given, and stops at the first failure.
+	@ci/rounds.sh
 
 oracle: ## Looks for a wrong value in SEEDS simulated runs, from seed FROM on, on all cores.
 	cargo run -q -p oracle --release -- $(or $(SEEDS),100000) $(or $(FROM),0)
