@@ -5,6 +5,7 @@
 //! `REGION_BENCH_SERVER=valkey` the server is Valkey. If Python and the package `region_cache` are
 //! there (`REGION_BENCH_PYTHON` names the interpreter, `python3` by default), the library that this one
 //! grew from is measured on the same server. Words after `--` choose what is measured.
+mod cluster;
 mod invalidations;
 mod measure;
 mod memory;
@@ -17,6 +18,7 @@ use std::io::Write as _;
 
 use servers::{Flavor, TestServer};
 
+use cluster::cluster;
 use invalidations::{fill, invalidations};
 use measure::is_asked_for;
 use memory::memory;
@@ -51,6 +53,9 @@ fn main() {
         print(operations(&subjects).await);
         if is_asked_for("`set` over TLS, depth 4") {
             print(tls(flavor).await);
+        }
+        if is_asked_for("`get`, `set`, batches, throughput and `invalidate` on a cluster") {
+            print(cluster(flavor).await);
         }
         if is_asked_for("invalidate") {
             print(invalidations(&subjects).await);

@@ -25,8 +25,14 @@ async fn latencies(operation: &Operation, round: usize, taken: &mut Vec<f64>) {
     }
 }
 
-/// Calls a second of many tasks at once.
-async fn throughput(operation: &Operation) -> f64 {
+/// The calls of many tasks at once.
+pub(crate) struct Burst {
+    pub(crate) calls: f64,
+    pub(crate) per_second: f64,
+}
+
+/// Has many tasks call at once for a moment.
+pub(crate) async fn throughput(operation: &Operation) -> Burst {
     let is_over = Arc::new(AtomicBool::new(false));
     let done = Arc::new(AtomicUsize::new(0));
     let start = Instant::now();
@@ -50,7 +56,8 @@ async fn throughput(operation: &Operation) -> f64 {
     for task in tasks {
         task.await.expect("no panic");
     }
-    done.load(Ordering::Relaxed) as f64 / start.elapsed().as_secs_f64()
+    let calls = done.load(Ordering::Relaxed) as f64;
+    Burst { calls, per_second: calls / start.elapsed().as_secs_f64() }
 }
 
 /// Returns whether the command line names this part, or no part at all.
@@ -69,8 +76,8 @@ pub(crate) async fn row(name: &str, bare: Operation, store: Operation) -> String
     for round in 0..ROUNDS {
         latencies(&bare, round, &mut bare_us).await;
         latencies(&store, round, &mut store_us).await;
-        bare_rate.push(throughput(&bare).await);
-        store_rate.push(throughput(&store).await);
+        bare_rate.push(throughput(&bare).await.per_second);
+        store_rate.push(throughput(&store).await.per_second);
     }
     let (bare_us, store_us) = (median(bare_us), median(store_us));
     let (bare_rate, store_rate) = (median(bare_rate), median(store_rate));

@@ -43,6 +43,26 @@ pub(crate) async fn run(mut connection: MultiplexedConnection, command: Cmd) {
     connection.send_packed_command(&command).await.expect("the server answers");
 }
 
+/// Reads of entries of a region, which are there.
+pub(crate) fn get_of(region: &Arc<RegionHandle>) -> Operation {
+    let region = Arc::clone(region);
+    operation(move |at| {
+        let region = Arc::clone(&region);
+        async move {
+            let value = region.get::<String>(&key(at)).await.expect("the server answers");
+            assert!(value.is_some_and(|value| value.len() == VALUE_BYTES));
+        }
+    })
+}
+
+pub(crate) fn set_of(region: &Arc<RegionHandle>) -> Operation {
+    let (region, value) = (Arc::clone(region), Arc::new("v".repeat(VALUE_BYTES)));
+    operation(move |at| {
+        let (region, value) = (Arc::clone(&region), Arc::clone(&value));
+        async move { region.set(&key(at), &*value).await.expect("the server answers") }
+    })
+}
+
 impl Subjects {
     pub(crate) async fn new(server: &TestServer) -> Self {
         let client = redis::Client::open(server.url()).expect("a URL");
@@ -104,14 +124,7 @@ impl Subjects {
     }
 
     pub(crate) fn get(&self, depth: usize) -> Operation {
-        let region = Arc::new(self.region(depth));
-        operation(move |at| {
-            let region = Arc::clone(&region);
-            async move {
-                let value = region.get::<String>(&key(at)).await.expect("the server answers");
-                assert!(value.is_some_and(|value| value.len() == VALUE_BYTES));
-            }
-        })
+        get_of(&Arc::new(self.region(depth)))
     }
 
     /// The command that a read under a trusted lineage needs, by the bare client.
@@ -175,11 +188,7 @@ impl Subjects {
     }
 
     pub(crate) fn set(&self, depth: usize) -> Operation {
-        let (region, value) = (Arc::new(self.region(depth)), Arc::new("v".repeat(VALUE_BYTES)));
-        operation(move |at| {
-            let (region, value) = (Arc::clone(&region), Arc::clone(&value));
-            async move { region.set(&key(at), &*value).await.expect("the server answers") }
-        })
+        set_of(&Arc::new(self.region(depth)))
     }
 
     pub(crate) fn bare_get_many(&self) -> Operation {
