@@ -65,8 +65,9 @@ pub async fn a_dead_holder_is_taken_over_from<H: Harness>(harness: &H) {
 
 /// A load that takes longer than its lease keeps it. Promise 7.
 pub async fn a_living_holder_keeps_its_lease<H: Harness>(harness: &H) {
-    const LEASE: Duration = Duration::from_millis(600);
-    const STEPS: u32 = 6;
+    // On a busy machine a holder may get no turn for a good part of a second.
+    const LEASE: Duration = Duration::from_secs(2);
+    const STEPS: u32 = 3;
     let store = harness.store().await;
     let client = harness.client(&store).await;
     let time = harness.client(&store).await;
