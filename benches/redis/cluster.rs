@@ -16,6 +16,10 @@ use super::subjects::{BATCH, Operation, VALUE_BYTES, get_of, key, operation, set
 use processor::throughputs;
 use trees::invalidations;
 
+/// The parts that the command line may name.
+pub(crate) const PARTS: &str = "`get` on a cluster, `set` on a cluster, batches on a cluster, \
+    throughput on a cluster, `invalidate` on a cluster";
+
 /// The depths of anchors that are measured.
 const ANCHORS: [usize; 1] = [1];
 
@@ -127,11 +131,11 @@ async fn batches(both: &Both, roots: &[String]) -> String {
     let regions: Vec<_> = roots.iter().map(|root| region(&store, root, BELOW)).collect();
     let (one, three) = (get_many(&regions[..1], ALL).await, get_many(&regions, BATCH).await);
     let name =
-        "batches: `get_or_compute_many` on a cluster, 300 keys over three primaries, bound 1.5";
+        "batches on a cluster: `get_or_compute_many` of 300 keys over three primaries, bound 1.5";
     table += &row(name, one, three).await;
     let thirds = [Arc::clone(&regions[0]), Arc::clone(&regions[0]), Arc::clone(&regions[0])];
     let (thirds, three) = (get_many(&thirds, BATCH).await, get_many(&regions, BATCH).await);
-    let name = "batches: the same on a cluster, to three of 100 on one primary";
+    let name = "batches on a cluster: the same, to three of 100 on one primary";
     table + &row(name, thirds, three).await
 }
 

@@ -54,7 +54,7 @@ fn main() {
         if is_asked_for("`set` over TLS, depth 4") {
             print(tls(flavor).await);
         }
-        if is_asked_for("`get`, `set`, batches, throughput and `invalidate` on a cluster") {
+        if is_asked_for(cluster::PARTS) {
             print(cluster(flavor).await);
         }
         if is_asked_for("invalidate") {
