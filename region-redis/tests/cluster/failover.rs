@@ -6,7 +6,7 @@ use region_core::Verb;
 use region_redis::RedisStore;
 use servers::{Cluster, Flavor};
 
-use crate::kit::{Load, bounded, connect, end, get, roots, set, slot_of, until_ok};
+use crate::kit::{Load, bounded, connect, end, get, put, roots, slot_of, until_ok};
 
 servers::on_both! {
     a_killed_primary_undoes_no_invalidation
@@ -25,7 +25,7 @@ async fn a_killed_primary_undoes_no_invalidation(flavor: Flavor) {
     let loads = [Load::start(&store, &root, 2), Load::start(&store, &elsewhere, 2)];
     let region = |at: usize| format!("{root}.kept:{at}");
     for at in 0..REGIONS {
-        set(&store, &region(at), "k", "old").await.unwrap();
+        put(&store, &region(at), "k", "old").await;
     }
     let written = cluster.nodes[0].command(&["WAIT", "1", "10000"]);
     assert_eq!(written.text(), "1");
@@ -94,7 +94,7 @@ async fn a_hung_node_concerns_no_other(flavor: Flavor) {
     let store = connect(&cluster).await;
     let [root, elsewhere, third] = roots(&cluster);
     for root in [&root, &elsewhere, &third] {
-        set(&store, root, "k", "1").await.unwrap();
+        put(&store, root, "k", "1").await;
     }
     let loads = [Load::start(&store, &root, 8), Load::start(&store, &third, 2)];
     loads[0].more(50).await;

@@ -30,6 +30,11 @@ pub(crate) async fn connect(cluster: &Cluster) -> RedisStore {
     until_ok(|| builder(&cluster.url()).connect()).await
 }
 
+/// Sets a value, once a busy machine lets it.
+pub(crate) async fn put(store: &RedisStore, region: &str, key: &str, value: &str) {
+    until_ok(|| set(store, region, key, value)).await;
+}
+
 /// The slot of a root.
 pub(crate) fn slot_of(cluster: &Cluster, root: &str) -> u16 {
     let running = cluster.nodes.iter().find(|node| node.is_running()).unwrap();

@@ -3,7 +3,7 @@
 use region_core::{ErrorKind, Verb};
 use servers::{Cluster, Flavor};
 
-use crate::kit::{Load, bounded, connect, end, get, roots, set, slot_of, until_ok};
+use crate::kit::{Load, bounded, connect, end, get, put, roots, set, slot_of, until_ok};
 
 servers::on_both! {
     a_slot_is_moved_under_load
@@ -16,7 +16,7 @@ async fn a_slot_is_moved_under_load(flavor: Flavor) {
     let [root, elsewhere, _] = roots(&cluster);
     let slot = slot_of(&cluster, &root);
     for at in 0..50 {
-        set(&store, &format!("{root}.kept:{at}"), "k", "v").await.unwrap();
+        put(&store, &format!("{root}.kept:{at}"), "k", "v").await;
     }
     let loads = [Load::start(&store, &root, 4), Load::start(&store, &elsewhere, 2)];
     for to in [1, 2, 0] {
@@ -45,7 +45,7 @@ async fn half_a_slot_is_never_seen(flavor: Flavor) {
     let slot = slot_of(&cluster, &root);
     let region = |at: usize| format!("{root}.a:{at}.b");
     for at in 0..10 {
-        set(&store, &region(at), "k", "v").await.unwrap();
+        put(&store, &region(at), "k", "v").await;
     }
     let to = &cluster.nodes[1];
     cluster.begin_to_move(slot, to);

@@ -3,7 +3,7 @@
 use region_core::{ErrorKind, PageTerms, ReadFrom, Store, Verb};
 use servers::{Cluster, Flavor, Reply, TestServer};
 
-use crate::kit::{bounded, builder, end, get, get_from, path, roots, set, until, until_ok};
+use crate::kit::{bounded, builder, end, get, get_from, path, put, roots, until, until_ok};
 use crate::permissions;
 
 servers::on_both! {
@@ -30,7 +30,7 @@ async fn some_nodes_are_of_no_use(flavor: Flavor) {
     hung.pause();
     let store = builder(&url).connect().await.unwrap();
     for root in roots(&cluster) {
-        set(&store, &root, "k", "1").await.unwrap();
+        put(&store, &root, "k", "1").await;
         assert_eq!(get(&store, &root, "k").await.unwrap().as_deref(), Some("1"));
     }
     let nodes = store.stats().nodes;
@@ -72,7 +72,7 @@ async fn the_least_permissions_are_enough(flavor: Flavor) {
     let store = builder(&url).connect().await.unwrap();
     for root in roots(&cluster) {
         let region = format!("{root}.a");
-        set(&store, &region, "k", "1").await.unwrap();
+        put(&store, &region, "k", "1").await;
         assert_eq!(get(&store, &region, "k").await.unwrap().as_deref(), Some("1"));
         let children = store.children(&path(&root), PageTerms::default()).await.unwrap();
         assert_eq!(children.items.len(), 1);

@@ -9,7 +9,7 @@ use region_redis::RedisStore;
 use servers::{Cluster, Flavor};
 
 use crate::kit::{
-    Load, RECOVERY, bounded, builder, connect, end, get, get_from, roots, set, slot_of, until,
+    Load, RECOVERY, bounded, builder, connect, end, get, get_from, put, roots, set, slot_of, until,
     until_ok,
 };
 
@@ -79,7 +79,7 @@ async fn a_slot_that_no_node_has_concerns_no_other(flavor: Flavor) {
     let store = connect(&cluster).await;
     let [root, elsewhere, _] = roots(&cluster);
     let slot = slot_of(&cluster, &root);
-    set(&store, &root, "k", "old").await.unwrap();
+    put(&store, &root, "k", "old").await;
     let load = Load::start(&store, &elsewhere, 2);
     let number = slot.to_string();
     for node in &cluster.nodes {
@@ -160,7 +160,7 @@ async fn nodes_that_serve_reads_in_spite_of_being_cut_off_are_not_read(flavor: F
     let (store, late) = (connect(&cluster).await, connect(&cluster).await);
     let [root, _, third] = roots(&cluster);
     for root in [&root, &third] {
-        set(&store, root, "k", "1").await.unwrap();
+        put(&store, root, "k", "1").await;
     }
     let dead = [cluster.nodes[2].port(), cluster.replica_of(&cluster.nodes[2]).port()];
     for port in dead {
@@ -193,7 +193,7 @@ async fn a_replica_goes_to_another_primary(flavor: Flavor) {
     let url = format!("{}?replicas=read", cluster.url());
     let store = builder(&url).connect().await.unwrap();
     let [_, root, _] = roots(&cluster);
-    set(&store, &root, "k", "0").await.unwrap();
+    put(&store, &root, "k", "0").await;
     let orphan = cluster.nodes[1].port();
     let lost = cluster.replica_of(&cluster.nodes[1]).port();
     let mut round = 0;

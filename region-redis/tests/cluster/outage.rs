@@ -4,7 +4,7 @@ use region_core::Verb;
 use region_redis::OnInvalidationFailure;
 use servers::{Cluster, Flavor};
 
-use crate::kit::{bounded, builder, end, get, roots, set, until, until_ok};
+use crate::kit::{bounded, builder, end, get, put, roots, set, until, until_ok};
 
 servers::on_both! {
     a_cluster_that_is_down_comes_back
@@ -16,8 +16,8 @@ async fn a_cluster_that_is_down_comes_back(flavor: Flavor) {
     let store = store.connect().await.unwrap();
     let roots = roots(&cluster);
     for root in &roots {
-        set(&store, root, "k", "1").await.unwrap();
-        set(&store, &format!("{root}.a"), "k", "1").await.unwrap();
+        put(&store, root, "k", "1").await;
+        put(&store, &format!("{root}.a"), "k", "1").await;
     }
     let dead = [cluster.nodes[0].port(), cluster.replica_of(&cluster.nodes[0]).port()];
     for port in dead {

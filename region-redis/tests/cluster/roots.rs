@@ -6,7 +6,7 @@ use std::time::Duration;
 use region_core::{PageTerms, ReadFrom, Store, Verb};
 use servers::{Cluster, Flavor};
 
-use crate::kit::{builder, connect, end, get, get_from, path, roots, set, until, until_ok};
+use crate::kit::{builder, connect, end, get, get_from, path, put, roots, set, until, until_ok};
 
 servers::on_both! {
     roots_are_spread_over_nodes
@@ -21,7 +21,7 @@ async fn roots_are_spread_over_nodes(flavor: Flavor) {
     for root in &roots {
         for child in ["a", "b"] {
             let region = format!("{root}.{child}");
-            set(&one, &region, "k", "1").await.unwrap();
+            put(&one, &region, "k", "1").await;
             assert_eq!(get(&other, &region, "k").await.unwrap().as_deref(), Some("1"));
         }
         let children = other.children(&path(root), PageTerms::default()).await.unwrap();
@@ -52,7 +52,7 @@ async fn own_changes_are_seen_in_replicas_of_their_slots(flavor: Flavor) {
     let store = builder(&url).connect().await.unwrap();
     let roots = roots(&cluster);
     for root in &roots {
-        set(&store, root, "k", "0").await.unwrap();
+        put(&store, root, "k", "0").await;
     }
     until("the replicas to follow", || {
         let replicas = store.stats().replicas;
@@ -72,7 +72,7 @@ async fn own_changes_are_seen_in_replicas_of_their_slots(flavor: Flavor) {
     for round in 1..=100 {
         for root in &roots {
             let value = round.to_string();
-            set(&store, root, "k", &value).await.unwrap();
+            put(&store, root, "k", &value).await;
             let found = get_from(&store, root, "k", ReadFrom::Replica).await.unwrap();
             assert_eq!(found, Some(value), "{root}");
         }
