@@ -66,7 +66,7 @@ fn pushes(input: &mut Input<'_>) {
 
 fn signs_of_life(input: &mut Input<'_>) {
     let Ok(server) = Server::parse("redis://h") else { return };
-    let (primary, replica) = (PrimaryProgress::default(), ReplicaProgress::default());
+    let (primary, replica) = (PrimaryProgress::new(Duration::MAX), ReplicaProgress::default());
     for _ in 0..input.byte() % 8 {
         let asked = Instant::now();
         primary.clock.note(Timestamp::from_millis(input.number()), asked);

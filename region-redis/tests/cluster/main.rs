@@ -12,4 +12,5 @@ mod outage;
 #[path = "../shared/permissions.rs"]
 mod permissions;
 mod roots;
+mod slots;
 mod storms;
