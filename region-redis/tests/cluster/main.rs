@@ -14,3 +14,5 @@ mod permissions;
 mod roots;
 mod slots;
 mod storms;
+#[cfg(feature = "tls")]
+mod tls;

@@ -93,7 +93,7 @@ impl TestServer {
         Self::start_tls_with(flavor, certificates, false, &[TLS_REPLICATION, "yes"])
     }
 
-    fn start_tls_with(
+    pub(crate) fn start_tls_with(
         flavor: Flavor,
         certificates: &Certificates,
         wants_client: bool,
@@ -236,6 +236,11 @@ impl TestServer {
     #[must_use]
     pub fn tls_port(&self) -> u16 {
         self.tls_port.unwrap_or_else(|| panic!("{} does not speak TLS", self.url()))
+    }
+
+    /// The port that other servers know it by.
+    pub(crate) fn cluster_port(&self) -> u16 {
+        self.tls_port.unwrap_or(self.port)
     }
 
     /// Returns whether this is one of the ports that it listens on.
