@@ -3,6 +3,7 @@
 pub(crate) mod connections;
 pub(crate) mod covered;
 pub(crate) mod dialer;
+pub(crate) mod epoch;
 pub(crate) mod extra;
 pub(crate) mod identity;
 pub(crate) mod keeper;

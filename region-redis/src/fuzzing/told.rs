@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::input::Input;
 use crate::net::identity::{Identity, Pulse};
-use crate::net::pushes::{PushSource, Pushes};
+use crate::net::pushes::{Group, PushSource, Pushes};
 use crate::server::Server;
 use crate::session::lag::{PrimaryProgress, ReplicaProgress};
 
@@ -43,6 +43,7 @@ fn pushes(input: &mut Input<'_>) {
     let listening = pushes.listen(heard.clone());
     let source = PushSource::new(&pushes);
     source.begin(Instant::now() + LAG);
+    assert!(source.tracked(Group::default()).is_some());
     for _ in 0..input.byte() % 8 {
         let kind = match input.byte() % 8 {
             0 => PushKind::Disconnection,

@@ -316,12 +316,10 @@ impl Connections {
         let sending = async {
             let source = match request.tracking {
                 Tracking::Read | Tracking::Write(_) => {
-                    transport.track(self.place.group()).await.map_err(failed)?
+                    self.membership.track(transport).await.map_err(failed)?
                 }
                 Tracking::No => None,
             };
-            // Asked after the source was named: nobody watches any more whether the node still has the slot.
-            let source = source.filter(|_| !self.membership.is_over());
             let own_write = match &request.tracking {
                 Tracking::Write(region) => transport.begin_write(region),
                 Tracking::Read | Tracking::No => None,

@@ -136,13 +136,14 @@ impl Keeper {
     async fn open(&mut self) -> Result<Connections, Failure> {
         let Shared { origin, stats, .. } = &*self.shared;
         let Origin { locator, dialer, place, pool, .. } = &**origin;
+        if pool.is_none() {
+            // Those to a node that others use too it counts itself.
+            stats.connects.fetch_add(1, Ordering::Relaxed);
+        }
         let server = locator.locate().await?;
         self.shared.set_target(Target::Server(Arc::clone(&server)));
         let membership = match pool.as_ref().zip(place.slot()) {
-            None => {
-                stats.connects.fetch_add(1, Ordering::Relaxed);
-                Membership::alone(Transports::open(dialer, &server, 1).await?, *place)
-            }
+            None => Membership::alone(Transports::open(dialer, &server, 1).await?, *place),
             Some((pool, slot)) => {
                 let node = self.node.insert(pool.node(&server, *place));
                 let link = Arc::downgrade(&self.shared) as Weak<dyn NodeUser>;

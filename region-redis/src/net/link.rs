@@ -132,7 +132,7 @@ impl Link {
                 "is called from a Tokio runtime that has no timers: build it with enable_time";
             return Err(shared.closed(why));
         }
-        let _permit = shared.permit(deadline).await?;
+        let _permit = shared.permit(&shared.calls, deadline).await?;
         // Invalidations that had been queued when the call began are replayed before it.
         let to_replay = shared.role.to_replay();
         let (mut is_first, mut losses, mut moves) = (true, 0, 0);
@@ -147,8 +147,16 @@ impl Link {
                 continue;
             }
             let request = request(&connections);
-            let time_left = deadline.saturating_duration_since(Instant::now());
-            match shared.send(&connections, &request, deadline).await {
+            let (answered, time_left) = {
+                // Those who share the connections share the limit.
+                let _permit = match connections.membership().node() {
+                    Some(node) => Some(shared.permit(&node.calls, deadline).await?),
+                    None => None,
+                };
+                let time_left = deadline.saturating_duration_since(Instant::now());
+                (shared.send(&connections, &request, deadline).await, time_left)
+            };
+            match answered {
                 // The server has changed nothing, so it is harmless to send it again.
                 Ok(answers)
                     if losses < MOST_LOSSES && answers.values.iter().any(is_refused_as_lost) =>
@@ -263,11 +271,15 @@ impl Shared {
         *self.target.write() = target;
     }
 
-    async fn permit(&self, deadline: Instant) -> Result<SemaphorePermit<'_>> {
-        if let Ok(permit) = self.calls.try_acquire() {
+    async fn permit<'s>(
+        &self,
+        calls: &'s Semaphore,
+        deadline: Instant,
+    ) -> Result<SemaphorePermit<'s>> {
+        if let Ok(permit) = calls.try_acquire() {
             return Ok(permit);
         }
-        match tokio::time::timeout_at(deadline, self.calls.acquire()).await {
+        match tokio::time::timeout_at(deadline, calls.acquire()).await {
             // A permit that comes too late is passed on: nothing could be answered in time.
             Ok(Ok(permit)) if Instant::now() < deadline => Ok(permit),
             _ => {

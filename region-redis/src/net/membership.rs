@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use redis::RedisResult;
+use region_core::Source;
 use tokio::sync::SemaphorePermit;
 
 use crate::net::node::Node;
 use crate::net::on_demand::Closable;
 use crate::net::origin::Place;
+use crate::net::transport::Transport;
 use crate::net::transports::Transports;
 
 /// A link's share of the connections to a server: they are all its own, or those of a node, which others use too.
@@ -18,13 +21,14 @@ pub(crate) struct Membership {
     /// The node that watches the shared connections, and the number under which it knows the link.
     node: Option<(Arc<Node>, u64)>,
     is_over: AtomicBool,
+    /// Something was read over them that may be trusted.
+    has_source: AtomicBool,
 }
 
 impl Membership {
     /// The connections are the link's own.
     pub(crate) fn alone(transports: Transports, place: Place) -> Arc<Self> {
-        let (transports, is_over) = (Arc::new(transports), AtomicBool::new(false));
-        Arc::new(Self { transports, place, node: None, is_over })
+        Arc::new(Self::new(Arc::new(transports), place, None))
     }
 
     /// The connections are the node's.
@@ -34,8 +38,12 @@ impl Membership {
         transports: Arc<Transports>,
         place: Place,
     ) -> Self {
-        let node = Some((Arc::clone(node), number));
-        Self { transports, place, node, is_over: AtomicBool::new(false) }
+        Self::new(transports, place, Some((Arc::clone(node), number)))
+    }
+
+    fn new(transports: Arc<Transports>, place: Place, node: Option<(Arc<Node>, u64)>) -> Self {
+        let (is_over, has_source) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { transports, place, node, is_over, has_source }
     }
 
     /// The node whose connections they are, unless they are the link's own.
@@ -46,20 +54,32 @@ impl Membership {
     /// Gives the connections up: they are closed if nobody else uses them, and what the link has read over them is
     /// not trusted any more.
     pub(crate) fn end(&self) {
-        // First: who asks for the source of what is read now is told after that that there is none.
+        // First: from now on no source is named to who reads.
         let was_over = self.is_over.swap(true, Ordering::SeqCst);
         match &self.node {
             None => self.transports.close(),
             Some((node, number)) if !was_over => {
                 node.leave(*number);
-                self.transports.distrust(self.place.group());
+                if self.has_source.load(Ordering::SeqCst) {
+                    self.transports.distrust(self.place.group());
+                }
             }
             Some(_) => {}
         }
     }
 
-    /// Returns whether the link has given the connections up.
-    pub(crate) fn is_over(&self) -> bool {
+    /// Makes the server track what is read over `transport` from now on, if anybody listens. Returns the source of its
+    /// pushes, while it is watched whether they tell of everything.
+    pub(crate) async fn track(&self, transport: &Transport) -> RedisResult<Option<Source>> {
+        let source = transport.track(self.place.group()).await?;
+        if source.is_some() {
+            self.has_source.store(true, Ordering::SeqCst);
+        }
+        // After the source was named: its name is told, and this says so, or a later name must not be used.
+        Ok(source.filter(|_| !self.is_over()))
+    }
+
+    fn is_over(&self) -> bool {
         self.is_over.load(Ordering::SeqCst)
     }
 

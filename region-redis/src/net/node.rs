@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::error::{Concerns, Failure};
 use crate::net::dialer::Dialer;
+use crate::net::epoch::NewestEpoch;
 use crate::net::membership::Membership;
 use crate::net::on_demand::{Closable, OnDemand, Opener};
 use crate::net::origin::Place;
@@ -27,6 +28,8 @@ const MOST_PREPARING: usize = 32;
 /// at a time, and watches it; each link prepares it for itself.
 pub(crate) struct Node {
     sockets: Arc<OnDemand<NodeOpener>>,
+    /// A permit for each call that may be in flight.
+    pub(crate) calls: Semaphore,
     preparing: Semaphore,
     next: AtomicU64,
 }
@@ -44,6 +47,7 @@ pub(crate) struct NodeOpener {
     /// The connections were lost, or not opened, since somebody was told.
     has_failed: AtomicBool,
     connects: Arc<AtomicU64>,
+    newest_epoch: Arc<NewestEpoch>,
 }
 
 /// A link that uses the connections.
@@ -73,11 +77,12 @@ pub(crate) enum Loss {
 }
 
 impl Node {
-    /// Attempts to connect are counted in `connects`.
+    /// Attempts to connect are counted in `connects`, and the node's epoch is noted.
     pub(crate) fn new(
         dialer: &Arc<Dialer>,
         server: &Arc<Server>,
         connects: &Arc<AtomicU64>,
+        newest_epoch: &Arc<NewestEpoch>,
     ) -> Arc<Self> {
         let sockets = OnDemand::new(NodeOpener {
             dialer: Arc::clone(dialer),
@@ -88,9 +93,11 @@ impl Node {
             lists: AtomicBool::new(true),
             has_failed: AtomicBool::new(false),
             connects: Arc::clone(connects),
+            newest_epoch: Arc::clone(newest_epoch),
         });
+        let calls = Semaphore::new(dialer.settings.in_flight);
         let (preparing, next) = (Semaphore::new(MOST_PREPARING), AtomicU64::new(0));
-        Arc::new(Self { sockets, preparing, next })
+        Arc::new(Self { sockets, calls, preparing, next })
     }
 
     /// Gives a link its share of the connections, which are opened if they are not there. From then on the node is
@@ -209,6 +216,7 @@ impl NodeOpener {
         let slots = self.members.lock().values().map(|member| member.slot).collect();
         let probes = SlotProbes::new(slots, self.lists.load(Ordering::Relaxed));
         let mut commands = Sign::questions();
+        commands.cmd("CLUSTER").arg("INFO");
         probes.add_to(&mut commands);
         let (asked, late) = (Instant::now(), transports.late_on_main());
         let silence = self.dialer.settings.silence;
@@ -216,6 +224,7 @@ impl NodeOpener {
         transports.settle_on_main(late);
         let mut answers = answers.into_iter();
         let sign = Sign::read(server, asked, &mut answers);
+        self.newest_epoch.note(&answers.next().unwrap_or_default());
         match probes.read(server, &mut answers) {
             SlotAnswers::Lost(lost) => {
                 for (slot, failure) in lost {

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
 use crate::net::dialer::Dialer;
+use crate::net::epoch::NewestEpoch;
 use crate::net::node::Node;
 use crate::net::origin::Place;
 use crate::net::pushes::Pushes;
@@ -19,6 +20,7 @@ use crate::settings::Settings;
 pub(crate) struct Pool {
     primaries: Nodes,
     replicas: Nodes,
+    newest_epoch: Arc<NewestEpoch>,
 }
 
 struct Nodes {
@@ -44,7 +46,16 @@ impl Pool {
             Nodes { dialer, known: Mutex::default() }
         };
         let any = Slot::of_tag("");
-        Self { primaries: nodes(Place::Primary(any)), replicas: nodes(Place::Replica(any)) }
+        Self {
+            primaries: nodes(Place::Primary(any)),
+            replicas: nodes(Place::Replica(any)),
+            newest_epoch: Arc::default(),
+        }
+    }
+
+    /// The newest epoch that the nodes in use have told of.
+    pub(crate) fn newest_epoch(&self) -> &Arc<NewestEpoch> {
+        &self.newest_epoch
     }
 
     pub(crate) fn dialer(&self, place: Place) -> &Arc<Dialer> {
@@ -60,13 +71,13 @@ impl Pool {
         }
         let Some(found) = known.iter_mut().find(|known| known.server.is_at(server)) else {
             let connects = Arc::default();
-            let node = Node::new(&nodes.dialer, server, &connects);
+            let node = Node::new(&nodes.dialer, server, &connects, &self.newest_epoch);
             let (server, weak) = (Arc::clone(server), Arc::downgrade(&node));
             known.push(Known { server, node: weak, connects });
             return node;
         };
         found.node.upgrade().unwrap_or_else(|| {
-            let node = Node::new(&nodes.dialer, server, &found.connects);
+            let node = Node::new(&nodes.dialer, server, &found.connects, &self.newest_epoch);
             found.node = Arc::downgrade(&node);
             node
         })

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use crate::error::Failure;
 use crate::net::locator::{Locator, Target};
 use crate::net::origin::Place;
+use crate::net::pool::Pool;
 use crate::net::pushes::Pushes;
 use crate::protocol::layout::Slot;
 use crate::server::Server;
@@ -85,17 +86,19 @@ impl ClusterHandle {
         start_tasks: StartTasks,
     ) -> Self {
         let nodes = Arc::new(Nodes::new(servers, settings));
+        let pool = Arc::new(Pool::new(settings, pushes, runtime));
+        let newest_epoch = Arc::clone(pool.newest_epoch());
         let cluster = Arc::new(Cluster {
             nodes,
             settings: Arc::clone(settings),
-            surroundings: Surroundings::of_many(settings, pushes, runtime),
+            surroundings: Surroundings::of_many(settings, pool),
             runtime: runtime.clone(),
             start_tasks,
             start: Instant::now(),
             shards: RwLock::default(),
             recoveries: Mutex::default(),
         });
-        let watching = watch::start(&cluster, runtime);
+        let watching = watch::start(&cluster, newest_epoch, runtime);
         Self(Arc::new(Owner { cluster, watching }))
     }
 

@@ -84,13 +84,8 @@ impl Surroundings {
         Self::new(settings, Dialing::Apart { pushes, runtime })
     }
 
-    /// For shards that share connections.
-    pub(crate) fn of_many(
-        settings: &Arc<Settings>,
-        pushes: &Arc<Pushes>,
-        runtime: &Handle,
-    ) -> Self {
-        let pool = Arc::new(Pool::new(settings, pushes, runtime));
+    /// For shards that share the connections of `pool`.
+    pub(crate) fn of_many(settings: &Arc<Settings>, pool: Arc<Pool>) -> Self {
         Self::new(settings, Dialing::Shared { pool, lines: Arc::default() })
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use region_core::{PageTerms, ReadFrom, Store, Verb};
 use servers::{Cluster, Flavor};
 
-use crate::kit::{builder, connect, end, get, get_from, path, put, roots, set, until, until_ok};
+use crate::kit::{builder, connect, end, get, get_from, path, put, roots, until, until_ok};
 
 servers::on_both! {
     roots_are_spread_over_nodes

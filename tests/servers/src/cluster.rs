@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use crate::certificates::Certificates;
 use crate::client::{Reply, ask};
 use crate::process::{free_port, wait_for};
-use crate::server::{Flavor, TestServer};
+use crate::server::{Flavor, TLS_CLUSTER, TestServer};
 
 /// The number of primaries, each with one replica.
 const PRIMARIES: usize = 3;
@@ -58,12 +58,52 @@ impl Cluster {
         };
         let node = || {
             let (bus, mut args) = node_args();
-            args.extend(["--tls-cluster", "yes", "--tls-replication", "yes"].map(str::to_owned));
+            args.extend([TLS_CLUSTER, "yes", "--tls-replication", "yes"].map(str::to_owned));
             args.extend(more.iter().map(|&arg| arg.to_owned()));
             let args: Vec<_> = args.iter().map(String::as_str).collect();
             (TestServer::start_tls_with(flavor, certificates, false, &args), bus)
         };
         Self::start_as(node)
+    }
+
+    /// Starts nodes that can be [cut off](Self::cut_off) from each other.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn start_divisible(flavor: Flavor, certificates: &Certificates) -> Self {
+        Self::start_as(|| {
+            let (bus, args) = node_args();
+            let args: Vec<_> = args.iter().map(String::as_str).collect();
+            (TestServer::start_tls_with(flavor, certificates, false, &args), bus)
+        })
+    }
+
+    /// Cuts a primary off from the other nodes, which then give its slots to its replica. It still answers clients, and
+    /// does not notice: it has to be one of a [divisible](Self::start_divisible) cluster.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub fn cut_off(&self, node: &TestServer) {
+        ok(node, &["CONFIG", "SET", "cluster-node-timeout", "600000"]);
+        ok(node, &["ACL", "SETUSER", "default", "-psync", "-sync"]);
+        node.command(&["CLIENT", "KILL", "TYPE", "replica"]);
+        // It speaks TLS to nodes that do not.
+        ok(node, &["CONFIG", "SET", "tls-cluster", "yes"]);
+        for other in self.nodes.iter().filter(|other| other.port() != node.port()) {
+            // Redis 7.0 crashes if there is no link, as there may be none on the other side by then.
+            ok(node, &["DEBUG", "CLUSTERLINK", "KILL", "all", &id(other)]);
+        }
+    }
+
+    /// Ends [`cut_off`](Self::cut_off).
+    ///
+    /// # Panics
+    /// When the node does not answer.
+    pub fn rejoin(&self, node: &TestServer) {
+        ok(node, &["ACL", "SETUSER", "default", "+psync", "+sync"]);
+        ok(node, &["CONFIG", "SET", "cluster-node-timeout", NODE_TIMEOUT]);
+        ok(node, &["CONFIG", "SET", "tls-cluster", "no"]);
     }
 
     fn start_as(start_node: impl Fn() -> (TestServer, String)) -> Self {
