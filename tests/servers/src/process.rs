@@ -1,5 +1,8 @@
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -81,7 +84,20 @@ pub(crate) fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
+/// The ports that servers get. The system gives none of them to outgoing connections, which might take the port of a
+/// server while that is down.
+const PORTS: Range<u16> = 10_000..32_000;
+
+/// A port of [`PORTS`] that nobody listens on.
+///
+/// # Panics
+/// When there seems to be none.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
-    listener.unwrap_or_else(|error| panic!("no free port: {error}")).port()
+    let random = || RandomState::new().build_hasher().finish();
+    let mut drawn = (0..1_000).map(|_| {
+        let at = random() % u64::from(PORTS.end - PORTS.start);
+        PORTS.start + u16::try_from(at).unwrap_or_default()
+    });
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    drawn.find(is_free).unwrap_or_else(|| panic!("no free port in {PORTS:?}"))
 }
