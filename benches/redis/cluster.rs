@@ -34,6 +34,8 @@ const ALL: usize = PRIMARIES * BATCH;
 struct Both {
     server: TestServer,
     _replica: TestServer,
+    /// As `server`, for control.
+    another: TestServer,
     cluster: Cluster,
 }
 
@@ -107,6 +109,14 @@ async fn operations(both: &Both, roots: &[String]) -> String {
          |---|---|---|---|---|---|---|\n",
     );
     let one = both.on_server().await;
+    let another = connect(&both.another.url()).await;
+    let (here, there) = (region(&one, &roots[0], BELOW), region(&another, &roots[0], BELOW));
+    for at in 0..1_000 {
+        set_of(&here)(at).await;
+        set_of(&there)(at).await;
+    }
+    let name = "`get` on a cluster, control: another single server instead";
+    table += &row(name, get_of(&here), get_of(&there)).await;
     for anchor in ANCHORS {
         let depth = anchor + BELOW - 1;
         let cluster = both.on_cluster(anchor).await;
@@ -141,7 +151,8 @@ async fn batches(both: &Both, roots: &[String]) -> String {
 
 pub(crate) async fn cluster(flavor: Flavor) -> String {
     let server = TestServer::start(flavor);
-    let both = Both { _replica: server.replica(), server, cluster: Cluster::start(flavor) };
+    let (replica, another) = (server.replica(), TestServer::start(flavor));
+    let both = Both { server, _replica: replica, another, cluster: Cluster::start(flavor) };
     let roots = both.roots();
     let mut tables = operations(&both, &roots).await;
     tables += &batches(&both, &roots).await;

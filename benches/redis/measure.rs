@@ -8,6 +8,8 @@ use super::subjects::Operation;
 
 const ROUNDS: usize = 15;
 const PER_ROUND: usize = 300;
+/// The calls of one operation before the other has its turn: few, so that the machine's moods hit both alike.
+const PER_TURN: usize = 10;
 const TASKS: usize = 64;
 const BURST: Duration = Duration::from_millis(200);
 
@@ -16,11 +18,11 @@ pub(crate) fn median(mut numbers: Vec<f64>) -> f64 {
     numbers[numbers.len() / 2]
 }
 
-/// Microseconds of single calls, one after the other.
-async fn latencies(operation: &Operation, round: usize, taken: &mut Vec<f64>) {
-    for at in 0..PER_ROUND {
+/// Microseconds of the single calls of a turn, one after the other.
+async fn latencies(operation: &Operation, turn: usize, taken: &mut Vec<f64>) {
+    for at in 0..PER_TURN {
         let start = Instant::now();
-        operation(round * PER_ROUND + at).await;
+        operation(turn * PER_TURN + at).await;
         taken.push(start.elapsed().as_secs_f64() * 1e6);
     }
 }
@@ -74,8 +76,11 @@ pub(crate) async fn row(name: &str, bare: Operation, store: Operation) -> String
     let (mut bare_us, mut store_us) = (Vec::new(), Vec::new());
     let (mut bare_rate, mut store_rate) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
-        latencies(&bare, round, &mut bare_us).await;
-        latencies(&store, round, &mut store_us).await;
+        for turn in 0..PER_ROUND / PER_TURN {
+            let turn = round * (PER_ROUND / PER_TURN) + turn;
+            latencies(&bare, turn, &mut bare_us).await;
+            latencies(&store, turn, &mut store_us).await;
+        }
         bare_rate.push(throughput(&bare).await.per_second);
         store_rate.push(throughput(&store).await.per_second);
     }
