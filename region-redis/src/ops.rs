@@ -10,6 +10,7 @@ pub(crate) mod acknowledge;
 pub(crate) mod ask;
 pub(crate) mod begin;
 pub(crate) mod children;
+pub(crate) mod confirm;
 pub(crate) mod end;
 pub(crate) mod read;
 pub(crate) mod reclaim;
@@ -31,5 +32,5 @@ impl Shard {
 fn one(command: redis::Cmd, lane: Lane, retry: Retry) -> Request {
     let mut commands = Pipeline::with_capacity(1);
     commands.add_command(command);
-    Request { commands, lane, tracking: Tracking::No, retry }
+    Request::new(commands, lane, Tracking::No, retry)
 }

@@ -4,6 +4,7 @@
 pub(crate) mod begin;
 pub(crate) mod call;
 pub(crate) mod children;
+pub(crate) mod confirm;
 pub(crate) mod end;
 pub(crate) mod layout;
 pub(crate) mod prepare;

@@ -2,7 +2,6 @@
 //! primary's clock, replica lag, and hints that save work.
 
 pub(crate) mod acknowledgements;
-pub(crate) mod answered;
 pub(crate) mod clock;
 pub(crate) mod counts;
 pub(crate) mod hints;

@@ -6,6 +6,7 @@ use redis::Value;
 use region_core::{Op, Put, Show, Timestamp};
 
 use super::input::Input;
+use crate::net::answered::AnsweredCounts;
 use crate::ops::acknowledge::acknowledged;
 use crate::ops::ask::ids_and_count;
 use crate::ops::read::valid_entries;
@@ -20,7 +21,6 @@ use crate::protocol::reply::{Replies, borrowed, list, time_of};
 use crate::protocol::scan::ScanReply;
 use crate::protocol::write::{AppliedReply, PutReply};
 use crate::server::Server;
-use crate::session::answered::AnsweredCounts;
 use crate::time_range::TimeRange;
 use crate::topology::cluster::View;
 use crate::topology::sentinel::Answer;
@@ -142,7 +142,7 @@ fn prepare(_: &Arc<Server>, values: Vec<Value>) {
     let mut answered = AnsweredCounts::new();
     for value in values {
         if let Some(counts) = Counts::parse(&value) {
-            let _ = answered.note(0, counts.count);
+            let _ = answered.note(counts.count);
         }
         Refreshed::parse(&value);
     }

@@ -2,33 +2,51 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::poll;
 use parking_lot::Mutex;
-use redis::{Pipeline, RedisError, Value};
+use redis::{Pipeline, RedisError, RedisResult, Value};
 use region_core::{RegionPath, Source};
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::error::{Concerns, Failure};
+use crate::net::counted::CountedWrites;
+use crate::net::extra::ExtraConnection;
 use crate::net::identity::Identity;
-use crate::net::membership::Membership;
-use crate::net::on_demand::Closable;
-use crate::net::origin::Place;
+use crate::net::origin::{Origin, Place};
 use crate::net::own_pushes::OwnWrite;
 use crate::net::transport::Transport;
 use crate::protocol::call::Count;
 use crate::protocol::layout::CountNames;
+use crate::protocol::reply::answered_count;
 use crate::random;
 use crate::server::Server;
-use crate::settings::Settings;
+use crate::settings::{LONGEST_BLOCK, Settings};
 
 /// Commands that are sent in one round trip.
 #[derive(Debug)]
 pub(crate) struct Request {
-    pub(crate) commands: Pipeline,
+    pub(crate) commands: Arc<Pipeline>,
     pub(crate) lane: Lane,
     pub(crate) tracking: Tracking,
     pub(crate) retry: Retry,
+    /// The floor, if it is a write that raises the count. Such a one goes over the main connection.
+    pub(crate) floor: Option<u64>,
+}
+
+impl Request {
+    pub(crate) fn new(commands: Pipeline, lane: Lane, tracking: Tracking, retry: Retry) -> Self {
+        Self { commands: Arc::new(commands), lane, tracking, retry, floor: None }
+    }
+
+    /// The request of a script that was given this count.
+    pub(crate) fn counted(mut self, count: Count<'_>) -> Self {
+        self.floor = count.receipt.is_none().then_some(count.floor);
+        self
+    }
 }
 
 /// The connection that a request goes over.
@@ -83,8 +101,8 @@ pub(crate) struct Connections {
     pub(crate) count_key: String,
     /// The count when the connections were ready to be used: all that was done before is below it.
     pub(crate) first_count: u64,
-    /// The highest count that was answered.
-    counted: AtomicU64,
+    /// The writes that were sent under this count.
+    pub(crate) counted: Arc<CountedWrites>,
     /// When the server was last told how long to keep the count.
     count_refreshed: Mutex<Instant>,
     access: Access,
@@ -96,9 +114,20 @@ pub(crate) struct Connections {
     /// A write, or a call that takes leases, may still be on its way over a further connection: what goes over
     /// the main one could overtake it.
     has_late_write: AtomicBool,
-    /// The server is known to have lost writes that it had answered under this count.
-    has_lost_writes: AtomicBool,
-    membership: Arc<Membership>,
+    /// The number of writes over the main connection that were given up, and how many of them the server
+    /// has done by now, if it does them at all: while they differ no write may overtake them.
+    late_on_main: AtomicU64,
+    settled_on_main: AtomicU64,
+    transports: Arc<Transports>,
+    /// The runtime of the store.
+    runtime: Handle,
+}
+
+struct Transports {
+    main: Transport,
+    /// The others are opened when they are needed.
+    large: Arc<ExtraConnection>,
+    waiting: Arc<ExtraConnection>,
 }
 
 /// The operations that connections may be used for.
@@ -114,23 +143,28 @@ enum Access {
 }
 
 impl Connections {
-    /// Connections to `server`, which still have to be prepared.
-    pub(crate) fn new(server: Arc<Server>, place: Place, membership: Arc<Membership>) -> Self {
-        let identity = membership.transports.identity.clone();
-        Self::with_identity(server, place, identity, membership)
+    pub(crate) async fn open(origin: &Arc<Origin>, server: Arc<Server>) -> Result<Self, Failure> {
+        let main = Transport::open(&server, &origin.settings, &origin.pushes).await?;
+        let identity = Identity::ask(&server, &origin.settings, origin.place, &main).await?;
+        let extra = |blocked| ExtraConnection::new(origin, &server, &identity, blocked);
+        let (large, waiting) = (extra(Duration::ZERO), extra(LONGEST_BLOCK));
+        let transports = Arc::new(Transports { main, large, waiting });
+        Ok(Self::new(server, identity, origin.place, transports, origin.runtime.clone()))
     }
 
     /// The same sockets with a new count.
     pub(crate) fn with_new_count(&self) -> Self {
-        let (server, membership) = (Arc::clone(&self.server), Arc::clone(&self.membership));
-        Self::with_identity(server, self.place, self.identity.clone(), membership)
+        let (server, transports) = (Arc::clone(&self.server), Arc::clone(&self.transports));
+        let runtime = self.runtime.clone();
+        Self::new(server, self.identity.clone(), self.place, transports, runtime)
     }
 
-    fn with_identity(
+    fn new(
         server: Arc<Server>,
-        place: Place,
         identity: Identity,
-        membership: Arc<Membership>,
+        place: Place,
+        transports: Arc<Transports>,
+        runtime: Handle,
     ) -> Self {
         let count_id = random::long_bits();
         Self {
@@ -138,15 +172,17 @@ impl Connections {
             place,
             count_key: place.count_names().of(count_id),
             first_count: 0,
-            counted: AtomicU64::new(0),
+            counted: Arc::new(CountedWrites::new()),
             count_refreshed: Mutex::new(Instant::now()),
             access: Access::ReadWrite,
             server,
             replayed: 0,
             identity,
             has_late_write: AtomicBool::new(false),
-            has_lost_writes: AtomicBool::new(false),
-            membership,
+            late_on_main: AtomicU64::new(0),
+            settled_on_main: AtomicU64::new(0),
+            transports,
+            runtime,
         }
     }
 
@@ -154,25 +190,19 @@ impl Connections {
     /// under this count.
     pub(crate) fn write_count(&self) -> Count<'_> {
         match &self.access {
-            Access::ReadWrite => Count { key: &self.count_key, floor: self.counted() },
+            Access::ReadWrite => {
+                Count { key: &self.count_key, floor: self.counted.highest(), receipt: None }
+            }
             // If the server takes writes again it refuses this one, as the connections are not prepared for it.
-            Access::ReadOnly { unprepared_key } => Count { key: unprepared_key, floor: u64::MAX },
+            Access::ReadOnly { unprepared_key } => {
+                Count { key: unprepared_key, floor: u64::MAX, receipt: None }
+            }
         }
     }
 
     /// The names of the counts of writes to the server.
     pub(crate) fn count_names(&self) -> CountNames {
         self.place.count_names()
-    }
-
-    /// Notes a count that was answered.
-    pub(crate) fn note_count(&self, count: u64) {
-        self.counted.fetch_max(count, Ordering::AcqRel);
-    }
-
-    /// The highest count that was answered.
-    pub(crate) fn counted(&self) -> u64 {
-        self.counted.load(Ordering::Acquire)
     }
 
     /// Returns whether the server was last told at least `interval` ago how long to keep the count.
@@ -184,11 +214,12 @@ impl Connections {
         *self.count_refreshed.lock() = Instant::now();
     }
 
-    /// Restricts the connections to reads, which are checked against the count with the id `count_id`.
-    pub(crate) fn restrict_to_reads(&mut self, count_id: u128) {
+    /// Restricts the connections to reads, which are checked against the count with the id `count_id`, of these writes.
+    pub(crate) fn restrict_to_reads(&mut self, count_id: u128, counted: Arc<CountedWrites>) {
         let count_key = self.count_names().of(count_id);
         let unprepared_key = std::mem::replace(&mut self.count_key, count_key);
         self.count_id = count_id;
+        self.counted = counted;
         self.access = Access::ReadOnly { unprepared_key };
     }
 
@@ -202,8 +233,7 @@ impl Connections {
         settings: &Settings,
         limit: Duration,
     ) -> Result<(), Failure> {
-        let opening = self.place.opening_command();
-        let asking = Identity::ask(&self.server, settings, opening.as_ref(), self.main());
+        let asking = Identity::ask(&self.server, settings, self.place, &self.transports.main);
         match tokio::time::timeout(limit, asking).await {
             Ok(identity) => self.identity = identity?,
             Err(_) => {
@@ -219,84 +249,113 @@ impl Connections {
         request: &Request,
         deadline: Instant,
     ) -> Result<RawResponse, Failure> {
-        let transports = &self.membership.transports;
+        let server = &*self.server;
         // It must not take effect later than what is sent after it.
         let is_ordered = request.retry != Retry::Safe;
         let extra = match request.lane {
             Lane::Main => None,
-            Lane::Large if is_ordered && transports.has_late_on_main() => None,
-            Lane::Large => match transports.large.get(half_way_to(deadline)).await {
+            Lane::Large if is_ordered && self.has_late_on_main() => None,
+            Lane::Large => match self.transports.large.get(half_way_to(deadline)).await {
                 Ok(transport) => Some(transport),
                 // The address leads to another server now: the main connection must be replaced too.
                 Err(failure) if failure.concerns == Concerns::Server => return Err(failure),
                 Err(_) => None,
             },
-            Lane::Waiting => {
-                let waiting = transports.waiting(self.place).get(half_way_to(deadline)).await;
-                // That it cannot be opened says nothing of the main one, which others may use.
-                Some(waiting.map_err(Failure::of_extra)?)
-            }
+            Lane::Waiting => Some(self.transports.waiting.get(half_way_to(deadline)).await?),
         };
         let Some(extra) = extra else {
             let unanswered = is_ordered.then(|| Unanswered::over(self, Lane::Main));
-            let answers = self.send_over(&transports.main, request, deadline).await?;
+            let main = &self.transports.main;
+            let answers = match request.floor {
+                Some(floor) => self.send_counted(floor, request, deadline).await?,
+                None => {
+                    send_over(main, server, request, deadline, main.send(&request.commands)).await?
+                }
+            };
             unanswered.into_iter().for_each(Unanswered::answered);
             return Ok(answers);
         };
         let unanswered = is_ordered.then(|| Unanswered::over(self, request.lane));
-        match self.send_over(&extra, request, deadline).await {
+        match send_over(&extra, server, request, deadline, extra.send(&request.commands)).await {
             Ok(answers) => {
                 unanswered.into_iter().for_each(Unanswered::answered);
                 Ok(answers)
             }
-            Err(failure) => {
-                if failure.concerns == Concerns::Connection {
-                    extra.close();
-                }
-                Err(failure.of_extra())
+            Err(failure) if failure.concerns == Concerns::Connection => {
+                extra.close();
+                Err(Failure { concerns: Concerns::ExtraConnection, ..failure })
             }
+            Err(failure) => Err(failure),
         }
+    }
+
+    /// Sends a write that raises the count. Its answer is looked at even if its caller is gone by then.
+    async fn send_counted(
+        &self,
+        floor: u64,
+        request: &Request,
+        deadline: Instant,
+    ) -> Result<RawResponse, Failure> {
+        let main = &self.transports.main;
+        let commands = Arc::clone(&request.commands);
+        let sending = async move {
+            let (in_flight, has_room) = (self.counted.begin(floor), main.has_room());
+            let sending = main.send_shared(commands);
+            let mut answering = Box::pin(async move {
+                let answers = sending.await;
+                if let Ok(answers) = &answers {
+                    in_flight.answered(answered_count(answers));
+                }
+                answers
+            });
+            // It is sent here, before anything that follows it. Where it may have to wait for that it ends with its caller:
+            // it must not be sent later.
+            if !has_room {
+                return answering.await;
+            }
+            if let Poll::Ready(answers) = poll!(&mut answering) {
+                return answers;
+            }
+            let answering = self.runtime.spawn(answering);
+            answering.await.unwrap_or_else(|_| Err(runtime_has_ended()))
+        };
+        send_over(main, &self.server, request, deadline, sending).await
     }
 
     /// The main connection.
     pub(crate) fn main(&self) -> &Transport {
-        &self.membership.transports.main
-    }
-
-    /// The sockets, which others may use too.
-    pub(crate) fn membership(&self) -> &Arc<Membership> {
-        &self.membership
-    }
-
-    /// Notes that the server has lost writes: the count may have reached again what it had been, and shows nothing any
-    /// more.
-    pub(crate) fn note_lost_writes(&self) {
-        self.has_lost_writes.store(true, Ordering::Release);
-    }
-
-    /// Returns whether the server is known to have lost writes under this count.
-    pub(crate) fn has_lost_writes(&self) -> bool {
-        self.has_lost_writes.load(Ordering::Acquire)
+        &self.transports.main
     }
 
     /// Ends the trust in what was read over the connections: their pushes come too late.
     pub(crate) fn distrust(&self) {
-        self.membership.transports.distrust(self.place.group());
+        self.transports.main.distrust();
+        self.transports.large.present().into_iter().for_each(|large| large.distrust());
     }
 
-    /// Gives the connections up. If nobody else uses them they end, and the calls that wait for them.
+    /// Ends all connections and the calls that wait for them.
     pub(crate) fn close(&self) {
-        self.membership.end();
+        self.transports.close();
     }
 
-    /// Ends the connections, whoever uses them: they are broken.
-    pub(crate) fn break_off(&self) {
-        self.membership.transports.close();
-    }
-
-    /// Returns whether the connections are given up, or the main one is gone.
+    /// Returns whether the main connection is gone.
     pub(crate) fn is_closed(&self) -> bool {
-        self.membership.is_closed()
+        self.transports.main.is_closed()
+    }
+
+    /// The number of writes over the main connection that were given up so far.
+    pub(crate) fn late_on_main(&self) -> u64 {
+        self.late_on_main.load(Ordering::Acquire)
+    }
+
+    /// Notes that the server has answered something that was sent over the main connection after `late`
+    /// writes had been given up.
+    pub(crate) fn settle_on_main(&self, late: u64) {
+        self.settled_on_main.fetch_max(late, Ordering::AcqRel);
+    }
+
+    fn has_late_on_main(&self) -> bool {
+        self.late_on_main() > self.settled_on_main.load(Ordering::Acquire)
     }
 
     /// Returns whether a write or a call that takes leases may still be on its way over a further connection: then the connections must
@@ -304,34 +363,37 @@ impl Connections {
     pub(crate) fn has_late_write(&self) -> bool {
         self.has_late_write.load(Ordering::Acquire)
     }
+}
 
-    async fn send_over(
-        &self,
-        transport: &Transport,
-        request: &Request,
-        deadline: Instant,
-    ) -> Result<RawResponse, Failure> {
-        let server = &*self.server;
-        let failed = |error| Failure::client(server, error);
-        let sending = async {
-            let source = match request.tracking {
-                Tracking::Read | Tracking::Write(_) => {
-                    self.membership.track(transport).await.map_err(failed)?
-                }
-                Tracking::No => None,
-            };
-            let own_write = match &request.tracking {
-                Tracking::Write(region) => transport.begin_write(region),
-                Tracking::Read | Tracking::No => None,
-            };
-            let values = transport.send(&request.commands).await.map_err(failed)?;
-            Ok(RawResponse { values, source, own_write })
+/// Sends a request over a connection: polls `answers`, once what it needs is set up.
+async fn send_over(
+    transport: &Transport,
+    server: &Server,
+    request: &Request,
+    deadline: Instant,
+    answers: impl Future<Output = RedisResult<Vec<Value>>>,
+) -> Result<RawResponse, Failure> {
+    let failed = |error| Failure::client(server, error);
+    let sending = async {
+        let source = match request.tracking {
+            Tracking::Read | Tracking::Write(_) => transport.track().await.map_err(failed)?,
+            Tracking::No => None,
         };
-        match tokio::time::timeout_at(deadline, sending).await {
-            Ok(answers) => answers,
-            Err(_) => Err(Failure::timed_out(server)),
-        }
+        let own_write = match &request.tracking {
+            Tracking::Write(region) => transport.begin_write(region),
+            Tracking::Read | Tracking::No => None,
+        };
+        let values = answers.await.map_err(failed)?;
+        Ok(RawResponse { values, source, own_write })
+    };
+    match tokio::time::timeout_at(deadline, sending).await {
+        Ok(answers) => answers,
+        Err(_) => Err(Failure::timed_out(server)),
     }
+}
+
+fn runtime_has_ended() -> RedisError {
+    std::io::Error::other("the runtime of the store has ended").into()
 }
 
 /// Half of the time that is left: the rest is for another connection.
@@ -362,12 +424,26 @@ impl Drop for Unanswered<'_> {
         match self.lane {
             _ if self.is_answered => {}
             Lane::Main => {
-                self.connections.membership.transports.note_late_on_main();
+                self.connections.late_on_main.fetch_add(1, Ordering::AcqRel);
             }
             Lane::Large | Lane::Waiting => {
                 self.connections.has_late_write.store(true, Ordering::Release);
             }
         }
+    }
+}
+
+impl Transports {
+    fn close(&self) {
+        self.main.close();
+        self.large.close();
+        self.waiting.close();
+    }
+}
+
+impl Drop for Transports {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
-use redis::{Cmd, Pipeline, Value};
+use redis::{Pipeline, Value};
 
 use crate::error::{Concerns, Failure};
+use crate::net::origin::Place;
 use crate::net::transport::Transport;
 use crate::server::Server;
 use crate::settings::Settings;
@@ -43,17 +44,17 @@ pub(crate) struct Pulse {
 }
 
 impl Identity {
-    /// Sends the `opening` command, names this client, and asks for the server's identity. A server that does not permit the question is
+    /// Names this client, and asks for the server's identity. A server that does not permit the question is
     /// taken for a new one each time.
     pub(crate) async fn ask(
         server: &Server,
         settings: &Settings,
-        opening: Option<&Cmd>,
+        place: Place,
         transport: &Transport,
     ) -> Result<Self, Failure> {
         let mut commands = Pipeline::with_capacity(5);
-        opening.into_iter().for_each(|command| {
-            commands.add_command(command.clone());
+        place.opening_command().into_iter().for_each(|command| {
+            commands.add_command(command);
         });
         commands.cmd("CLIENT").arg("SETNAME").arg(&settings.client_name);
         commands.cmd("INFO").arg("server");

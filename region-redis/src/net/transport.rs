@@ -1,6 +1,7 @@
 //! One connection to a server.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -14,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::error::Failure;
 use crate::net::own_pushes::OwnWrite;
-use crate::net::pushes::{Group, PushSource, Pushes};
+use crate::net::pushes::{PushSource, Pushes};
 use crate::net::traffic::{Observed, Traffic};
 use crate::server::{Address, Server};
 use crate::settings::Settings;
@@ -22,15 +23,42 @@ use crate::settings::Settings;
 /// The number of requests that may wait to be written.
 const WRITE_QUEUE: usize = 1024;
 
+/// The number of requests without an answer below which another is written, or queued, at once: with some room for those
+/// that are sent at the same time.
+const ROOM: u64 = WRITE_QUEUE as u64 / 2;
+
 /// The number of parts that a silence consists of. A process that was stopped for a while sees one part
 /// pass, and then reads what has arrived meanwhile.
 const SILENT_PARTS: u32 = 4;
+
+/// The requests over a connection, numbered from one. They are answered in their order.
+#[derive(Debug, Default)]
+struct Requests {
+    sent: AtomicU64,
+    answered: AtomicU64,
+}
+
+impl Requests {
+    fn begin(&self) -> u64 {
+        self.sent.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// Notes that a request has been answered, and so all before it.
+    fn answered(&self, number: u64) {
+        self.answered.fetch_max(number, Ordering::AcqRel);
+    }
+
+    fn unanswered(&self) -> u64 {
+        self.sent.load(Ordering::Acquire).saturating_sub(self.answered.load(Ordering::Acquire))
+    }
+}
 
 /// A connection that many calls share. It is never reopened: once it fails, all its calls do.
 pub(crate) struct Transport {
     connection: MultiplexedConnection,
     driver: AbortHandle,
     traffic: Arc<Traffic>,
+    requests: Arc<Requests>,
     pushes: Arc<PushSource>,
     /// Held while tracking is being armed.
     arming: Mutex<()>,
@@ -107,6 +135,7 @@ impl Transport {
             connection,
             driver: tokio::spawn(driver).abort_handle(),
             traffic,
+            requests: Arc::default(),
             pushes,
             arming,
             watch: settings.watch,
@@ -116,7 +145,30 @@ impl Transport {
 
     /// Sends commands and returns their answers.
     pub(crate) async fn send(&self, commands: &Pipeline) -> RedisResult<Vec<Value>> {
-        self.connection.clone().send_packed_commands(commands, 0, commands.len()).await
+        let number = self.requests.begin();
+        let answers =
+            self.connection.clone().send_packed_commands(commands, 0, commands.len()).await;
+        self.requests.answered(number);
+        answers
+    }
+
+    /// Returns whether what is sent now is queued before anything that is sent later, even if it is not waited for.
+    pub(crate) fn has_room(&self) -> bool {
+        self.requests.unanswered() < ROOM
+    }
+
+    /// As [`send`](Self::send), without a hold on this.
+    pub(crate) fn send_shared(
+        &self,
+        commands: Arc<Pipeline>,
+    ) -> impl Future<Output = RedisResult<Vec<Value>>> + Send + 'static {
+        let (mut connection, requests) = (self.connection.clone(), Arc::clone(&self.requests));
+        async move {
+            let number = requests.begin();
+            let answers = connection.send_packed_commands(&commands, 0, commands.len()).await;
+            requests.answered(number);
+            answers
+        }
     }
 
     /// As [`send`](Self::send), but gives up once the peer has shown no sign of life for `silence`. Bytes of
@@ -155,13 +207,13 @@ impl Transport {
     }
 
     /// Makes the server track what is read over this connection from now on, if anybody listens. Returns the
-    /// source of its pushes, for links of this group.
-    pub(crate) async fn track(&self, group: Group) -> RedisResult<Option<Source>> {
+    /// source of its pushes.
+    pub(crate) async fn track(&self) -> RedisResult<Option<Source>> {
         if self.pushes.is_to_be_tracked() {
             // The calls of a moment wait for one answer.
             let _arming = self.arming.lock().await;
             if !self.pushes.is_to_be_tracked() {
-                return Ok(self.pushes.tracked(group));
+                return Ok(self.pushes.tracked());
             }
             let mut commands = Pipeline::with_capacity(1);
             // Without NOLOOP: with it a key that is evicted for a command of this client is forgotten unsaid.
@@ -177,7 +229,7 @@ impl Transport {
                 }
             }
         }
-        Ok(self.pushes.tracked(group))
+        Ok(self.pushes.tracked())
     }
 
     /// Begins a write to a region's entries whose own push is kept back; `None` if the server does not push.
@@ -185,9 +237,9 @@ impl Transport {
         self.pushes.begin_write(region)
     }
 
-    /// Ends the trust in what links of this group have read over the connection: its pushes come too late.
-    pub(crate) fn distrust(&self, group: Group) {
-        self.pushes.distrust(group);
+    /// Ends the trust in what was read over the connection: its pushes come too late.
+    pub(crate) fn distrust(&self) {
+        self.pushes.distrust();
     }
 
     /// Ends the connection and all calls that wait for it.

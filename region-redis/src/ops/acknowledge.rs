@@ -77,7 +77,7 @@ impl Shard {
             commands.cmd("ROLE");
             commands.cmd("WAIT").arg(replicas).arg(&limit);
             commands.cmd("ROLE");
-            Request { commands, lane: Lane::Waiting, tracking: Tracking::No, retry: Retry::Safe }
+            Request::new(commands, Lane::Waiting, Tracking::No, Retry::Safe)
         };
         let Response { values, connections, .. } =
             self.primary.call(self.deadline(), request).await?;
@@ -85,7 +85,7 @@ impl Shard {
         let refreshed = Refreshed::parse(&replies.next()?).ok_or_else(|| replies.unexpected())?;
         if refreshed == Refreshed::Lost {
             // Nothing was written: the server has lost the count, and perhaps other keys.
-            self.check_own_writes(&connections, (connections.count_id, 1), 0);
+            self.distrust(&connections);
             return Err(self.lost_writes());
         }
         let before = replies.list()?;

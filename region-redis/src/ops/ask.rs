@@ -58,7 +58,8 @@ impl Shard {
                     return Err(replies.unexpected());
                 }
             };
-            if self.check_own_writes(&connections, (counted, needed), shown) {
+            let counted = (counted, needed);
+            if self.check_own_writes(&connections, counted, shown, deadline).await? {
                 return Ok((ids, Replies::new(&connections.server, rest), source));
             }
         }
@@ -66,36 +67,41 @@ impl Shard {
     }
 
     /// Returns whether the primary shows the count that this process needs. If not, it has lost writes:
-    /// recent changes are repeated on it before the next call.
-    pub(crate) fn check_own_writes(
+    /// recent changes are repeated on it before the next call. Waits for writes in flight that leave it open.
+    pub(crate) async fn check_own_writes(
         &self,
         connections: &Arc<Connections>,
         (counted, needed): (u128, u64),
         shown: u64,
-    ) -> bool {
+        deadline: Instant,
+    ) -> Result<bool> {
         // Writes over earlier connections come before the first count of these.
         let needed = match needed {
             0 => 0,
             _ if counted == connections.count_id => needed,
             _ => connections.first_count,
         };
-        // After a loss a write in flight may have brought the count to where it was.
-        if shown >= needed && (needed == 0 || !connections.has_lost_writes()) {
-            return true;
+        let is_believed = shown >= needed
+            && (needed == 0 || {
+                let believing = connections.counted.is_believed(needed);
+                let believed = tokio::time::timeout_at(deadline, believing).await;
+                believed.map_err(|_| Failure::timed_out(&connections.server).error)?
+            });
+        if !is_believed {
+            self.distrust(connections);
         }
-        self.distrust(connections);
-        false
+        Ok(is_believed)
     }
 
-    /// Checks the count that a write was answered with, after the write was recorded. If an earlier write had
-    /// the same, the primary has lost that one since: recent changes are repeated on it before the next call.
-    pub(crate) fn check_count(&self, connections: &Arc<Connections>, count: u64) {
-        if !self.recovery.is_first(connections, count) {
+    /// Checks the answer to a write, after the write was recorded. If two writes were answered with the same count the
+    /// primary has lost the first of them: recent changes are repeated on it before the next call.
+    pub(crate) fn check_for_loss(&self, connections: &Arc<Connections>) {
+        if connections.counted.has_lost() {
             self.distrust(connections);
         }
     }
 
-    fn distrust(&self, connections: &Arc<Connections>) {
+    pub(crate) fn distrust(&self, connections: &Arc<Connections>) {
         let shared = self.primary.shared();
         if let Some(left_out) = self.logs.lost_changes.pass() {
             tracing::warn!(server = %connections.server, left_out, "changes of this process are gone from the server");

@@ -1,5 +1,7 @@
 //! Beginning loads.
 
+use std::sync::Arc;
+
 use region_core::{Begun, BegunKey, LeaseTerms, RegionPath, Result, Trust};
 
 use crate::net::connections::{Connections, Lane, Request, Retry, Tracking};
@@ -23,10 +25,13 @@ impl Shard {
         self.tags.note(at.tag());
         self.releases.note(terms.duration);
         let lane = if self.large.any(region, keys) { Lane::Large } else { Lane::Main };
+        let receipt = self.receipt(lane);
         let request = |connections: &Connections| {
-            let command = begin(at, keys, &terms, connections.write_count());
+            let count = connections.write_count().with_receipt(receipt.as_deref());
+            let request =
+                one(begin(at, keys, &terms, count), lane, Retry::SafeInOrder).counted(count);
             // The script reads before it answers: the server tracks the keys from then on.
-            Request { tracking: Tracking::Read, ..one(command, lane, Retry::SafeInOrder) }
+            Request { tracking: Tracking::Read, ..request }
         };
         let deadline = self.deadline_from(terms.started);
         for _ in 0..ATTEMPTS {
@@ -35,11 +40,15 @@ impl Shard {
                 self.primary.call(deadline, request).await?;
             let replies = Replies::new(&connections.server, values).within()?;
             let reply = BeginReply::parse(replies)?;
-            if let Some(count) = reply.created {
+            if reply.created {
+                let (connections, count) = match &receipt {
+                    None => (Arc::clone(&connections), reply.count),
+                    Some(receipt) => self.confirm(receipt, deadline).await?,
+                };
                 self.recovery.written(region, &connections, count);
             }
-            self.check_count(&connections, reply.shown + 1);
-            if self.check_own_writes(&connections, counted, reply.shown) {
+            self.check_for_loss(&connections);
+            if self.check_own_writes(&connections, counted, reply.shown, deadline).await? {
                 let begun = self.begun(region, keys, reply, terms.trust);
                 let unexpected = || Replies::new(&connections.server, Vec::new()).unexpected();
                 return Ok(begun.ok_or_else(unexpected)?.source(source));

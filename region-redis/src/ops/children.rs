@@ -26,7 +26,7 @@ impl Shard {
             commands.add_command(stamp(at));
             commands.add_command(page(at, cursor, terms.limit));
             commands.add_command(time());
-            Request { commands, lane: Lane::Main, tracking: Tracking::No, retry: Retry::Safe }
+            Request::new(commands, Lane::Main, Tracking::No, Retry::Safe)
         };
         let (ids, mut replies, _) =
             self.ask(region, self.deadline(), ReplyForm::PerCommand, request).await?;

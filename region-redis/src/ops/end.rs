@@ -65,12 +65,13 @@ impl Shard {
     async fn end_now(&self, region: &RegionPath, verb: Verb, trust: Trust) -> Result<Ending> {
         let at = self.locate(region);
         self.tags.note(at.tag());
-        let pushes = &self.primary.shared().origin.dialer.pushes;
+        let pushes = &self.primary.shared().origin.pushes;
         let change = PendingChange::end(pushes, region, verb, trust);
         // Before it is tried: a failover during the call must not undo it either.
         self.recovery.recent_writes().intend_end(region, verb);
         let request = |connections: &Connections| {
-            one(end(at, verb, connections.write_count()), Lane::Main, Retry::Safe)
+            let count = connections.write_count();
+            one(end(at, verb, count), Lane::Main, Retry::Safe).counted(count)
         };
         let answered = self.primary.call(self.deadline(), request).await;
         let Response { values, connections, .. } = match answered {
@@ -83,7 +84,7 @@ impl Shard {
             Err(error) => return self.invalidation_failed(region, verb, error),
         };
         self.recovery.ended(region, verb, &connections, count);
-        self.check_count(&connections, count);
+        self.check_for_loss(&connections);
         if matches!(verb, Verb::Invalidate | Verb::InvalidateAndTouch) {
             self.tags.wake(at.tag());
         }

@@ -89,7 +89,7 @@ impl Shard {
                 commands.add_command(count_alone(count));
             });
             commands.add_command(entries(self.locate(region), keys));
-            Request { commands, lane: Lane::Main, tracking: Tracking::Read, retry: Retry::Safe }
+            Request::new(commands, Lane::Main, Tracking::Read, Retry::Safe)
         };
         let (_, mut replies, source) =
             self.ask_for_entries(region, keys, deadline, ReplyForm::WithoutIds, request).await?;
@@ -141,7 +141,7 @@ impl Shard {
             .inspect_err(|error| tracing::debug!(%error, "a replica is passed over"))
             .ok()?;
         let (ids, shown, rest) = ids_and_count(values, region.depth(), needed).ok()?;
-        if shown < needed {
+        if shown < needed || needed > 0 && !self.recovery.is_believed(number, needed) {
             return None;
         }
         let mut replies = Replies::new(&connections.server, rest);
@@ -165,7 +165,7 @@ impl Shard {
             commands.add_command(time());
         }
         let lane = if self.large.any(region, keys) { Lane::Large } else { Lane::Main };
-        Request { commands, lane, tracking: Tracking::Read, retry: Retry::Safe }
+        Request::new(commands, lane, Tracking::Read, Retry::Safe)
     }
 
     /// Returns which of the entries are valid; an empty list if none is. The first of `fields` is the stamp.

@@ -100,11 +100,9 @@ impl Shard {
         let (mut stages, mut looked) = (Stages::new(self.settings.servers.anchor()), 0);
         for trip in 0.. {
             let (start, takes_more) = (Instant::now(), trip < TURN);
-            let request = |_: &Connections| Request {
-                commands: stages.commands(tag, takes_more),
-                lane: Lane::Main,
-                tracking: Tracking::No,
-                retry: Retry::Safe,
+            let request = |_: &Connections| {
+                let commands = stages.commands(tag, takes_more);
+                Request::new(commands, Lane::Main, Tracking::No, Retry::Safe)
             };
             let answered = self.primary.call(self.deadline(), request).await?;
             let mut replies = Replies::new(&answered.connections.server, answered.values);

@@ -25,7 +25,7 @@ pub(crate) fn start(releases: mpsc::Receiver<Release>, runtime: &Handle) {
 }
 
 async fn run(mut releases: mpsc::Receiver<Release>) {
-    let mut batch = Vec::new();
+    let mut batch = Vec::with_capacity(BATCH);
     let mut retry = FIRST_RETRY;
     loop {
         if batch.is_empty() && releases.recv_many(&mut batch, BATCH).await == 0 {
@@ -57,7 +57,7 @@ impl Shard {
             for Release { region, keys, token, .. } in batch {
                 commands.add_command(release(self.locate(region), keys, *token));
             }
-            Request { commands, lane: Lane::Main, tracking: Tracking::No, retry: Retry::Safe }
+            Request::new(commands, Lane::Main, Tracking::No, Retry::Safe)
         };
         self.primary.call(self.deadline(), request).await.map(drop)
     }

@@ -33,13 +33,17 @@ impl Shard {
             self.recovery.recent_writes().intend_write(region, wanted.ops.iter().map(Op::key));
         }
         let lane = if self.large.is_large(size) { Lane::Large } else { Lane::Main };
-        if let Some(applied) = self.put(region, &wanted, lane, deadline).await? {
+        if lane == Lane::Main
+            && let Some(applied) = self.put(region, &wanted, deadline).await?
+        {
             return Ok(Written::Applied(applied));
         }
+        let receipt = self.receipt(lane);
         let request = |connections: &Connections| {
+            let count = connections.write_count().with_receipt(receipt.as_deref());
             // A write that may have been done is not done again: others may have written since.
-            let command = write(at, &wanted, connections.write_count());
-            Request { tracking: tracking(region, &wanted), ..one(command, lane, Retry::Unsafe) }
+            let request = one(write(at, &wanted, count), lane, Retry::Unsafe).counted(count);
+            Request { tracking: tracking(region, &wanted), ..request }
         };
         let Response { values, connections, source, own_write } =
             self.primary.call(deadline, request).await?;
@@ -48,8 +52,6 @@ impl Shard {
         else {
             return Ok(Written::Fenced);
         };
-        self.recovery.written(region, &connections, count);
-        self.check_count(&connections, count);
         if wanted.guard.is_none() {
             self.existing.add(region);
         }
@@ -59,17 +61,22 @@ impl Shard {
         if outcomes.contains(&OpOutcome::Stored) {
             own_write.into_iter().for_each(OwnWrite::done);
         }
+        let (connections, count) = match &receipt {
+            None => (connections, count),
+            Some(receipt) => self.confirm(receipt, deadline).await?,
+        };
+        self.recovery.written(region, &connections, count);
+        self.check_for_loss(&connections);
         let (ids, stamp) = after.map_or((None, None), |after| (after.ids, after.stamp));
         let applied = self.applied(outcomes, wanted.trust, ids.as_ref(), stamp);
         Ok(Written::Applied(applied.source(source)))
     }
 
-    /// Does the write by the faster script, if it consists of puts and the region exists.
+    /// Does the write over the main connection by the faster script, if it consists of puts and the region exists.
     async fn put(
         &self,
         region: &RegionPath,
         write: &Write<'_>,
-        lane: Lane,
         deadline: Instant,
     ) -> Result<Option<Applied>> {
         let puts = only_puts(write).filter(|_| self.existing.has(region));
@@ -80,8 +87,10 @@ impl Shard {
             return Ok(None);
         }
         let request = |connections: &Connections| {
-            let command = put(self.locate(region), &puts, write.trust, connections.write_count());
-            Request { tracking: tracking(region, write), ..one(command, lane, Retry::Unsafe) }
+            let count = connections.write_count();
+            let command = put(self.locate(region), &puts, write.trust, count);
+            let request = one(command, Lane::Main, Retry::Unsafe).counted(count);
+            Request { tracking: tracking(region, write), ..request }
         };
         let Response { values, connections, source, own_write } =
             self.primary.call(deadline, request).await?;
@@ -89,7 +98,7 @@ impl Shard {
             PutReply::Done { count, region: after } => {
                 own_write.into_iter().for_each(OwnWrite::done);
                 self.recovery.written(region, &connections, count);
-                self.check_count(&connections, count);
+                self.check_for_loss(&connections);
                 let outcomes = vec![OpOutcome::Stored; write.ops.len()];
                 let (ids, stamp) = after.map_or((None, None), |(ids, stamp)| (Some(ids), stamp));
                 let applied = self.applied(outcomes, write.trust, ids.as_ref(), stamp);

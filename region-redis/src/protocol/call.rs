@@ -24,6 +24,21 @@ pub(crate) struct Count<'k> {
     /// The highest count that a server has answered over the connection: a write whose count is not
     /// higher is refused. Zero refuses nothing.
     pub(crate) floor: u64,
+    /// Over another connection than the main one, where the order of answers says nothing, a write does not raise the
+    /// count. It leaves this key, by which the count is raised for it later: see [`confirm`](super::confirm).
+    pub(crate) receipt: Option<&'k str>,
+}
+
+impl<'k> Count<'k> {
+    /// The count of a write that leaves this receipt, if there is one.
+    pub(crate) fn with_receipt(self, receipt: Option<&'k str>) -> Self {
+        Self { receipt, ..self }
+    }
+
+    /// The number of keys that it takes.
+    pub(crate) fn keys(self) -> usize {
+        1 + usize::from(self.receipt.is_some())
+    }
 }
 
 /// Writes the call of a script.

@@ -116,6 +116,15 @@ pub(crate) fn text(value: &Value) -> Option<&str> {
     }
 }
 
+/// The count that the answer to a script begins with which raises it; `None` if it was not raised.
+pub(crate) fn answered_count(answers: &[Value]) -> Option<u64> {
+    match answers.first()? {
+        Value::Array(parts) => number(parts.first()?),
+        count @ Value::Int(_) => number(count),
+        _ => None,
+    }
+}
+
 /// A number, written as one or as text. A server's have 63 bits: so sums of two do not overflow.
 pub(crate) fn number(value: &Value) -> Option<u64> {
     unsigned(value).filter(|number| i64::try_from(*number).is_ok())

@@ -25,6 +25,7 @@ pub(crate) struct Scripts {
     pub(crate) invalidate: Script,
     pub(crate) touch: Script,
     pub(crate) expire: Script,
+    pub(crate) confirm: Script,
     pub(crate) release: Script,
     pub(crate) scan: Script,
     pub(crate) take: Script,
@@ -62,6 +63,7 @@ pub(crate) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| Scripts {
         include_str!("end/touch.lua"),
     ),
     expire: Script::new(&[COUNT, MARKS, STAMPS, KEYS, LINEAGE], include_str!("end/expire.lua")),
+    confirm: Script::new(&[COUNT], include_str!("confirm/confirm.lua")),
     release: Script::new(&[KEYS], include_str!("release/release.lua")),
     scan: Script::new(&[MARKS, STAMPS, KEYS, LINEAGE, FRESHNESS], include_str!("scan/scan.lua")),
     take: Script::new(&[KEYS, LINEAGE], include_str!("reclaim/take.lua")),
@@ -97,7 +99,7 @@ impl Script {
 }
 
 impl Scripts {
-    pub(crate) fn all(&self) -> [&Script; 14] {
+    pub(crate) fn all(&self) -> [&Script; 15] {
         [
             &self.begin,
             &self.write,
@@ -106,6 +108,7 @@ impl Scripts {
             &self.invalidate,
             &self.touch,
             &self.expire,
+            &self.confirm,
             &self.release,
             &self.scan,
             &self.take,
@@ -119,7 +122,7 @@ impl Scripts {
     /// The name of the script with this digest.
     #[cfg(feature = "testing")]
     pub(crate) fn name_of(&self, digest: &[u8]) -> Option<&'static str> {
-        const NAMES: [&str; 13] = [
+        const NAMES: [&str; 15] = [
             "begin",
             "write",
             "free",
@@ -127,8 +130,10 @@ impl Scripts {
             "invalidate",
             "touch",
             "expire",
+            "confirm",
             "release",
             "scan",
+            "take",
             "reclaim",
             "prune",
             "prepare",

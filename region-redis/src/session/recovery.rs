@@ -11,14 +11,13 @@ use region_core::{Error, ErrorKind, Op, RegionPath, Verb, Write};
 
 use crate::error::Failure;
 use crate::net::connections::Connections;
+use crate::net::counted::CountedWrites;
 use crate::net::identity::Identity;
-use crate::net::outage::LogLimit;
 use crate::protocol::end::end;
 use crate::protocol::layout::{Anchor, CountNames};
 use crate::protocol::write::write;
 use crate::random;
 use crate::server::Server;
-use crate::session::answered::AnsweredCounts;
 use crate::session::counts::UsedCounts;
 use crate::session::queue::{Queue, Queued};
 use crate::session::recent_writes::{Change, RecentWrites};
@@ -48,7 +47,10 @@ pub(crate) struct Recovery {
     queue: Mutex<Queue>,
     repetition: Mutex<Repetition>,
     counts: Mutex<UsedCounts>,
-    answered: Mutex<AnsweredCounts>,
+    /// The id of the last count that was begun, and the writes under it.
+    counted: Mutex<Option<(u128, Arc<CountedWrites>)>>,
+    /// The same of the count that recent changes were counted with.
+    in_use: Mutex<Option<(u128, Arc<CountedWrites>)>>,
     /// Counts on the server that nobody keeps any more, as it last said.
     overdue: Mutex<Vec<String>>,
     count_names: CountNames,
@@ -57,8 +59,6 @@ pub(crate) struct Recovery {
     /// The number of commands that the next step sends: fewer after a step that was not answered in time, so
     /// that a slow connection answers some.
     step: AtomicUsize,
-    /// The limit of the lines about changes that are repeated.
-    repetitions: Arc<LogLimit>,
 }
 
 /// The changes that still have to be repeated on a server which lost data.
@@ -80,23 +80,19 @@ impl Repetition {
 }
 
 impl Recovery {
-    pub(crate) fn new(
-        settings: &Settings,
-        count_names: CountNames,
-        repetitions: Arc<LogLimit>,
-    ) -> Self {
+    pub(crate) fn new(settings: &Settings, count_names: CountNames) -> Self {
         Self {
             recent: Mutex::new(RecentWrites::new(settings.max_lag)),
             queue: Mutex::new(Queue::new(settings.queue)),
             repetition: Mutex::default(),
             counts: Mutex::default(),
-            answered: Mutex::new(AnsweredCounts::new()),
+            counted: Mutex::default(),
+            in_use: Mutex::default(),
             overdue: Mutex::default(),
             count_names,
             anchor: settings.servers.anchor(),
             probe: count_names.of(random::long_bits()),
             step: AtomicUsize::new(LARGEST_STEP),
-            repetitions,
         }
     }
 
@@ -148,16 +144,16 @@ impl Recovery {
         self.overdue.lock().clone()
     }
 
-    /// Records an answer with `count` to a script that counts. Returns whether no earlier one had the same:
-    /// if one had, the server has lost that since.
-    #[must_use]
-    pub(crate) fn is_first(&self, connections: &Connections, count: u64) -> bool {
-        self.answered.lock().note(connections.count_id, count)
+    /// Returns whether a replica that shows the count `count` with this id has what was answered with it, as far as is
+    /// known now.
+    pub(crate) fn is_believed(&self, count_id: u128, count: u64) -> bool {
+        let in_use = self.in_use.lock();
+        let counted = in_use.as_ref().filter(|(in_use, _)| *in_use == count_id);
+        counted.is_none_or(|(_, counted)| counted.is_believed_now(count))
     }
 
     /// Records a change of a region's own entries that was answered with `count`.
     pub(crate) fn written(&self, region: &RegionPath, connections: &Connections, count: u64) {
-        connections.note_count(count);
         self.recent.lock().written(region, connections.count_id, count);
     }
 
@@ -169,7 +165,6 @@ impl Recovery {
         connections: &Connections,
         count: u64,
     ) {
-        connections.note_count(count);
         self.recent.lock().ended(region, verb, connections.count_id, count);
     }
 
@@ -205,16 +200,19 @@ impl Recovery {
     ) -> Result<Prepared, Failure> {
         let mut earlier = self.counts.lock().begin(&connections.count_key);
         earlier.push(self.probe.clone());
-        let expected = self.answered.lock().expected();
-        let expected_key = expected.map(|expected| self.count_names.of(expected.count_id));
-        match sender.begin_count(connections, expected_key.as_deref(), &earlier).await? {
+        let former = self.counted.lock().clone();
+        let former_key = former.as_ref().map(|(count_id, _)| self.count_names.of(*count_id));
+        match sender.begin_count(connections, former_key.as_deref(), &earlier).await? {
             StartedCount::At(counts) => {
-                connections.note_count(counts.count);
                 self.note_overdue(counts.overdue);
-                if expected.is_some_and(|expected| counts.shown < expected.at_least) {
+                if former
+                    .is_some_and(|(_, former)| counts.shown < former.highest() || former.has_lost())
+                {
                     self.distrust();
                 }
-                self.answered.lock().start(connections.count_id, counts.count);
+                connections.counted.go_on_from(counts.count);
+                *self.counted.lock() =
+                    Some((connections.count_id, Arc::clone(&connections.counted)));
             }
             StartedCount::Refused(refusal) => return self.prepare_for_reads(connections, refusal),
         }
@@ -229,7 +227,9 @@ impl Recovery {
             return Ok(Prepared::Lost);
         };
         let count = match sender.begin_count(connections, None, &[]).await? {
-            StartedCount::At(counts) if counts.count > connections.counted() => counts.count,
+            StartedCount::At(counts) if counts.count > connections.counted.highest() => {
+                counts.count
+            }
             StartedCount::At(_) => return Ok(Prepared::Lost),
             StartedCount::Refused(refusal) => return Err(refusal),
         };
@@ -242,8 +242,8 @@ impl Recovery {
         let mut recent = self.recent.lock();
         recent.start(connections.count_id, count);
         recent.identity = Some(connections.identity.clone());
-        self.answered.lock().start(connections.count_id, count);
-        connections.note_count(count);
+        connections.counted.go_on_from(count);
+        *self.in_use.lock() = Some((connections.count_id, Arc::clone(&connections.counted)));
         connections.first_count = count;
         connections.replayed = replayed;
         Ok(Prepared::Ready)
@@ -271,7 +271,11 @@ impl Recovery {
         if !knows_all || recent.identity.is_none() {
             recent.start_without_count(connections.count_id);
         }
-        connections.restrict_to_reads(recent.count_id());
+        let former = self.in_use.lock().clone();
+        let counted = former.filter(|(count_id, _)| *count_id == recent.count_id());
+        let counted =
+            counted.map_or_else(|| Arc::new(CountedWrites::new()), |(_, counted)| counted);
+        connections.restrict_to_reads(recent.count_id(), counted);
         connections.replayed = queue.pushed();
         recent.identity = Some(connections.identity.clone());
         tracing::warn!(error = %refusal.error, "connected for reads alone");
@@ -298,9 +302,7 @@ impl Recovery {
             repetition.left = recent.recent().into();
             repetition.target = Some(identity.clone());
             let regions = repetition.left.len();
-            if let Some(left_out) = self.repetitions.pass() {
-                tracing::warn!(%server, regions, left_out, "another server, or one that lost data: repeating recent changes");
-            }
+            tracing::warn!(%server, regions, "another server, or one that lost data: repeating recent changes");
         }
         repetition.losses
     }

@@ -66,6 +66,19 @@ pub(crate) async fn lose(primary: &TestServer, change: impl Future<Output = Resu
     primary.command(&["REPLICAOF", "NO", "ONE"]);
 }
 
+/// Copies all keys of the store.
+pub(crate) fn back_up(server: &TestServer) {
+    let script = "for _, key in ipairs(redis.call('KEYS', 'rc1:*')) do redis.call('COPY', key, 'backup:' .. key, 'REPLACE') end";
+    server.command(&["EVAL", script, "0"]);
+}
+
+/// Puts the copies back, and nothing else.
+pub(crate) fn put_back(server: &TestServer) {
+    let script = "for _, key in ipairs(redis.call('KEYS', 'rc1:*')) do redis.call('DEL', key) end
+        for _, key in ipairs(redis.call('KEYS', 'backup:*')) do redis.call('COPY', key, string.sub(key, 8)) end";
+    server.command(&["EVAL", script, "0"]);
+}
+
 /// The names of a server's keys of regions, sorted.
 pub(crate) fn keys(server: &TestServer) -> Vec<String> {
     let names = server.command(&["KEYS", "*"]);

@@ -10,6 +10,7 @@ mod depends;
 mod errors;
 mod eviction;
 mod failover;
+mod in_flight;
 mod kit;
 mod lanes;
 mod late;

@@ -1,7 +1,7 @@
 -- Creates the region if it is missing, reads keys and takes their leases.
 -- KEYS: d, l, the count of the client's writes, the i keys from the root down.
 -- ARGV: the floor of the count, new ids, token, milliseconds, 'U'nless fresh | 'A'lways | 'E'xtend, keys ...
--- Answers: the count if it created anything or else 0, the count before this call, time, i values, stamp,
+-- Answers: the count, 1 if it created anything or else 0, the count before this call, time, i values, stamp,
 -- entries, leases (0 not taken, 1 granted, or the holder).
 local d, l = KEYS[1], KEYS[2]
 local i = slice(KEYS, 4, #KEYS)
@@ -68,4 +68,5 @@ if is_missing or #taken > 0 then
   -- Writing a key ends its tracking: reading it begins it again.
   if #changed > 0 then call('MGET', unpack(i)) end
 end
-return {is_missing and count or 0, count - 1, now(), path, found[1] or false, entries, leases}
+local shown = receipt and count or count - 1
+return {count, is_missing and 1 or 0, shown, now(), path, found[1] or false, entries, leases}

@@ -8,8 +8,10 @@ use crate::protocol::reply::{Replies, borrowed};
 
 /// The answer to [`begin`](super::begin).
 pub(crate) struct BeginReply {
-    /// The count of writes if something was created.
-    pub(crate) created: Option<u64>,
+    /// The count of writes.
+    pub(crate) count: u64,
+    /// Says whether something was created.
+    pub(crate) created: bool,
     /// The count that the server had before.
     pub(crate) shown: u64,
     pub(crate) now: Timestamp,
@@ -21,7 +23,7 @@ pub(crate) struct BeginReply {
 
 impl BeginReply {
     pub(crate) fn parse(mut replies: Replies) -> Result<Self> {
-        let created = Some(replies.number()?).filter(|count| *count > 0);
+        let (count, created) = (replies.number()?, replies.number()? > 0);
         let shown = replies.number()?;
         let now = replies.micros()?;
         let ids = replies.path_ids()?.ok_or_else(|| replies.unexpected())?;
@@ -32,7 +34,7 @@ impl BeginReply {
         if fields.len() != leases.len() + 1 {
             return Err(replies.unexpected());
         }
-        Ok(Self { created, shown, now, ids, fields, leases })
+        Ok(Self { count, created, shown, now, ids, fields, leases })
     }
 }
 

@@ -6,11 +6,13 @@ use crate::protocol::layout::{Kind, Located};
 use crate::protocol::scripts::SCRIPTS;
 
 pub(crate) fn begin(path: Located<'_>, keys: &[&str], terms: &LeaseTerms, count: Count<'_>) -> Cmd {
-    let mut call = Call::new(&SCRIPTS.begin, path.anchor, path.region.depth() + 3);
+    let names = 2 + count.keys() + path.region.depth();
+    let mut call = Call::new(&SCRIPTS.begin, path.anchor, names);
     call.key(Kind::Entries, path.text());
     call.key(Kind::Leases, path.text());
     call.arg(count.key);
     call.path(Kind::Ids, path);
+    count.receipt.into_iter().for_each(|receipt| call.arg(receipt));
     call.arg(count.floor);
     call.ids(path.region.depth());
     call.arg(&terms.token.to_bits().to_le_bytes()[..]);

@@ -109,6 +109,14 @@ impl CountNames {
         }
     }
 
+    /// The name of the receipt with this id, of a write that is to be counted later.
+    pub(crate) fn receipt(self, id: u128) -> String {
+        match self.tag {
+            None => format!("{VERSION}r{{{id:032x}}}"),
+            Some(tag) => format!("{VERSION}r{{{tag}}}{id:032x}"),
+        }
+    }
+
     /// The name of the sorted set of all counts, by when they are given up for dead.
     pub(crate) fn list(self) -> String {
         match self.tag {
@@ -155,6 +163,7 @@ mod tests {
         let counts = CountNames::in_slot(Slot::of_tag("123456789"));
         assert_eq!(counts.list(), "rc1:w{26349}");
         assert_eq!(counts.of(0xab), "rc1:w{26349}000000000000000000000000000000ab");
+        assert_eq!(counts.receipt(0xab), "rc1:r{26349}000000000000000000000000000000ab");
     }
 
     #[test]

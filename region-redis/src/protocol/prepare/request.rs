@@ -76,7 +76,7 @@ mod tests {
 
     /// All commands that write, each with a count whose floor is `floor`.
     fn writing(path: &RegionPath, floor: u64) -> Vec<Cmd> {
-        let count = Count { key: COUNT, floor };
+        let count = Count { key: COUNT, floor, receipt: None };
         let path = Anchor::ROOT.locate(path);
         let value = Put::new("k", Bytes::from_static(b"other"));
         let terms = LeaseTerms::new(LeaseToken::from_bits(1), Duration::from_secs(9));

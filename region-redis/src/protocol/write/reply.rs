@@ -26,7 +26,7 @@ impl AppliedReply {
     /// Reads the answer; `None` if the guard does not hold.
     pub(crate) fn parse(mut replies: Replies) -> Result<Option<Self>> {
         let mut replies = match replies.next()? {
-            Value::Nil => return Ok(None),
+            Value::Int(_) => return Ok(None),
             Value::Array(parts) => replies.of(parts),
             _ => return Err(replies.unexpected()),
         };

@@ -53,11 +53,13 @@ pub(crate) fn put(path: Located<'_>, puts: &[&Put<'_>], kept: Trust, count: Coun
 
 /// The keys of a write, and the floor of its count.
 fn begin(script: &Script, path: Located<'_>, count: Count<'_>) -> Call {
-    let mut call = Call::new(script, path.anchor, 3 + path.region.depth());
+    let keys = 2 + count.keys() + path.region.depth();
+    let mut call = Call::new(script, path.anchor, keys);
     call.key(Kind::Entries, path.text());
     call.key(Kind::Leases, path.text());
     call.arg(count.key);
     call.path(Kind::Ids, path);
+    count.receipt.into_iter().for_each(|receipt| call.arg(receipt));
     call.arg(count.floor);
     call
 }

@@ -7,7 +7,7 @@
 --   'P'ut | put if a'B'sent, key, fresh ms or '', stale ms, bytes
 --   put if absent or 'H'olding, key, fresh ms or '', stale ms, bytes, bytes held
 --   'R'emove | 'T'ake, key
--- Answers false if fenced; else count, outcomes and, if an entry is among these or trust is kept: time,
+-- Answers the count if fenced; else the count, outcomes and, if an entry is among these or trust is kept: time,
 -- when the region's TTL is over that ran before or 0, i values, stamp or false. An outcome is, of a put
 -- 1 or the entry in its way; of a removal 1 or 0; of a take the entry or 0.
 local d, l = KEYS[1], KEYS[2]
@@ -44,7 +44,7 @@ end
 
 if ARGV[7] ~= '' then
   local keys = tonumber(ARGV[7])
-  if not guard_holds(keys) then return false end
+  if not guard_holds(keys) then return count end
   at = 11 + keys
 end
 
