@@ -29,7 +29,15 @@ pub(crate) fn serve(server: &Server, process: usize, link: Arc<Link>, stream: Du
         state.clients.insert(number, Client { process, link: Arc::clone(&link), out });
         number
     };
-    tokio::spawn(write(writing, messages, Arc::clone(&link)));
+    let reached = {
+        let server = server.downgrade();
+        move || {
+            if let Some(state) = server.upgrade() {
+                state.lock().reached(process);
+            }
+        }
+    };
+    tokio::spawn(write(writing, messages, Arc::clone(&link), reached));
     tokio::spawn(read(server.clone(), client, reading, link));
 }
 
@@ -87,6 +95,7 @@ async fn write(
     mut stream: WriteHalf<DuplexStream>,
     mut messages: mpsc::UnboundedReceiver<Vec<u8>>,
     link: Arc<Link>,
+    reached: impl Fn(),
 ) {
     let sending = async {
         let mut batch = Vec::new();
@@ -97,12 +106,16 @@ async fn write(
             }
             link.pass(Way::Back).await;
             let (count, bytes) = (batch.len(), batch.concat());
+            let has_answer = batch.iter().any(|message| !is_push(message));
             batch.clear();
             let taken = link.take(bytes.len());
             if stream.write_all(&bytes[..taken]).await.is_err() || taken < bytes.len() {
                 return;
             }
             link.delivered(count);
+            if has_answer {
+                reached();
+            }
         }
     };
     tokio::select! {
@@ -112,6 +125,10 @@ async fn write(
     }
     let _ = stream.shutdown().await;
     link.ended();
+}
+
+fn is_push(message: &[u8]) -> bool {
+    message.starts_with(b">")
 }
 
 impl Server {

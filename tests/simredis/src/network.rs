@@ -75,6 +75,15 @@ impl Network {
         self.links_of(process).iter().for_each(|link| link.hold(way, until));
     }
 
+    /// Lets nothing pass for a while over the connection of a process that was opened last, if it has others.
+    pub fn silence_newest(&self, process: usize, duration: Duration) {
+        let until = Instant::now() + duration;
+        if let [_, .., link] = &self.links_of(process)[..] {
+            link.hold(Way::There, until);
+            link.hold(Way::Back, until);
+        }
+    }
+
     /// Waits until all that is on its way to the process by now has reached it, or never will; `None` if nothing is.
     /// Returns whether it has.
     #[must_use]

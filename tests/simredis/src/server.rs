@@ -37,6 +37,11 @@ pub enum Flavor {
 pub trait Observer: Send + Sync {
     /// A command of the process with this number has been executed; the server's history is so long after it.
     fn executed(&self, process: usize, args: &[Vec<u8>], reply: &Reply, offset: u64);
+
+    /// An answer has reached this process.
+    fn reached(&self, process: usize) {
+        let _ = process;
+    }
 }
 
 /// A server. Clones are the same.
@@ -290,6 +295,13 @@ impl State {
             client.link.queued();
             // A connection that has ended drops them.
             let _ = client.out.send(bytes);
+        }
+    }
+
+    /// Notes that an answer has reached a process.
+    pub(crate) fn reached(&self, process: usize) {
+        if let Some(observer) = self.observer.as_ref().and_then(Weak::upgrade) {
+            observer.reached(process);
         }
     }
 
