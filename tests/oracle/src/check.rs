@@ -5,6 +5,7 @@ mod calls;
 mod calm;
 mod cover;
 mod facts;
+mod listed;
 mod order;
 mod reach;
 mod reads;

@@ -70,6 +70,10 @@ pub enum What {
         process: usize,
         ok: bool,
     },
+    /// An answer of the primary has reached the store of the process with this number.
+    Reached {
+        store: usize,
+    },
     /// What was executed at `of` is told to the process later, or never.
     PushDelayed {
         process: usize,
@@ -111,6 +115,10 @@ pub enum What {
     /// The store is put back to what it held at `to`: what was executed since is lost, but for those who have
     /// done it: they repeat it.
     RolledBack {
+        to: Seq,
+    },
+    /// The replica that had the changes up to `to` takes the place of the primary.
+    FailedOver {
         to: Seq,
     },
     /// The process will make these changes before it reads anything.
@@ -200,6 +208,10 @@ pub enum Outcome {
     OtherForm(String),
     /// It listed these keys of its region.
     Listed(Vec<usize>),
+    /// It listed these children of its region, by their segments.
+    Children(Vec<String>),
+    /// It counted so many.
+    Counted(u64),
 }
 
 /// The events of a run.

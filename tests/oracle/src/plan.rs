@@ -3,6 +3,8 @@
 mod action;
 mod dense;
 mod generate;
+mod later_scenes;
+mod listings;
 mod scenes;
 mod setup;
 pub(crate) mod weights;
@@ -43,6 +45,7 @@ impl Plan {
     pub fn wide(seed: u64) -> Self {
         let mut plan = generate::plan(seed);
         widen::widen(&mut plan);
+        listings::add(&mut plan);
         plan
     }
 

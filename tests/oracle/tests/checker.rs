@@ -7,6 +7,9 @@ use oracle::history::{Effect, History, Loaded, Outcome, What};
 use oracle::plan::{Action, Client, Key, Load, Plan, ProcessSetup, Setup, Step};
 use region_core::Verb;
 
+#[path = "checker/listings.rs"]
+mod listings;
+
 const KEY: Key = Key { region: 1, key: 0 };
 const OTHER: Key = Key { region: 1, key: 1 };
 

@@ -6,7 +6,7 @@ use oracle::search::{each_seed, report, shrink, try_case};
 use oracle::sim::redis::{RedisCase, run};
 
 /// The seeds that every run of the tests looks at.
-const SEEDS: u64 = 1000;
+const SEEDS: u64 = 2000;
 
 fn refuse(case: &RedisCase) {
     if let Some(failure) = try_case(case) {

@@ -9,7 +9,7 @@ use crate::plan::{Action, Key};
 impl Facts<'_> {
     /// A value is there that no read would be allowed to return.
     pub(super) fn not_contained(&self, read: &Done<'_>) -> Option<Violation> {
-        let Action::Contains(key) = read.step.action else { return None };
+        let (Action::Contains(key) | Action::Explain(key)) = read.step.action else { return None };
         let mut values = self.values.iter().filter(|(_, value)| value.key == key);
         if values.any(|(id, _)| self.explain(read, key, *id).is_ok()) {
             return None;

@@ -23,7 +23,7 @@ pub(super) fn check(facts: &Facts<'_>, violations: &mut Vec<Violation>) {
     violations.extend(facts.changes.iter().filter_map(|change| facts.overtaken(change)));
     for done in facts.steps.values() {
         let step = done.step.number;
-        let most = if done.returns_loads() { MOST_WITH_LOADS } else { CALL_LIMIT + GRACE };
+        let most = facts.longest(done);
         let took = done.end.map(|(end, _)| end.at - done.begin.at);
         if took.is_none_or(|took| took > most) {
             let message = format!("step {step} took {took:?}, {most:?} is its limit");
@@ -33,6 +33,7 @@ pub(super) fn check(facts: &Facts<'_>, violations: &mut Vec<Violation>) {
         if facts.was_queued(done) {
             continue;
         }
+        violations.extend(facts.lost_in_failover(done));
         if let Some((promise, effect)) = facts.missing(done) {
             let message = format!("step {step} has succeeded, and never {effect}");
             violations.push(Violation { promise, step, message });
@@ -41,6 +42,39 @@ pub(super) fn check(facts: &Facts<'_>, violations: &mut Vec<Violation>) {
 }
 
 impl Facts<'_> {
+    /// The longest time that a call may take.
+    fn longest(&self, done: &Done<'_>) -> Duration {
+        let wait = Duration::from_millis(self.plan.setup.replica_wait);
+        match done.step.action {
+            _ if done.returns_loads() => MOST_WITH_LOADS,
+            // The question for the replicas has a limit of its own.
+            Action::End(..) if !wait.is_zero() => CALL_LIMIT + wait + CALL_LIMIT + GRACE,
+            _ => CALL_LIMIT + GRACE,
+        }
+    }
+
+    /// The end of a region that a replica was known to have, and that replica took over without it.
+    fn lost_in_failover(&self, done: &Done<'_>) -> Option<Violation> {
+        let (end, Outcome::Done) = done.end? else { return None };
+        let Action::End(region, verb) = done.step.action else { return None };
+        if self.plan.setup.replica_wait == 0 {
+            return None;
+        }
+        let is_it = |change: &&Change<'_>| {
+            let is_end = matches!(change.effect, Effect::Ended { region: ended, verb: by } if *ended == region && *by == verb);
+            is_end && (done.begin.seq..end.seq).contains(&change.when.seq)
+        };
+        let change = self.changes.iter().find(is_it)?;
+        let (when, to) =
+            self.failovers.iter().find(|(when, to)| when.seq > end.seq && *to < change.when.seq)?;
+        let step = done.step.number;
+        let message = format!(
+            "step {step} was known to a replica, which took over at {} with what was before {to}",
+            when.seq
+        );
+        Some(Violation { promise: 6, step, message })
+    }
+
     /// Returns true if it was done as far as its caller knows, and is sent when the store is back.
     fn was_queued(&self, done: &Done<'_>) -> bool {
         let is_of = |end: Moment, &(by, at): &(usize, Seq)| by == done.process && at + 1 == end.seq;

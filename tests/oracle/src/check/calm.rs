@@ -16,6 +16,7 @@ pub(super) fn check(facts: &Facts<'_>, violations: &mut Vec<Violation>) {
         violations.extend(facts.unexpected_error(done));
         violations.extend(facts.unexplained_miss(done));
         violations.extend(facts.late_return(done));
+        violations.extend(facts.too_few(done));
     }
     for load in facts.loads.values() {
         violations.extend(facts.needless(load));
@@ -34,7 +35,7 @@ impl Facts<'_> {
     }
 
     /// The put that the store held for the key from before `since` until after `until`, if it has this form.
-    fn held_throughout(
+    pub(super) fn held_throughout(
         &self,
         key: Key,
         form: Option<Form>,
@@ -66,7 +67,7 @@ impl Facts<'_> {
         let form = self.form_of(done.step.number);
         let all = |region: usize| (0..self.plan.setup.keys).map(move |key| Key { region, key });
         let missed: Vec<Key> = match (&done.step.action, outcome) {
-            (Action::Contains(key), Outcome::Said(false)) => vec![*key],
+            (Action::Contains(key) | Action::Explain(key), Outcome::Said(false)) => vec![*key],
             (Action::SetIfAbsent(key), Outcome::Said(true)) => vec![*key],
             (Action::Keys(region), Outcome::Listed(keys)) => {
                 all(*region).filter(|key| !keys.contains(&key.key)).collect()

@@ -101,9 +101,15 @@ impl Facts<'_> {
     /// The first answer of the store that the read may have waited for; `None` if it was served near.
     fn first_answer(&self, read: &Done<'_>) -> Option<Seq> {
         let (end, _) = read.end.filter(|_| matches!(read.step.action, Action::Get(_)))?;
-        let answered = self.answered.get(&read.process)?;
-        let first = answered.partition_point(|(seq, _)| *seq < read.begin.seq);
-        answered.get(first).map(|(seq, _)| *seq).filter(|seq| *seq < end.seq)
+        let first = match self.reached.get(&self.store_of(read.process)) {
+            Some(reached) => reached.get(reached.partition_point(|seq| *seq < read.begin.seq)),
+            None => {
+                let answered = self.answered.get(&read.process)?;
+                let first = answered.partition_point(|(seq, _)| *seq < read.begin.seq);
+                answered.get(first).map(|(seq, _)| seq)
+            }
+        };
+        first.copied().filter(|seq| *seq < end.seq)
     }
 
     /// Returns true if calls of the process may fail.

@@ -97,6 +97,8 @@ pub(super) struct Facts<'a> {
     pub(super) queued: Vec<(usize, Seq)>,
     /// The loads that have found that there is no value, by their keys.
     pub(super) absences: Vec<(Key, usize)>,
+    /// When a replica took the place of the primary, and the last change that it had.
+    pub(super) failovers: Vec<(Moment, Seq)>,
     /// When the store was put back, and to what moment.
     pub(super) rollbacks: Vec<(Moment, Seq)>,
     /// The steps that have made values, to set them.
@@ -107,6 +109,8 @@ pub(super) struct Facts<'a> {
     pub(super) killed: Vec<(usize, Seq)>,
     /// When calls of each process to the store were over, and true if that was by an answer.
     pub(super) answered: BTreeMap<usize, Vec<(Seq, bool)>>,
+    /// When answers of the primary have reached the store of each process, where that is recorded.
+    pub(super) reached: BTreeMap<usize, Vec<Seq>>,
     /// The processes that use the stores of others.
     pub(super) shares: BTreeMap<usize, usize>,
     /// True if something has happened to a server.
@@ -130,11 +134,13 @@ impl<'a> Facts<'a> {
             lag: Duration::ZERO,
             queued: Vec::new(),
             absences: Vec::new(),
+            failovers: Vec::new(),
             rollbacks: Vec::new(),
             made: BTreeMap::new(),
             leases_left: Vec::new(),
             killed: Vec::new(),
             answered: BTreeMap::new(),
+            reached: BTreeMap::new(),
             shares: BTreeMap::new(),
             servers_failed: false,
             covered_until: BTreeMap::new(),
@@ -190,6 +196,7 @@ impl<'a> Facts<'a> {
             What::Answered { process, ok } => {
                 self.answered.entry(*process).or_default().push((now.seq, *ok));
             }
+            What::Reached { store } => self.reached.entry(*store).or_default().push(now.seq),
             What::PushDelayed { process, of } => self.tell(*process, *of, Told::Later(None)),
             What::PushDropped { process, of } => {
                 let covered = self.covered_until.get(process).copied();
@@ -218,6 +225,7 @@ impl<'a> Facts<'a> {
                     self.covered_until.insert(*process, *until);
                 }
             }
+            What::FailedOver { to } => self.failovers.push((now, *to)),
             What::RolledBack { to } => self.rollbacks.push((now, *to)),
             What::Killed { process } => self.killed.push((*process, now.seq)),
             What::LeaseLeft { key } => self.leases_left.push(*key),
@@ -309,8 +317,12 @@ impl<'a> Facts<'a> {
 
     /// Returns true if both processes use one store.
     pub(super) fn share_a_store(&self, one: usize, other: usize) -> bool {
-        let store = |process| self.shares.get(&process).copied().unwrap_or(process);
-        store(one) == store(other)
+        self.store_of(one) == self.store_of(other)
+    }
+
+    /// The process whose store a process uses.
+    pub(super) fn store_of(&self, process: usize) -> usize {
+        self.shares.get(&process).copied().unwrap_or(process)
     }
 
     /// The region's path, below the root.

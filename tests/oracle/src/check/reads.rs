@@ -23,6 +23,12 @@ pub(super) fn check(facts: &Facts<'_>, violations: &mut Vec<Violation>) {
             }
             Some((_, Outcome::Said(true))) => violations.extend(facts.not_contained(done)),
             Some((_, Outcome::Listed(keys))) => violations.extend(facts.unlisted(done, keys)),
+            Some((_, Outcome::Counted(entries))) => {
+                violations.extend(facts.too_many(done, *entries));
+            }
+            Some((_, Outcome::Children(children))) => {
+                violations.extend(facts.no_child(done, children));
+            }
             Some((_, Outcome::Values(values))) => {
                 for (key, value) in values {
                     let Some(value) = value else {
@@ -160,7 +166,7 @@ impl Facts<'_> {
     }
 
     /// The times in which the store held the value.
-    fn held(&self, id: ValueId, value: &Value) -> Vec<(Seq, Seq)> {
+    pub(super) fn held(&self, id: ValueId, value: &Value) -> Vec<(Seq, Seq)> {
         let held = |&(put, _): &(Moment, Option<Duration>)| {
             let ends = |change: &&Change<'_>| {
                 let is_done = change.when.seq > put.seq && !change.is_queued;
@@ -180,27 +186,6 @@ impl Facts<'_> {
             }
         }
         held
-    }
-
-    /// A key that was listed, and had no value in that time.
-    fn unlisted(&self, read: &Done<'_>, keys: &[usize]) -> Option<Violation> {
-        let Action::Keys(region) = read.step.action else { return None };
-        let end = read.end.map_or(self.end, |(end, _)| end);
-        let was_there = |key: &&usize| {
-            let key = Key { region, key: **key };
-            let mut values = self.values.iter().filter(|(_, value)| value.key == key);
-            let absent = |change: &Change<'_>| matches!(change.effect, Effect::Put { key: put, value: None, .. } if *put == key);
-            values.any(|(id, value)| {
-                self.held(*id, value)
-                    .iter()
-                    .any(|(from, to)| *from < end.seq && *to > read.begin.seq)
-            }) || self.changes.iter().any(absent)
-        };
-        let key = keys.iter().find(|key| !was_there(key))?;
-        let step = read.step.number;
-        let name = self.name(Key { region, key: *key });
-        let message = format!("{name}: step {step} listed it, and it had no value");
-        Some(Violation { promise: 1, step, message })
     }
 
     /// Values that are read together are of one moment.

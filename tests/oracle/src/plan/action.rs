@@ -78,6 +78,8 @@ pub enum Action {
     Get(Key),
     GetMany(usize, Vec<usize>),
     Contains(Key),
+    /// An explanation of what a get would find.
+    Explain(Key),
     Compute(Key, Load),
     ComputeMany(usize, Vec<usize>, Load),
     Set(Key, u64),
@@ -92,6 +94,10 @@ pub enum Action {
     Entries(usize),
     /// Its keys, listed.
     Keys(usize),
+    /// The number of its entries.
+    Len(usize),
+    /// Its child regions, listed.
+    Children(usize),
     /// By a load function that is registered for the region.
     Load(Key, Load),
     /// A get that may refresh by such a function, in the background.

@@ -8,7 +8,8 @@ use region_memory::Loss;
 
 use super::weights::{Weights, weighted};
 use super::{
-    Action, Client, Key, Load, LoadResult, Plan, ProcessSetup, Setup, Step, Write, scenes,
+    Action, Client, Key, Load, LoadResult, Plan, ProcessSetup, Setup, Step, Write, later_scenes,
+    scenes,
 };
 
 /// Sets the draws apart from those of other plans and of the run.
@@ -17,12 +18,22 @@ const SALT: u64 = 0xde_05e;
 /// One of so many plans is dense.
 const ONE_OF: u64 = 3;
 
+/// Sets the draws of [`later_scene`] apart.
+const LATER_SALT: u64 = 0x1a_7e5;
+
+/// One of so many plans is of a scene that was thought of later; the others stay what they were.
+const ONE_LATER_OF: u32 = 5;
+
 /// What a client does.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Deed {
     Get,
     GetMany,
     Contains,
+    Explain,
+    Keys,
+    Len,
+    Children,
     Compute,
     ComputeMany,
     /// A load that must not find a value.
@@ -62,6 +73,8 @@ pub(super) struct Scene {
     pub(super) loads: &'static [u64],
     /// The region that values of others depend on.
     pub(super) depends_on: Option<usize>,
+    /// The first region is only ended.
+    pub(super) first_apart: bool,
     /// In half of the plans so many of 1,000 calls are dropped.
     pub(super) cancel: u32,
     pub(super) setup: fn(&mut StdRng, &mut Setup),
@@ -78,11 +91,7 @@ struct Draw<'s> {
 
 /// Draws the plan of a seed, if that is a dense one.
 pub(super) fn plan(seed: u64) -> Option<Plan> {
-    let mut rng = StdRng::seed_from_u64(seed.wrapping_add(SALT));
-    if rng.random_range(0..ONE_OF) > 0 {
-        return None;
-    }
-    let scene = scenes::ALL.choose(&mut rng)?;
+    let (scene, mut rng) = later_scene(seed).or_else(|| first_scene(seed))?;
     let regions = scene.regions.iter().map(|&region| region.to_owned()).collect();
     let processes = (0..rng.random_range(2..=scene.processes)).map(|_| (scene.process)(&mut rng));
     let processes: Vec<_> = processes.collect();
@@ -105,6 +114,22 @@ pub(super) fn plan(seed: u64) -> Option<Plan> {
         clients.push(Client { process: None, steps: steps.collect() });
     }
     Some(Plan { seed, setup, clients })
+}
+
+fn first_scene(seed: u64) -> Option<(&'static Scene, StdRng)> {
+    let mut rng = StdRng::seed_from_u64(seed.wrapping_add(SALT));
+    if rng.random_range(0..ONE_OF) > 0 {
+        return None;
+    }
+    Some((scenes::ALL.choose(&mut rng)?, rng))
+}
+
+fn later_scene(seed: u64) -> Option<(&'static Scene, StdRng)> {
+    let mut rng = StdRng::seed_from_u64(seed.wrapping_add(LATER_SALT));
+    if !rng.random_ratio(1, ONE_LATER_OF) {
+        return None;
+    }
+    Some((later_scenes::ALL.choose(&mut rng)?, rng))
 }
 
 impl Draw<'_> {
@@ -146,13 +171,18 @@ impl Draw<'_> {
     }
 
     fn action(&mut self, deed: Deed, setup: &Setup) -> Action {
-        let region = self.rng.random_range(0..setup.regions.len());
+        let first = usize::from(self.scene.first_apart);
+        let region = self.rng.random_range(first..setup.regions.len());
         let key = Key { region, key: self.rng.random_range(0..setup.keys) };
         let process = self.rng.random_range(0..setup.processes.len());
         match deed {
             Deed::Get => Action::Get(key),
             Deed::GetMany => Action::GetMany(region, self.some_keys(setup)),
             Deed::Contains => Action::Contains(key),
+            Deed::Explain => Action::Explain(key),
+            Deed::Keys => Action::Keys(region),
+            Deed::Len => Action::Len(region),
+            Deed::Children => Action::Children(region),
             Deed::Compute => Action::Compute(key, self.load()),
             Deed::ComputeMany => Action::ComputeMany(region, self.some_keys(setup), self.load()),
             Deed::Reload => Action::Compute(key, Load { reload: true, ..self.load() }),

@@ -74,7 +74,7 @@ fn setup(rng: &mut StdRng, is_calm: bool) -> Setup {
         rates.lose_release = rng.random_range(100..1000);
     }
     rates.latency = *[0, 1, 8, 60].choose(rng).unwrap_or(&1);
-    Setup { regions, keys, processes, rates, clock_ahead: 0, max_bytes: 0 }
+    Setup { regions, keys, processes, rates, ..Setup::default() }
 }
 
 /// A small random tree.

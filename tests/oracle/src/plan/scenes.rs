@@ -24,7 +24,7 @@ pub(super) const ALL: &[Scene] = &[
 ];
 
 /// Answers and pushes come over two connections, in no common order.
-const TWO_CONNECTIONS: Scene = Scene {
+pub(super) const TWO_CONNECTIONS: Scene = Scene {
     keys: 2,
     processes: 2,
     deeds: &[
@@ -48,7 +48,7 @@ const TWO_CONNECTIONS: Scene = Scene {
 };
 
 /// One key, a few regions, nothing fails: what the scenes differ from.
-const PLAIN: Scene = Scene {
+pub(super) const PLAIN: Scene = Scene {
     regions: &["", "a"],
     keys: 1,
     processes: 3,
@@ -60,6 +60,7 @@ const PLAIN: Scene = Scene {
     results: &[(1, LoadResult::Value)],
     loads: &[0, 3, 30],
     depends_on: None,
+    first_apart: false,
     cancel: 0,
     setup: |_, _| {},
     process: |_| ProcessSetup::default(),
@@ -67,7 +68,7 @@ const PLAIN: Scene = Scene {
 
 /// Values of all regions depend on one of them, which ends all the time, and their lifetimes differ, so that markers
 /// have to be replaced and extended.
-const MARKERS: Scene = Scene {
+pub(super) const MARKERS: Scene = Scene {
     regions: &["", "d", "w"],
     pauses: &[0, 5],
     deeds: &[
@@ -161,7 +162,7 @@ const UNVERIFIED: Scene = Scene {
 };
 
 /// Processes begin, and change with one handle what they read with another for the first time.
-const FIRST_NEAR: Scene = Scene {
+pub(super) const FIRST_NEAR: Scene = Scene {
     regions: &[""],
     clients: 4,
     steps: 12,
@@ -247,17 +248,17 @@ const REGION_TTL: Scene = Scene {
     ..PLAIN
 };
 
-fn one_of(rng: &mut StdRng, values: &[u64]) -> u64 {
+pub(super) fn one_of(rng: &mut StdRng, values: &[u64]) -> u64 {
     *values.choose(rng).unwrap_or(&0)
 }
 
 /// Pushes come late.
-fn push_late(rng: &mut StdRng, setup: &mut Setup) {
+pub(super) fn push_late(rng: &mut StdRng, setup: &mut Setup) {
     setup.rates.delay_push = *[0, 300, 700].choose(rng).unwrap_or(&0);
 }
 
 /// What differs between the channels of stores.
-fn channel(rng: &mut StdRng) -> ProcessSetup {
+pub(super) fn channel(rng: &mut StdRng) -> ProcessSetup {
     let (own_changes_untold, tracked) = (rng.random(), rng.random());
     ProcessSetup { own_changes_untold, tracked, ..ProcessSetup::default() }
 }

@@ -17,6 +17,8 @@ pub struct Setup {
     pub clock_ahead: u64,
     /// The bound on the store's bytes; zero: none.
     pub max_bytes: u64,
+    /// Each end of a region waits so long for the replica to have it, in milliseconds; zero: it does not wait.
+    pub replica_wait: u64,
 }
 
 /// The form of what a process stores: values of another form are misses to it.

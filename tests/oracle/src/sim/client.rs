@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use region_core::{
-    Json, LoadOptions, LoadRequest, NearCache, Policy, Region, RegionCache, RegionExt,
+    Json, LoadOptions, LoadRequest, NearCache, Policy, ReadOutcome, Region, RegionCache, RegionExt,
     RegionHandle, Result, SetOptions, Verb,
 };
 use tokio::sync::Notify;
@@ -153,6 +153,21 @@ impl Handles<'_> {
             }
             Action::Contains(key) => {
                 Outcome::Said(self.region(key.region).contains(&name(key.key)).await?)
+            }
+            Action::Explain(key) => {
+                let explained = self.region(key.region).explain::<V>(&name(key.key)).await?;
+                match explained.outcome {
+                    ReadOutcome::Miss(_) => Outcome::Said(false),
+                    ReadOutcome::Error => Outcome::Failed("explained as an error".to_owned()),
+                    _ => Outcome::Said(true),
+                }
+            }
+            Action::Len(region) => Outcome::Counted(self.region(*region).len().await?),
+            Action::Children(region) => {
+                let found: Vec<_> = self.region(*region).children().try_collect().await?;
+                let mut segments: Vec<_> = found.iter().map(ToString::to_string).collect();
+                segments.sort_unstable();
+                Outcome::Children(segments)
             }
             Action::Entries(region) => {
                 let found: Vec<_> = self.region(*region).entries::<V>().try_collect().await?;

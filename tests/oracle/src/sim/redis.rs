@@ -130,8 +130,10 @@ fn store(plan: &RedisPlan, servers: &Servers, number: usize) -> RedisStore {
         true => OnInvalidationFailure::Queue,
         false => OnInvalidationFailure::Error,
     };
+    let wait = Duration::from_millis(plan.plan.setup.replica_wait);
     let store = RedisStore::builder(&url(PRIMARY)).and_then(|builder| {
         let builder = if reads_replica { builder.replica(&url(REPLICA))? } else { builder };
+        let builder = if wait.is_zero() { builder } else { builder.wait_for_replicas(1, wait) };
         builder
             .call_timeout(CALL_LIMIT)
             .connect_timeout(CALL_LIMIT / 2)

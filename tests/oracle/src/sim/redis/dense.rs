@@ -18,17 +18,15 @@ const SALT: u64 = 0x00de_05ed;
 /// One of so many plans is not dense.
 const ONE_OF: u64 = 3;
 
-/// The longest pauses before a step or fault, in milliseconds.
-const PAUSES: [u64; 3] = [4, 25, 120];
-
-/// The longest time until the primary is put back, in milliseconds.
-const MOMENT: u64 = 30;
-
 /// What a client does.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Deed {
     Get,
     GetMany,
+    Explain,
+    Keys,
+    Len,
+    Children,
     Compute,
     ComputeMany,
     /// A load that must not find a value.
@@ -55,10 +53,14 @@ pub(super) enum Blow {
     HoldReplica,
     ReleaseReplica,
     Cut,
+    /// A cut, and a moment later, while new connections are being prepared, nothing comes back for a while.
+    CutAndHold,
     Outage,
     HoldThere,
     HoldBack,
     Silence,
+    /// The process's connection that was opened last is silent, if it has others.
+    SilenceNewest,
     Freeze,
     RefuseAll,
     Accept,
@@ -89,21 +91,31 @@ pub(super) struct Scene {
     pub(super) clients: usize,
     /// The most steps of each client.
     pub(super) steps: usize,
+    /// The longest pauses before a step or fault, in milliseconds.
+    pub(super) pauses: &'static [u64],
     pub(super) deeds: Weights<Deed>,
     pub(super) blows: Weights<Blow>,
     /// The most of them.
     pub(super) blow_count: usize,
+    /// The longest time between the parts of one that has two, in milliseconds.
+    pub(super) moment: u64,
     /// So many of 1,000 calls are dropped, in half of the plans.
     pub(super) cancel: u32,
     pub(super) near: Is,
     pub(super) replica: Is,
     pub(super) queues: Is,
-    /// All caches are over one store.
-    pub(super) shares: Is,
+    /// The store of each process, as in [`RedisPlan::stores`]: a process more than there are has one of its own.
+    pub(super) stores: &'static [usize],
     /// Loads depend on the first region.
     pub(super) depends: Is,
     /// The lifetimes of entries, in milliseconds; zero: none.
     pub(super) ttls: &'static [u64],
+    /// The times for which entries are stale, in milliseconds.
+    pub(super) stale: &'static [u64],
+    /// See [`Setup::replica_wait`].
+    pub(super) replica_wait: u64,
+    /// See [`ProcessSetup::outage_for`].
+    pub(super) outage_for: &'static [u64],
     /// The longest times that bytes are on the way, in milliseconds.
     pub(super) latencies: &'static [u64],
     /// See [`RedisPlan::lag`].
@@ -132,27 +144,29 @@ pub(super) fn plan(seed: u64) -> Option<RedisPlan> {
         return None;
     }
     let scene = scenes::ALL.choose(&mut rng)?;
-    let shares = scene.shares.draw(&mut rng);
-    let processes = rng.random_range(1 + usize::from(shares)..=scene.processes);
+    let processes = rng.random_range(scene.stores.len().max(1)..=scene.processes);
     let setups = (0..processes).map(|_| ProcessSetup {
         near: scene.near.draw(&mut rng),
         replica: scene.replica.draw(&mut rng),
-        ttl: *scene.ttls.choose(&mut rng).unwrap_or(&0),
+        ttl: one_of(&mut rng, scene.ttls),
+        stale_for: one_of(&mut rng, scene.stale),
+        outage_for: one_of(&mut rng, scene.outage_for),
         ..ProcessSetup::default()
     });
     let mut setup = Setup {
         regions: scene.regions.iter().map(|&region| region.to_owned()).collect(),
         processes: setups.collect(),
         keys: rng.random_range(1..=scene.keys),
+        replica_wait: scene.replica_wait,
         ..Setup::default()
     };
-    setup.rates = Rates { latency: *scene.latencies.choose(&mut rng)?, ..Rates::default() };
+    setup.rates = Rates { latency: one_of(&mut rng, scene.latencies), ..Rates::default() };
     let queues = scene.queues.draw(&mut rng);
     let mut draw = Draw {
         scene,
         keys: setup.keys,
         processes,
-        pause: *PAUSES.choose(&mut rng)?,
+        pause: one_of(&mut rng, scene.pauses),
         cancel: if rng.random() { scene.cancel } else { 0 },
         depends: scene.depends.draw(&mut rng),
         numbers: 0,
@@ -164,13 +178,17 @@ pub(super) fn plan(seed: u64) -> Option<RedisPlan> {
     Some(RedisPlan {
         plan: Plan { seed, setup, clients },
         faults,
-        lag: *scene.lags.choose(&mut rng)?,
+        lag: one_of(&mut rng, scene.lags),
         ahead: 0,
         queues: vec![queues; processes],
-        stores: (0..processes).map(|number| if shares { 0 } else { number }).collect(),
+        stores: (0..processes).map(|it| scene.stores.get(it).copied().unwrap_or(it)).collect(),
         large: *scene.large.choose(&mut rng)?,
         flavor: if rng.random() { Flavor::Redis } else { Flavor::Valkey },
     })
+}
+
+fn one_of(rng: &mut StdRng, values: &[u64]) -> u64 {
+    *values.choose(rng).unwrap_or(&0)
 }
 
 impl Draw<'_> {
@@ -186,6 +204,9 @@ impl Draw<'_> {
                 let steps = (0..self.rng.random_range(2..=self.scene.steps)).map(|_| self.step());
                 clients.push(Client { process: Some(process), steps: steps.collect() });
             }
+        }
+        if self.scene.blows.is_empty() {
+            return clients;
         }
         // So that nobody takes it for calm.
         clients.push(Client { process: None, steps: Vec::new() });
@@ -209,7 +230,7 @@ impl Draw<'_> {
     }
 
     fn load(&mut self) -> Load {
-        let takes = *self.scene.loads.choose(&mut self.rng).unwrap_or(&0);
+        let takes = one_of(&mut self.rng, self.scene.loads);
         let depends_on = if self.depends { vec![0] } else { Vec::new() };
         Load { takes, depends_on, ..Load::default() }
     }
@@ -220,24 +241,37 @@ impl Draw<'_> {
         match weighted(&mut self.rng, self.scene.deeds) {
             Deed::Get => Action::Get(key),
             Deed::GetMany => Action::GetMany(region, self.some_keys()),
+            Deed::Explain => Action::Explain(key),
+            Deed::Keys => Action::Keys(region),
+            Deed::Len => Action::Len(region),
+            Deed::Children => Action::Children(region),
             Deed::Compute => Action::Compute(key, self.load()),
             Deed::ComputeMany => Action::ComputeMany(region, self.some_keys(), self.load()),
             Deed::Reload => Action::Compute(key, Load { reload: true, ..self.load() }),
             Deed::Set => Action::Set(key, 0),
             Deed::SetMany => Action::SetMany(region, self.some_keys()),
             Deed::Remove => Action::Remove(key),
-            Deed::End(verb) => Action::End(region, verb),
+            // What hangs on the region goes with it, and nothing else.
+            Deed::End(verb) => Action::End(if self.depends { 0 } else { region }, verb),
         }
     }
 
     fn faults(&mut self) -> Vec<FaultStep> {
         let mut faults = Vec::new();
-        for _ in 0..self.rng.random_range(0..=self.scene.blow_count) {
+        let most = if self.scene.blows.is_empty() { 0 } else { self.scene.blow_count };
+        for _ in 0..self.rng.random_range(0..=most) {
             let pause = self.rng.random_range(0..=self.pause * 2);
             match weighted(&mut self.rng, self.scene.blows) {
                 Blow::PutBack => {
                     faults.push((pause, Fault::Save));
-                    faults.push((self.rng.random_range(0..=MOMENT), Fault::Restore));
+                    faults.push((self.rng.random_range(0..=self.scene.moment), Fault::Restore));
+                }
+                Blow::CutAndHold => {
+                    let process = self.rng.random_range(0..self.processes);
+                    let time = self.rng.random_range(200..500);
+                    faults.push((pause, Fault::Cut(process, 0)));
+                    let moment = self.rng.random_range(0..=self.scene.moment);
+                    faults.push((moment, Fault::HoldBack(process, time)));
                 }
                 blow => faults.push((pause, self.fault(blow))),
             }
@@ -262,11 +296,14 @@ impl Draw<'_> {
             Blow::FailOver => Fault::FailOver,
             Blow::HoldReplica => Fault::HoldReplica,
             Blow::ReleaseReplica => Fault::ReleaseReplica,
-            Blow::Cut => Fault::Cut(process, usize::try_from(bytes).unwrap_or(0)),
+            Blow::Cut | Blow::CutAndHold => {
+                Fault::Cut(process, usize::try_from(bytes).unwrap_or(0))
+            }
             Blow::Outage => Fault::Outage(process, short),
             Blow::HoldThere => Fault::HoldThere(process, long),
             Blow::HoldBack => Fault::HoldBack(process, long),
             Blow::Silence => Fault::Silence(process, long),
+            Blow::SilenceNewest => Fault::SilenceNewest(process, 300 + long),
             Blow::Freeze => Fault::Freeze(short),
             Blow::RefuseAll => Fault::RefuseAll,
             Blow::Accept => Fault::Accept,

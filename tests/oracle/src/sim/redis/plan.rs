@@ -33,6 +33,8 @@ pub enum Fault {
     HoldThere(usize, u64),
     /// Both.
     Silence(usize, u64),
+    /// Both, over the process's connection alone that was opened last, if it has others.
+    SilenceNewest(usize, u64),
     /// The process cannot connect for so long, and its connections break.
     Outage(usize, u64),
     Freeze(u64),

@@ -3,10 +3,21 @@
 use region_core::Verb;
 
 use super::dense::{Blow, Deed, Is, Scene};
+use crate::plan::weights::Weights;
 
 /// Entries of so many bytes are large: none, or all that are drawn.
 const NONE_LARGE: &[usize] = &[64 * 1024];
 const SOME_LARGE: &[usize] = &[64 * 1024, 40];
+const ALL_LARGE: &[usize] = &[40];
+
+/// Nothing goes wrong; but calls may take so long that no plan of these is calm.
+const NOTHING: Weights<Blow> = &[(1, Blow::Accept)];
+
+/// There are two processes at least.
+const EACH_ITS_OWN: &[usize] = &[0, 1];
+
+/// All caches are over one store.
+const ONE_STORE: &[usize] = &[0, 0, 0];
 
 const PLAIN: Scene = Scene {
     regions: &["a", "b"],
@@ -14,16 +25,21 @@ const PLAIN: Scene = Scene {
     processes: 2,
     clients: 2,
     steps: 14,
+    pauses: &[4, 25, 120],
     deeds: &[],
     blows: &[],
     blow_count: 6,
+    moment: 30,
     cancel: 0,
     near: Is::Sometimes,
     replica: Is::Never,
     queues: Is::Never,
-    shares: Is::Never,
+    stores: &[],
     depends: Is::Never,
     ttls: &[0],
+    stale: &[0],
+    replica_wait: 0,
+    outage_for: &[0],
     latencies: &[0, 1, 3],
     lags: &[2],
     large: NONE_LARGE,
@@ -54,7 +70,7 @@ const PUT_BACK: Scene = Scene {
     ],
     blow_count: 14,
     cancel: 300,
-    latencies: &[0, 3, 25],
+    latencies: &[0, 3, 8],
     ..PLAIN
 };
 
@@ -188,7 +204,7 @@ const SHARED: Scene = Scene {
     cancel: 60,
     near: Is::Sometimes,
     replica: Is::Sometimes,
-    shares: Is::Always,
+    stores: ONE_STORE,
     lags: &[2, 60],
     ..PLAIN
 };
@@ -240,5 +256,191 @@ const BEGUN: Scene = Scene {
     ..PLAIN
 };
 
+/// The primary is put back between two writes that are in flight.
+const IN_FLIGHT: Scene = Scene {
+    processes: 1,
+    clients: 5,
+    steps: 20,
+    pauses: &[4],
+    deeds: &[(6, Deed::Get), (4, Deed::Set), (4, Deed::End(Verb::Invalidate))],
+    blows: &[(1, Blow::PutBack)],
+    blow_count: 20,
+    moment: 6,
+    latencies: &[5, 8],
+    ..PLAIN
+};
+
+/// Invalidations fail while connections are being prepared, and are queued behind what has been replayed.
+const PREPARING: Scene = Scene {
+    processes: 1,
+    clients: 4,
+    steps: 40,
+    pauses: &[60],
+    deeds: &[(6, Deed::Get), (3, Deed::Set), (3, Deed::End(Verb::Invalidate))],
+    blows: &[(1, Blow::CutAndHold)],
+    blow_count: 6,
+    moment: 60,
+    near: Is::Never,
+    queues: Is::Always,
+    latencies: &[3, 5],
+    ..PLAIN
+};
+
+/// Of a process's connections that alone is silent over which it has read large entries.
+const SILENT_LARGE: Scene = Scene {
+    regions: &["a"],
+    keys: 3,
+    steps: 30,
+    pauses: &[60],
+    deeds: &[(14, Deed::Get), (2, Deed::Set)],
+    blows: &[(1, Blow::SilenceNewest)],
+    blow_count: 4,
+    near: Is::Always,
+    stores: EACH_ITS_OWN,
+    large: ALL_LARGE,
+    ..PLAIN
+};
+
+/// A push of another's change comes while a cache writes, and concerns another cache over its store too.
+const HELD_PUSHES: Scene = Scene {
+    regions: &["a"],
+    keys: 2,
+    processes: 3,
+    clients: 3,
+    steps: 30,
+    pauses: &[4, 25],
+    deeds: &[(14, Deed::Get), (3, Deed::Set)],
+    near: Is::Always,
+    stores: &[0, 0, 2],
+    latencies: &[5, 8],
+    blows: NOTHING,
+    ..PLAIN
+};
+
+/// Caches over one store hold near what they have read from a replica.
+const SHARED_LAGGING: Scene = Scene {
+    steps: 24,
+    pauses: &[4, 25],
+    deeds: &[(12, Deed::Get), (3, Deed::Set), (1, Deed::Remove), (1, Deed::End(Verb::Touch))],
+    blows: &[(1, Blow::HoldReplica), (1, Blow::ReleaseReplica)],
+    clients: 1,
+    processes: 2,
+    near: Is::Always,
+    replica: Is::Always,
+    stores: &[0, 0],
+    lags: &[20, 100],
+    ..SHARED
+};
+
+/// One of several caches over one store ends what another serves near while the primary is away.
+const SHARED_OUTAGE: Scene = Scene {
+    steps: 24,
+    pauses: &[25],
+    deeds: &[(12, Deed::Get), (2, Deed::Compute), (4, Deed::End(Verb::Invalidate))],
+    blows: &[(3, Blow::Outage), (1, Blow::Freeze), (1, Blow::Silence)],
+    processes: 2,
+    near: Is::Always,
+    replica: Is::Never,
+    queues: Is::Always,
+    stores: &[0, 0],
+    outage_for: &[300, 3000],
+    ..SHARED
+};
+
+/// Regions around others end while entries are read under the lineage that is trusted.
+const NESTED: Scene = Scene {
+    regions: &["a", "a.b", "a.b.c"],
+    keys: 3,
+    steps: 24,
+    pauses: &[4, 25],
+    deeds: &[(14, Deed::Get), (5, Deed::Set), (3, Deed::End(Verb::Invalidate))],
+    near: Is::Always,
+    latencies: &[3, 8],
+    stores: EACH_ITS_OWN,
+    blows: NOTHING,
+    ..PLAIN
+};
+
+/// As its like in the other world: each process needs a marker that lives longer than that of another.
+const MARKED: Scene = Scene {
+    regions: &["d", "w"],
+    processes: 3,
+    clients: 3,
+    steps: 20,
+    pauses: &[4],
+    deeds: &[
+        (8, Deed::Compute),
+        (4, Deed::Reload),
+        (6, Deed::Get),
+        (1, Deed::End(Verb::Touch)),
+        (1, Deed::End(Verb::Invalidate)),
+    ],
+    near: Is::Sometimes,
+    depends: Is::Always,
+    ttls: &[1000, 10_000_000, 30_000_000, 100_000_000],
+    stale: &[0, 1000, 3000, 10_000],
+    latencies: &[3, 5],
+    loads: &[0, 3],
+    stores: EACH_ITS_OWN,
+    blows: NOTHING,
+    ..PLAIN
+};
+
+/// Regions are listed and counted, and what is there is explained, while they end and are reclaimed; nothing fails.
+const LISTED: Scene = Scene {
+    regions: &["", "a", "a.b", "a.b.c"],
+    keys: 2,
+    clients: 3,
+    steps: 20,
+    pauses: &[0, 4],
+    deeds: &[
+        (2, Deed::Keys),
+        (5, Deed::Len),
+        (5, Deed::Children),
+        (3, Deed::Explain),
+        (3, Deed::Get),
+        (6, Deed::Set),
+        (4, Deed::Compute),
+        (1, Deed::Remove),
+        (4, Deed::End(Verb::Invalidate)),
+        (1, Deed::End(Verb::Touch)),
+        (1, Deed::End(Verb::Expire)),
+    ],
+    latencies: &[0, 1],
+    loads: &[5, 15],
+    ..PLAIN
+};
+
+/// Regions end once the replica is known to have it, and the replica takes over.
+const ACKNOWLEDGED: Scene = Scene {
+    steps: 16,
+    pauses: &[25, 60],
+    deeds: &[(6, Deed::Get), (4, Deed::Set), (5, Deed::End(Verb::Invalidate))],
+    blows: &[(3, Blow::FailOver), (2, Blow::HoldReplica), (2, Blow::ReleaseReplica)],
+    lags: &[20, 60],
+    replica_wait: 150,
+    ..PLAIN
+};
+
 /// All of them.
-pub(super) const ALL: &[Scene] = &[PUT_BACK, LATE, LAGGING, QUEUED, PUSHED, SHARED, LOADED, BEGUN];
+pub(super) const ALL: &[Scene] = &[
+    PUT_BACK,
+    LATE,
+    LAGGING,
+    QUEUED,
+    PUSHED,
+    SHARED,
+    LOADED,
+    BEGUN,
+    IN_FLIGHT,
+    PREPARING,
+    SILENT_LARGE,
+    HELD_PUSHES,
+    SHARED_LAGGING,
+    SHARED_OUTAGE,
+    NESTED,
+    MARKED,
+    LISTED,
+    LISTED,
+    ACKNOWLEDGED,
+];

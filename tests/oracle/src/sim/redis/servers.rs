@@ -69,6 +69,7 @@ impl Servers {
                 self.network.hold(process, Way::Back, ms(time));
                 self.network.hold(process, Way::There, ms(time));
             }
+            Fault::SilenceNewest(process, time) => self.network.silence_newest(process, ms(time)),
             Fault::Outage(process, time) => {
                 self.network.refuse(process, ms(time));
                 self.network.cut(process, 0);
@@ -134,7 +135,9 @@ impl Servers {
         state.primary.disconnect_all();
         replica.disconnect_all();
         replica.promote();
-        self.rolled_back(self.witness.shown_at(replica.offset()));
+        let to = self.witness.shown_at(replica.offset());
+        self.witness.world.record(What::FailedOver { to });
+        self.rolled_back(to);
         state.saved = None;
         replica.observe(Arc::downgrade(&self.witness) as _);
         state.primary = replica;

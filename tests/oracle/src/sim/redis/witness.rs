@@ -70,4 +70,8 @@ impl Observer for Witness {
             self.offsets.lock().push((offset, seq));
         }
     }
+
+    fn reached(&self, process: usize) {
+        self.world.record(What::Reached { store: process });
+    }
 }
