@@ -35,7 +35,7 @@ async fn until_fails(store: &RedisStore, why: &str) {
     loop {
         let read = bounded(get(store, "r", "k")).await;
         if let Err(error) = &read {
-            assert!(error.kind() == ErrorKind::Unavailable && error.can_retry(), "{error}");
+            assert!(error.is_outage() && error.can_retry(), "{error}");
             if all_of(error).contains(why) {
                 return;
             }
