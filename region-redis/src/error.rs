@@ -90,6 +90,14 @@ impl Failure {
         Self { error, concerns: Concerns::Connection }
     }
 
+    /// The same, of a further connection.
+    pub(crate) fn of_extra(self) -> Self {
+        match self.concerns {
+            Concerns::Connection => Self { concerns: Concerns::ExtraConnection, ..self },
+            _ => self,
+        }
+    }
+
     /// The failure of a call that the server has not answered in time.
     pub(crate) fn timed_out(server: &Server) -> Self {
         let error = Error::new(ErrorKind::Timeout, format!("{server} has not answered in time"));

@@ -14,23 +14,71 @@ use servers::{Cluster, Flavor};
 use harness::{ids_key, patient};
 
 /// Clusters that wait for the next case.
-static IDLE: Mutex<Vec<(Flavor, Cluster)>> = Mutex::new(Vec::new());
+static IDLE: Mutex<Vec<(Kind, Cluster)>> = Mutex::new(Vec::new());
+
+/// The servers, and the way to them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Kind {
+    flavor: Flavor,
+    way: Way,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Plain,
+    #[cfg(feature = "tls")]
+    Tls,
+}
+
+/// The certificates of all clusters.
+#[cfg(feature = "tls")]
+fn certificates() -> &'static servers::Certificates {
+    static ALL: std::sync::LazyLock<servers::Certificates> =
+        std::sync::LazyLock::new(servers::Certificates::new);
+    &ALL
+}
+
+impl Kind {
+    fn start(self) -> Cluster {
+        match self.way {
+            Way::Plain => Cluster::start(self.flavor),
+            #[cfg(feature = "tls")]
+            Way::Tls => Cluster::start_tls(self.flavor, certificates(), servers::Endpoint::Address),
+        }
+    }
+
+    fn url(self, cluster: &Cluster) -> String {
+        match self.way {
+            Way::Plain => cluster.url(),
+            #[cfg(feature = "tls")]
+            Way::Tls => {
+                let ca = certificates().path("ca.pem").display().to_string();
+                format!("{}?server_name=localhost&ca={ca}", cluster.tls_url())
+            }
+        }
+    }
+}
 
 /// The harness of one case: it has its cluster for itself. A new store begins with none of the former's data.
 struct OnCluster {
-    flavor: Flavor,
+    kind: Kind,
     cluster: Option<Cluster>,
     parameters: &'static str,
 }
 
 impl OnCluster {
     fn new(flavor: Flavor, parameters: &'static str) -> Self {
+        Self::by(Way::Plain, flavor, parameters)
+    }
+
+    fn by(way: Way, flavor: Flavor, parameters: &'static str) -> Self {
+        let kind = Kind { flavor, way };
         let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
-        let fitting = idle.iter().position(|(other, _)| *other == flavor);
+        let fitting = idle.iter().position(|(other, _)| *other == kind);
         let found = fitting.map(|at| idle.swap_remove(at).1);
         drop(idle);
-        let cluster = Some(found.unwrap_or_else(|| Cluster::start(flavor)));
-        Self { flavor, cluster, parameters }
+        let cluster = Some(found.unwrap_or_else(|| kind.start()));
+        Self { kind, cluster, parameters }
     }
 
     fn cluster(&self) -> &Cluster {
@@ -38,7 +86,7 @@ impl OnCluster {
     }
 
     async fn connect(&self) -> RedisStore {
-        let url = format!("{}{}", self.cluster().url(), self.parameters);
+        let url = format!("{}{}", self.kind.url(self.cluster()), self.parameters);
         let builder = patient(RedisStore::builder(&url).unwrap());
         builder.connect().await.unwrap_or_else(|error| panic!("{error}"))
     }
@@ -48,7 +96,7 @@ impl Drop for OnCluster {
     fn drop(&mut self) {
         if let Some(cluster) = self.cluster.take().filter(|_| !std::thread::panicking()) {
             let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
-            idle.push((self.flavor, cluster));
+            idle.push((self.kind, cluster));
         }
     }
 }
@@ -101,6 +149,13 @@ mod redis {
 mod redis_with_replicas {
     use super::*;
     region_core::conformance!(OnCluster::new(Flavor::Redis, "?replicas=read"));
+}
+
+/// Over TLS.
+#[cfg(feature = "tls")]
+mod redis_secured {
+    use super::*;
+    region_core::conformance!(OnCluster::by(Way::Tls, Flavor::Redis, ""));
 }
 
 mod valkey {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::input::Input;
 use crate::net::identity::{Identity, Pulse};
-use crate::net::pushes::{PushSource, Pushes};
+use crate::net::pushes::{Group, PushSource, Pushes};
 use crate::server::Server;
 use crate::session::lag::{PrimaryProgress, ReplicaProgress};
 
@@ -43,6 +43,7 @@ fn pushes(input: &mut Input<'_>) {
     let listening = pushes.listen(heard.clone());
     let source = PushSource::new(&pushes);
     source.begin(Instant::now() + LAG);
+    assert!(source.tracked(Group::default()).is_some());
     for _ in 0..input.byte() % 8 {
         let kind = match input.byte() % 8 {
             0 => PushKind::Disconnection,
@@ -66,7 +67,7 @@ fn pushes(input: &mut Input<'_>) {
 
 fn signs_of_life(input: &mut Input<'_>) {
     let Ok(server) = Server::parse("redis://h") else { return };
-    let (primary, replica) = (PrimaryProgress::default(), ReplicaProgress::default());
+    let (primary, replica) = (PrimaryProgress::new(Duration::MAX), ReplicaProgress::default());
     for _ in 0..input.byte() % 8 {
         let asked = Instant::now();
         primary.clock.note(Timestamp::from_millis(input.number()), asked);

@@ -1,7 +1,7 @@
 //! The connections to one server, from when they were opened until they fail.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -14,9 +14,10 @@ use tokio::time::Instant;
 
 use crate::error::{Concerns, Failure};
 use crate::net::counted::CountedWrites;
-use crate::net::extra::ExtraConnection;
 use crate::net::identity::Identity;
-use crate::net::origin::{Origin, Place};
+use crate::net::membership::Membership;
+use crate::net::on_demand::Closable;
+use crate::net::origin::Place;
 use crate::net::own_pushes::OwnWrite;
 use crate::net::transport::Transport;
 use crate::protocol::call::Count;
@@ -24,7 +25,7 @@ use crate::protocol::layout::CountNames;
 use crate::protocol::reply::answered_count;
 use crate::random;
 use crate::server::Server;
-use crate::settings::{LONGEST_BLOCK, Settings};
+use crate::settings::Settings;
 
 /// Commands that are sent in one round trip.
 #[derive(Debug)]
@@ -114,20 +115,9 @@ pub(crate) struct Connections {
     /// A write, or a call that takes leases, may still be on its way over a further connection: what goes over
     /// the main one could overtake it.
     has_late_write: AtomicBool,
-    /// The number of writes over the main connection that were given up, and how many of them the server
-    /// has done by now, if it does them at all: while they differ no write may overtake them.
-    late_on_main: AtomicU64,
-    settled_on_main: AtomicU64,
-    transports: Arc<Transports>,
+    membership: Arc<Membership>,
     /// The runtime of the store.
     runtime: Handle,
-}
-
-struct Transports {
-    main: Transport,
-    /// The others are opened when they are needed.
-    large: Arc<ExtraConnection>,
-    waiting: Arc<ExtraConnection>,
 }
 
 /// The operations that connections may be used for.
@@ -143,27 +133,29 @@ enum Access {
 }
 
 impl Connections {
-    pub(crate) async fn open(origin: &Arc<Origin>, server: Arc<Server>) -> Result<Self, Failure> {
-        let main = Transport::open(&server, &origin.settings, &origin.pushes).await?;
-        let identity = Identity::ask(&server, &origin.settings, origin.place, &main).await?;
-        let extra = |blocked| ExtraConnection::new(origin, &server, &identity, blocked);
-        let (large, waiting) = (extra(Duration::ZERO), extra(LONGEST_BLOCK));
-        let transports = Arc::new(Transports { main, large, waiting });
-        Ok(Self::new(server, identity, origin.place, transports, origin.runtime.clone()))
+    /// Connections to `server`, which still have to be prepared.
+    pub(crate) fn new(
+        server: Arc<Server>,
+        place: Place,
+        membership: Arc<Membership>,
+        runtime: Handle,
+    ) -> Self {
+        let identity = membership.transports.identity.clone();
+        Self::with_identity(server, place, identity, membership, runtime)
     }
 
     /// The same sockets with a new count.
     pub(crate) fn with_new_count(&self) -> Self {
-        let (server, transports) = (Arc::clone(&self.server), Arc::clone(&self.transports));
+        let (server, membership) = (Arc::clone(&self.server), Arc::clone(&self.membership));
         let runtime = self.runtime.clone();
-        Self::new(server, self.identity.clone(), self.place, transports, runtime)
+        Self::with_identity(server, self.place, self.identity.clone(), membership, runtime)
     }
 
-    fn new(
+    fn with_identity(
         server: Arc<Server>,
-        identity: Identity,
         place: Place,
-        transports: Arc<Transports>,
+        identity: Identity,
+        membership: Arc<Membership>,
         runtime: Handle,
     ) -> Self {
         let count_id = random::long_bits();
@@ -179,9 +171,7 @@ impl Connections {
             replayed: 0,
             identity,
             has_late_write: AtomicBool::new(false),
-            late_on_main: AtomicU64::new(0),
-            settled_on_main: AtomicU64::new(0),
-            transports,
+            membership,
             runtime,
         }
     }
@@ -233,7 +223,8 @@ impl Connections {
         settings: &Settings,
         limit: Duration,
     ) -> Result<(), Failure> {
-        let asking = Identity::ask(&self.server, settings, self.place, &self.transports.main);
+        let opening = self.place.opening_command();
+        let asking = Identity::ask(&self.server, settings, opening.as_ref(), self.main());
         match tokio::time::timeout(limit, asking).await {
             Ok(identity) => self.identity = identity?,
             Err(_) => {
@@ -249,43 +240,50 @@ impl Connections {
         request: &Request,
         deadline: Instant,
     ) -> Result<RawResponse, Failure> {
-        let server = &*self.server;
+        let transports = &self.membership.transports;
         // It must not take effect later than what is sent after it.
         let is_ordered = request.retry != Retry::Safe;
         let extra = match request.lane {
             Lane::Main => None,
-            Lane::Large if is_ordered && self.has_late_on_main() => None,
-            Lane::Large => match self.transports.large.get(half_way_to(deadline)).await {
+            Lane::Large if is_ordered && transports.has_late_on_main() => None,
+            Lane::Large => match transports.large.get(half_way_to(deadline)).await {
                 Ok(transport) => Some(transport),
                 // The address leads to another server now: the main connection must be replaced too.
                 Err(failure) if failure.concerns == Concerns::Server => return Err(failure),
                 Err(_) => None,
             },
-            Lane::Waiting => Some(self.transports.waiting.get(half_way_to(deadline)).await?),
+            Lane::Waiting => {
+                let waiting = transports.waiting(self.place).get(half_way_to(deadline)).await;
+                // That it cannot be opened says nothing of the main one, which others may use.
+                Some(waiting.map_err(Failure::of_extra)?)
+            }
         };
         let Some(extra) = extra else {
             let unanswered = is_ordered.then(|| Unanswered::over(self, Lane::Main));
-            let main = &self.transports.main;
+            let main = &transports.main;
             let answers = match request.floor {
                 Some(floor) => self.send_counted(floor, request, deadline).await?,
                 None => {
-                    send_over(main, server, request, deadline, main.send(&request.commands)).await?
+                    let answers = main.send(&request.commands);
+                    self.send_over(main, request, deadline, answers).await?
                 }
             };
             unanswered.into_iter().for_each(Unanswered::answered);
             return Ok(answers);
         };
         let unanswered = is_ordered.then(|| Unanswered::over(self, request.lane));
-        match send_over(&extra, server, request, deadline, extra.send(&request.commands)).await {
+        let answers = extra.send(&request.commands);
+        match self.send_over(&extra, request, deadline, answers).await {
             Ok(answers) => {
                 unanswered.into_iter().for_each(Unanswered::answered);
                 Ok(answers)
             }
-            Err(failure) if failure.concerns == Concerns::Connection => {
-                extra.close();
-                Err(Failure { concerns: Concerns::ExtraConnection, ..failure })
+            Err(failure) => {
+                if failure.concerns == Concerns::Connection {
+                    extra.close();
+                }
+                Err(failure.of_extra())
             }
-            Err(failure) => Err(failure),
         }
     }
 
@@ -296,7 +294,7 @@ impl Connections {
         request: &Request,
         deadline: Instant,
     ) -> Result<RawResponse, Failure> {
-        let main = &self.transports.main;
+        let main = self.main();
         let commands = Arc::clone(&request.commands);
         let sending = async move {
             let (in_flight, has_room) = (self.counted.begin(floor), main.has_room());
@@ -319,43 +317,37 @@ impl Connections {
             let answering = self.runtime.spawn(answering);
             answering.await.unwrap_or_else(|_| Err(runtime_has_ended()))
         };
-        send_over(main, &self.server, request, deadline, sending).await
+        self.send_over(main, request, deadline, sending).await
     }
 
     /// The main connection.
     pub(crate) fn main(&self) -> &Transport {
-        &self.transports.main
+        &self.membership.transports.main
+    }
+
+    /// The sockets, which others may use too.
+    pub(crate) fn membership(&self) -> &Arc<Membership> {
+        &self.membership
     }
 
     /// Ends the trust in what was read over the connections: their pushes come too late.
     pub(crate) fn distrust(&self) {
-        self.transports.main.distrust();
-        self.transports.large.present().into_iter().for_each(|large| large.distrust());
+        self.membership.transports.distrust(self.place.group());
     }
 
-    /// Ends all connections and the calls that wait for them.
+    /// Gives the connections up. If nobody else uses them they end, and the calls that wait for them.
     pub(crate) fn close(&self) {
-        self.transports.close();
+        self.membership.end();
     }
 
-    /// Returns whether the main connection is gone.
+    /// Ends the connections, whoever uses them: they are broken.
+    pub(crate) fn break_off(&self) {
+        self.membership.transports.close();
+    }
+
+    /// Returns whether the connections are given up, or the main one is gone.
     pub(crate) fn is_closed(&self) -> bool {
-        self.transports.main.is_closed()
-    }
-
-    /// The number of writes over the main connection that were given up so far.
-    pub(crate) fn late_on_main(&self) -> u64 {
-        self.late_on_main.load(Ordering::Acquire)
-    }
-
-    /// Notes that the server has answered something that was sent over the main connection after `late`
-    /// writes had been given up.
-    pub(crate) fn settle_on_main(&self, late: u64) {
-        self.settled_on_main.fetch_max(late, Ordering::AcqRel);
-    }
-
-    fn has_late_on_main(&self) -> bool {
-        self.late_on_main() > self.settled_on_main.load(Ordering::Acquire)
+        self.membership.is_closed()
     }
 
     /// Returns whether a write or a call that takes leases may still be on its way over a further connection: then the connections must
@@ -363,32 +355,35 @@ impl Connections {
     pub(crate) fn has_late_write(&self) -> bool {
         self.has_late_write.load(Ordering::Acquire)
     }
-}
 
-/// Sends a request over a connection: polls `answers`, once what it needs is set up.
-async fn send_over(
-    transport: &Transport,
-    server: &Server,
-    request: &Request,
-    deadline: Instant,
-    answers: impl Future<Output = RedisResult<Vec<Value>>>,
-) -> Result<RawResponse, Failure> {
-    let failed = |error| Failure::client(server, error);
-    let sending = async {
-        let source = match request.tracking {
-            Tracking::Read | Tracking::Write(_) => transport.track().await.map_err(failed)?,
-            Tracking::No => None,
+    /// Sends a request over a connection: polls `answers`, once what it needs is set up.
+    async fn send_over(
+        &self,
+        transport: &Transport,
+        request: &Request,
+        deadline: Instant,
+        answers: impl Future<Output = RedisResult<Vec<Value>>>,
+    ) -> Result<RawResponse, Failure> {
+        let server = &*self.server;
+        let failed = |error| Failure::client(server, error);
+        let sending = async {
+            let source = match request.tracking {
+                Tracking::Read | Tracking::Write(_) => {
+                    self.membership.track(transport).await.map_err(failed)?
+                }
+                Tracking::No => None,
+            };
+            let own_write = match &request.tracking {
+                Tracking::Write(region) => transport.begin_write(region),
+                Tracking::Read | Tracking::No => None,
+            };
+            let values = answers.await.map_err(failed)?;
+            Ok(RawResponse { values, source, own_write })
         };
-        let own_write = match &request.tracking {
-            Tracking::Write(region) => transport.begin_write(region),
-            Tracking::Read | Tracking::No => None,
-        };
-        let values = answers.await.map_err(failed)?;
-        Ok(RawResponse { values, source, own_write })
-    };
-    match tokio::time::timeout_at(deadline, sending).await {
-        Ok(answers) => answers,
-        Err(_) => Err(Failure::timed_out(server)),
+        match tokio::time::timeout_at(deadline, sending).await {
+            Ok(answers) => answers,
+            Err(_) => Err(Failure::timed_out(server)),
+        }
     }
 }
 
@@ -424,26 +419,12 @@ impl Drop for Unanswered<'_> {
         match self.lane {
             _ if self.is_answered => {}
             Lane::Main => {
-                self.connections.late_on_main.fetch_add(1, Ordering::AcqRel);
+                self.connections.membership.transports.note_late_on_main();
             }
             Lane::Large | Lane::Waiting => {
                 self.connections.has_late_write.store(true, Ordering::Release);
             }
         }
-    }
-}
-
-impl Transports {
-    fn close(&self) {
-        self.main.close();
-        self.large.close();
-        self.waiting.close();
-    }
-}
-
-impl Drop for Transports {
-    fn drop(&mut self) {
-        self.close();
     }
 }
 

@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 
-use redis::{Pipeline, Value};
+use redis::{Cmd, Pipeline, Value};
 
 use crate::error::{Concerns, Failure};
-use crate::net::origin::Place;
 use crate::net::transport::Transport;
 use crate::server::Server;
 use crate::settings::Settings;
@@ -44,17 +43,17 @@ pub(crate) struct Pulse {
 }
 
 impl Identity {
-    /// Names this client, and asks for the server's identity. A server that does not permit the question is
+    /// Sends the `opening` command, names this client, and asks for the server's identity. A server that does not permit the question is
     /// taken for a new one each time.
     pub(crate) async fn ask(
         server: &Server,
         settings: &Settings,
-        place: Place,
+        opening: Option<&Cmd>,
         transport: &Transport,
     ) -> Result<Self, Failure> {
         let mut commands = Pipeline::with_capacity(5);
-        place.opening_command().into_iter().for_each(|command| {
-            commands.add_command(command);
+        opening.into_iter().for_each(|command| {
+            commands.add_command(command.clone());
         });
         commands.cmd("CLIENT").arg("SETNAME").arg(&settings.client_name);
         commands.cmd("INFO").arg("server");

@@ -1,21 +1,25 @@
 //! The task that keeps a link's connections.
 
+mod sharing;
+
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use redis::{Pipeline, Value};
 use tokio::time::Instant;
 
 use crate::error::{Concerns, Failure, within};
 use crate::net::connections::Connections;
-use crate::net::identity::Pulse;
 use crate::net::link::{Shared, State};
 use crate::net::locator::Target;
+use crate::net::membership::Membership;
+use crate::net::node::{Node, NodeUser};
+use crate::net::origin::Origin;
 use crate::net::role::Upkeep;
+use crate::net::sign::Sign;
 use crate::net::state::Event;
-use crate::protocol::reply::time_of;
+use crate::net::transports::Transports;
 use crate::random;
 
 /// After connections that fail sooner than this the next attempt waits longer.
@@ -25,11 +29,14 @@ const STEADY: Duration = Duration::from_secs(1);
 pub(crate) struct Keeper {
     shared: Arc<Shared>,
     attempt: u32,
+    /// The node that was located last, if its connections are shared. It is kept between two attempts: all who wait
+    /// for it share these.
+    node: Option<Arc<Node>>,
 }
 
 impl Keeper {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, attempt: 0 }
+        Self { shared, attempt: 0, node: None }
     }
 
     pub(crate) async fn run(mut self) {
@@ -39,13 +46,18 @@ impl Keeper {
                 Ok(connections) => {
                     self.shared.change(Event::Opened(Arc::clone(&connections)));
                     self.shared.outage.end(&self.shared.target());
-                    self.watch_over(&connections).await;
+                    match connections.membership().node() {
+                        Some(node) => self.share(node, &connections).await,
+                        None => self.watch_over(&connections).await,
+                    }
                     self.shared.role.disconnected();
                 }
                 Err(failure) => {
                     self.shared.stats.note_error(&failure.error);
                     self.shared.outage.note(&self.shared.target(), &failure.error);
-                    self.shared.origin.locator.doubt(&failure.error);
+                    if self.is_news() {
+                        self.shared.origin.locator.doubt(&failure.error);
+                    }
                     self.shared.change(Event::Failed(failure.error));
                 }
             }
@@ -54,7 +66,7 @@ impl Keeper {
             }
             if began.elapsed() >= STEADY && self.shared.is_connecting() {
                 self.attempt = 0;
-                let backoff = self.shared.origin.settings.backoff;
+                let backoff = self.shared.origin.dialer.settings.backoff;
                 let delay = random::draw(|mut rng| backoff.first_delay(&mut rng));
                 self.wait(delay).await;
             } else {
@@ -63,38 +75,54 @@ impl Keeper {
         }
     }
 
+    /// Returns whether others do not know yet that the node cannot be reached.
+    fn is_news(&self) -> bool {
+        let absent = self.node.as_ref().filter(|node| !node.is_open());
+        absent.is_none_or(|node| node.has_failed_anew())
+    }
+
     /// Waits for the next delay of the backoff. Calls fail meanwhile.
     async fn back_off(&mut self) {
         let why = "drops its connections again and again";
         let error = Failure::unavailable(&self.shared.target(), why).error;
         self.shared.change(Event::BackingOff(error));
-        let backoff = self.shared.origin.settings.backoff;
+        let backoff = self.shared.origin.dialer.settings.backoff;
         let delay = random::draw(|mut rng| backoff.delay(self.attempt, &mut rng));
         self.attempt = self.attempt.saturating_add(1);
         self.wait(delay).await;
     }
 
-    /// Waits before the next attempt, less long if another server has been found.
+    /// Waits before the next attempt, less long if another server has been found, or the node is there again.
     async fn wait(&self, delay: Duration) {
         let until = Instant::now() + delay;
-        let relocated = self.shared.relocated.notified();
-        if tokio::time::timeout_at(until, relocated).await.is_ok() {
+        let absent = self.node.as_ref().filter(|node| !node.is_open());
+        let changed = async {
+            match absent {
+                Some(node) => tokio::select! {
+                    biased;
+                    () = self.shared.relocated.notified() => {}
+                    () = node.opened() => {}
+                },
+                None => self.shared.relocated.notified().await,
+            }
+        };
+        if tokio::time::timeout_at(until, changed).await.is_ok() {
             // Others have heard of it in the same moment.
-            let backoff = self.shared.origin.settings.backoff;
+            let backoff = self.shared.origin.dialer.settings.backoff;
             let delay = random::draw(|mut rng| backoff.first_delay(&mut rng));
             tokio::time::sleep_until(until.min(Instant::now() + delay)).await;
         }
     }
 
     /// Opens and prepares connections.
-    async fn establish(&self) -> Result<Arc<Connections>, Failure> {
-        let shared = &self.shared;
+    async fn establish(&mut self) -> Result<Arc<Connections>, Failure> {
+        let shared = Arc::clone(&self.shared);
         let to_renew = shared.to_renew.lock().take().filter(|connections| !connections.is_closed());
         let mut connections = match to_renew {
             Some(connections) => connections.with_new_count(),
             None => {
-                shared.stats.connects.fetch_add(1, Ordering::Relaxed);
-                within(shared.origin.settings.connect, self.open(), || shared.target()).await?
+                within(shared.origin.dialer.settings.connect, self.open(), || shared.target())
+                    .await?
             }
         };
         if let Err(failure) = self.prepare(&mut connections).await {
@@ -105,18 +133,36 @@ impl Keeper {
     }
 
     /// Opens connections to the server that is to be called now.
-    async fn open(&self) -> Result<Connections, Failure> {
-        let server = self.shared.origin.locator.locate().await?;
+    async fn open(&mut self) -> Result<Connections, Failure> {
+        let Shared { origin, stats, .. } = &*self.shared;
+        let Origin { locator, dialer, place, pool, .. } = &**origin;
+        if pool.is_none() {
+            // Those to a node that others use too it counts itself.
+            stats.connects.fetch_add(1, Ordering::Relaxed);
+        }
+        let server = locator.locate().await?;
         self.shared.set_target(Target::Server(Arc::clone(&server)));
-        Connections::open(&self.shared.origin, server).await
+        let membership = match pool.as_ref().zip(place.slot()) {
+            None => Membership::alone(Transports::open(dialer, &server, 1).await?, *place),
+            Some((pool, slot)) => {
+                let node = self.node.insert(pool.node(&server, *place));
+                let link = Arc::downgrade(&self.shared) as Weak<dyn NodeUser>;
+                node.join(*place, slot, link).await?
+            }
+        };
+        Ok(Connections::new(server, *place, membership, dialer.runtime.clone()))
     }
 
     /// Prepares connections. That may take long, for all recent changes may have to be repeated: calls do
     /// not wait for all of it.
     async fn prepare(&self, connections: &mut Connections) -> Result<(), Failure> {
         let shared = &self.shared;
-        let (server, settings) = (Arc::clone(&connections.server), &shared.origin.settings);
-        let mut preparing = pin!(shared.role.prepare(settings, connections));
+        let (server, settings) = (Arc::clone(&connections.server), &shared.origin.dialer.settings);
+        let membership = Arc::clone(connections.membership());
+        let mut preparing = pin!(async {
+            let _turn = membership.turn().await;
+            shared.role.prepare(settings, connections).await
+        });
         tokio::select! {
             biased;
             prepared = &mut preparing => return prepared,
@@ -170,7 +216,7 @@ impl Keeper {
             }
             tokio::select! {
                 biased;
-                () = tokio::time::sleep(shared.origin.settings.watch) => {}
+                () = tokio::time::sleep(shared.origin.dialer.settings.watch) => {}
                 () = shared.trouble.notified() => {}
             }
         }
@@ -179,40 +225,19 @@ impl Keeper {
     /// Asks for a sign of life. A silent connection counts as broken.
     async fn ask(&self, connections: &Connections) -> Result<Upkeep, Failure> {
         let shared = &self.shared;
-        let (server, settings) = (&*connections.server, &shared.origin.settings);
-        let mut commands = Pipeline::with_capacity(5);
-        commands.cmd("TIME");
-        commands.cmd("ROLE");
-        commands.cmd("INFO").arg("replication");
-        let slot = shared.origin.place.slot_command();
-        let asks_for_slot = slot.is_some();
+        let (server, settings) = (&*connections.server, &shared.origin.dialer.settings);
+        let mut commands = Sign::questions();
         let upkeep = shared.role.upkeep_command(connections, settings);
-        let commands = slot.into_iter().chain(upkeep).fold(commands, |mut commands, further| {
-            commands.add_command(further);
-            commands
+        upkeep.into_iter().for_each(|upkeep| {
+            commands.add_command(upkeep);
         });
-        let (asked, late) = (Instant::now(), connections.late_on_main());
+        let transports = &connections.membership().transports;
+        let (asked, late) = (Instant::now(), transports.late_on_main());
         let asking = connections.main().send_while_alive(server, &commands, settings.silence);
         let mut answers = asking.await?.into_iter();
-        let mut next = || answers.next().unwrap_or_default();
-        connections.settle_on_main(late);
-        let (time, role, info) = (next(), next(), next());
-        let (slot, upkeep) = (if asks_for_slot { next() } else { Value::Nil }, next());
-        if let Value::ServerError(error) = slot {
-            let failure = Failure::server_error(server, &error);
-            if failure.concerns != Concerns::Call {
-                return Err(failure);
-            }
-        }
-        if let Some(time) = time_of(&time) {
-            shared.role.note_time(time, asked);
-        }
-        let pulse = Pulse::parse(server, role, &info)?;
-        shared.role.note_pulse(server, &pulse, asked)?;
-        if !shared.role.is_current(settings.max_lag) {
-            connections.distrust();
-        }
-        Ok(shared.role.read_upkeep_reply(connections, &upkeep))
+        transports.settle_on_main(late);
+        shared.note_sign(connections, &Sign::read(server, asked, &mut answers))?;
+        Ok(shared.role.read_upkeep_reply(connections, &answers.next().unwrap_or_default()))
     }
 }
 

@@ -1,5 +1,7 @@
 //! The link to a server, which keeps its connections and sends calls over them.
 
+mod signs;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -87,7 +89,7 @@ impl Link {
     pub(crate) fn open(origin: Origin, role: impl Role + 'static) -> Self {
         let origin = Arc::new(origin);
         let shared = Arc::new(Shared {
-            calls: Semaphore::new(origin.settings.in_flight),
+            calls: Semaphore::new(origin.dialer.settings.in_flight),
             target: RwLock::new(origin.locator.target()),
             role: Box::new(role),
             state: Watched::new(State::Connecting),
@@ -95,11 +97,11 @@ impl Link {
             to_renew: Mutex::new(None),
             relocated: Notify::new(),
             stats: LinkStats::default(),
-            outage: Outage::default(),
+            outage: Outage::new(&origin.lines),
             origin,
         });
         let keeper = Keeper::new(Arc::clone(&shared));
-        let keeper = shared.origin.runtime.spawn(keeper.run()).abort_handle();
+        let keeper = shared.origin.dialer.runtime.spawn(keeper.run()).abort_handle();
         Self { shared, keeper }
     }
 
@@ -109,7 +111,7 @@ impl Link {
 
     /// Waits until the first attempt to connect has ended.
     pub(crate) async fn first_attempt(&self) -> Result<()> {
-        let limit = self.shared.origin.settings.connect * 2;
+        let limit = self.shared.origin.dialer.settings.connect * 2;
         self.shared.connections(Instant::now() + limit).await.map(drop)
     }
 
@@ -125,12 +127,12 @@ impl Link {
             return Err(shared.closed("is called from outside of a Tokio runtime"));
         };
         // The store's own runtime had timers when the store was made.
-        if runtime.id() != shared.origin.runtime.id() && !has_timers() {
+        if runtime.id() != shared.origin.dialer.runtime.id() && !has_timers() {
             let why =
                 "is called from a Tokio runtime that has no timers: build it with enable_time";
             return Err(shared.closed(why));
         }
-        let _permit = shared.permit(deadline).await?;
+        let _permit = shared.permit(&shared.calls, deadline).await?;
         // Invalidations that had been queued when the call began are replayed before it.
         let to_replay = shared.role.to_replay();
         let (mut is_first, mut losses, mut moves) = (true, 0, 0);
@@ -145,8 +147,16 @@ impl Link {
                 continue;
             }
             let request = request(&connections);
-            let time_left = deadline.saturating_duration_since(Instant::now());
-            match shared.send(&connections, &request, deadline).await {
+            let (answered, time_left) = {
+                // Those who share the connections share the limit.
+                let _permit = match connections.membership().node() {
+                    Some(node) => Some(shared.permit(&node.calls, deadline).await?),
+                    None => None,
+                };
+                let time_left = deadline.saturating_duration_since(Instant::now());
+                (shared.send(&connections, &request, deadline).await, time_left)
+            };
+            match answered {
                 // The server has changed nothing, so it is harmless to send it again.
                 Ok(answers)
                     if losses < MOST_LOSSES && answers.values.iter().any(is_refused_as_lost) =>
@@ -225,9 +235,9 @@ impl Link {
     /// Deletes the counts of this process from the server, and ends the connections.
     fn clean_up_and_close(&self, connections: Arc<Connections>) {
         let Some(cleanup) = self.shared.role.cleanup_commands() else { return connections.close() };
-        let limit = self.shared.origin.settings.call;
+        let limit = self.shared.origin.dialer.settings.call;
         // If the runtime has ended this is dropped at once, and the connections with it.
-        self.shared.origin.runtime.spawn(async move {
+        self.shared.origin.dialer.runtime.spawn(async move {
             let mut commands = Pipeline::with_capacity(cleanup.len());
             for command in cleanup {
                 commands.add_command(command);
@@ -248,7 +258,7 @@ impl Drop for Link {
 impl Shared {
     /// Returns the number of calls that are under way.
     pub(crate) fn in_flight(&self) -> usize {
-        self.origin.settings.in_flight.saturating_sub(self.calls.available_permits())
+        self.origin.dialer.settings.in_flight.saturating_sub(self.calls.available_permits())
     }
 
     /// The server that was located last, or the name that it is looked up by.
@@ -261,15 +271,19 @@ impl Shared {
         *self.target.write() = target;
     }
 
-    async fn permit(&self, deadline: Instant) -> Result<SemaphorePermit<'_>> {
-        if let Ok(permit) = self.calls.try_acquire() {
+    async fn permit<'s>(
+        &self,
+        calls: &'s Semaphore,
+        deadline: Instant,
+    ) -> Result<SemaphorePermit<'s>> {
+        if let Ok(permit) = calls.try_acquire() {
             return Ok(permit);
         }
-        match tokio::time::timeout_at(deadline, self.calls.acquire()).await {
+        match tokio::time::timeout_at(deadline, calls.acquire()).await {
             // A permit that comes too late is passed on: nothing could be answered in time.
             Ok(Ok(permit)) if Instant::now() < deadline => Ok(permit),
             _ => {
-                let most = self.origin.settings.in_flight;
+                let most = self.origin.dialer.settings.in_flight;
                 let message = format!(
                     "{most} calls to {} are in flight, as many as max_in_flight allows",
                     self.target()
@@ -353,17 +367,21 @@ impl Shared {
     /// Reacts to a failed call; the server had `time_left` to answer it.
     fn note(&self, connections: &Arc<Connections>, failure: &Failure, time_left: Duration) {
         match failure.concerns {
-            Concerns::Connection | Concerns::Server => self.lose(connections, &failure.error),
+            Concerns::Connection => {
+                connections.break_off();
+                self.lose(connections, &failure.error);
+            }
+            Concerns::Server => self.lose(connections, &failure.error),
             Concerns::ExtraConnection => self.trouble.notify_one(),
             Concerns::Call if failure.error.kind() == ErrorKind::Timeout => {
                 self.stats.timeouts.fetch_add(1, Ordering::Relaxed);
                 // A call that waited long for its permit in this process says little about the server.
-                let is_telling = time_left >= self.origin.settings.call / 2;
-                match self.origin.settings.on_timeout {
+                let is_telling = time_left >= self.origin.dialer.settings.call / 2;
+                match self.origin.dialer.settings.on_timeout {
                     OnTimeout::Drop if is_telling => {
                         self.give_up(connections, failure.error.clone());
                     }
-                    OnTimeout::Drop | OnTimeout::Ask => self.trouble.notify_one(),
+                    OnTimeout::Drop | OnTimeout::Ask => self.ask_soon(connections),
                 }
             }
             Concerns::Call => {}

@@ -3,23 +3,22 @@
 use std::sync::Arc;
 
 use redis::Cmd;
-use tokio::runtime::Handle;
 
+use crate::net::dialer::Dialer;
 use crate::net::locator::Locator;
-use crate::net::outage::LogLimit;
-use crate::net::pushes::Pushes;
+use crate::net::outage::OutageLines;
+use crate::net::pool::Pool;
+use crate::net::pushes::Group;
 use crate::protocol::layout::{CountNames, Slot};
-use crate::settings::Settings;
 
-/// Where a link leads to, and the settings for connections to it.
+/// Where a link leads to, and how connections to it are opened.
 pub(crate) struct Origin {
     pub(crate) locator: Arc<dyn Locator>,
-    pub(crate) settings: Arc<Settings>,
-    pub(crate) pushes: Arc<Pushes>,
-    /// The runtime that the store was made on. It runs all tasks of the store.
-    pub(crate) runtime: Handle,
-    pub(crate) refused_extra: LogLimit,
+    pub(crate) dialer: Arc<Dialer>,
     pub(crate) place: Place,
+    /// The connections that the link shares with others, unless it has its own.
+    pub(crate) pool: Option<Arc<Pool>>,
+    pub(crate) lines: Arc<OutageLines>,
 }
 
 /// The place of a server among others.
@@ -54,13 +53,16 @@ impl Place {
         matches!(self, Self::Replica(_)).then(|| redis::cmd("READONLY"))
     }
 
-    /// The command whose answer is an error once the server has lost the slot to another: then nothing is pushed of
-    /// later changes.
-    pub(crate) fn slot_command(self) -> Option<Cmd> {
-        (self != Self::Alone).then(|| {
-            let mut exists = redis::cmd("EXISTS");
-            exists.arg(self.count_names().list());
-            exists
-        })
+    /// The slot, if the server has not all.
+    pub(crate) fn slot(self) -> Option<Slot> {
+        match self {
+            Self::Alone => None,
+            Self::Primary(slot) | Self::Replica(slot) => Some(slot),
+        }
+    }
+
+    /// The links whose trust ends together when one of them gives up connections that others go on with.
+    pub(crate) fn group(self) -> Group {
+        self.slot().map_or(Group::default(), Group::of)
     }
 }

@@ -1,6 +1,7 @@
 //! The log lines of an outage: few, however many calls fail.
 
 use std::fmt::Display;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -32,15 +33,21 @@ impl LogLimit {
     }
 }
 
-/// The outages of one server: a line when one begins, a line when it ends, and at most one a second
-/// between.
+/// The limits of the lines about outages. Links that fail together share them.
 #[derive(Debug, Default)]
-pub(crate) struct Outage {
-    present: Mutex<Option<Present>>,
-    failed_calls: AtomicU64,
+pub(crate) struct OutageLines {
     begins: LogLimit,
     between: LogLimit,
     ends: LogLimit,
+}
+
+/// The outages of one server: a line when one begins, a line when it ends, and at most one a second
+/// between.
+#[derive(Debug)]
+pub(crate) struct Outage {
+    present: Mutex<Option<Present>>,
+    failed_calls: AtomicU64,
+    lines: Arc<OutageLines>,
 }
 
 /// An outage that has begun.
@@ -52,6 +59,11 @@ struct Present {
 }
 
 impl Outage {
+    pub(crate) fn new(lines: &Arc<OutageLines>) -> Self {
+        let (present, failed_calls) = (Mutex::default(), AtomicU64::new(0));
+        Self { present, failed_calls, lines: Arc::clone(lines) }
+    }
+
     /// Begins an outage, unless there is one, and counts what went wrong.
     pub(crate) fn note(&self, server: &dyn Display, error: &Error) {
         let is_denied = error.kind() == ErrorKind::Denied;
@@ -66,11 +78,11 @@ impl Outage {
             // An error: only a person can mend it.
             tracing::error!(%server, %error, "the server refuses this client; trying on");
         } else if is_first {
-            if let Some(left_out) = self.begins.pass() {
+            if let Some(left_out) = self.lines.begins.pass() {
                 tracing::warn!(%server, %error, left_out, "the server cannot be used; trying on");
             }
         } else if outage.failures > 2
-            && let Some(left_out) = self.between.pass()
+            && let Some(left_out) = self.lines.between.pass()
         {
             let lasted = outage.began.elapsed();
             let attempts = outage.failures;
@@ -87,7 +99,7 @@ impl Outage {
     pub(crate) fn end(&self, server: &dyn Display) {
         let Some(Present { began, failures, .. }) = self.present.lock().take() else { return };
         let failed_calls = self.failed_calls.swap(0, Ordering::Relaxed);
-        if let Some(left_out) = self.ends.pass() {
+        if let Some(left_out) = self.lines.ends.pass() {
             let lasted = began.elapsed();
             tracing::info!(%server, ?lasted, failures, failed_calls, left_out, "connected again");
         }

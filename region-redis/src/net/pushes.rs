@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::net::covered::Covered;
 use crate::net::own_pushes::{OwnPushes, OwnWrite};
-use crate::protocol::layout::{self, Anchor, Kind};
+use crate::protocol::layout::{self, Anchor, Kind, Slot};
 
 /// The pushes of all connections to all servers, as events.
 #[derive(Debug, Default)]
@@ -26,7 +26,8 @@ pub(crate) struct Pushes {
 /// The pushes of one connection, and whether the server tracks what is read over it.
 #[derive(Debug)]
 pub(crate) struct PushSource {
-    name: Mutex<Name>,
+    /// A name for each group: see [`Group`].
+    names: Mutex<[Name; GROUPS]>,
     pushes: Arc<Pushes>,
     tracking: AtomicU8,
     own: Arc<OwnPushes>,
@@ -39,6 +40,21 @@ pub(crate) struct PushSource {
 struct Name {
     source: Source,
     is_given_out: bool,
+}
+
+/// The links that share the names of their connections' pushes. When one of them gives up a connection that others
+/// go on with, the trust of all of its group ends: so the fewer are in a group the better. On the other hand each
+/// group is told of a lost connection, and a cache tells only so many losses apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Group(usize);
+
+/// The number of groups.
+const GROUPS: usize = 8;
+
+impl Group {
+    pub(crate) fn of(slot: Slot) -> Self {
+        Self(usize::from(slot.number()) % GROUPS)
+    }
 }
 
 /// The server pushes nothing over this connection, as far as is known.
@@ -91,7 +107,7 @@ impl Name {
 impl PushSource {
     pub(crate) fn new(pushes: &Arc<Pushes>) -> Self {
         Self {
-            name: Mutex::new(Name::new()),
+            names: Mutex::new(std::array::from_fn(|_| Name::new())),
             pushes: Arc::clone(pushes),
             tracking: AtomicU8::new(UNTRACKED),
             own: Arc::default(),
@@ -169,28 +185,30 @@ impl PushSource {
     /// The connection is gone, or silent: no pushes come any more.
     pub(crate) fn end(&self) {
         if self.tracking.swap(NEVER, Ordering::AcqRel) == TRACKED {
-            let lost = self.name.lock().source;
-            self.pushes.tell(&Event::Lost(lost));
+            let lost = self.names.lock().map(|name| name.is_given_out.then_some(name.source));
+            lost.into_iter().flatten().for_each(|lost| self.pushes.tell(&Event::Lost(lost)));
             self.pushes.covered.forget(self.number);
         }
     }
 
-    /// Ends the trust in what was read so far: the connection is alive, and its pushes come too late. What is read
-    /// from now on has another source.
-    pub(crate) fn distrust(&self) {
+    /// Ends the trust in what links of this group have read so far: the connection is alive, and its pushes come too
+    /// late. What is read from now on has another source.
+    pub(crate) fn distrust(&self, group: Group) {
         if !self.is_tracked() {
             return;
         }
-        let former = std::mem::replace(&mut *self.name.lock(), Name::new());
+        let former = std::mem::replace(&mut self.names.lock()[group.0], Name::new());
         if former.is_given_out {
             self.pushes.tell(&Event::Lost(former.source));
         }
     }
 
-    /// Returns the source of what is read from now on.
-    pub(crate) fn tracked(&self) -> Option<Source> {
+    /// Returns the source of what links of this group read from now on.
+    pub(crate) fn tracked(&self, group: Group) -> Option<Source> {
+        // Under the lock: a connection that ends meanwhile tells of the names that were given out before.
+        let mut names = self.names.lock();
         self.is_tracked().then(|| {
-            let mut name = self.name.lock();
+            let name = &mut names[group.0];
             name.is_given_out = true;
             name.source
         })

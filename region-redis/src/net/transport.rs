@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::error::Failure;
 use crate::net::own_pushes::OwnWrite;
-use crate::net::pushes::{PushSource, Pushes};
+use crate::net::pushes::{Group, PushSource, Pushes};
 use crate::net::traffic::{Observed, Traffic};
 use crate::server::{Address, Server};
 use crate::settings::Settings;
@@ -207,13 +207,13 @@ impl Transport {
     }
 
     /// Makes the server track what is read over this connection from now on, if anybody listens. Returns the
-    /// source of its pushes.
-    pub(crate) async fn track(&self) -> RedisResult<Option<Source>> {
+    /// source of its pushes, for links of this group.
+    pub(crate) async fn track(&self, group: Group) -> RedisResult<Option<Source>> {
         if self.pushes.is_to_be_tracked() {
             // The calls of a moment wait for one answer.
             let _arming = self.arming.lock().await;
             if !self.pushes.is_to_be_tracked() {
-                return Ok(self.pushes.tracked());
+                return Ok(self.pushes.tracked(group));
             }
             let mut commands = Pipeline::with_capacity(1);
             // Without NOLOOP: with it a key that is evicted for a command of this client is forgotten unsaid.
@@ -229,7 +229,7 @@ impl Transport {
                 }
             }
         }
-        Ok(self.pushes.tracked())
+        Ok(self.pushes.tracked(group))
     }
 
     /// Begins a write to a region's entries whose own push is kept back; `None` if the server does not push.
@@ -237,9 +237,9 @@ impl Transport {
         self.pushes.begin_write(region)
     }
 
-    /// Ends the trust in what was read over the connection: its pushes come too late.
-    pub(crate) fn distrust(&self) {
-        self.pushes.distrust();
+    /// Ends the trust in what links of this group have read over the connection: its pushes come too late.
+    pub(crate) fn distrust(&self, group: Group) {
+        self.pushes.distrust(group);
     }
 
     /// Ends the connection and all calls that wait for it.

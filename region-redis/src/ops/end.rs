@@ -65,7 +65,7 @@ impl Shard {
     async fn end_now(&self, region: &RegionPath, verb: Verb, trust: Trust) -> Result<Ending> {
         let at = self.locate(region);
         self.tags.note(at.tag());
-        let pushes = &self.primary.shared().origin.pushes;
+        let pushes = &self.primary.shared().origin.dialer.pushes;
         let change = PendingChange::end(pushes, region, verb, trust);
         // Before it is tried: a failover during the call must not undo it either.
         self.recovery.recent_writes().intend_end(region, verb);

@@ -25,7 +25,7 @@ pub(crate) fn start(releases: mpsc::Receiver<Release>, runtime: &Handle) {
 }
 
 async fn run(mut releases: mpsc::Receiver<Release>) {
-    let mut batch = Vec::with_capacity(BATCH);
+    let mut batch = Vec::new();
     let mut retry = FIRST_RETRY;
     loop {
         if batch.is_empty() && releases.recv_many(&mut batch, BATCH).await == 0 {

@@ -14,9 +14,10 @@ use crate::session::clock::PrimaryClock;
 const SAMPLES: usize = 1024;
 
 /// The primary's replication offsets of late, each with the time at which it was asked for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct PrimaryProgress {
     history: Mutex<History>,
+    max_lag: Duration,
     /// Rises when the primary's replication id changes.
     generation: AtomicU64,
     pub(crate) clock: PrimaryClock,
@@ -42,6 +43,16 @@ struct Reached {
 }
 
 impl PrimaryProgress {
+    /// Keeps what tells whether a replica lags no longer than `max_lag`.
+    pub(crate) fn new(max_lag: Duration) -> Self {
+        Self {
+            history: Mutex::default(),
+            max_lag,
+            generation: AtomicU64::new(0),
+            clock: PrimaryClock::default(),
+        }
+    }
+
     /// Notes a position of the primary that was asked for at `asked`.
     pub(crate) fn note(&self, asked: Instant, position: &Position) {
         let mut history = self.history.lock();
@@ -50,7 +61,11 @@ impl PrimaryProgress {
             *history = History { id: position.history.clone(), offsets: VecDeque::new() };
             self.generation.fetch_add(1, Ordering::Release);
         }
-        if history.offsets.len() == SAMPLES {
+        // A replica that has reached no more than these is not read from.
+        let is_old = |(at, _): &(Instant, u64)| at.elapsed() > self.max_lag;
+        while history.offsets.len() >= SAMPLES
+            || history.offsets.len() > 1 && history.offsets.front().is_some_and(is_old)
+        {
             history.offsets.pop_front();
         }
         history.offsets.push_back((asked, position.offset));
@@ -109,7 +124,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_replica_is_as_recent_as_what_it_has() {
-        let primary = PrimaryProgress::default();
+        let primary = PrimaryProgress::new(LAG);
         assert!(!is_recent(&primary, &at("a", 100)), "nothing is known of the primary");
         primary.note(Instant::now(), &at("a", 100));
         tokio::time::advance(LAG).await;
@@ -126,7 +141,7 @@ mod tests {
     /// have all. Fix: a position names its history.
     #[tokio::test(start_paused = true)]
     async fn a_replica_of_another_history_is_not_recent() {
-        let primary = PrimaryProgress::default();
+        let primary = PrimaryProgress::new(LAG);
         primary.note(Instant::now(), &at("a", 100));
         let replica = ReplicaProgress::default();
         replica.note(&primary, &at("a", 1000));
@@ -143,7 +158,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_shorter_history_of_the_same_name_is_another_one() {
-        let primary = PrimaryProgress::default();
+        let primary = PrimaryProgress::new(LAG);
         primary.note(Instant::now(), &at("a", 100));
         tokio::time::advance(LAG).await;
         primary.note(Instant::now(), &at("a", 50));

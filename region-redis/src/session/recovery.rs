@@ -13,6 +13,7 @@ use crate::error::Failure;
 use crate::net::connections::Connections;
 use crate::net::counted::CountedWrites;
 use crate::net::identity::Identity;
+use crate::net::outage::LogLimit;
 use crate::protocol::end::end;
 use crate::protocol::layout::{Anchor, CountNames};
 use crate::protocol::write::write;
@@ -59,6 +60,8 @@ pub(crate) struct Recovery {
     /// The number of commands that the next step sends: fewer after a step that was not answered in time, so
     /// that a slow connection answers some.
     step: AtomicUsize,
+    /// The limit of the lines about changes that are repeated.
+    repetitions: Arc<LogLimit>,
 }
 
 /// The changes that still have to be repeated on a server which lost data.
@@ -80,7 +83,11 @@ impl Repetition {
 }
 
 impl Recovery {
-    pub(crate) fn new(settings: &Settings, count_names: CountNames) -> Self {
+    pub(crate) fn new(
+        settings: &Settings,
+        count_names: CountNames,
+        repetitions: Arc<LogLimit>,
+    ) -> Self {
         Self {
             recent: Mutex::new(RecentWrites::new(settings.max_lag)),
             queue: Mutex::new(Queue::new(settings.queue)),
@@ -93,6 +100,7 @@ impl Recovery {
             anchor: settings.servers.anchor(),
             probe: count_names.of(random::long_bits()),
             step: AtomicUsize::new(LARGEST_STEP),
+            repetitions,
         }
     }
 
@@ -302,7 +310,9 @@ impl Recovery {
             repetition.left = recent.recent().into();
             repetition.target = Some(identity.clone());
             let regions = repetition.left.len();
-            tracing::warn!(%server, regions, "another server, or one that lost data: repeating recent changes");
+            if let Some(left_out) = self.repetitions.pass() {
+                tracing::warn!(%server, regions, left_out, "another server, or one that lost data: repeating recent changes");
+            }
         }
         repetition.losses
     }

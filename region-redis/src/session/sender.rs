@@ -63,6 +63,15 @@ impl<'r> Sender<'r> {
     /// Loads the scripts that the server does not know. A server that does not permit it gets them with
     /// their first calls.
     pub(crate) async fn load_scripts(&self, connections: &Connections) -> Result<(), Failure> {
+        let transports = &connections.membership().transports;
+        if !transports.has_scripts() {
+            self.load_missing_scripts(connections).await?;
+            transports.note_scripts();
+        }
+        Ok(())
+    }
+
+    async fn load_missing_scripts(&self, connections: &Connections) -> Result<(), Failure> {
         let mut exists = Pipeline::with_capacity(1);
         exists.cmd("SCRIPT").arg("EXISTS");
         for script in SCRIPTS.all() {

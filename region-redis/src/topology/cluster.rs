@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use crate::error::Failure;
 use crate::net::locator::{Locator, Target};
 use crate::net::origin::Place;
+use crate::net::pool::Pool;
 use crate::net::pushes::Pushes;
 use crate::protocol::layout::Slot;
 use crate::server::Server;
@@ -27,16 +28,16 @@ use crate::servers::ClusterServers;
 use crate::session::recovery::Recovery;
 use crate::settings::Settings;
 use crate::topology::releases::Release;
-use crate::topology::shard::{Shard, ShardHandle};
+use crate::topology::shard::{Shard, ShardHandle, Surroundings};
 use crate::url::ReplicaUse;
 use nodes::Nodes;
 use slot_map::SlotMap;
 #[cfg(any(test, fuzzing))]
 pub(crate) use slot_map::View;
 
-/// The number of shards beyond which those are closed that have not been used for a while: each has connections of
-/// its own.
-const MOST_IDLE: usize = 256;
+/// The number of shards beyond which those are closed that have not been used for a while: each has tasks of its own,
+/// and takes about 20 KiB.
+const MOST_IDLE: usize = 1024;
 
 /// The least time for which a shard that is closed has not been used.
 const IDLE: Duration = Duration::from_secs(30);
@@ -48,7 +49,7 @@ const IDLE: Duration = Duration::from_secs(30);
 pub(crate) struct Cluster {
     nodes: Arc<Nodes>,
     settings: Arc<Settings>,
-    pushes: Arc<Pushes>,
+    surroundings: Surroundings,
     runtime: Handle,
     start_tasks: StartTasks,
     start: Instant,
@@ -85,17 +86,19 @@ impl ClusterHandle {
         start_tasks: StartTasks,
     ) -> Self {
         let nodes = Arc::new(Nodes::new(servers, settings));
+        let pool = Arc::new(Pool::new(settings, pushes, runtime));
+        let newest_epoch = Arc::clone(pool.newest_epoch());
         let cluster = Arc::new(Cluster {
             nodes,
             settings: Arc::clone(settings),
-            pushes: Arc::clone(pushes),
+            surroundings: Surroundings::of_many(settings, pool),
             runtime: runtime.clone(),
             start_tasks,
             start: Instant::now(),
             shards: RwLock::default(),
             recoveries: Mutex::default(),
         });
-        let watching = watch::start(&cluster, runtime);
+        let watching = watch::start(&cluster, newest_epoch, runtime);
         Self(Arc::new(Owner { cluster, watching }))
     }
 
@@ -119,6 +122,11 @@ impl ClusterHandle {
     /// Returns the shards in use.
     pub(crate) fn shards(&self) -> Vec<ShardHandle> {
         self.0.cluster.shards.read().values().map(|member| member.shard.clone()).collect()
+    }
+
+    /// The number of attempts to connect to a node, which is one of the primaries or a replica of one.
+    pub(crate) fn connects_to(&self, server: &str, place: Place) -> u64 {
+        self.0.cluster.surroundings.connects_to(server, place)
     }
 
     /// The name of the cluster, for messages.
@@ -196,21 +204,14 @@ impl Cluster {
     fn open(&self, slot: Slot) -> ShardHandle {
         let locator =
             SlotLocator { nodes: Arc::clone(&self.nodes), slot, located: Mutex::default() };
-        let (settings, place) = (Arc::clone(&self.settings), Place::Primary(slot));
+        let place = Place::Primary(slot);
         let recovery = {
             let mut recoveries = self.recoveries.lock();
-            let new = || Shard::new_recovery(place, &settings);
+            let new = || self.surroundings.new_recovery(place);
             Arc::clone(recoveries.entry(slot).or_insert_with(new))
         };
-        let opened = Shard::open_at(
-            place,
-            recovery,
-            settings,
-            Arc::new(locator),
-            &self.pushes,
-            &self.runtime,
-        );
-        let (shard, releases) = opened;
+        let (locator, surroundings) = (Arc::new(locator), self.surroundings.clone());
+        let (shard, releases) = Shard::open_at(place, recovery, locator, surroundings);
         if let Some(map) = self.nodes.present() {
             self.set_replicas(&shard, &map, slot);
         }
@@ -232,15 +233,20 @@ impl Cluster {
             let shards = self.shards.read();
             shards.iter().map(|(slot, member)| (*slot, member.shard.clone())).collect()
         };
+        let mut moved = 0_usize;
         for (slot, shard) in shards {
             let Some(primary) = map.primary(slot) else { continue };
             let primary = self.nodes.server(primary);
             let target = shard.primary.target();
             if target.server().is_some_and(|target| !target.is_at(&primary)) {
-                tracing::info!(%slot, %primary, "a slot has another primary");
+                tracing::debug!(%slot, %primary, "a slot has another primary");
+                moved += 1;
                 shard.primary.relocate();
             }
             self.set_replicas(&shard, map, slot);
+        }
+        if moved > 0 {
+            tracing::info!(cluster = self.nodes.name(), moved, "slots have another primary");
         }
     }
 }

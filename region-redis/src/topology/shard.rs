@@ -13,10 +13,12 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use crate::net::dialer::Dialer;
 use crate::net::link::Link;
 use crate::net::locator::{Fixed, Locator};
 use crate::net::origin::{Origin, Place};
-use crate::net::outage::LogLimit;
+use crate::net::outage::{LogLimit, OutageLines};
+use crate::net::pool::Pool;
 use crate::net::pushes::Pushes;
 use crate::protocol::layout::Located;
 use crate::random;
@@ -36,11 +38,12 @@ pub(crate) struct Shard {
     pub(crate) settings: Arc<Settings>,
     pub(crate) primary: Link,
     replicas: RwLock<Vec<Arc<Replica>>>,
-    origins: Origins,
+    surroundings: Surroundings,
+    place: Place,
     pub(crate) recovery: Arc<Recovery>,
     pub(crate) primary_progress: Arc<PrimaryProgress>,
-    pub(crate) large: LargeEntries,
-    pub(crate) existing: ExistingRegions,
+    pub(crate) large: Arc<LargeEntries>,
+    pub(crate) existing: Arc<ExistingRegions>,
     pub(crate) tags: Arc<UsedTags>,
     pub(crate) logs: Logs,
     pub(crate) releases: Releases,
@@ -55,23 +58,69 @@ pub(crate) struct Replica {
     progress: Arc<ReplicaProgress>,
 }
 
-/// Makes the origins of the shard's links.
-struct Origins {
+/// The parts of a store that its shards have in common.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
     settings: Arc<Settings>,
-    pushes: Arc<Pushes>,
-    runtime: Handle,
-    place: Place,
+    dialing: Dialing,
+    large: Arc<LargeEntries>,
+    existing: Arc<ExistingRegions>,
+    repetitions: Arc<LogLimit>,
 }
 
-impl Origins {
-    fn of(&self, locator: Arc<dyn Locator>, place: Place) -> Origin {
-        Origin {
-            locator,
-            settings: Arc::clone(&self.settings),
-            pushes: Arc::clone(&self.pushes),
-            runtime: self.runtime.clone(),
-            refused_extra: LogLimit::default(),
-            place,
+/// The way to connections for links.
+#[derive(Clone)]
+enum Dialing {
+    /// Each link has connections of its own.
+    Apart { pushes: Arc<Pushes>, runtime: Handle },
+    /// The links share connections, and the limits of the lines that they log.
+    Shared { pool: Arc<Pool>, lines: Arc<OutageLines> },
+}
+
+impl Surroundings {
+    /// For a single shard.
+    pub(crate) fn of_one(settings: &Arc<Settings>, pushes: &Arc<Pushes>, runtime: &Handle) -> Self {
+        let (pushes, runtime) = (Arc::clone(pushes), runtime.clone());
+        Self::new(settings, Dialing::Apart { pushes, runtime })
+    }
+
+    /// For shards that share the connections of `pool`.
+    pub(crate) fn of_many(settings: &Arc<Settings>, pool: Arc<Pool>) -> Self {
+        Self::new(settings, Dialing::Shared { pool, lines: Arc::default() })
+    }
+
+    fn new(settings: &Arc<Settings>, dialing: Dialing) -> Self {
+        let large = Arc::new(LargeEntries::new(settings.large));
+        let (settings, existing) = (Arc::clone(settings), Arc::new(ExistingRegions::new()));
+        Self { settings, dialing, large, existing, repetitions: Arc::default() }
+    }
+
+    /// The state of a shard that has changed nothing yet.
+    pub(crate) fn new_recovery(&self, place: Place) -> Arc<Recovery> {
+        let lines = Arc::clone(&self.repetitions);
+        Arc::new(Recovery::new(&self.settings, place.count_names(), lines))
+    }
+
+    /// The number of attempts to connect that were made for all links to the server that is printed so.
+    pub(crate) fn connects_to(&self, server: &str, place: Place) -> u64 {
+        match &self.dialing {
+            Dialing::Apart { .. } => 0,
+            Dialing::Shared { pool, .. } => pool.connects_to(server, place),
+        }
+    }
+
+    /// Where a link of one shard leads to.
+    fn origin(&self, locator: Arc<dyn Locator>, place: Place) -> Origin {
+        match &self.dialing {
+            Dialing::Apart { pushes, runtime } => {
+                let dialer = Arc::new(Dialer::new(&self.settings, pushes, runtime, place));
+                Origin { locator, dialer, place, pool: None, lines: Arc::default() }
+            }
+            Dialing::Shared { pool, lines } => {
+                let dialer = Arc::clone(pool.dialer(place));
+                let (pool, lines) = (Some(Arc::clone(pool)), Arc::clone(lines));
+                Origin { locator, dialer, place, pool, lines }
+            }
         }
     }
 }
@@ -93,51 +142,40 @@ impl Shard {
         runtime: &Handle,
     ) -> (Self, mpsc::Receiver<Release>) {
         let place = Place::Alone;
-        let recovery = Self::new_recovery(place, &settings);
-        Self::open_at(place, recovery, settings, primary, pushes, runtime)
-    }
-
-    /// The state of a shard that has changed nothing yet.
-    pub(crate) fn new_recovery(place: Place, settings: &Settings) -> Arc<Recovery> {
-        Arc::new(Recovery::new(settings, place.count_names()))
+        let surroundings = Surroundings::of_one(&settings, pushes, runtime);
+        let recovery = surroundings.new_recovery(place);
+        Self::open_at(place, recovery, primary, surroundings)
     }
 
     /// As [`open`](Self::open), for what lies in this place, and has been changed as `recovery` knows.
     pub(crate) fn open_at(
         place: Place,
         recovery: Arc<Recovery>,
-        settings: Arc<Settings>,
         primary: Arc<dyn Locator>,
-        pushes: &Arc<Pushes>,
-        runtime: &Handle,
+        surroundings: Surroundings,
     ) -> (Self, mpsc::Receiver<Release>) {
-        let primary_progress = Arc::new(PrimaryProgress::default());
-        let origins = Origins {
-            settings: Arc::clone(&settings),
-            pushes: Arc::clone(pushes),
-            runtime: runtime.clone(),
-            place,
-        };
+        let primary_progress = Arc::new(PrimaryProgress::new(surroundings.settings.max_lag));
         let role = PrimaryRole {
             recovery: Arc::clone(&recovery),
             progress: Arc::clone(&primary_progress),
         };
-        let primary = Link::open(origins.of(primary, place), role);
+        let primary = Link::open(surroundings.origin(primary, place), role);
         let (releases, released) = Releases::new();
         let shard = Self {
             primary,
             replicas: RwLock::default(),
-            origins,
+            place,
             recovery,
             primary_progress,
-            large: LargeEntries::new(settings.large),
-            existing: ExistingRegions::new(),
+            large: Arc::clone(&surroundings.large),
+            existing: Arc::clone(&surroundings.existing),
             tags: Arc::default(),
             logs: Logs::default(),
             releases,
             acknowledgements: Acknowledgements::default(),
             next_replica: AtomicUsize::new((random::bits() as u16).into()),
-            settings,
+            settings: Arc::clone(&surroundings.settings),
+            surroundings,
         };
         (shard, released)
     }
@@ -168,8 +206,9 @@ impl Shard {
             primary: Arc::clone(&self.primary_progress),
             progress: Arc::clone(&progress),
         };
-        let place = self.origins.place.of_replica();
-        let link = Link::open(self.origins.of(Fixed::at(Arc::clone(&server)), place), role);
+        let place = self.place.of_replica();
+        let locator = Fixed::at(Arc::clone(&server));
+        let link = Link::open(self.surroundings.origin(locator, place), role);
         Arc::new(Replica { server, link, progress })
     }
 

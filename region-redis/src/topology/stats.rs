@@ -3,6 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use crate::net::link::Link;
+use crate::net::origin::Place;
+use crate::protocol::layout::Slot;
 use crate::stats::{ServerStats, StoreStats};
 use crate::topology::cluster::ClusterHandle;
 use crate::topology::shard::Shard;
@@ -20,16 +22,28 @@ impl StoreStats {
     pub(crate) fn of_cluster(cluster: &ClusterHandle) -> Self {
         let shards = cluster.shards();
         let primaries = shards.iter().map(|shard| ServerStats::of(&shard.primary, true));
-        let nodes = by_server(primaries);
+        let any = Place::Primary(Slot::of_tag(""));
+        let nodes = with_connects(cluster, any, by_server(primaries));
         let mut primary = ServerStats::none(cluster.name());
         nodes.iter().for_each(|node| primary.add(node));
+        let replicas = by_server(shards.iter().flat_map(|shard| replicas_of(shard)));
         Self {
             primary,
             nodes,
-            replicas: by_server(shards.iter().flat_map(|shard| replicas_of(shard))),
+            replicas: with_connects(cluster, any.of_replica(), replicas),
             has_queued: shards.iter().any(|shard| shard.recovery.has_queued()),
         }
     }
+}
+
+/// Adds the attempts to connect, which the shards make together.
+fn with_connects(
+    cluster: &ClusterHandle,
+    place: Place,
+    mut nodes: Vec<ServerStats>,
+) -> Vec<ServerStats> {
+    nodes.iter_mut().for_each(|node| node.connects = cluster.connects_to(&node.server, place));
+    nodes
 }
 
 fn replicas_of(shard: &Shard) -> impl Iterator<Item = ServerStats> {

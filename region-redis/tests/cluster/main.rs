@@ -12,4 +12,7 @@ mod outage;
 #[path = "../shared/permissions.rs"]
 mod permissions;
 mod roots;
+mod slots;
 mod storms;
+#[cfg(feature = "tls")]
+mod tls;

@@ -6,10 +6,12 @@ use region_core::{Policy, Region, RegionCache, RegionExt, RegionHandle};
 use region_redis::RedisStore;
 use servers::{Cluster, Flavor};
 
-use crate::kit::{RECOVERY, bounded, connect, roots, slot_of};
+use crate::kit::{RECOVERY, bounded, connect, get, roots, slot_of, until_ok};
 
 servers::on_both! {
     near_values_across_a_move
+    near_values_of_many_slots_across_a_move
+    near_values_across_a_move_where_nodes_do_not_list_their_slots
     near_values_across_a_failover
 }
 
@@ -50,11 +52,31 @@ async fn until_seen(region: &RegionHandle, value: u32) {
 }
 
 async fn near_values_across_a_move(flavor: Flavor) {
+    move_with(&Cluster::start(flavor), 0).await;
+}
+
+/// Then a node is asked for the list of its slots.
+async fn near_values_of_many_slots_across_a_move(flavor: Flavor) {
+    move_with(&Cluster::start(flavor), 300).await;
+}
+
+async fn near_values_across_a_move_where_nodes_do_not_list_their_slots(flavor: Flavor) {
     let cluster = Cluster::start(flavor);
-    let [root, ..] = roots(&cluster);
-    let slot = slot_of(&cluster, &root);
-    let caches =
-        [connect(&cluster).await, connect(&cluster).await].map(|store| cache(&store, &root));
+    for node in &cluster.nodes {
+        node.command(&["ACL", "SETUSER", "default", "-cluster|nodes"]);
+    }
+    move_with(&cluster, 300).await;
+}
+
+/// Values are held near while `further` other roots are in use.
+async fn move_with(cluster: &Cluster, further: usize) {
+    let [root, ..] = roots(cluster);
+    let slot = slot_of(cluster, &root);
+    let stores = [connect(cluster).await, connect(cluster).await];
+    for at in 0..further {
+        until_ok(async || get(&stores[0], &format!("further{at}"), "k").await).await;
+    }
+    let caches = stores.each_ref().map(|store| cache(store, &root));
     let [mine, others] = caches.each_ref().map(|cache| cache.region("a").unwrap());
     until_set(&others, 1).await;
     hold(&caches[0], &mine, 1).await;
@@ -64,6 +86,10 @@ async fn near_values_across_a_move(flavor: Flavor) {
         until_seen(&mine, value).await;
         hold(&caches[0], &mine, value).await;
     }
+    let asked =
+        cluster.nodes[..3].iter().map(|node| node.command(&["INFO", "commandstats"]).text());
+    let asked = asked.filter(|stats| stats.contains("cmdstat_cluster|nodes:")).count();
+    assert_eq!(asked, if further > 0 { 3 } else { 0 }, "nodes asked for their lists");
 }
 
 async fn near_values_across_a_failover(flavor: Flavor) {

@@ -1,17 +1,15 @@
 //! Roots that lie on different nodes.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use region_core::{PageTerms, ReadFrom, Store, Verb};
 use servers::{Cluster, Flavor};
 
-use crate::kit::{builder, connect, end, get, get_from, path, put, roots, set, until, until_ok};
+use crate::kit::{builder, connect, end, get, get_from, path, put, roots, until, until_ok};
 
 servers::on_both! {
     roots_are_spread_over_nodes
     own_changes_are_seen_in_replicas_of_their_slots
-    many_roots_do_not_keep_many_connections
 }
 
 async fn roots_are_spread_over_nodes(flavor: Flavor) {
@@ -78,32 +76,4 @@ async fn own_changes_are_seen_in_replicas_of_their_slots(flavor: Flavor) {
         }
     }
     assert!(reads() > before, "replicas are read");
-}
-
-/// The number of roots, in nearly as many slots: more than shards stay open that nobody uses.
-const ROOTS: usize = 300;
-
-async fn many_roots_do_not_keep_many_connections(flavor: Flavor) {
-    const MOST: usize = 256;
-    let cluster = Cluster::start(flavor);
-    let store = builder(&cluster.url()).max_lag(Duration::from_secs(2)).connect().await.unwrap();
-    let clients = || -> usize {
-        let lists = cluster.nodes.iter().map(|node| node.command(&["CLIENT", "LIST"]).text());
-        lists.map(|list| list.matches(" name=region-cache ").count()).sum()
-    };
-    let write = async |value: &str| {
-        for at in 0..ROOTS {
-            let root = format!("many{at}");
-            until_ok(async || set(&store, &root, "k", value).await).await;
-        }
-    };
-    write("1").await;
-    assert!(clients() > MOST, "{} connections", clients());
-    until("connections to be closed", || clients() <= MOST).await;
-    // Those that were closed are opened again.
-    write("2").await;
-    for at in 0..ROOTS {
-        let found = get(&store, &format!("many{at}"), "k").await.unwrap();
-        assert_eq!(found.as_deref(), Some("2"));
-    }
 }

@@ -1,8 +1,9 @@
 use std::time::{Duration, Instant};
 
+use crate::certificates::Certificates;
 use crate::client::{Reply, ask};
 use crate::process::{free_port, wait_for};
-use crate::server::{Flavor, TestServer};
+use crate::server::{Flavor, TLS_CLUSTER, TestServer};
 
 /// The number of primaries, each with one replica.
 const PRIMARIES: usize = 3;
@@ -15,6 +16,15 @@ const NODE_TIMEOUT: &str = "1500";
 
 /// The time in which a failover that an operator asks for succeeds, or is given up.
 const FAILOVER: Duration = Duration::from_secs(5);
+
+/// The way in which nodes of a cluster name each other to clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// By their addresses, which certificates do not name.
+    Address,
+    /// By the name `localhost`.
+    Name,
+}
 
 /// A cluster of three primaries with a replica each. It ends with this value.
 #[derive(Debug)]
@@ -30,7 +40,74 @@ impl Cluster {
     /// When they do not in time.
     #[must_use]
     pub fn start(flavor: Flavor) -> Self {
-        let nodes: Vec<_> = (0..2 * PRIMARIES).map(|_| start_node(flavor)).collect();
+        Self::start_as(|| start_node(flavor))
+    }
+
+    /// Starts nodes that speak TLS on a further port, and to each other, with one of `certificates`. They tell clients
+    /// their addresses, or the name `localhost`.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn start_tls(flavor: Flavor, certificates: &Certificates, tells: Endpoint) -> Self {
+        let name = ["--cluster-announce-hostname", "localhost"];
+        let preferred = ["--cluster-preferred-endpoint-type", "hostname"];
+        let more: &[&str] = match tells {
+            Endpoint::Address => &[],
+            Endpoint::Name => &[name, preferred].concat(),
+        };
+        let node = || {
+            let (bus, mut args) = node_args();
+            args.extend([TLS_CLUSTER, "yes", "--tls-replication", "yes"].map(str::to_owned));
+            args.extend(more.iter().map(|&arg| arg.to_owned()));
+            let args: Vec<_> = args.iter().map(String::as_str).collect();
+            (TestServer::start_tls_with(flavor, certificates, false, &args), bus)
+        };
+        Self::start_as(node)
+    }
+
+    /// Starts nodes that can be [cut off](Self::cut_off) from each other.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn start_divisible(flavor: Flavor, certificates: &Certificates) -> Self {
+        Self::start_as(|| {
+            let (bus, args) = node_args();
+            let args: Vec<_> = args.iter().map(String::as_str).collect();
+            (TestServer::start_tls_with(flavor, certificates, false, &args), bus)
+        })
+    }
+
+    /// Cuts a primary off from the other nodes, which then give its slots to its replica. It still answers clients, and
+    /// does not notice: it has to be one of a [divisible](Self::start_divisible) cluster.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub fn cut_off(&self, node: &TestServer) {
+        ok(node, &["CONFIG", "SET", "cluster-node-timeout", "600000"]);
+        ok(node, &["ACL", "SETUSER", "default", "-psync", "-sync"]);
+        node.command(&["CLIENT", "KILL", "TYPE", "replica"]);
+        // It speaks TLS to nodes that do not.
+        ok(node, &["CONFIG", "SET", "tls-cluster", "yes"]);
+        for other in self.nodes.iter().filter(|other| other.port() != node.port()) {
+            // Redis 7.0 crashes if there is no link, as there may be none on the other side by then.
+            ok(node, &["DEBUG", "CLUSTERLINK", "KILL", "all", &id(other)]);
+        }
+    }
+
+    /// Ends [`cut_off`](Self::cut_off).
+    ///
+    /// # Panics
+    /// When the node does not answer.
+    pub fn rejoin(&self, node: &TestServer) {
+        ok(node, &["ACL", "SETUSER", "default", "+psync", "+sync"]);
+        ok(node, &["CONFIG", "SET", "cluster-node-timeout", NODE_TIMEOUT]);
+        ok(node, &["CONFIG", "SET", "tls-cluster", "no"]);
+    }
+
+    fn start_as(start_node: impl Fn() -> (TestServer, String)) -> Self {
+        let nodes: Vec<_> = (0..2 * PRIMARIES).map(|_| start_node()).collect();
         let share = SLOTS.div_ceil(PRIMARIES as u16);
         for (at, (node, _)) in nodes.iter().enumerate() {
             ok(node, &["CLUSTER", "SET-CONFIG-EPOCH", &(at + 1).to_string()]);
@@ -42,7 +119,7 @@ impl Cluster {
         }
         let (first, others) = nodes.split_first().unwrap_or_else(|| unreachable!("it has nodes"));
         for (node, bus) in others {
-            let port = node.port().to_string();
+            let port = node.cluster_port().to_string();
             ok(&first.0, &["CLUSTER", "MEET", "127.0.0.1", &port, bus]);
         }
         let this = Self { nodes: nodes.into_iter().map(|(node, _)| node).collect() };
@@ -102,6 +179,17 @@ impl Cluster {
         format!("redis-cluster://{}", hosts.join(","))
     }
 
+    /// As [`url`](Self::url), over TLS.
+    ///
+    /// # Panics
+    /// When the nodes do not speak TLS.
+    #[must_use]
+    pub fn tls_url(&self) -> String {
+        let hosts: Vec<_> =
+            self.nodes.iter().map(|node| format!("localhost:{}", node.tls_port())).collect();
+        format!("rediss-cluster://{}", hosts.join(","))
+    }
+
     /// Waits until each node that answers sees all slots served, by the same primaries, and each replica follows.
     ///
     /// # Panics
@@ -154,7 +242,7 @@ impl Cluster {
     /// When it has none that answers.
     #[must_use]
     pub fn replica_of(&self, primary: &TestServer) -> &TestServer {
-        let port = primary.port().to_string();
+        let port = primary.cluster_port().to_string();
         let follows = |node: &&TestServer| {
             let role = ask(node.port(), &[b"ROLE"]);
             role.is_ok_and(|role| role.list().get(2).is_some_and(|of| of.text() == port))
@@ -245,7 +333,8 @@ impl Cluster {
     /// When a node refuses.
     pub fn move_keys(&self, slot: u16, to: &TestServer, most: usize) -> usize {
         let from = self.primary_of(slot);
-        let (slot, most, port) = (slot.to_string(), most.to_string(), to.port().to_string());
+        let (slot, most, port) =
+            (slot.to_string(), most.to_string(), to.cluster_port().to_string());
         let names = from.command(&["CLUSTER", "GETKEYSINSLOT", &slot, &most]);
         let names: Vec<_> = names.list().iter().map(Reply::text).collect();
         if names.is_empty() {
@@ -310,13 +399,20 @@ impl Cluster {
 
 /// Starts a node. Returns it with the port that other nodes speak to.
 fn start_node(flavor: Flavor) -> (TestServer, String) {
+    let (bus, args) = node_args();
+    let args: Vec<_> = args.iter().map(String::as_str).collect();
+    (TestServer::start_with(flavor, &args), bus)
+}
+
+/// The port that other nodes speak to, and the arguments of a node.
+fn node_args() -> (String, Vec<String>) {
     // The default is the port and 10,000, which may be no port.
     let bus = free_port().to_string();
     let args = ["--cluster-enabled", "yes", "--cluster-port", &bus];
     let timeout = ["--cluster-node-timeout", NODE_TIMEOUT];
     let replicas = ["--cluster-replica-validity-factor", "0"];
-    let server = TestServer::start_with(flavor, &[&args[..], &timeout, &replicas].concat());
-    (server, bus)
+    let args = [&args[..], &timeout, &replicas].concat().into_iter().map(str::to_owned).collect();
+    (bus, args)
 }
 
 /// The ranges of slots, and the ports of their primaries.

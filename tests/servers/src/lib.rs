@@ -12,7 +12,7 @@ mod server;
 
 pub use certificates::Certificates;
 pub use client::{Reply, ask, ask_as};
-pub use cluster::Cluster;
+pub use cluster::{Cluster, Endpoint};
 pub use monitor::{Monitor, Monitored};
 pub use proxy::Proxy;
 pub use sentinels::{Sentinel, SentinelSet, SentinelSettings, Sentinels};

@@ -33,6 +33,9 @@ impl Flavor {
     }
 }
 
+/// The argument by which nodes of a cluster speak TLS to each other.
+pub(crate) const TLS_CLUSTER: &str = "--tls-cluster";
+
 /// The option of a server that speaks TLS to its replicas or its primary.
 const TLS_REPLICATION: &str = "--tls-replication";
 
@@ -93,7 +96,7 @@ impl TestServer {
         Self::start_tls_with(flavor, certificates, false, &[TLS_REPLICATION, "yes"])
     }
 
-    fn start_tls_with(
+    pub(crate) fn start_tls_with(
         flavor: Flavor,
         certificates: &Certificates,
         wants_client: bool,
@@ -236,6 +239,12 @@ impl TestServer {
     #[must_use]
     pub fn tls_port(&self) -> u16 {
         self.tls_port.unwrap_or_else(|| panic!("{} does not speak TLS", self.url()))
+    }
+
+    /// The port that other nodes of its cluster know it by.
+    pub(crate) fn cluster_port(&self) -> u16 {
+        let is_secured = self.args.iter().any(|arg| arg == TLS_CLUSTER);
+        self.tls_port.filter(|_| is_secured).unwrap_or(self.port)
     }
 
     /// Returns whether this is one of the ports that it listens on.

@@ -20,6 +20,10 @@ impl Slot {
         (number < SLOTS).then_some(Self(number))
     }
 
+    pub(crate) fn number(self) -> u16 {
+        self.0
+    }
+
     /// The slot of all keys with this hash tag.
     pub(crate) fn of_tag(tag: &str) -> Self {
         Self(CRC.checksum(tag.as_bytes()) % SLOTS)

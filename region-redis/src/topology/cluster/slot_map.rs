@@ -3,6 +3,7 @@
 use redis::{Pipeline, Value};
 
 use crate::error::Failure;
+use crate::net::epoch::current_epoch;
 use crate::net::identity::field_of;
 use crate::protocol::layout::{SLOTS, Slot};
 use crate::protocol::reply::text;
@@ -103,8 +104,7 @@ impl View {
         };
         let info = info.ok_or_else(unexpected)?;
         let field = |name: &str| field_of(info, name);
-        let epoch = field("cluster_current_epoch").and_then(|epoch| epoch.parse().ok());
-        let epoch = epoch.ok_or_else(unexpected)?;
+        let epoch = current_epoch(info).ok_or_else(unexpected)?;
         let is_ok = field("cluster_state") == Some("ok");
         let node = match node.address() {
             Address::Tcp(name, port) | Address::Tls(name, port) => {
