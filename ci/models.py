@@ -13,7 +13,7 @@ DESIGN, MUTATION = 600, 400
 
 # Where a mutation shows seldom, the seed from which its schedules are tried.
 FROM = {('protocol', 'flying-trusted'): 11700, ('protocol', 'counted-ids'): 3000,
-        ('anchors', 'seen-unchecked'): 8200, ('anchors', 'outer-first'): 1000}
+        ('anchors', 'stale-claim-replaces'): 800, ('anchors', 'seen-unchecked'): 800, ('anchors', 'outer-first'): 300}
 
 
 def load(path):

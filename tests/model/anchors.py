@@ -2,12 +2,14 @@
 
 Each server is atomic by itself, and nothing spans both. Whoever reads asks both at once, in any order, or trusts what it
 knows of the root. Scripts below the anchor take the root's ids as *claimed* by the caller: read before, maybe old by now.
-A claim that is old may make a miss. It never makes an old value valid, and never takes the place of what is newer: a hash
-filled under other claims is replaced only by a claim that was read after that hash was seen. The root's server tells of
+A claim that is old may make a miss. It never makes an old value valid, and never takes the place of what is newer: the
+server below records the claim that it accepted last, and another is refused unless it was read after that record was
+seen. A record that is lost protects nothing until the next claim: then a miss may follow. The root's server tells of
 changes before it answers what comes after them; a reply that was overtaken by that is used, and not trusted.
 A touch drops the entries of the inner regions first: a value of an outer region is made of inner ones.
 A value is the time at which its load read the source, or the oldest of what it was made of. Checks promise 1, 3 and 4, that
-a value is stale for no longer than its window by a clock of its own server, and that nothing newer is replaced.
+a value is stale for no longer than its window by a clock of its own server, that a put or a removal that was done is seen,
+and that nothing newer is replaced while the record is there.
 Mutations switch a mechanism off and must be caught.
 usage: anchors.py [seeds] [mutation]
 """
@@ -22,14 +24,14 @@ def side(region): return 'above' if region == ROOT else 'below'
 
 class State:
     """what a server holds; a failover puts an older one in its place"""
-    def __init__(s): s.tree = {}; s.soft = {}; s.d = {}; s.lease = {}
+    def __init__(s): s.tree = {}; s.soft = {}; s.d = {}; s.lease = {}; s.parent = {}; s.record = {}
 
 class Servers:
     def __init__(s, rng):
         s.rng = rng; s.now = 0; s.at = {'above': State(), 'below': State()}; s.snap = {}
         s.skew = rng.choice([0, 0, 40, -40])    # the clock above, against the clock below
         s.ends = []                             # (time, what, region, client)
-        s.clients = []; s.track = set(); s.replaced = None
+        s.clients = []; s.track = set(); s.replaced = None; s.unprotected = False
     def tick(s): s.now += 1; return s.now
     def new(s): return s.rng.getrandbits(60)
     def changed(s):
@@ -54,46 +56,66 @@ class Servers:
         st.lease.pop(ROOT); st.d[ROOT] = (guard[0], value)
 
     # below the anchor: commands that are given the root's ids as claimed
-    def trees(s): st = s.at['below']; return tuple(st.tree.get(p) for p in BELOW)
-    def life(s, claim): return (claim[0],) + s.trees()
+    def accept(s, claim, seen):
+        """the record that stands in the claim's way, or None: then the claim is the record"""
+        st = s.at['below']; there = st.record.get(ANCHOR)
+        if there not in (None, claim[0]) and 'stale-claim-replaces' not in MUT:
+            if (there != seen) if 'seen-unchecked' not in MUT else seen is None: return there
+        st.record[ANCHOR] = claim[0]
+    def trees(s, root):
+        """the ids below a root of this tree: None for a region that was born under another life of its parent"""
+        st = s.at['below']; parent, found = root, []
+        for p in BELOW:
+            parent = st.tree.get(p) if parent is not None and st.parent.get(p) == parent else None
+            found.append(parent)
+        return tuple(found)
+    def life(s, claim): return (claim[0],) + s.trees(claim[0])
     def mark(s, claim): st = s.at['below']; return (claim[1][0],) + tuple(st.soft.get(p, 0) for p in BELOW)
-    def create(s):
-        for p in BELOW: s.at['below'].tree.setdefault(p, s.new())
+    def create(s, claim):
+        st = s.at['below']; parent = claim[0]
+        for p, there in zip(BELOW, s.trees(parent)):
+            if there is None: st.tree[p] = s.new(); st.parent[p] = parent; st.soft.pop(p, None)
+            parent = st.tree[p]
     def lines(s):
         """what a reader needs, whatever the root's ids turn out to be"""
-        d = s.at['below'].d.get(LEAF); st = s.at['below']
-        return s.trees(), tuple(st.soft.get(p, 0) for p in BELOW), copy.deepcopy(d), s.now
-    def begin(s, claim):
-        s.create(); token = s.new(); d = s.at['below'].d.get(LEAF)
+        st = s.at['below']; d = copy.deepcopy(st.d.get(LEAF))
+        return (lambda root, trees=dict(st.tree), parents=dict(st.parent): known(root, trees, parents)), tuple(st.soft.get(p, 0) for p in BELOW), d, s.now
+    def begin(s, claim, seen):
+        if (there := s.accept(claim, seen)) is not None: return there
+        s.create(claim); token = s.new()
         s.at['below'].lease[LEAF] = (token, s.life(claim))
-        return (s.life(claim), s.mark(claim)), token, d and d['life']
-    def stands(s, claim, seen):
-        """whether what the hash holds stays as it is: it was filled under other claims, which may be newer"""
-        d = s.at['below'].d.get(LEAF)
-        if d is None or None in s.trees() or d['life'][1:] != s.trees() or d['life'][0] == claim[0]: return False
-        if 'stale-claim-replaces' in MUT: return False
-        return d['life'] != seen or seen is None if 'seen-unchecked' not in MUT else seen is None
+        return (s.life(claim), s.mark(claim)), token
     def store(s, claim, value):
         st = s.at['below']; d = st.d.get(LEAF); life = s.life(claim)
         if d is None or d['life'] != life:
-            current = (s.at['above'].tree.get(ROOT),) + s.trees()
-            if d is not None and d['life'] == current and d['e'] is not None: s.replaced = f'{d["e"]} of the present life, by a claim of {claim[0]}'
+            root = s.at['above'].tree.get(ROOT); current = (root,) + s.trees(root)
+            if d is not None and d['life'] == current and d['e'] is not None and not s.unprotected:
+                s.replaced = f'{d["e"]} of the present life, by a claim of {claim[0]}'
             st.d[LEAF] = d = {'life': life, 'e': None}
         d['e'] = (value, s.mark(claim), s.now)
-    def fill(s, claim, guard, seen, value):
-        (life, mark), token = guard; st = s.at['below']; held = st.lease.get(LEAF)
+    def fill(s, claim, guard, value):
+        """the claim is what the guard holds: it was read after the load, and refused if it had changed"""
+        (life, mark), token = guard; st = s.at['below']
+        if s.accept(claim, None) is not None: return 'fenced'
+        held = st.lease.get(LEAF)
         if held is None or held[0] != token or held[1] != life: return 'fenced'
         if s.life(claim) != life or s.mark(claim) != mark: return 'fenced'
-        if s.stands(claim, seen): return 'fenced'
         st.lease.pop(LEAF); s.store(claim, value); return 'stored'
-    def put(s, claim, seen):
-        s.create(); s.at['below'].lease.pop(LEAF, None)
-        if s.stands(claim, seen): return s.at['below'].d[LEAF]['life']
-        s.store(claim, s.now); return None
-    def remove(s, c):
-        st = s.at['below']; st.lease.pop(LEAF, None)
-        if LEAF in st.d: st.d[LEAF]['e'] = None
-        s.ends.append((s.now, 'remove', LEAF, c.id)); return [s.ends[-1]]
+    def put(s, c, claim, seen):
+        if (there := s.accept(claim, seen)) is not None: return there
+        current = (s.at['above'].tree.get(ROOT),); d = s.at['below'].d.get(LEAF)
+        if d and d['e'] and d['life'] == current + s.trees(current[0]) and claim[0] != current[0] and not s.unprotected:
+            s.replaced = f'{d["e"]} of the present life, by a claim of {claim[0]}'
+        s.create(claim); s.at['below'].lease.pop(LEAF, None); s.store(claim, s.now)
+        return s.ended('put', LEAF, c)
+    def remove(s, c, claim, seen):
+        if (there := s.accept(claim, seen)) is not None: return there
+        st = s.at['below']; st.lease.pop(LEAF, None); d = st.d.get(LEAF)
+        # entries of another life are dropped: without the record these may be the newer ones
+        if d and d['life'] == s.life(claim): d['e'] = None
+        else: st.d.pop(LEAF, None)
+        return s.ended('remove', LEAF, c)
+    def ended(s, what, region, c): s.ends.append((s.now, what, region, c.id)); return [s.ends[-1]]
     def end(s, c, what, region):
         st = s.at[side(region)]
         if what == 'expire':
@@ -111,10 +133,12 @@ class Servers:
 
     def lose(s):
         st = s.at[s.rng.choice(['above', 'below'])]
-        pool = [(m, p) for m in ('tree', 'd', 'lease') for p in getattr(st, m)]
+        pool = [(m, p) for m in ('tree', 'd', 'lease', 'record') for p in getattr(st, m)]
         if pool:
             m, p = s.rng.choice(pool); getattr(st, m).pop(p)
             if (m, p) == ('tree', ROOT): s.changed()
+            # what the record protects has nothing that tells which claim is the newer
+            if m == 'record': s.unprotected = True
     def roll_back(s, which):
         """a failover of one server to an older copy; whoever made what is undone repeats it before it reads"""
         s.at[which], t = copy.deepcopy(s.snap[which])
@@ -145,10 +169,20 @@ def above(srv, c, out, make=False):
     if ids and (c.epoch == epoch or 'no-epoch' in MUT): c.root = ids
     return ids
 
+def known(root, trees, parents):
+    found, parent = [], root
+    for p in BELOW:
+        parent = trees.get(p) if parent is not None and parents.get(p) == parent else None
+        found.append(parent)
+    return tuple(found)
+
 def value_of(lines, ids):
     """the entry, and whether it is fresh"""
-    trees, softs, d, now = lines
-    if ids is None or None in trees or d is None or d['e'] is None: return None
+    trees_under, softs, d, now = lines
+    if ids is None or d is None or d['e'] is None: return None
+    trees = trees_under(ids[0])
+    if 'life-without-claim' in MUT: trees = d['life'][1:]
+    if None in trees: return None
     if (d['life'] != (ids[0],) + trees) if 'life-without-claim' not in MUT else (d['life'][1:] != trees): return None
     value, mark, put = d['e']
     if mark == (ids[1][0],) + softs: return value, 'fresh'
@@ -166,31 +200,41 @@ def read(srv, c, out):
     if found: out['v'], out['how'] = found; out['now'] = lines[3]; out['put'] = lines[2]['e'][2]
     return found
 
-def compute(srv, c, out):
-    if (yield from read(srv, c, out)): return
-    claim = yield from above(srv, c, out, True); seen = None
-    lineage, token, there = yield lambda: srv.begin(claim)
-    if there and there[0] != claim[0] and there[1:] == lineage[0][1:]:
-        out['trusts'] = False; c.root = None
-        claim = yield from above(srv, c, out, True); seen = there
-        lineage, token, _ = yield lambda: srv.begin(claim)
-    loaded = srv.tick()
-    for _ in range(srv.rng.randrange(4)): yield lambda: None
-    if 'late-claim' in MUT:
-        claim = yield lambda: srv.root_ids(c, True); (life, mark) = lineage; lineage = (claim[0],) + life[1:], (claim[1][0],) + mark[1:]
-        held = srv.at['below'].lease.get(LEAF)
-        if held and held[0] == token: srv.at['below'].lease[LEAF] = (token, lineage[0])
-    yield lambda: srv.fill(claim, (lineage, token), seen, loaded)
-
-def put(srv, c, out):
+def accepted(srv, c, out, op):
+    """what `op` answers to a claim that is not refused; None if others are always ahead: it has not been done"""
     seen = None
     for _ in range(3):
         claim = yield from above(srv, c, out, True)
-        seen = yield lambda: srv.put(claim, seen)
-        if seen is None: return
-        out['trusts'] = False; c.root = None
-    made = yield lambda: srv.remove(c)      # others go on replacing it: there is no value then, rather than an old one
-    note(srv, c, made)
+        answer = yield lambda: op(claim, seen)
+        if not isinstance(answer, int): return claim, answer
+        # read again, after that record was seen
+        seen = answer; out['trusts'] = False; c.root = None
+    return None
+
+def compute(srv, c, out):
+    if (yield from read(srv, c, out)): return
+    begun = yield from accepted(srv, c, out, lambda claim, seen: srv.begin(claim, seen))
+    if begun is None: return
+    claim, guard = begun
+    loaded = srv.tick()
+    for _ in range(srv.rng.randrange(4)): yield lambda: None
+    if 'late-claim' in MUT:
+        (life, mark), token = guard; claim = yield lambda: srv.root_ids(c, True); guard = ((claim[0],) + life[1:], (claim[1][0],) + mark[1:]), token
+        held = srv.at['below'].lease.get(LEAF)
+        if held and held[0] == token: srv.at['below'].lease[LEAF] = (token, guard[0][0])
+    else:
+        # the guard holds what is above too: asked for before the script judges the rest
+        ids = yield lambda: srv.root_ids(c)
+        if ids != claim: return
+    yield lambda: srv.fill(claim, guard, loaded)
+
+def put(srv, c, out):
+    done = yield from accepted(srv, c, out, lambda claim, seen: srv.put(c, claim, seen))
+    if done: note(srv, c, done[1])
+
+def remove(srv, c, out):
+    done = yield from accepted(srv, c, out, lambda claim, seen: srv.remove(c, claim, seen))
+    if done: note(srv, c, done[1])
 
 def outer(srv, c, out):
     """a value of the root that is made of one of the leaf"""
@@ -231,7 +275,8 @@ def run(seed):
             if x < .3: gen = read(srv, c, out)
             elif x < .6: gen = compute(srv, c, out)
             elif x < .66: gen = put(srv, c, out)
-            elif x < .74: gen = outer(srv, c, out)
+            elif x < .69: gen = remove(srv, c, out)
+            elif x < .76: gen = outer(srv, c, out)
             elif x < .82: gen = read_outer(srv, c, out)
             elif x < .88: gen = touch(srv, c, out)
             else:
