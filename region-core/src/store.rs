@@ -51,7 +51,8 @@ pub use write::{Applied, Ended, Guard, Op, OpOutcome, Put, RegionTtl, When, Writ
 /// 4. Losing anything (eviction, a crash, a flush) may only turn entries into misses: a region that
 ///    lost its ids is created anew, so that entries kept under the old ones are never valid again.
 /// 5. Each method is atomic for one region: no other call sees half of it. [`end`](Self::end) is
-///    atomic for all that it covers.
+///    atomic for all that it covers; but a store that keeps the regions of a path in several places may end what
+///    lies outside after what lies inside, so that whoever sees the end of an outer region sees that of the inner ones.
 /// 6. What a call did before it returned is seen by every later call through this store value and
 ///    its clones, a [`ReadFrom::Replica`] read included.
 /// 7. Keys and paths within the limits ([`MAX_KEY_BYTES`](crate::MAX_KEY_BYTES),
@@ -160,7 +161,8 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// A child is listed if it, or a region below it, was put to since the life of the listed region
     /// began (its own or an ancestor's last `invalidate`) and still holds a valid entry. A child
-    /// that was emptied since may be listed too. The entry at [`MARKER_KEY`](crate::MARKER_KEY) does not
+    /// that was emptied since may be listed too; where the list is kept in another place than the child, so may one for a
+    /// while that was written to in vain. The entry at [`MARKER_KEY`](crate::MARKER_KEY) does not
     /// count.
     async fn children(&self, region: &RegionPath, terms: PageTerms) -> Result<Page<Segment>>;
 

@@ -50,6 +50,10 @@ macro_rules! wrapped {
                 self.0.cut_pushes(($inner)(store)).await
             }
 
+            fn keeps_paths_together(&self) -> Able {
+                self.0.keeps_paths_together()
+            }
+
             fn near(&self) -> NearCache {
                 self.0.near()
             }
@@ -116,6 +120,10 @@ impl<H: Harness> Harness for Near<H> {
 
     async fn cut_pushes(&self, store: &Self::Store) -> Able {
         self.0.cut_pushes(store).await
+    }
+
+    fn keeps_paths_together(&self) -> Able {
+        self.0.keeps_paths_together()
     }
 
     fn runtime(&self) -> Runtime {
