@@ -26,7 +26,7 @@ const FORMS: &str = "memory: for the store in this process, redis:// or rediss:/
 /// | `rediss://..[?ca=..&cert=..&key=..&server_name=..]` | the same, over TLS (feature `tls`) |
 /// | `unix:///path/to.sock[?db=1&user=..&pass=..]` | the same, over a socket of this machine |
 /// | `redis-sentinel://[[user]:password@]host[:port][,..]/name[/database][?sentinel_user=..&sentinel_password=..]` | the same, on the primary that sentinels know by this name, and its replicas; `rediss-sentinel` over TLS |
-/// | `redis-cluster://[[user]:password@]host[:port][,..][?replicas=read]` | the same, on the nodes of a cluster; `rediss-cluster` over TLS |
+/// | `redis-cluster://[[user]:password@]host[:port][,..][?anchor=1&replicas=read]` | the same, on the nodes of a cluster; `rediss-cluster` over TLS |
 ///
 /// The type of the cache does not name the store. What else there is to set of a `RedisStore`, such
 /// as its limits, is set by its builder; then the application makes the cache over that store itself.

@@ -203,7 +203,7 @@ impl RedisStore {
     /// ```
     ///
     /// # Cluster
-    /// `redis-cluster://[[user]:password@]host[:port][,host[:port]..][?replicas=read]`
+    /// `redis-cluster://[[user]:password@]host[:port][,host[:port]..][?anchor=1&replicas=read]`
     ///
     /// The nodes named are asked which node has which slot; one that answers is enough, and they need not be all. User
     /// and password are for all nodes, and `rediss-cluster://` is as above. With `replicas=read` the nodes' replicas are
@@ -211,6 +211,19 @@ impl RedisStore {
     ///
     /// A root and all below it lie in one slot: so every promise holds as it does on a single server, an invalidation
     /// is one step, and different roots spread over the nodes. Choose roots so: one for each tenant, say.
+    ///
+    /// A root that is too large for one slot is spread by `anchor=2`, or a higher number: then a region lies in the slot of
+    /// its path's first two segments, `shop.org:42`, with all below it, and a region that is less deep in that of its root.
+    /// An invalidation is one step all the same, whatever lies below. What it costs, and the two things that differ:
+    /// - A read below an anchor also asks the slot of the root, at the same time, unless what is above is trusted near.
+    ///   What writes there asks that slot before: two round trips. The root's node gets a small read for each of these calls.
+    /// - `touch` reaches the regions above after those below: a retry completes one that failed in between.
+    /// - An expiration above is judged by the clocks of both nodes, as far as they are known to differ.
+    ///
+    /// All processes must name the same number: it is a part of the layout, and nothing tells that they do not. Those with
+    /// another one do not see each other's entries, nor each other's changes but of the regions above all anchors. To
+    /// change it, invalidate the roots, stop all processes and start them anew.
+    ///
     /// - If a primary fails, its slots are an outage until a replica has taken over; the new primary is told of recent
     ///   changes before anything is read from it. The nodes' own setting `cluster-require-full-coverage` decides whether
     ///   other slots are served meanwhile: with its default, `yes`, they are not.

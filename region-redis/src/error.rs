@@ -1,6 +1,6 @@
 //! The errors of the client library and of servers, turned into this project's errors.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::time::Duration;
 
 use redis::{RedisError, ServerError, Value};
@@ -20,6 +20,37 @@ pub(crate) enum Concerns {
     /// The server: no connection to it may be used.
     Server,
 }
+
+/// The code of the error of a script that was told of regions above its anchor what may be out of date.
+const CLAIM_REFUSED: &str = "REGIONABOVE";
+
+/// A claim was refused: another was accepted before, which may be newer.
+#[derive(Debug)]
+pub(crate) struct ClaimRefused {
+    /// The `tree`s of that one.
+    pub(crate) record: Vec<u8>,
+}
+
+impl ClaimRefused {
+    fn parse(code: &str, details: &str) -> Option<Self> {
+        let digits = (code == CLAIM_REFUSED).then(|| details.as_bytes().chunks(2))?;
+        let byte = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();
+        Some(Self { record: digits.map_while(byte).collect() })
+    }
+
+    /// The refusal that an error stands for.
+    pub(crate) fn of(error: &Error) -> Option<&Self> {
+        std::error::Error::source(error)?.downcast_ref()
+    }
+}
+
+impl fmt::Display for ClaimRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("what lies above the anchor may have changed")
+    }
+}
+
+impl std::error::Error for ClaimRefused {}
 
 /// A failed call.
 #[derive(Clone, Debug)]
@@ -41,6 +72,10 @@ impl Failure {
         let (kind, concerns) = classify(code, details);
         let error = Error::new(kind, format!("{server} answered: {}", text.trim_end()));
         let error = if is_transient(code, kind) { error.retryable() } else { error };
+        let error = match ClaimRefused::parse(code, details) {
+            Some(refused) => error.with_source(refused),
+            None => error,
+        };
         Self { error, concerns }
     }
 
@@ -152,6 +187,7 @@ fn classify(code: &str, details: &str) -> (ErrorKind, Concerns) {
         "OOM" | "MISCONF" | "BUSY" | "NOREPLICAS" | "UNKILLABLE" => {
             (ErrorKind::Unavailable, Concerns::Call)
         }
+        CLAIM_REFUSED => (ErrorKind::Unavailable, Concerns::Call),
         _ if is_migrating(code, details) => (ErrorKind::Unavailable, Concerns::Call),
         // It is not the primary any more, or not yet: its data may lack writes.
         "READONLY" | "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "MOVED" => {

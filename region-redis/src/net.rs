@@ -8,6 +8,7 @@ pub(crate) mod dialer;
 pub(crate) mod epoch;
 pub(crate) mod extra;
 pub(crate) mod identity;
+pub(crate) mod joint;
 pub(crate) mod keeper;
 pub(crate) mod link;
 pub(crate) mod locator;

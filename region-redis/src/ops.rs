@@ -6,12 +6,14 @@ use tokio::time::Instant;
 use crate::net::connections::{Lane, Request, Retry, Tracking};
 use crate::topology::shard::Shard;
 
+pub(crate) mod above;
 pub(crate) mod acknowledge;
 pub(crate) mod ask;
 pub(crate) mod begin;
 pub(crate) mod children;
 pub(crate) mod confirm;
 pub(crate) mod end;
+pub(crate) mod home;
 pub(crate) mod read;
 pub(crate) mod reclaim;
 pub(crate) mod release;

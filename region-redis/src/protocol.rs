@@ -6,6 +6,7 @@ pub(crate) mod call;
 pub(crate) mod children;
 pub(crate) mod confirm;
 pub(crate) mod end;
+pub(crate) mod hold;
 pub(crate) mod layout;
 pub(crate) mod prepare;
 pub(crate) mod read;

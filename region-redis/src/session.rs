@@ -6,6 +6,7 @@ pub(crate) mod clock;
 pub(crate) mod counts;
 pub(crate) mod hints;
 pub(crate) mod lag;
+pub(crate) mod listed;
 pub(crate) mod queue;
 pub(crate) mod recent_writes;
 pub(crate) mod recovery;

@@ -3,15 +3,15 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use region_core::{Error, ErrorKind, RegionPath, Result};
+use region_core::{RegionPath, Result};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::net::locator::{Fixed, Locator};
 use crate::net::pushes::Pushes;
+use crate::ops::home::Home;
 use crate::ops::{reclaim, release};
-use crate::protocol::layout::Anchor;
 use crate::servers::Servers;
 use crate::settings::Settings;
 use crate::topology::cluster::ClusterHandle;
@@ -44,27 +44,24 @@ impl Shards {
                 let primary = Arc::clone(&sentinels) as _;
                 Ok(Self::One(open_one(settings, primary, Some(sentinels), pushes, runtime)))
             }
-            servers @ Servers::Cluster(nodes) => {
-                if nodes.anchor != Anchor::ROOT {
-                    let why = format!("{servers}: no other anchor than 1, the root, is supported");
-                    return Err(Error::new(ErrorKind::InvalidConfig, why));
-                }
-                Ok(Self::Cluster(ClusterHandle::open(
-                    nodes.clone(),
-                    settings,
-                    pushes,
-                    runtime,
-                    start_tasks,
-                )))
-            }
+            Servers::Cluster(nodes) => Ok(Self::Cluster(ClusterHandle::open(
+                nodes.clone(),
+                settings,
+                pushes,
+                runtime,
+                start_tasks,
+            ))),
         }
     }
 
-    /// Returns the shard in which a region lies.
-    pub(crate) fn of(&self, region: &RegionPath) -> Cow<'_, ShardHandle> {
+    /// Returns where a region lies.
+    pub(crate) fn of(&self, region: &RegionPath) -> Home<'_> {
         match self {
-            Self::One(shard) => Cow::Borrowed(shard),
-            Self::Cluster(cluster) => Cow::Owned(cluster.shard_of(region)),
+            Self::One(shard) => Home { shard: Cow::Borrowed(shard), above: None },
+            Self::Cluster(cluster) => {
+                let (shard, above) = cluster.shards_of(region);
+                Home { shard: Cow::Owned(shard), above }
+            }
         }
     }
 

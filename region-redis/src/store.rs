@@ -148,7 +148,7 @@ impl Store for RedisStore {
     }
 
     fn release(&self, region: &RegionPath, keys: &[&str], token: LeaseToken) {
-        self.shards.of(region).release(region, keys, token);
+        self.shards.of(region).shard.release(region, keys, token);
     }
 
     async fn scan(&self, region: &RegionPath, terms: PageTerms) -> Result<Page<ScanItem>> {

@@ -63,22 +63,23 @@ impl Kind {
 struct OnCluster {
     kind: Kind,
     cluster: Option<Cluster>,
+    anchor: usize,
     parameters: &'static str,
 }
 
 impl OnCluster {
-    fn new(flavor: Flavor, parameters: &'static str) -> Self {
-        Self::by(Way::Plain, flavor, parameters)
+    fn new(flavor: Flavor, anchor: usize, parameters: &'static str) -> Self {
+        Self::by(Way::Plain, flavor, anchor, parameters)
     }
 
-    fn by(way: Way, flavor: Flavor, parameters: &'static str) -> Self {
+    fn by(way: Way, flavor: Flavor, anchor: usize, parameters: &'static str) -> Self {
         let kind = Kind { flavor, way };
         let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
         let fitting = idle.iter().position(|(other, _)| *other == kind);
         let found = fitting.map(|at| idle.swap_remove(at).1);
         drop(idle);
         let cluster = Some(found.unwrap_or_else(|| kind.start()));
-        Self { kind, cluster, parameters }
+        Self { kind, cluster, anchor, parameters }
     }
 
     fn cluster(&self) -> &Cluster {
@@ -86,7 +87,10 @@ impl OnCluster {
     }
 
     async fn connect(&self) -> RedisStore {
-        let url = format!("{}{}", self.kind.url(self.cluster()), self.parameters);
+        let Self { anchor, parameters, .. } = self;
+        let url = self.kind.url(self.cluster());
+        let mark = if url.contains('?') { '&' } else { '?' };
+        let url = format!("{url}{mark}anchor={anchor}{parameters}");
         let builder = patient(RedisStore::builder(&url).unwrap());
         builder.connect().await.unwrap_or_else(|error| panic!("{error}"))
     }
@@ -124,7 +128,7 @@ impl Harness for OnCluster {
     }
 
     async fn lose_incarnations(&self, _: &RedisStore, region: &RegionPath) -> Able {
-        let name = ids_key(region);
+        let name = ids_key(region, self.anchor);
         let keyslot = self.cluster().nodes[0].command(&["CLUSTER", "KEYSLOT", &name]);
         let slot = keyslot.text().parse().expect("a slot");
         self.cluster().primary_of(slot).command(&["DEL", &name]);
@@ -135,6 +139,10 @@ impl Harness for OnCluster {
         Able::No
     }
 
+    fn keeps_paths_together(&self) -> Able {
+        if self.anchor > 1 { Able::No } else { Able::Yes }
+    }
+
     // Breaking connections is for `tests/cluster`.
     async fn cut_pushes(&self, _: &RedisStore) -> Able {
         Able::No
@@ -143,27 +151,47 @@ impl Harness for OnCluster {
 
 mod redis {
     use super::*;
-    region_core::conformance!(OnCluster::new(Flavor::Redis, ""));
+    region_core::conformance!(OnCluster::new(Flavor::Redis, 1, ""));
 }
 
 mod redis_with_replicas {
     use super::*;
-    region_core::conformance!(OnCluster::new(Flavor::Redis, "?replicas=read"));
+    region_core::conformance!(OnCluster::new(Flavor::Redis, 1, "&replicas=read"));
 }
 
 /// Over TLS.
 #[cfg(feature = "tls")]
 mod redis_secured {
     use super::*;
-    region_core::conformance!(OnCluster::by(Way::Tls, Flavor::Redis, ""));
+    region_core::conformance!(OnCluster::by(Way::Tls, Flavor::Redis, 1, ""));
 }
 
 mod valkey {
     use super::*;
-    region_core::conformance!(OnCluster::new(Flavor::Valkey, ""));
+    region_core::conformance!(OnCluster::new(Flavor::Valkey, 1, ""));
 }
 
 mod valkey_with_replicas {
     use super::*;
-    region_core::conformance!(OnCluster::new(Flavor::Valkey, "?replicas=read"));
+    region_core::conformance!(OnCluster::new(Flavor::Valkey, 1, "&replicas=read"));
+}
+
+mod redis_below_anchors {
+    use super::*;
+    region_core::conformance!(OnCluster::new(Flavor::Redis, 2, ""));
+}
+
+mod redis_below_deep_anchors_with_replicas {
+    use super::*;
+    region_core::conformance!(OnCluster::new(Flavor::Redis, 3, "&replicas=read"));
+}
+
+mod valkey_below_anchors_with_replicas {
+    use super::*;
+    region_core::conformance!(OnCluster::new(Flavor::Valkey, 2, "&replicas=read"));
+}
+
+mod valkey_below_deep_anchors {
+    use super::*;
+    region_core::conformance!(OnCluster::new(Flavor::Valkey, 3, ""));
 }

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::net::covered::Covered;
+use crate::net::joint::JointSources;
 use crate::net::own_pushes::{OwnPushes, OwnWrite};
 use crate::protocol::layout::{self, Anchor, Kind, Slot};
 
@@ -18,6 +19,7 @@ use crate::protocol::layout::{self, Anchor, Kind, Slot};
 pub(crate) struct Pushes {
     listeners: Arc<Listeners>,
     anchor: Anchor,
+    joint: JointSources,
     wanted: AtomicBool,
     covered: Covered,
     messages: Notify,
@@ -83,6 +85,18 @@ impl Pushes {
 
     pub(crate) fn tell(&self, event: &Event) {
         self.listeners.tell(event);
+    }
+
+    /// Names two connections whose pushes both tell of changes to one answer; `None` if one of them is lost.
+    pub(crate) fn joint(&self, one: Source, other: Source) -> Option<Source> {
+        self.joint.of(one, other)
+    }
+
+    /// Tells that nothing that was read over a connection is covered any more, alone or together with another.
+    fn lose(&self, lost: Source) {
+        for lost in self.joint.lose(lost).into_iter().chain([lost]) {
+            self.tell(&Event::Lost(lost));
+        }
     }
 
     /// Returns whether nobody listens but the one who writes: what one of several caches writes in this
@@ -186,7 +200,7 @@ impl PushSource {
     pub(crate) fn end(&self) {
         if self.tracking.swap(NEVER, Ordering::AcqRel) == TRACKED {
             let lost = self.names.lock().map(|name| name.is_given_out.then_some(name.source));
-            lost.into_iter().flatten().for_each(|lost| self.pushes.tell(&Event::Lost(lost)));
+            lost.into_iter().flatten().for_each(|lost| self.pushes.lose(lost));
             self.pushes.covered.forget(self.number);
         }
     }
@@ -199,7 +213,7 @@ impl PushSource {
         }
         let former = std::mem::replace(&mut self.names.lock()[group.0], Name::new());
         if former.is_given_out {
-            self.pushes.tell(&Event::Lost(former.source));
+            self.pushes.lose(former.source);
         }
     }
 

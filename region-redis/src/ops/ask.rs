@@ -27,12 +27,13 @@ pub(crate) enum ReplyForm {
 }
 
 impl Shard {
-    /// Sends the primary a request whose answer begins with the ids along the path (if the form has them), and
+    /// Sends the primary a request whose answer begins with `regions` ids along the path (if the form has them), and
     /// the count of writes if the request asks for it. Returns the ids and the other answers. If the primary has lost writes of
     /// this process, recent changes are repeated and the request is sent again.
     pub(crate) async fn ask(
         &self,
         region: &RegionPath,
+        regions: usize,
         deadline: Instant,
         form: ReplyForm,
         request: impl Fn(Option<&str>) -> Request,
@@ -48,7 +49,7 @@ impl Shard {
                 ReplyForm::PerCommand | ReplyForm::WithoutIds => values,
                 ReplyForm::OneScript => Replies::new(&connections.server, values).list()?,
             };
-            let asked = if form == ReplyForm::WithoutIds { 0 } else { region.depth() };
+            let asked = if form == ReplyForm::WithoutIds { 0 } else { regions };
             let (ids, shown, rest) = match ids_and_count(values, asked, needed) {
                 Ok(found) => found,
                 Err(values) => {

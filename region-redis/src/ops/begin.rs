@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use region_core::{Begun, BegunKey, LeaseTerms, RegionPath, Result, Trust};
+use tokio::time::Instant;
 
 use crate::net::connections::{Connections, Lane, Request, Retry, Tracking};
 use crate::net::link::Response;
@@ -10,6 +11,7 @@ use crate::ops::ask::ATTEMPTS;
 use crate::ops::one;
 use crate::ops::read::valid_entries;
 use crate::protocol::begin::{BeginReply, begin};
+use crate::protocol::layout::Located;
 use crate::protocol::reply::{Replies, borrowed};
 use crate::time_range::TimeRange;
 use crate::topology::shard::Shard;
@@ -17,11 +19,12 @@ use crate::topology::shard::Shard;
 impl Shard {
     pub(crate) async fn begin(
         &self,
-        region: &RegionPath,
+        at: Located<'_>,
         keys: &[&str],
         terms: LeaseTerms,
+        deadline: Instant,
     ) -> Result<Begun> {
-        let at = self.locate(region);
+        let region = at.region;
         self.tags.note(at.tag());
         self.releases.note(terms.duration);
         let lane = if self.large.any(region, keys) { Lane::Large } else { Lane::Main };
@@ -33,7 +36,6 @@ impl Shard {
             // The script reads before it answers: the server tracks the keys from then on.
             Request { tracking: Tracking::Read, ..request }
         };
-        let deadline = self.deadline_from(terms.started);
         for _ in 0..ATTEMPTS {
             let counted = self.recovery.recent_writes().needed(region);
             let Response { values, connections, source, .. } =

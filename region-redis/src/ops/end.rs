@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use region_core::{EndTerms, Ended, Error, ErrorKind, RegionPath, Result, Trust, Verb};
+use tokio::time::Instant;
 
 use crate::net::connections::{Connections, Lane, Retry};
 use crate::net::link::Response;
@@ -23,8 +24,14 @@ enum Ending {
 }
 
 impl Shard {
-    pub(crate) async fn end(&self, region: &RegionPath, terms: EndTerms) -> Result<Ended> {
-        let ending = self.end_now(region, terms.verb, terms.trust).await?;
+    /// Ends what `verb` covers in this shard; the operation began at `started`.
+    pub(crate) async fn end(
+        &self,
+        region: &RegionPath,
+        terms: EndTerms,
+        started: Instant,
+    ) -> Result<Ended> {
+        let ending = self.end_now(region, terms.verb, terms.trust, started).await?;
         if let Some(Acknowledgement { replicas, within }) = self.settings.acknowledgement {
             let reached = self.acknowledged(&ending, replicas, within).await?;
             if reached < replicas {
@@ -41,7 +48,7 @@ impl Shard {
         Ok(Ended::new().lineage(ids.as_ref().and_then(PathIds::lineage)))
     }
 
-    /// Ends what `verb` covers. Returns the number of replicas that are known to have it after at most
+    /// Ends what `verb` covers in this shard. Returns the number of replicas that are known to have it after at most
     /// `within`.
     pub(crate) async fn end_and_wait(
         &self,
@@ -49,8 +56,9 @@ impl Shard {
         verb: Verb,
         replicas: u32,
         within: Duration,
+        started: Instant,
     ) -> Result<u32> {
-        let ending = self.end_now(region, verb, Trust::NotKept).await?;
+        let ending = self.end_now(region, verb, Trust::NotKept, started).await?;
         self.acknowledged(&ending, replicas, within).await
     }
 
@@ -62,7 +70,13 @@ impl Shard {
     }
 
     /// Ends what `verb` covers.
-    async fn end_now(&self, region: &RegionPath, verb: Verb, trust: Trust) -> Result<Ending> {
+    async fn end_now(
+        &self,
+        region: &RegionPath,
+        verb: Verb,
+        trust: Trust,
+        started: Instant,
+    ) -> Result<Ending> {
         let at = self.locate(region);
         self.tags.note(at.tag());
         let pushes = &self.primary.shared().origin.dialer.pushes;
@@ -73,7 +87,7 @@ impl Shard {
             let count = connections.write_count();
             one(end(at, verb, count), Lane::Main, Retry::Safe).counted(count)
         };
-        let answered = self.primary.call(self.deadline(), request).await;
+        let answered = self.primary.call(self.deadline_from(Some(started)), request).await;
         let Response { values, connections, .. } = match answered {
             Ok(answered) => answered,
             Err(error) => return self.invalidation_failed(region, verb, error),
@@ -89,7 +103,8 @@ impl Shard {
             self.tags.wake(at.tag());
         }
         change.known();
-        Ok(Ending::Done(ids))
+        // Below an anchor they are not all of the path's.
+        Ok(Ending::Done(ids.filter(|_| at.above() == 0)))
     }
 
     /// Queues an invalidation that may not have reached the server, if that is asked for.

@@ -12,7 +12,7 @@ use crate::net::connections::{Connections, Lane, Request, Retry, Tracking};
 use crate::net::link::Response;
 use crate::ops::ask::{ReplyForm, ids_and_count};
 use crate::ops::one;
-use crate::protocol::layout::{PathIds, Unsure, Validator, leftover};
+use crate::protocol::layout::{Claim, Located, PathIds, Unsure, Validator, leftover};
 use crate::protocol::read::{count_alone, entries, ids, time};
 use crate::protocol::reply::{Replies, borrowed, bytes, list};
 use crate::time_range::TimeRange;
@@ -22,6 +22,16 @@ use crate::topology::shard::Shard;
 /// begin.
 type Valid = Vec<Option<(Freshness, usize)>>;
 
+/// The stamp and the entries of a region, and the ids in the same slot, as a server showed them.
+pub(crate) struct Lines {
+    ids: Vec<Value>,
+    /// The stamp, then the entries.
+    fields: Vec<Value>,
+    /// The primary's time.
+    now: TimeRange,
+    pub(crate) source: Option<Source>,
+}
+
 impl Shard {
     pub(crate) async fn read(
         &self,
@@ -30,16 +40,41 @@ impl Shard {
         terms: ReadTerms<'_>,
     ) -> Result<Read> {
         let deadline = self.deadline_from(terms.started);
-        if terms.from == ReadFrom::Replica
-            && let Some(read) = self.read_replica(region, keys, terms.trust, deadline).await
-        {
+        if let Some(read) = self.read_if_assumed(region, keys, terms, deadline).await? {
             return Ok(read);
         }
-        if let Some(lineage) = terms.lineage
-            && let Some(read) =
-                self.read_assuming(lineage, region, keys, terms.trust, deadline).await?
+        let lines = self.read_lines(region, keys, terms.from, deadline).await?;
+        self.judge(self.locate(region), keys, lines, terms.trust, deadline).await
+    }
+
+    /// Reads the entries alone, if the terms assume a lineage and a primary is to be read.
+    pub(crate) async fn read_if_assumed(
+        &self,
+        region: &RegionPath,
+        keys: &[&str],
+        terms: ReadTerms<'_>,
+        deadline: Instant,
+    ) -> Result<Option<Read>> {
+        match (terms.lineage, terms.from) {
+            (Some(lineage), ReadFrom::Primary) => {
+                self.read_assuming(lineage, region, keys, terms.trust, deadline).await
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Reads what tells which entries are valid, and the entries.
+    pub(crate) async fn read_lines(
+        &self,
+        region: &RegionPath,
+        keys: &[&str],
+        from: ReadFrom,
+        deadline: Instant,
+    ) -> Result<Lines> {
+        if from == ReadFrom::Replica
+            && let Some(lines) = self.read_replica(region, keys, deadline).await
         {
-            return Ok(read);
+            return Ok(lines);
         }
         let clock = self.primary_progress.clock.now();
         let request = |count: Option<&str>| self.read_request(region, keys, count, clock);
@@ -50,19 +85,40 @@ impl Shard {
             Some(now) => now,
             None => TimeRange::exactly(replies.time()?),
         };
-        let ids = PathIds::parse(ids.iter().map(borrowed));
-        match self.validate(region, keys, ids.as_ref(), &fields, now) {
-            Ok(valid) => {
-                Ok(found(keys, ids.as_ref(), fields, valid, now, terms.trust).source(source))
-            }
+        Ok(Lines { ids, fields, now, source })
+    }
+
+    /// Returns which of the entries are valid.
+    pub(crate) async fn judge(
+        &self,
+        at: Located<'_>,
+        keys: &[&str],
+        lines: Lines,
+        trust: Trust,
+        deadline: Instant,
+    ) -> Result<Read> {
+        let Lines { ids, fields, now, source } = lines;
+        let ids = path_ids(at, &ids);
+        let valid = self.validate(at.region, keys, ids.as_ref(), &fields, now);
+        let (valid, now) = match valid {
+            Ok(valid) => (valid, now),
             // So close to an entry's expiry only the server's own clock can tell.
             Err(Unsure) => {
                 let now = TimeRange::exactly(self.time(deadline).await?);
-                let valid = self.validate(region, keys, ids.as_ref(), &fields, now);
-                let valid = valid.unwrap_or_default();
-                Ok(found(keys, ids.as_ref(), fields, valid, now, terms.trust).source(source))
+                let valid = self.validate(at.region, keys, ids.as_ref(), &fields, now);
+                (valid.unwrap_or_default(), now)
             }
-        }
+        };
+        Ok(found(keys, ids.as_ref(), fields, valid, now, trust).source(source))
+    }
+
+    /// Names two connections whose pushes both tell of changes to an answer.
+    pub(crate) fn joint_source(
+        &self,
+        one: Option<Source>,
+        other: Option<Source>,
+    ) -> Option<Source> {
+        self.primary.shared().origin.dialer.pushes.joint(one?, other?)
     }
 
     /// Reads the entries alone, of a region that is trusted to have this lineage. Returns `None` if they have to be
@@ -109,7 +165,8 @@ impl Shard {
         form: ReplyForm,
         request: impl Fn(Option<&str>) -> Request,
     ) -> Result<(Vec<Value>, Replies, Option<Source>)> {
-        let asked = self.ask(region, deadline, form, request).await;
+        let regions = self.locate(region).here().len();
+        let asked = self.ask(region, regions, deadline, form, request).await;
         if asked.as_ref().is_err_and(|error| error.kind() == ErrorKind::Timeout) {
             self.large.suspect(region, keys);
         }
@@ -122,33 +179,31 @@ impl Shard {
         &self,
         region: &RegionPath,
         keys: &[&str],
-        trust: Trust,
         deadline: Instant,
-    ) -> Option<Read> {
+    ) -> Option<Lines> {
         let replica = self.replica()?;
         // Expiry is judged by the primary's clock, not by the replica's.
-        let clock = self.primary_progress.clock.now()?;
+        let now = self.primary_progress.clock.now()?;
         let (number, needed) = self.recovery.recent_writes().needed_of_replica(region);
         // Half of the time is left for the primary.
         let half = Instant::now() + deadline.duration_since(Instant::now()) / 2;
         let count = (needed > 0).then(|| self.recovery.count_names().of(number));
         let count = count.as_deref();
-        let request = |_: &Connections| self.read_request(region, keys, count, Some(clock));
+        let request = |_: &Connections| self.read_request(region, keys, count, Some(now));
         let Response { values, connections, source, .. } = replica
             .link
             .call(half, request)
             .await
             .inspect_err(|error| tracing::debug!(%error, "a replica is passed over"))
             .ok()?;
-        let (ids, shown, rest) = ids_and_count(values, region.depth(), needed).ok()?;
+        let regions = self.locate(region).here().len();
+        let (ids, shown, rest) = ids_and_count(values, regions, needed).ok()?;
         if shown < needed || needed > 0 && !self.recovery.is_believed(number, needed) {
             return None;
         }
         let mut replies = Replies::new(&connections.server, rest);
         let fields = replies.next_of_type().ok()?.and_then(list).unwrap_or_default();
-        let ids = PathIds::parse(ids.iter().map(borrowed));
-        let valid = self.validate(region, keys, ids.as_ref(), &fields, clock).ok()?;
-        Some(found(keys, ids.as_ref(), fields, valid, clock, trust).source(source))
+        Some(Lines { ids, fields, now, source })
     }
 
     fn read_request(
@@ -199,6 +254,12 @@ impl Shard {
         let answered = self.primary.call(deadline, request).await?;
         Replies::new(&answered.connections.server, answered.values).time()
     }
+}
+
+/// The ids along a path: those that are claimed, and those that its slot holds.
+pub(crate) fn path_ids(at: Located<'_>, here: &[Value]) -> Option<PathIds> {
+    let above = at.claim.into_iter().flat_map(Claim::ids);
+    PathIds::parse(above.chain(here.iter().map(borrowed)))
 }
 
 fn found(

@@ -1,5 +1,6 @@
 //! The task that frees what invalidations and ended regions leave behind.
 
+mod anchors;
 mod pace;
 mod stages;
 
@@ -100,14 +101,25 @@ impl Shard {
         let (mut stages, mut looked) = (Stages::new(self.settings.servers.anchor()), 0);
         for trip in 0.. {
             let (start, takes_more) = (Instant::now(), trip < TURN);
+            let claim = if stages.needs_claim() { self.claim_under(tag).await? } else { None };
             let request = |_: &Connections| {
-                let commands = stages.commands(tag, takes_more);
+                let commands = stages.commands(tag, claim.as_ref(), takes_more);
                 Request::new(commands, Lane::Main, Tracking::No, Retry::Safe)
             };
             let answered = self.primary.call(self.deadline(), request).await?;
             let mut replies = Replies::new(&answered.connections.server, answered.values);
             let progress = stages.answered(tag, takes_more, &mut replies)?;
             looked += progress.looked;
+            for mut tombstone in stages.take_of_anchors() {
+                let anchors = std::mem::take(&mut tombstone.found.children);
+                looked += anchors.len() as u64;
+                // What fails is due again after a while, and so is the rest of its tombstone.
+                if let Some(done) = self.reclaim_anchors(anchors).await {
+                    tombstone.found.others.extend(done);
+                    stages.put_back(tombstone);
+                }
+            }
+            self.unlist_dead(&stages.take_anchors()).await;
             progress.left.into_iter().for_each(|left| pace.note_left(left));
             if stages.is_empty() {
                 return Ok(Turn { looked, has_more: !takes_more });

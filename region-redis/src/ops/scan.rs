@@ -1,12 +1,13 @@
 //! Listing and counting entries.
 
-use region_core::{Cursor, Error, ErrorKind, Page, PageTerms, RegionPath, Result, ScanItem, Show};
+use region_core::{Cursor, Error, ErrorKind, Page, PageTerms, Result, ScanItem, Show};
 use tokio::time::Instant;
 
 use crate::net::connections::{Lane, Retry};
 use crate::ops::ask::ReplyForm;
 use crate::ops::one;
-use crate::protocol::layout::{PathIds, Validator};
+use crate::ops::read::path_ids;
+use crate::protocol::layout::{Located, PathIds, Validator};
 use crate::protocol::reply::{borrowed, bytes, list, number};
 use crate::protocol::scan::{Counted, ScanReply, scan};
 use crate::time_range::TimeRange;
@@ -15,24 +16,23 @@ use crate::topology::shard::Shard;
 impl Shard {
     pub(crate) async fn scan(
         &self,
-        region: &RegionPath,
+        at: Located<'_>,
         terms: PageTerms,
+        deadline: Instant,
     ) -> Result<Page<ScanItem>> {
         let cursor = position(terms.cursor.as_ref())?;
         let counted = Counted::Each(terms.show);
         let lane = if terms.show == Show::Entries { Lane::Large } else { Lane::Main };
-        let (ids, reply) =
-            self.scan_step(region, cursor, terms.limit, counted, lane, self.deadline()).await?;
+        let (ids, reply) = self.scan_step(at, cursor, terms.limit, counted, lane, deadline).await?;
         Ok(page_of(ids.as_ref(), reply, terms.show))
     }
 
     /// Counts page by page, all within one limit.
-    pub(crate) async fn len(&self, region: &RegionPath) -> Result<u64> {
-        let deadline = self.deadline();
+    pub(crate) async fn len(&self, at: Located<'_>, deadline: Instant) -> Result<u64> {
         let (mut cursor, mut len) = (0, 0_u64);
         loop {
             let (_, reply) = self
-                .scan_step(region, cursor, usize::MAX, Counted::Fresh, Lane::Main, deadline)
+                .scan_step(at, cursor, usize::MAX, Counted::Fresh, Lane::Main, deadline)
                 .await?;
             len = number(&reply.page).unwrap_or_default().saturating_add(len);
             cursor = match reply.next {
@@ -44,18 +44,18 @@ impl Shard {
 
     async fn scan_step(
         &self,
-        region: &RegionPath,
+        at: Located<'_>,
         cursor: u64,
         limit: usize,
         counted: Counted,
         lane: Lane,
         deadline: Instant,
     ) -> Result<(Option<PathIds>, ScanReply)> {
-        let at = self.locate(region);
         let request =
             |count: Option<&str>| one(scan(at, cursor, limit, counted, count), lane, Retry::Safe);
-        let (ids, replies, _) = self.ask(region, deadline, ReplyForm::OneScript, request).await?;
-        Ok((PathIds::parse(ids.iter().map(borrowed)), ScanReply::parse(replies)?))
+        let (ids, replies, _) =
+            self.ask(at.region, at.here().len(), deadline, ReplyForm::OneScript, request).await?;
+        Ok((path_ids(at, &ids), ScanReply::parse(replies)?))
     }
 }
 

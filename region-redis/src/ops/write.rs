@@ -11,7 +11,7 @@ use crate::net::connections::{Connections, Lane, Request, Retry, Tracking};
 use crate::net::link::Response;
 use crate::net::own_pushes::OwnWrite;
 use crate::ops::one;
-use crate::protocol::layout::{PathIds, Stamp, Validator};
+use crate::protocol::layout::{Id, Located, PathIds, Stamp, Validator};
 use crate::protocol::reply::Replies;
 use crate::protocol::write::{
     AppliedReply, PutReply, RegionReply, only_puts, outcome_of, put, write,
@@ -24,19 +24,24 @@ use crate::topology::shard::Shard;
 const PUTS_PER_SWEEP: u32 = 8;
 
 impl Shard {
-    pub(crate) async fn write(&self, region: &RegionPath, wanted: Write<'_>) -> Result<Written> {
+    /// Returns also the `tree` of the anchor, of a region below one that has been written to.
+    pub(crate) async fn write(
+        &self,
+        at: Located<'_>,
+        wanted: Write<'_>,
+        deadline: Instant,
+    ) -> Result<(Written, Option<Id>)> {
+        let region = at.region;
         let size = self.check_sizes(region, wanted.ops)?;
-        let deadline = self.deadline_from(wanted.started);
-        let at = self.locate(region);
         self.tags.note(at.tag());
         if wanted.guard.is_none() {
             self.recovery.recent_writes().intend_write(region, wanted.ops.iter().map(Op::key));
         }
         let lane = if self.large.is_large(size) { Lane::Large } else { Lane::Main };
         if lane == Lane::Main
-            && let Some(applied) = self.put(region, &wanted, deadline).await?
+            && let Some((applied, tree)) = self.put(at, &wanted, deadline).await?
         {
-            return Ok(Written::Applied(applied));
+            return Ok((Written::Applied(applied), tree));
         }
         let receipt = self.receipt(lane);
         let request = |connections: &Connections| {
@@ -50,7 +55,7 @@ impl Shard {
         let replies = Replies::new(&connections.server, values);
         let Some(AppliedReply { count, outcomes, region: after }) = AppliedReply::parse(replies)?
         else {
-            return Ok(Written::Fenced);
+            return Ok((Written::Fenced, None));
         };
         if wanted.guard.is_none() {
             self.existing.add(region);
@@ -69,16 +74,17 @@ impl Shard {
         self.check_for_loss(&connections);
         let (ids, stamp) = after.map_or((None, None), |after| (after.ids, after.stamp));
         let applied = self.applied(outcomes, wanted.trust, ids.as_ref(), stamp);
-        Ok(Written::Applied(applied.source(source)))
+        Ok((Written::Applied(applied.source(source)), anchor_tree(at, ids.as_ref())))
     }
 
     /// Does the write over the main connection by the faster script, if it consists of puts and the region exists.
     async fn put(
         &self,
-        region: &RegionPath,
+        at: Located<'_>,
         write: &Write<'_>,
         deadline: Instant,
-    ) -> Result<Option<Applied>> {
+    ) -> Result<Option<(Applied, Option<Id>)>> {
+        let region = at.region;
         let puts = only_puts(write).filter(|_| self.existing.has(region));
         let Some(puts) = puts else { return Ok(None) };
         // Now and then the other script has to look for entries that have expired.
@@ -88,7 +94,7 @@ impl Shard {
         }
         let request = |connections: &Connections| {
             let count = connections.write_count();
-            let command = put(self.locate(region), &puts, write.trust, count);
+            let command = put(at, &puts, write.trust, count);
             let request = one(command, Lane::Main, Retry::Unsafe).counted(count);
             Request { tracking: tracking(region, write), ..request }
         };
@@ -102,7 +108,7 @@ impl Shard {
                 let outcomes = vec![OpOutcome::Stored; write.ops.len()];
                 let (ids, stamp) = after.map_or((None, None), |(ids, stamp)| (Some(ids), stamp));
                 let applied = self.applied(outcomes, write.trust, ids.as_ref(), stamp);
-                Ok(Some(applied.source(source)))
+                Ok(Some((applied.source(source), anchor_tree(at, ids.as_ref()))))
             }
             PutReply::NotDone => {
                 self.existing.remove(region);
@@ -166,6 +172,11 @@ pub(crate) fn outcomes_of(
     });
     let outcomes = ops.iter().zip(outcomes);
     outcomes.map(|(op, outcome)| outcome_of(op, outcome, validator.as_ref())).collect()
+}
+
+/// The `tree` of the anchor of a region that has these ids, if there is one above it.
+fn anchor_tree(at: Located<'_>, ids: Option<&PathIds>) -> Option<Id> {
+    ids.filter(|_| at.above() > 0)?.tree_at(at.above() + 1)
 }
 
 /// A write whose answer is trusted hears of later changes, and not of its own.

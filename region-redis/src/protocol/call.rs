@@ -6,7 +6,7 @@ use rand::RngExt;
 use redis::Cmd;
 use region_core::{ChangedKey, MAX_DEPTH};
 
-use crate::protocol::layout::{Anchor, Kind, Located, NameBuffer};
+use crate::protocol::layout::{Anchor, Claim, Kind, Located, NameBuffer, record};
 use crate::protocol::scripts::Script;
 use crate::random;
 
@@ -42,25 +42,43 @@ impl<'k> Count<'k> {
 }
 
 /// Writes the call of a script.
-pub(crate) struct Call {
+pub(crate) struct Call<'p> {
     command: Cmd,
+    claim: Option<&'p Claim>,
     names: NameBuffer,
 }
 
-impl Call {
+impl<'p> Call<'p> {
     pub(crate) fn new(script: &Script, anchor: Anchor, keys: usize) -> Self {
+        Self::claiming(script, anchor, keys, None)
+    }
+
+    /// The call of a script that is told of the regions above an anchor, if there are any.
+    pub(crate) fn at(script: &Script, at: Located<'p>, keys: usize) -> Self {
+        Self::claiming(script, at.anchor, keys, at.claim)
+    }
+
+    fn claiming(script: &Script, anchor: Anchor, keys: usize, claim: Option<&'p Claim>) -> Self {
+        let keys = keys + usize::from(claim.is_some());
         let mut command = Cmd::with_capacity(keys + 16, (keys + 6) * NAME_BYTES);
         command.arg("EVALSHA").arg(&script.digest).arg(keys);
-        Self { command, names: NameBuffer::new(anchor) }
+        Self { command, claim, names: NameBuffer::new(anchor) }
     }
 
     pub(crate) fn key(&mut self, kind: Kind, path: &str) {
         self.command.arg(self.names.of(kind, path));
     }
 
-    /// Adds the keys of a region and all its ancestors, from the root down.
+    /// Adds the keys of a region and of its ancestors in the same slot, from the outermost on.
     pub(crate) fn path(&mut self, kind: Kind, path: Located<'_>) {
-        path.region.prefixes().for_each(|prefix| self.key(kind, prefix));
+        path.here().for_each(|prefix| self.key(kind, prefix));
+    }
+
+    /// Ends the keys, if a claim goes along: with the record of what was claimed before.
+    pub(crate) fn end_keys(&mut self, path: Located<'_>) {
+        if self.claim.is_some() {
+            self.command.arg(record(path.tag()));
+        }
     }
 
     pub(crate) fn arg(&mut self, arg: impl redis::ToRedisArgs) {
@@ -89,7 +107,10 @@ impl Call {
         self.arg(&[a, b, c, d, e, f, g, h][..]);
     }
 
-    pub(crate) fn done(self) -> Cmd {
+    pub(crate) fn done(mut self) -> Cmd {
+        if let Some(claim) = self.claim {
+            self.command.arg(claim.argument()).arg(claim.seen());
+        }
         self.command
     }
 }

@@ -4,4 +4,4 @@ mod reply;
 mod request;
 
 pub(crate) use reply::EndReply;
-pub(crate) use request::end;
+pub(crate) use request::{drop_entries, end};

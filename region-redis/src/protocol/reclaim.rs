@@ -3,5 +3,8 @@
 mod reply;
 mod request;
 
-pub(crate) use reply::{Children, Taken, Work};
-pub(crate) use request::{list, prune, reclaim, remove, take};
+pub(crate) use reply::{Child, Children, Taken, Work};
+pub(crate) use request::{
+    holds_anything, list, listed_until, prune, read_record, reclaim, reclaim_anchor, remove, take,
+    unlist,
+};

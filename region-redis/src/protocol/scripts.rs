@@ -26,8 +26,10 @@ pub(crate) struct Scripts {
     pub(crate) touch: Script,
     pub(crate) expire: Script,
     pub(crate) confirm: Script,
+    pub(crate) hold: Script,
     pub(crate) release: Script,
     pub(crate) scan: Script,
+    pub(crate) unlist: Script,
     pub(crate) take: Script,
     pub(crate) reclaim: Script,
     pub(crate) prune: Script,
@@ -40,8 +42,10 @@ const ALLOW_OOM: &str = "#!lua flags=allow-oom\n";
 
 /// The parts that scripts share; each uses those before it.
 const COUNT: &str = include_str!("shared/count.lua");
+const ABOVE: &str = include_str!("shared/above.lua");
 const MARKS: &str = include_str!("shared/marks.lua");
 const STAMPS: &str = include_str!("shared/stamps.lua");
+const PATH: &str = include_str!("shared/path.lua");
 const KEYS: &str = include_str!("shared/keys.lua");
 const LINEAGE: &str = include_str!("shared/lineage.lua");
 const FRESHNESS: &str = include_str!("shared/freshness.lua");
@@ -50,13 +54,14 @@ const CHILDREN: &str = include_str!("shared/children.lua");
 const COUNTS: &str = include_str!("prepare/counts.lua");
 
 /// All that those who write entries need.
-const ALL: [&str; 8] = [COUNT, MARKS, STAMPS, KEYS, LINEAGE, FRESHNESS, LIFETIMES, CHILDREN];
+const ALL: [&str; 10] =
+    [COUNT, ABOVE, MARKS, STAMPS, PATH, KEYS, LINEAGE, FRESHNESS, LIFETIMES, CHILDREN];
 
 pub(crate) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| Scripts {
     begin: Script::new(&ALL, include_str!("begin/begin.lua")),
     write: Script::new(&ALL, include_str!("write/write.lua")),
     free: Script::new(&[&[ALLOW_OOM], &ALL[..]].concat(), include_str!("write/write.lua")),
-    put: Script::new(&[COUNT], include_str!("write/put.lua")),
+    put: Script::new(&[COUNT, ABOVE], include_str!("write/put.lua")),
     invalidate: Script::new(&[COUNT], include_str!("end/invalidate.lua")),
     touch: Script::new(
         &[COUNT, MARKS, STAMPS, KEYS, LINEAGE, CHILDREN],
@@ -64,15 +69,23 @@ pub(crate) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| Scripts {
     ),
     expire: Script::new(&[COUNT, MARKS, STAMPS, KEYS, LINEAGE], include_str!("end/expire.lua")),
     confirm: Script::new(&[COUNT], include_str!("confirm/confirm.lua")),
+    hold: Script::new(
+        &[COUNT, ABOVE, MARKS, STAMPS, PATH, KEYS, LINEAGE, LIFETIMES, CHILDREN],
+        include_str!("hold/hold.lua"),
+    ),
     release: Script::new(&[KEYS], include_str!("release/release.lua")),
-    scan: Script::new(&[MARKS, STAMPS, KEYS, LINEAGE, FRESHNESS], include_str!("scan/scan.lua")),
+    scan: Script::new(
+        &[ABOVE, MARKS, STAMPS, KEYS, LINEAGE, FRESHNESS],
+        include_str!("scan/scan.lua"),
+    ),
+    unlist: Script::new(&[], include_str!("reclaim/unlist.lua")),
     take: Script::new(&[KEYS, LINEAGE], include_str!("reclaim/take.lua")),
     reclaim: Script::new(
-        &[MARKS, STAMPS, KEYS, LINEAGE, CHILDREN],
+        &[ABOVE, MARKS, STAMPS, KEYS, LINEAGE, CHILDREN],
         include_str!("reclaim/reclaim.lua"),
     ),
     prune: Script::new(
-        &[MARKS, STAMPS, KEYS, LINEAGE, LIFETIMES, CHILDREN],
+        &[ABOVE, MARKS, STAMPS, PATH, KEYS, LINEAGE, LIFETIMES, CHILDREN],
         include_str!("reclaim/prune.lua"),
     ),
     prepare: Script::new(&[COUNTS], include_str!("prepare/prepare.lua")),
@@ -99,7 +112,7 @@ impl Script {
 }
 
 impl Scripts {
-    pub(crate) fn all(&self) -> [&Script; 15] {
+    pub(crate) fn all(&self) -> [&Script; 17] {
         [
             &self.begin,
             &self.write,
@@ -109,8 +122,10 @@ impl Scripts {
             &self.touch,
             &self.expire,
             &self.confirm,
+            &self.hold,
             &self.release,
             &self.scan,
+            &self.unlist,
             &self.take,
             &self.reclaim,
             &self.prune,
@@ -122,7 +137,7 @@ impl Scripts {
     /// The name of the script with this digest.
     #[cfg(feature = "testing")]
     pub(crate) fn name_of(&self, digest: &[u8]) -> Option<&'static str> {
-        const NAMES: [&str; 15] = [
+        const NAMES: [&str; 17] = [
             "begin",
             "write",
             "free",
@@ -131,8 +146,10 @@ impl Scripts {
             "touch",
             "expire",
             "confirm",
+            "hold",
             "release",
             "scan",
+            "unlist",
             "take",
             "reclaim",
             "prune",

@@ -9,6 +9,7 @@ use region_core::{RegionPath, Verb};
 use tokio::time::Instant;
 
 use crate::net::identity::Identity;
+use crate::protocol::layout::Anchor;
 use crate::session::recent_writes::verbs::Ended;
 
 pub(crate) use crate::session::recent_writes::verbs::Verbs;
@@ -40,18 +41,20 @@ const FORGET_STEPS: usize = 2;
 /// present connections.
 ///
 /// When there are too many, they are remembered more coarsely: the keys of a region as a change of the whole
-/// region, a region as a change of its parent's subtree, and so on up to the root. Roots have nothing
-/// coarser, so there are as many of them as were changed within the memory's duration.
+/// region, a region as a change of its parent's subtree, and so on up to the root, or the anchor below which all lies
+/// in this slot. These have nothing coarser, so there are as many of them as were changed within the memory's duration.
 #[derive(Debug)]
 pub(crate) struct RecentWrites {
     memory: Duration,
+    anchor: Anchor,
     count_id: u128,
     /// The count at which the connections were ready. Everything done over earlier connections comes before
     /// it.
     first_count: u64,
     /// The count that a replica must show because of changes that have been forgotten.
     forgotten: u64,
-    roots: Records,
+    /// Those without a parent in this slot.
+    outermost: Records,
     below: Records,
     below_bytes: usize,
     keys: LinkedHashMap<Box<str>, ChangedKeys>,
@@ -109,23 +112,24 @@ impl ChangedKeys {
 
 impl Default for RecentWrites {
     fn default() -> Self {
-        Self::remembering(MEMORY)
+        Self::remembering(MEMORY, Anchor::ROOT)
     }
 }
 
 impl RecentWrites {
     /// Remembers changes for `max_lag`, and for a minute at least.
-    pub(crate) fn new(max_lag: Duration) -> Self {
-        Self::remembering(max_lag.max(MEMORY))
+    pub(crate) fn new(max_lag: Duration, anchor: Anchor) -> Self {
+        Self::remembering(max_lag.max(MEMORY), anchor)
     }
 
-    fn remembering(memory: Duration) -> Self {
+    fn remembering(memory: Duration, anchor: Anchor) -> Self {
         Self {
             memory,
+            anchor,
             count_id: 0,
             first_count: 1,
             forgotten: 0,
-            roots: Records::new(),
+            outermost: Records::new(),
             below: Records::new(),
             below_bytes: 0,
             keys: LinkedHashMap::new(),
@@ -141,7 +145,7 @@ impl RecentWrites {
         self.count_id = count_id;
         self.first_count = count;
         self.forgotten = if self.forgotten == 0 { 0 } else { count };
-        for record in self.roots.values_mut().chain(self.below.values_mut()) {
+        for record in self.outermost.values_mut().chain(self.below.values_mut()) {
             (record.entries, record.subtree) = (count, count);
         }
     }
@@ -163,7 +167,7 @@ impl RecentWrites {
     /// `region`: zero if this process has not changed anything there lately.
     pub(crate) fn needed(&self, region: &RegionPath) -> (u128, u64) {
         let mut needed = 0;
-        if !(self.roots.is_empty() && self.below.is_empty()) {
+        if !(self.outermost.is_empty() && self.below.is_empty()) {
             needed = self.record(region.as_str()).map_or(0, |record| record.entries);
             for prefix in region.prefixes() {
                 needed = needed.max(self.record(prefix).map_or(0, |record| record.subtree));
@@ -218,7 +222,7 @@ impl RecentWrites {
                 while let Some(region) = next {
                     let record = self.change(&region, now);
                     record.entries = record.entries.max(count);
-                    next = region.parent();
+                    next = self.parent_of(&region);
                 }
             }
         }
@@ -242,7 +246,7 @@ impl RecentWrites {
     /// Returns the changes to repeat on a server that lost recent ones.
     pub(crate) fn recent(&self) -> Vec<Change> {
         let oldest = Instant::now().checked_sub(self.memory);
-        let records = self.roots.values().chain(self.below.values());
+        let records = self.outermost.values().chain(self.below.values());
         let change = |record: &Record| {
             let mut verbs = record.ended.verbs_since(oldest);
             let mut keys = Vec::new();
@@ -276,8 +280,13 @@ impl RecentWrites {
         keys
     }
 
+    /// The parent of a region, if it lies in the same slot.
+    fn parent_of(&self, region: &RegionPath) -> Option<RegionPath> {
+        (!self.anchor.is_outermost(region.as_str())).then(|| region.parent())?
+    }
+
     fn record(&self, name: &str) -> Option<&Record> {
-        if name.contains('.') { self.below.get(name) } else { self.roots.get(name) }
+        if self.anchor.is_outermost(name) { self.outermost.get(name) } else { self.below.get(name) }
     }
 
     /// The record of a region that is changed now.
@@ -291,7 +300,8 @@ impl RecentWrites {
 
     fn renew(&mut self, region: &RegionPath, now: Instant) -> &mut Record {
         let name = region.as_str();
-        let records = if region.depth() > 1 { &mut self.below } else { &mut self.roots };
+        let is_outermost = self.anchor.is_outermost(name);
+        let records = if is_outermost { &mut self.outermost } else { &mut self.below };
         match records.raw_entry_mut().from_key(name) {
             RawEntryMut::Occupied(mut entry) => {
                 entry.to_back();
@@ -300,7 +310,7 @@ impl RecentWrites {
                 record
             }
             RawEntryMut::Vacant(entry) => {
-                if region.depth() > 1 {
+                if !is_outermost {
                     self.below_bytes += name.len();
                 }
                 let ended = Ended::default();
@@ -346,7 +356,8 @@ impl RecentWrites {
     fn end_instead(&mut self, name: &str, keys: &ChangedKeys) {
         self.key_count -= keys.len();
         self.key_bytes -= keys.bytes();
-        let records = if name.contains('.') { &mut self.below } else { &mut self.roots };
+        let is_outermost = self.anchor.is_outermost(name);
+        let records = if is_outermost { &mut self.outermost } else { &mut self.below };
         if let Some(record) = records.get_mut(name) {
             record.ended.invalidated = record.ended.invalidated.max(Some(keys.at));
         }
@@ -357,7 +368,7 @@ impl RecentWrites {
         let Some((name, record)) = self.below.pop_front() else { return };
         self.below_bytes -= name.len();
         let keys_at = self.forget_keys(&name);
-        let Some(parent) = record.region.parent() else { return };
+        let Some(parent) = self.parent_of(&record.region) else { return };
         let Ended { invalidated, touched, expired } = record.ended;
         let coarse = self.renew(&parent, now);
         coarse.subtree = coarse.subtree.max(record.subtree).max(record.entries);
@@ -382,13 +393,13 @@ impl RecentWrites {
             let is_old = |record: &Record| now - record.at > self.memory;
             let popped = if self.below.front().is_some_and(|(_, record)| is_old(record)) {
                 self.below.pop_front()
-            } else if self.roots.front().is_some_and(|(_, record)| is_old(record)) {
-                self.roots.pop_front()
+            } else if self.outermost.front().is_some_and(|(_, record)| is_old(record)) {
+                self.outermost.pop_front()
             } else {
                 return;
             };
             let Some((name, record)) = popped else { return };
-            if record.region.depth() > 1 {
+            if !self.anchor.is_outermost(&name) {
                 self.below_bytes -= name.len();
             }
             self.forget_keys(&name);

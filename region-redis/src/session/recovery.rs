@@ -14,7 +14,7 @@ use crate::net::connections::Connections;
 use crate::net::counted::CountedWrites;
 use crate::net::identity::Identity;
 use crate::net::outage::LogLimit;
-use crate::protocol::end::end;
+use crate::protocol::end::{drop_entries, end};
 use crate::protocol::layout::{Anchor, CountNames};
 use crate::protocol::write::write;
 use crate::random;
@@ -89,7 +89,7 @@ impl Recovery {
         repetitions: Arc<LogLimit>,
     ) -> Self {
         Self {
-            recent: Mutex::new(RecentWrites::new(settings.max_lag)),
+            recent: Mutex::new(RecentWrites::new(settings.max_lag, settings.servers.anchor())),
             queue: Mutex::new(Queue::new(settings.queue)),
             repetition: Mutex::default(),
             counts: Mutex::default(),
@@ -387,7 +387,10 @@ fn repeat_commands(change: &Change, anchor: Anchor, connections: &Connections) -
     }
     let (at, ends) = (anchor.locate(&region), verbs.needed().into_iter());
     let mut commands: Vec<_> = ends.map(|verb| end(at, verb, connections.write_count())).collect();
-    if is_small && !keys.is_empty() {
+    if is_small && !keys.is_empty() && at.above() > 0 {
+        // What lies above is not known here: all entries of the region go, whatever they were filled under.
+        commands.push(drop_entries(at, connections.write_count()));
+    } else if is_small && !keys.is_empty() {
         let ops: Vec<_> = keys.iter().map(|key| Op::Remove { key }).collect();
         let removal = Write::new(&ops);
         commands.push(write(at, &removal, connections.write_count()));

@@ -5,8 +5,8 @@ mod slot_map;
 mod watch;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -28,7 +28,7 @@ use crate::servers::ClusterServers;
 use crate::session::recovery::Recovery;
 use crate::settings::Settings;
 use crate::topology::releases::Release;
-use crate::topology::shard::{Shard, ShardHandle, Surroundings};
+use crate::topology::shard::{Neighbours, Shard, ShardHandle, Surroundings};
 use crate::url::ReplicaUse;
 use nodes::Nodes;
 use slot_map::SlotMap;
@@ -47,6 +47,7 @@ const IDLE: Duration = Duration::from_secs(30);
 /// A root and all below it lie in one slot, and the keys of a slot move from node to node together. So all that this
 /// process keeps of its writes is kept for each slot, and goes with it wherever its keys are.
 pub(crate) struct Cluster {
+    this: Weak<Cluster>,
     nodes: Arc<Nodes>,
     settings: Arc<Settings>,
     surroundings: Surroundings,
@@ -88,7 +89,8 @@ impl ClusterHandle {
         let nodes = Arc::new(Nodes::new(servers, settings));
         let pool = Arc::new(Pool::new(settings, pushes, runtime));
         let newest_epoch = Arc::clone(pool.newest_epoch());
-        let cluster = Arc::new(Cluster {
+        let cluster = Arc::new_cyclic(|this| Cluster {
+            this: this.clone(),
             nodes,
             settings: Arc::clone(settings),
             surroundings: Surroundings::of_many(settings, pool),
@@ -102,10 +104,12 @@ impl ClusterHandle {
         Self(Arc::new(Owner { cluster, watching }))
     }
 
-    /// Returns the shard of the slot in which a region lies.
-    pub(crate) fn shard_of(&self, region: &RegionPath) -> ShardHandle {
+    /// Returns the shards of the slots in which a region, and the regions above its anchor, lie.
+    pub(crate) fn shards_of(&self, region: &RegionPath) -> (ShardHandle, Option<ShardHandle>) {
         let cluster = &self.0.cluster;
-        cluster.shard(cluster.nodes.servers.anchor.locate(region).slot())
+        let at = cluster.nodes.servers.anchor.locate(region);
+        let above = at.slot_above().map(|slot| cluster.shard(slot));
+        (cluster.shard(at.slot()), above)
     }
 
     /// Returns a shard that any question may go to: one that can be called now, if there is one.
@@ -212,6 +216,7 @@ impl Cluster {
         };
         let (locator, surroundings) = (Arc::new(locator), self.surroundings.clone());
         let (shard, releases) = Shard::open_at(place, recovery, locator, surroundings);
+        shard.set_neighbours(Box::new(Others(self.this.clone())));
         if let Some(map) = self.nodes.present() {
             self.set_replicas(&shard, &map, slot);
         }
@@ -248,6 +253,15 @@ impl Cluster {
         if moved > 0 {
             tracing::info!(cluster = self.nodes.name(), moved, "slots have another primary");
         }
+    }
+}
+
+/// All shards of a cluster, for one of them.
+struct Others(Weak<Cluster>);
+
+impl Neighbours for Others {
+    fn shard(&self, slot: Slot) -> Option<ShardHandle> {
+        Some(self.0.upgrade()?.shard(slot))
     }
 }
 

@@ -4,8 +4,8 @@
 mod tests;
 
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
 use region_core::RegionPath;
@@ -20,12 +20,13 @@ use crate::net::origin::{Origin, Place};
 use crate::net::outage::{LogLimit, OutageLines};
 use crate::net::pool::Pool;
 use crate::net::pushes::Pushes;
-use crate::protocol::layout::Located;
+use crate::protocol::layout::{Located, Slot};
 use crate::random;
 use crate::server::Server;
 use crate::session::acknowledgements::Acknowledgements;
 use crate::session::hints::{ExistingRegions, LargeEntries};
 use crate::session::lag::{PrimaryProgress, ReplicaProgress};
+use crate::session::listed::ListedAnchors;
 use crate::session::recovery::Recovery;
 use crate::session::role::{PrimaryRole, ReplicaRole};
 use crate::session::tags::UsedTags;
@@ -44,10 +45,12 @@ pub(crate) struct Shard {
     pub(crate) primary_progress: Arc<PrimaryProgress>,
     pub(crate) large: Arc<LargeEntries>,
     pub(crate) existing: Arc<ExistingRegions>,
+    pub(crate) listed: ListedAnchors,
     pub(crate) tags: Arc<UsedTags>,
     pub(crate) logs: Logs,
     pub(crate) releases: Releases,
     pub(crate) acknowledgements: Acknowledgements,
+    neighbours: OnceLock<Box<dyn Neighbours>>,
     next_replica: AtomicUsize,
 }
 
@@ -56,6 +59,12 @@ pub(crate) struct Replica {
     server: Arc<Server>,
     pub(crate) link: Link,
     progress: Arc<ReplicaProgress>,
+}
+
+/// The other shards of the same store.
+pub(crate) trait Neighbours: Send + Sync {
+    /// Returns the shard of a slot; `None` once the store is gone.
+    fn shard(&self, slot: Slot) -> Option<ShardHandle>;
 }
 
 /// The parts of a store that its shards have in common.
@@ -169,15 +178,27 @@ impl Shard {
             primary_progress,
             large: Arc::clone(&surroundings.large),
             existing: Arc::clone(&surroundings.existing),
+            listed: ListedAnchors::new(),
             tags: Arc::default(),
             logs: Logs::default(),
             releases,
             acknowledgements: Acknowledgements::default(),
+            neighbours: OnceLock::new(),
             next_replica: AtomicUsize::new((random::bits() as u16).into()),
             settings: Arc::clone(&surroundings.settings),
             surroundings,
         };
         (shard, released)
+    }
+
+    /// Lets the shard find others, whose keys hang on its own.
+    pub(crate) fn set_neighbours(&self, neighbours: Box<dyn Neighbours>) {
+        let _ = self.neighbours.set(neighbours);
+    }
+
+    /// Returns the shard of another slot.
+    pub(crate) fn neighbour(&self, slot: Slot) -> Option<ShardHandle> {
+        self.neighbours.get()?.shard(slot)
     }
 
     /// A region, and where its keys lie.

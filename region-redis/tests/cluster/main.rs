@@ -1,5 +1,6 @@
 //! Faults of clusters: three primaries with a replica each, real servers of both kinds.
 
+mod anchors;
 #[path = "../shared/calls.rs"]
 mod calls;
 mod failover;

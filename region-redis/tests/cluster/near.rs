@@ -15,13 +15,13 @@ servers::on_both! {
     near_values_across_a_failover
 }
 
-fn cache(store: &RedisStore, root: &str) -> RegionCache {
+pub(crate) fn cache(store: &RedisStore, root: &str) -> RegionCache {
     let builder = RegionCache::builder(store.clone()).root(root).policy(Policy::new());
     builder.near(1 << 20).build().unwrap()
 }
 
 /// Reads `k` near: again and again without a trip.
-async fn hold(cache: &RegionCache, region: &RegionHandle, value: u32) {
+pub(crate) async fn hold(cache: &RegionCache, region: &RegionHandle, value: u32) {
     let (before, deadline) = (cache.stats().near_hits, Instant::now() + RECOVERY);
     while cache.stats().near_hits < before + 3 {
         if let Ok(Some(found)) = bounded(region.get::<u32>("k")).await {
@@ -31,7 +31,7 @@ async fn hold(cache: &RegionCache, region: &RegionHandle, value: u32) {
     }
 }
 
-async fn until_set(region: &RegionHandle, value: u32) {
+pub(crate) async fn until_set(region: &RegionHandle, value: u32) {
     let deadline = Instant::now() + RECOVERY;
     while let Err(error) = bounded(region.set("k", &value)).await {
         assert!(Instant::now() < deadline, "not back: {error}");
@@ -39,7 +39,7 @@ async fn until_set(region: &RegionHandle, value: u32) {
 }
 
 /// Reads `k` until another process's change shows.
-async fn until_seen(region: &RegionHandle, value: u32) {
+pub(crate) async fn until_seen(region: &RegionHandle, value: u32) {
     let deadline = Instant::now() + RECOVERY;
     loop {
         let found = bounded(region.get::<u32>("k")).await;

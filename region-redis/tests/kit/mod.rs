@@ -231,7 +231,7 @@ impl Harness for OnServers {
     }
 
     async fn lose_incarnations(&self, _: &RedisStore, region: &RegionPath) -> Able {
-        let name = ids_key(region);
+        let name = ids_key(region, 1);
         for database in 0..self.databases.load(Ordering::SeqCst) {
             self.servers().primary.command_in(database, &["DEL", &name]);
         }

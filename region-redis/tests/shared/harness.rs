@@ -13,9 +13,9 @@ pub(crate) fn patient(builder: RedisStoreBuilder) -> RedisStoreBuilder {
         .watch(Duration::from_millis(20), Duration::from_secs(10))
 }
 
-/// The name of the key that holds a region's ids.
-pub(crate) fn ids_key(region: &RegionPath) -> String {
-    let (root, below) = region.as_str().split_once('.').unwrap_or((region.as_str(), ""));
-    let dot = if below.is_empty() { "" } else { "." };
-    format!("rc1:i{{{root}}}{dot}{below}")
+/// The name of the key that holds a region's ids, where the anchors are this deep.
+pub(crate) fn ids_key(region: &RegionPath, anchor: usize) -> String {
+    let tag = if region.depth() < anchor { 1 } else { anchor };
+    let (text, end) = (region.as_str(), region.prefixes().nth(tag - 1).expect("a tag").len());
+    format!("rc1:i{{{}}}{}", &text[..end], &text[end..])
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use redis::Pipeline;
 use region_core::{RegionPath, Result};
 
-use crate::protocol::layout::Anchor;
+use crate::protocol::layout::{Anchor, Claim};
 use crate::protocol::reclaim::{Children, Taken, Work, list, prune, reclaim, remove, take};
 use crate::protocol::reply::Replies;
 
@@ -35,14 +35,16 @@ pub(super) struct Stages {
     /// Members of the work list that are no work.
     foreign: Vec<Vec<u8>>,
     listed: Vec<Tombstone>,
+    /// Anchors that have been looked at, of which nothing may be left.
+    anchors: Vec<RegionPath>,
 }
 
 /// A tombstone, or a part of it.
 #[derive(Debug)]
-struct Tombstone {
+pub(super) struct Tombstone {
     id: String,
     region: RegionPath,
-    found: Children,
+    pub(super) found: Children,
 }
 
 /// What a trip has done.
@@ -56,27 +58,53 @@ pub(super) struct Progress {
 
 impl Stages {
     pub(super) fn new(anchor: Anchor) -> Self {
-        Self { anchor, taken: Vec::new(), foreign: Vec::new(), listed: Vec::new() }
+        Self {
+            anchor,
+            taken: Vec::new(),
+            foreign: Vec::new(),
+            listed: Vec::new(),
+            anchors: Vec::new(),
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.taken.is_empty() && self.foreign.is_empty() && self.listed.is_empty()
     }
 
+    /// Returns whether the next trip has to know the regions above an anchor, if there are any.
+    pub(super) fn needs_claim(&self) -> bool {
+        !self.listed.is_empty() || self.taken.iter().any(|work| matches!(work, Work::Region(_)))
+    }
+
+    /// Takes out the tombstones whose children are anchors in other slots.
+    pub(super) fn take_of_anchors(&mut self) -> Vec<Tombstone> {
+        let depth = self.anchor.depth();
+        let is_of_anchors = |tombstone: &mut Tombstone| tombstone.region.depth() + 1 == depth;
+        self.listed.extract_if(.., is_of_anchors).collect()
+    }
+
+    /// Takes the anchors that have been looked at.
+    pub(super) fn take_anchors(&mut self) -> Vec<RegionPath> {
+        std::mem::take(&mut self.anchors)
+    }
+
+    pub(super) fn put_back(&mut self, tombstone: Tombstone) {
+        self.listed.push(tombstone);
+    }
+
     /// The commands of the next trip. What is freed in it leaves work that can be taken in it.
-    pub(super) fn commands(&self, tag: &str, takes_more: bool) -> Pipeline {
+    pub(super) fn commands(&self, tag: &str, claim: Option<&Claim>, takes_more: bool) -> Pipeline {
         let mut commands = Pipeline::new();
+        let locate = |region| self.anchor.locate(region).claiming(claim);
         for Tombstone { id, region, found } in &self.listed {
             for (children, others) in found.parts(MOST_CHILDREN) {
-                commands.add_command(reclaim(self.anchor.locate(region), id, children, others));
+                commands.add_command(reclaim(locate(region), id, children, others));
             }
         }
         for work in &self.taken {
             commands.add_command(match work {
-                Work::Region(region) => prune(self.anchor.locate(region), MOST_CHILDREN),
-                Work::Tombstone(id, region) => {
-                    list(self.anchor.locate(region), id, self.children_each())
-                }
+                Work::Region(region) => prune(locate(region), MOST_CHILDREN),
+                Work::Tombstone(id, region) => list(locate(region), id, self.children_each()),
             });
         }
         for member in &self.foreign {
@@ -104,8 +132,13 @@ impl Stages {
         }
         for work in std::mem::take(&mut self.taken) {
             match work {
-                Work::Region(_) => {
+                Work::Region(region) => {
                     progress.looked += or_later(replies.number()).unwrap_or_default();
+                    if self.anchor.locate(&region).slot_above().is_some()
+                        && region.depth() == self.anchor.depth()
+                    {
+                        self.anchors.push(region);
+                    }
                 }
                 Work::Tombstone(id, region) => {
                     if let Some(found) = or_later(Children::parse(&region, replies)) {

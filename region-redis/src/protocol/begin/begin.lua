@@ -4,7 +4,8 @@
 -- Answers: the count, 1 if it created anything or else 0, the count before this call, time, i values, stamp,
 -- entries, leases (0 not taken, 1 granted, or the holder).
 local d, l = KEYS[1], KEYS[2]
-local i = slice(KEYS, 4, #KEYS)
+local i_here = slice(KEYS, 4, #KEYS)
+local i = whole_path(i_here)
 local token, duration, take = ARGV[3], tonumber(ARGV[4]), ARGV[5]
 local keys, fields = slice(ARGV, 6, #ARGV), slice(ARGV, 5, #ARGV)
 fields[1] = ''
@@ -18,7 +19,8 @@ local function sweep_leases()
 end
 
 local count = count_write(KEYS[3], ARGV[1])
-local path = call('MGET', unpack(i))
+if accept_claim then accept_claim() end
+local path = read_path(i_here)
 local is_missing = not exists(path)
 if is_missing then draw_ids(path, ARGV[2]) end
 local trees, mark = trees_of(path, #path), mark_of(path)
@@ -63,10 +65,10 @@ if #taken > 0 then
 end
 if is_missing or #taken > 0 then
   -- The ids have to be there when the load is stored, however long it takes.
-  local changed = extend_path(path, i, duration)
+  local changed = extend_path(path, i, duration, #i)
   relist(path, i, changed)
   -- Writing a key ends its tracking: reading it begins it again.
-  if #changed > 0 then call('MGET', unpack(i)) end
+  if #changed > 0 then call('MGET', unpack(i_here)) end
 end
 local shown = receipt and count or count - 1
 return {count, is_missing and 1 or 0, shown, now(), path, found[1] or false, entries, leases}

@@ -6,12 +6,13 @@ use crate::protocol::layout::{Kind, Located};
 use crate::protocol::scripts::SCRIPTS;
 
 pub(crate) fn begin(path: Located<'_>, keys: &[&str], terms: &LeaseTerms, count: Count<'_>) -> Cmd {
-    let names = 2 + count.keys() + path.region.depth();
-    let mut call = Call::new(&SCRIPTS.begin, path.anchor, names);
+    let names = 2 + count.keys() + path.here().len();
+    let mut call = Call::at(&SCRIPTS.begin, path, names);
     call.key(Kind::Entries, path.text());
     call.key(Kind::Leases, path.text());
     call.arg(count.key);
     call.path(Kind::Ids, path);
+    call.end_keys(path);
     count.receipt.into_iter().for_each(|receipt| call.arg(receipt));
     call.arg(count.floor);
     call.ids(path.region.depth());

@@ -4,8 +4,8 @@
 -- KEYS: the count of the client's writes, g, c, the tombstone that c becomes, the parent's c, i, the d
 -- and l keys to drop.
 -- ARGV: the floor of the count, the tombstone's member of g, the region's member of g, the region's last segment or
--- '' if it has no parent, the members of g of the regions to look at: 'P'arent, if the region was listed there, or
--- 'A'ncestors.
+-- '' if it has no parent, the members of g of the regions to look at: 'P'arent, if the region was listed there,
+-- 'A'ncestors, or the region itself as an a'N'chor, at once: its parent's list lies in another slot.
 -- Answers the count.
 local call = redis.call
 
@@ -24,9 +24,10 @@ if call('EXISTS', KEYS[3]) == 1 then
   redis.pcall('ZREM', KEYS[2], ARGV[3])
 end
 local was_listed = ARGV[4] ~= '' and redis.pcall('ZREM', KEYS[5], ARGV[4], ':' .. ARGV[4]) == 1
-if #ARGV > 5 and (was_listed or ARGV[5] == 'A') then
+if #ARGV > 5 and (was_listed or ARGV[5] ~= 'P') then
   local time = call('TIME')
   local idle = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000) + IDLE_MS)
+  if ARGV[5] == 'N' then idle = '0' end
   for at = 6, #ARGV do
     work[#work + 1] = idle
     work[#work + 1] = ARGV[at]

@@ -9,7 +9,7 @@ pub(crate) fn end(path: Located<'_>, verb: Verb, count: Count<'_>) -> Cmd {
     match verb {
         Verb::Invalidate | Verb::InvalidateAndTouch => invalidate(path, verb, count),
         Verb::Touch => {
-            let mut call = Call::new(&SCRIPTS.touch, path.anchor, 3 * path.region.depth() + 1);
+            let mut call = Call::new(&SCRIPTS.touch, path.anchor, 3 * path.here().len() + 1);
             call.arg(count.key);
             for kind in [Kind::Ids, Kind::Entries, Kind::Leases] {
                 call.path(kind, path);
@@ -18,7 +18,7 @@ pub(crate) fn end(path: Located<'_>, verb: Verb, count: Count<'_>) -> Cmd {
             call.done()
         }
         Verb::Expire => {
-            let mut call = Call::new(&SCRIPTS.expire, path.anchor, path.region.depth() + 1);
+            let mut call = Call::new(&SCRIPTS.expire, path.anchor, path.here().len() + 1);
             call.arg(count.key);
             call.path(Kind::Ids, path);
             call.arg(count.floor);
@@ -28,12 +28,25 @@ pub(crate) fn end(path: Located<'_>, verb: Verb, count: Count<'_>) -> Cmd {
     }
 }
 
+/// Drops the entries and the leases of one region, and changes no ids.
+pub(crate) fn drop_entries(path: Located<'_>, count: Count<'_>) -> Cmd {
+    let kinds = [Kind::Ids, Kind::Entries, Kind::Leases];
+    let mut call = Call::new(&SCRIPTS.touch, path.anchor, 1 + kinds.len());
+    call.arg(count.key);
+    kinds.into_iter().for_each(|kind| call.key(kind, path.text()));
+    call.arg(count.floor);
+    call.done()
+}
+
 fn invalidate(path: Located<'_>, verb: Verb, count: Count<'_>) -> Cmd {
     let (region, id) = (path.text(), tombstone_id());
-    let along: Vec<_> = path.region.prefixes().collect();
+    let along: Vec<_> = path.here().collect();
     let ancestors = &along[..along.len() - 1];
     let parent = ancestors.last();
+    let is_anchor = path.above() > 0 && parent.is_none();
     let (dropped, looked_at, why) = match verb {
+        // It is taken off its parent's list, in another slot, once it is seen that nothing is left.
+        Verb::InvalidateAndTouch | Verb::Invalidate if is_anchor => (&along[..], &along[..], "N"),
         Verb::InvalidateAndTouch => (&along[..], ancestors, "A"),
         _ => (&along[ancestors.len()..], &ancestors[ancestors.len().saturating_sub(1)..], "P"),
     };

@@ -2,6 +2,7 @@
 
 use region_core::RegionPath;
 
+use super::claim::Claim;
 use super::slots::Slot;
 
 /// The depth of a store's *anchors*: the regions whose paths are hash tags. A region lies in the slot of the anchor that
@@ -34,8 +35,14 @@ impl Anchor {
         }
     }
 
+    /// Returns whether the region whose path has this text is a root or an anchor: its parent, if it has one, may lie in
+    /// another slot.
+    pub(crate) fn is_outermost(self, path: &str) -> bool {
+        self.tag_of(path).len() == path.len()
+    }
+
     pub(crate) fn locate(self, region: &RegionPath) -> Located<'_> {
-        Located { region, anchor: self }
+        Located { region, anchor: self, claim: None }
     }
 }
 
@@ -50,6 +57,8 @@ impl Default for Anchor {
 pub(crate) struct Located<'p> {
     pub(crate) region: &'p RegionPath,
     pub(crate) anchor: Anchor,
+    /// What a script is told of the regions in another slot, if there are any.
+    pub(crate) claim: Option<&'p Claim>,
 }
 
 impl<'p> Located<'p> {
@@ -65,6 +74,48 @@ impl<'p> Located<'p> {
 
     pub(crate) fn slot(self) -> Slot {
         Slot::of_tag(self.tag())
+    }
+
+    /// The slot of the regions above the anchor, where it is not that of the region as well by its name.
+    pub(crate) fn slot_above(self) -> Option<Slot> {
+        let root = self.region.prefixes().next().filter(|_| self.above() > 0)?;
+        Some(Slot::of_tag(root))
+    }
+
+    /// The number of the regions on the path, from the root on, whose keys lie in another slot.
+    pub(crate) fn above(self) -> usize {
+        if self.region.depth() < self.anchor.0 { 0 } else { self.anchor.0 - 1 }
+    }
+
+    /// The texts of the regions on the path whose keys lie in this slot, from the outermost on.
+    pub(crate) fn here(self) -> impl DoubleEndedIterator<Item = &'p str> + ExactSizeIterator {
+        self.region.prefixes().skip(self.above())
+    }
+
+    /// The text of the anchor, which is the region itself or one around it; nothing for a region above.
+    pub(crate) fn anchor_text(self) -> &'p str {
+        if self.region.depth() < self.anchor.0 { "" } else { self.tag() }
+    }
+
+    /// The last segment of the anchor.
+    pub(crate) fn anchor_segment(self) -> &'p str {
+        let anchor = self.anchor_text();
+        anchor.rsplit_once('.').map_or(anchor, |(_, segment)| segment)
+    }
+
+    /// The parent of the anchor, where its keys lie in another slot.
+    pub(crate) fn parent_above(self) -> Option<RegionPath> {
+        let steps = self.region.depth() - self.above();
+        let mut outer = std::iter::successors(Some(self.region.clone()), RegionPath::parent);
+        outer.nth(steps).filter(|_| self.above() > 0)
+    }
+
+    /// The same, for a script that is told of the regions above.
+    pub(crate) fn claiming<'c>(self, claim: Option<&'c Claim>) -> Located<'c>
+    where
+        'p: 'c,
+    {
+        Located { claim, ..self }
     }
 }
 

@@ -6,16 +6,16 @@ use region_core::{Incarnation, Lineage};
 const IDS: usize = 18;
 
 /// And `soft`, once the region has expired.
-const SOFT_END: usize = 26;
+pub(super) const SOFT_END: usize = 26;
 
 /// From and to, in microseconds.
-const INTERVAL: usize = 14;
+pub(super) const INTERVAL: usize = 14;
 
 /// The most intervals of expirations that a region remembers.
 const MAX_INTERVALS: usize = 4;
 
 /// A random id.
-type Id = [u8; 8];
+pub(crate) type Id = [u8; 8];
 
 /// The first bytes of a digest of the `soft` ids along a path.
 pub(crate) type Mark = [u8; 8];
@@ -99,6 +99,11 @@ impl PathIds {
         })
     }
 
+    /// The `tree` of the region at `depth`.
+    pub(crate) fn tree_at(&self, depth: usize) -> Option<Id> {
+        Some(self.path.get(depth.checked_sub(1)?)?.tree)
+    }
+
     pub(crate) fn lineage(&self) -> Option<Lineage> {
         let id = |id: [u8; 8]| Incarnation::from_bits(u64::from_le_bytes(id));
         let trees: Vec<_> = self.path.iter().map(|ids| id(ids.tree)).collect();
@@ -138,6 +143,11 @@ fn mark_of(path: &[Ids]) -> Option<Mark> {
     let mut digest = sha1_smol::Sha1::new();
     path.iter().for_each(|ids| digest.update(&ids.soft));
     digest.digest().bytes().first_chunk().copied()
+}
+
+/// When an `i` key with these contents expires, in milliseconds; 0: never.
+pub(super) fn expiry_of(ids: &[u8]) -> Option<u64> {
+    ids.get(12..IDS).map(big_endian)
 }
 
 fn id_at(bytes: &[u8], at: usize) -> Option<Id> {

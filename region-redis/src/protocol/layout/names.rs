@@ -69,6 +69,12 @@ pub(crate) fn work_list(tag: &str) -> String {
     format!("{VERSION}g{{{tag}}}")
 }
 
+/// The name of the record of the claim that was accepted last among the keys with a hash tag: the `tree`s of the regions
+/// above.
+pub(crate) fn record(tag: &str) -> String {
+    format!("{VERSION}a{{{tag}}}")
+}
+
 /// The name of what becomes of the children of a region whose keys have this hash tag, when the region ends.
 pub(crate) fn tombstone(tag: &str, id: &str) -> String {
     format!("{VERSION}x{{{tag}}}{id}")

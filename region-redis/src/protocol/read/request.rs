@@ -6,13 +6,13 @@ use crate::protocol::layout::{Kind, Located, NameBuffer};
 const NAME_BYTES: usize = 64;
 const KEY_BYTES: usize = 32;
 
-/// `MGET` of the ids along the path, and of the count of writes if it matters.
+/// `MGET` of the ids along the path, those in this slot, and of the count of writes if it matters.
 pub(crate) fn ids(path: Located<'_>, count: Option<&str>) -> Cmd {
-    let mut command =
-        Cmd::with_capacity(path.region.depth() + 2, (path.region.depth() + 1) * NAME_BYTES);
+    let regions = path.here().len();
+    let mut command = Cmd::with_capacity(regions + 2, (regions + 1) * NAME_BYTES);
     let mut names = NameBuffer::new(path.anchor);
     command.arg("MGET");
-    for prefix in path.region.prefixes() {
+    for prefix in path.here() {
         command.arg(names.of(Kind::Ids, prefix));
     }
     if let Some(count) = count {

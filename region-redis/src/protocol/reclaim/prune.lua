@@ -7,10 +7,12 @@
 -- Answers how many were dropped.
 local most = tonumber(ARGV[1])
 local g, c, d, l = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local names = slice(KEYS, 7, #KEYS)
+local names_here = slice(KEYS, 7, #KEYS)
+local names = whole_path(names_here)
 local depth, i = #names, names[#names]
 local member = ' ' .. text_of(i)
-local path = call('MGET', unpack(names))
+if accept_claim then accept_claim() end
+local path = read_path(names_here)
 local stamp = list_stamp(c)
 local is_there = exists(path)
 if stamp and not (is_there and stamp == '.' .. trees_of(path, depth)) then

@@ -9,12 +9,15 @@
 local CHILD = 5        -- keys of each child
 local g, tombstone, children = KEYS[1], KEYS[2], tonumber(ARGV[2])
 local before = #KEYS - CHILD * children
-local depth = before - 2
+local here = before - 2          -- regions of the parent's path that lie in this slot
+local depth = ABOVE + here
+if accept_claim then accept_claim() end
 
 local names = slice(KEYS, 3, before)
-for n = 1, children do names[depth + n] = KEYS[before + CHILD * (n - 1) + 1] end
+for n = 1, children do names[here + n] = KEYS[before + CHILD * (n - 1) + 1] end
 local ids = call('MGET', unpack(names))
-local path = slice(ids, 1, depth)
+local path = slice(claimed, 1, ABOVE)
+for n = 1, here do path[ABOVE + n] = ids[n] end
 local parent_exists = exists(path)
 
 local gone = {}        -- keys to unlink
@@ -25,7 +28,7 @@ local dead, lists = {}, {}  -- children whose lists of children are dead, and th
 for n = 1, children do
   local at = before + CHILD * (n - 1)
   local i, d, l, c = KEYS[at + 1], KEYS[at + 2], KEYS[at + 3], KEYS[at + 4]
-  path[depth + 1] = ids[depth + n]
+  path[depth + 1] = ids[here + n]
   local is_list_dead = true
   if parent_exists and exists_at(path, depth + 1) then
     -- Ids of the present trees may be those of a load that has nothing to show yet.

@@ -28,12 +28,13 @@ pub(crate) fn scan(
     counted: Counted,
     count: Option<&str>,
 ) -> Cmd {
-    let keys = path.region.depth() + 1 + usize::from(count.is_some());
-    let mut call = Call::new(&SCRIPTS.scan, path.anchor, keys);
+    let keys = path.here().len() + 1 + usize::from(count.is_some());
+    let mut call = Call::at(&SCRIPTS.scan, path, keys);
     call.key(Kind::Entries, path.text());
     call.path(Kind::Ids, path);
     count.into_iter().for_each(|count| call.arg(count));
-    call.arg(path.region.depth());
+    call.end_keys(path);
+    call.arg(path.here().len());
     call.arg(cursor);
     call.arg(limit.clamp(1, LARGEST_PAGE));
     call.arg(PAGE_BYTES);

@@ -11,6 +11,8 @@ local MARKER = '\0marker'  -- the key of an entry of the library, which is neith
 local d, depth, limit, mode = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[3]), ARGV[5]
 local values = call('MGET', unpack(KEYS, 2))
 local path = slice(values, 1, depth)
+for n = ABOVE, 1, -1 do table.insert(path, 1, claimed[n]) end
+depth = #path
 local raw = exists(path) and stamp_of(d)
 local stamp = raw and valid_stamp(raw, trees_of(path, depth))
 if not stamp then return {values, now(), false, '0', mode == 'L' and 0 or {}} end

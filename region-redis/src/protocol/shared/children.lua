@@ -21,20 +21,20 @@ local function zadd(key, ...)
 end
 
 local function score_of(expiry)
-  return expiry == 0 and '+inf' or time_arg(expiry)
+  return expiry == 0 and '+inf' or string.format('%.17g', expiry)
 end
 
 -- Has the reclaimer look at a region at this time, or sooner.
 local function look_at(i, time)
-  zadd(root_key('g', i), 'LT', time_arg(time), ' ' .. text_of(i))
+  zadd(shared_key('g', i), 'LT', time_arg(time), ' ' .. text_of(i))
 end
 
 -- Leaves a dead list of children to the reclaimer: it becomes a tombstone.
 local function make_tombstone(i, id)
   local c = sibling('c', i)
   if call('EXISTS', c) == 0 then return end
-  call('RENAME', c, root_key('x', i) .. id)
-  zadd(root_key('g', i), '0', id .. ' ' .. text_of(i))
+  call('RENAME', c, shared_key('x', i) .. id)
+  zadd(shared_key('g', i), '0', id .. ' ' .. text_of(i))
 end
 
 -- A list lives as long as the child that lives longest.
@@ -48,13 +48,12 @@ local function keep_list(c, expiry, is_new)
   end
 end
 
--- Lists a child of the region at `depth`, unless it is listed so already. Drops a few that have ended
+-- Lists a child of the region at `depth` until it ends, unless it is listed so already. Drops a few that have ended
 -- in return, so that a list does not grow beyond the children there are at a time. One that is to be hidden stays
 -- shown if it is.
-local function list_child(path, i, depth, id, is_hidden)
+local function list_segment(path, i, depth, id, segment, expiry, is_hidden)
   local parent, c = i[depth], sibling('c', i[depth])
-  local _, segment = parent_of(i[depth + 1])
-  local stamp, expiry = '.' .. trees_of(path, depth), expiry_of(path[depth + 1])
+  local stamp = '.' .. trees_of(path, depth)
   local is_new = list_stamp(c) ~= stamp
   local shown = not is_new and call('ZSCORE', c, segment)
   if shown and shown ~= 'inf' and tonumber(shown) <= millis(now()) then
@@ -77,10 +76,16 @@ local function list_child(path, i, depth, id, is_hidden)
   if expiry ~= 0 then look_at(parent, math.max(expiry, millis(now()) + LOOK_MS)) end
 end
 
+-- Lists the child that the path goes on to from the region at `depth`.
+local function list_child(path, i, depth, id, is_hidden)
+  local _, segment = parent_of(i[depth + 1])
+  list_segment(path, i, depth, id, segment, expiry_of(path[depth + 1]), is_hidden)
+end
+
 -- Lists the new ends of the ids of a path in the lists of their parents.
 local function relist(path, i, depths)
   for _, depth in ipairs(depths) do
-    if depth > 1 then
+    if depth > 1 and i[depth - 1] then
       local c = sibling('c', i[depth - 1])
       local _, segment = parent_of(i[depth])
       if list_stamp(c) == '.' .. trees_of(path, depth - 1) then

@@ -43,8 +43,8 @@ local function sibling(letter, i)
   return 'rc1:' .. letter .. string.sub(i, 6)
 end
 
--- The name of a key of the root of the region whose ids are at `i`.
-local function root_key(letter, i)
+-- The name of the key that all regions with the hash tag of the `i` key share.
+local function shared_key(letter, i)
   return 'rc1:' .. letter .. string.match(i, '%b{}')
 end
 
@@ -53,8 +53,10 @@ local function text_of(i)
   return (string.gsub(string.sub(i, 6), '[{}]', ''))
 end
 
--- Splits the name of an `i` key: that of the parent, and the last segment; nothing of a root.
+-- Splits the name of an `i` key: that of the parent, and the last segment; nothing of a region whose path is the hash
+-- tag.
 local function parent_of(i)
+  if string.byte(i, -1) == 125 then return nil end
   return string.match(i, '^(.+)%.([^.]+)$')
 end
 

@@ -34,14 +34,14 @@ local function draw_ids(path, ids)
   end
 end
 
--- Sees to it that the ids along a path live as long as an entry does: for so many milliseconds, for
--- ever if that is nil. Answers the depths whose expiry has changed.
-local function extend_path(path, i, needed)
+-- Sees to it that the ids along a path, those in this slot, live as long as an entry does of the region that is `own`
+-- deep: for so many milliseconds, for ever if that is nil. Answers the depths whose expiry has changed.
+local function extend_path(path, i, needed, own)
   local changed = {}
   for depth = 1, #i do
-    local present = expiry_of(path[depth])
-    if present ~= 0 and not (needed and present >= millis(now()) + needed) then
-      local is_brief = depth == #i or present == NEW
+    local present = i[depth] and expiry_of(path[depth])
+    if present and present ~= 0 and not (needed and present >= millis(now()) + needed) then
+      local is_brief = depth == own or present == NEW
       path[depth] = store_ids(i[depth], path[depth], lifetime(needed, is_brief))
       changed[#changed + 1] = depth
     end

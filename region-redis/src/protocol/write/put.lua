@@ -13,6 +13,7 @@ local unpack_struct = struct.unpack
 -- any of it has expired. That each tree belongs to the one above it need not be asked: the stamp below was
 -- written under the same trees, when it did.
 local path = call('MGET', unpack(KEYS, 4))
+for depth = ABOVE, 1, -1 do table.insert(path, 1, claimed[depth]) end
 local trees, ends, has_expired = {}, nil, false
 for depth = 1, #path do
   local ids = path[depth]
@@ -24,7 +25,8 @@ for depth = 1, #path do
   end
   local tree, expiry = unpack_struct('>c8xxxxI6', ids)
   trees[depth] = tree
-  if expiry ~= 0 and not (ends and ends < expiry) then ends = expiry end
+  -- The caller sees to what is above the anchor.
+  if depth > ABOVE and expiry ~= 0 and not (ends and ends < expiry) then ends = expiry end
 end
 trees = table.concat(trees)
 local mark = ''

@@ -18,7 +18,7 @@ pub(crate) fn write(path: Located<'_>, write: &Write<'_>, count: Count<'_>) -> C
         RegionTtl::Start(after) => call.arg(format!("S{}", millis(after).max(1))),
         RegionTtl::Restart(after) => call.arg(format!("R{}", millis(after).max(1))),
     }
-    trust(&mut call, write.trust);
+    trust(&mut call, path, write.trust);
     guard(&mut call, write);
     write.ops.iter().for_each(|op| operation(&mut call, op));
     call.done()
@@ -42,7 +42,7 @@ pub(crate) fn only_puts<'w>(write: &Write<'w>) -> Option<Vec<&'w Put<'w>>> {
 pub(crate) fn put(path: Located<'_>, puts: &[&Put<'_>], kept: Trust, count: Count<'_>) -> Cmd {
     let mut call = begin(&SCRIPTS.put, path, count);
     call.change(puts.iter().map(|put| put.key));
-    trust(&mut call, kept);
+    trust(&mut call, path, kept);
     for put in puts {
         call.arg(put.key);
         lifetimes(&mut call, put);
@@ -52,26 +52,26 @@ pub(crate) fn put(path: Located<'_>, puts: &[&Put<'_>], kept: Trust, count: Coun
 }
 
 /// The keys of a write, and the floor of its count.
-fn begin(script: &Script, path: Located<'_>, count: Count<'_>) -> Call {
-    let keys = 2 + count.keys() + path.region.depth();
-    let mut call = Call::new(script, path.anchor, keys);
+fn begin<'p>(script: &Script, path: Located<'p>, count: Count<'_>) -> Call<'p> {
+    let keys = 2 + count.keys() + path.here().len();
+    let mut call = Call::at(script, path, keys);
     call.key(Kind::Entries, path.text());
     call.key(Kind::Leases, path.text());
     call.arg(count.key);
     call.path(Kind::Ids, path);
+    call.end_keys(path);
     count.receipt.into_iter().for_each(|receipt| call.arg(receipt));
     call.arg(count.floor);
     call
 }
 
-fn trust(call: &mut Call, trust: Trust) {
-    call.arg(match trust {
-        Trust::Kept => "K",
-        Trust::NotKept => "",
-    });
+/// Asks for the ids and the stamp after the write, if they are of use. Below an anchor its `tree` always is.
+fn trust(call: &mut Call<'_>, path: Located<'_>, trust: Trust) {
+    let shows_region = trust == Trust::Kept || path.claim.is_some();
+    call.arg(if shows_region { "K" } else { "" });
 }
 
-fn guard(call: &mut Call, write: &Write<'_>) {
+fn guard(call: &mut Call<'_>, write: &Write<'_>) {
     let Some(guard) = &write.guard else { return call.arg("") };
     call.arg(guard.keys.len());
     call.arg(guard.lineage.life_bytes());
@@ -83,7 +83,7 @@ fn guard(call: &mut Call, write: &Write<'_>) {
     guard.keys.iter().for_each(|key| call.arg(*key));
 }
 
-fn operation(call: &mut Call, op: &Op<'_>) {
+fn operation(call: &mut Call<'_>, op: &Op<'_>) {
     match op {
         Op::Put(put) => conditional_put(call, put),
         Op::Remove { key } => ["R", key].into_iter().for_each(|arg| call.arg(arg)),
@@ -91,7 +91,7 @@ fn operation(call: &mut Call, op: &Op<'_>) {
     }
 }
 
-fn conditional_put(call: &mut Call, put: &Put<'_>) {
+fn conditional_put(call: &mut Call<'_>, put: &Put<'_>) {
     call.arg(match &put.when {
         When::Always => "P",
         When::Absent => "B",
@@ -105,7 +105,7 @@ fn conditional_put(call: &mut Call, put: &Put<'_>) {
     }
 }
 
-fn lifetimes(call: &mut Call, put: &Put<'_>) {
+fn lifetimes(call: &mut Call<'_>, put: &Put<'_>) {
     match put.fresh_for {
         Lifetime::Unlimited => call.arg(""),
         Lifetime::Millis(millis) => call.arg(millis.get()),

@@ -11,14 +11,16 @@
 -- when the region's TTL is over that ran before or 0, i values, stamp or false. An outcome is, of a put
 -- 1 or the entry in its way; of a removal 1 or 0; of a take the entry or 0.
 local d, l = KEYS[1], KEYS[2]
-local i = slice(KEYS, 4, #KEYS)
+local i_here = slice(KEYS, 4, #KEYS)
+local i = whole_path(i_here)
 local at = 8
 
 -- The key of the entry of the library itself on which values of other regions hang.
 local MARKER = '\0marker'
 
 local count = count_write(KEYS[3], ARGV[1])
-local path = call('MGET', unpack(i))
+if accept_claim then accept_claim() end
+local path = read_path(i_here)
 local is_there = exists(path)
 local trees, mark
 
@@ -238,10 +240,10 @@ if is_there and is_emptied() then
 elseif before or changed and is_there then
   stamp = store_stamp()
   if needed ~= 0 then
-    local extended = extend_path(path, i, needed)
+    local extended = extend_path(path, i, needed, #i)
     if before then relist(path, i, extended) end
     if not before or before.alone and not alone then
-      for depth = #i - 1, 1, -1 do list_child(path, i, depth, ARGV[3], alone) end
+      for depth = #i - 1, ABOVE + 1, -1 do list_child(path, i, depth, ARGV[3], alone) end
     end
     if limited then sweep() end
   end
@@ -249,8 +251,8 @@ end
 
 if not shows_entries and ARGV[6] ~= 'K' then return {count, outcomes} end
 -- Ids that are shown have to be those of the region, even if it holds nothing.
-if is_there and expiry_of(path[#path]) == NEW then extend_path(path, i, IDLE_MS) end
+if is_there and expiry_of(path[#path]) == NEW then extend_path(path, i, IDLE_MS, #i) end
 -- Writing a key ends its tracking: reading it begins it again.
-if ARGV[6] == 'K' then call('EXISTS', d, unpack(i)) end
+if ARGV[6] == 'K' then call('EXISTS', d, unpack(i_here)) end
 local running = before and before.kind == TTL and before.time or 0
 return {count, outcomes, now(), running, path, stamp}

@@ -103,7 +103,7 @@ async fn a_change_that_is_made_again_is_remembered_anew() {
 
 #[tokio::test(start_paused = true)]
 async fn the_memory_is_as_long_as_a_replica_may_lag() {
-    let mut writes = RecentWrites::new(MEMORY * 3);
+    let mut writes = RecentWrites::new(MEMORY * 3, Anchor::ROOT);
     writes.intend_end(&path("r.a"), Verb::Invalidate);
     tokio::time::advance(MEMORY * 2).await;
     writes.intend_end(&path("r.b"), Verb::Invalidate);

@@ -61,7 +61,8 @@ fn region() -> RegionPath {
 
 async fn set(shard: &Shard, value: &'static str) -> Result<()> {
     let ops = [Op::Put(Put::new("k", value.as_bytes()))];
-    shard.write(&region(), Write::new(&ops)).await.map(drop)
+    let region = region();
+    shard.write(shard.locate(&region), Write::new(&ops), shard.deadline()).await.map(drop)
 }
 
 async fn get(shard: &Shard) -> Result<Option<Vec<u8>>> {
@@ -90,7 +91,7 @@ async fn a_primary_found_elsewhere_is_told_what_it_lacks() {
         let locator = Moving::at(Some(address_of(&servers[0])));
         let shard = shard(&locator);
         set(&shard, "old").await.unwrap();
-        shard.end(&region(), EndTerms::from(Verb::Invalidate)).await.unwrap();
+        shard.end(&region(), EndTerms::from(Verb::Invalidate), Instant::now()).await.unwrap();
         *locator.server.lock() = Some(address_of(&servers[1]));
         shard.primary.relocate();
         assert_eq!(until_ok(|| get(&shard)).await, None);
