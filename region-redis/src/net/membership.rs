@@ -25,6 +25,15 @@ pub(crate) struct Membership {
     has_source: AtomicBool,
 }
 
+/// Says what a link does about the loss of connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// It replaces them at once.
+    Broken,
+    /// It leaves the node alone for a while.
+    GivenUp,
+}
+
 impl Membership {
     /// The connections are the link's own.
     pub(crate) fn alone(transports: Transports, place: Place) -> Arc<Self> {

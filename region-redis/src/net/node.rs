@@ -12,11 +12,11 @@ use tokio::time::Instant;
 use crate::error::{Concerns, Failure};
 use crate::net::dialer::Dialer;
 use crate::net::epoch::NewestEpoch;
-use crate::net::membership::Membership;
+use crate::net::membership::{Loss, Membership};
 use crate::net::on_demand::{Closable, OnDemand, Opener};
 use crate::net::origin::Place;
 use crate::net::sign::Sign;
-use crate::net::slot_probes::{SlotAnswers, SlotProbes};
+use crate::net::slot_probes::{LostSlot, SlotAnswers, SlotProbes};
 use crate::net::transports::{SHARED_WAITING, Transports};
 use crate::protocol::layout::Slot;
 use crate::server::Server;
@@ -65,15 +65,6 @@ pub(crate) trait NodeUser: Send + Sync {
 
     /// The connections cannot be used any more, at least not by this link.
     fn lose(&self, membership: &Membership, failure: &Failure, loss: Loss);
-}
-
-/// Says what a link does about the loss of connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Loss {
-    /// It replaces them at once.
-    Broken,
-    /// It leaves the node alone for a while.
-    GivenUp,
 }
 
 impl Node {
@@ -227,12 +218,9 @@ impl NodeOpener {
         self.newest_epoch.note(&answers.next().unwrap_or_default());
         match probes.read(server, &mut answers) {
             SlotAnswers::Lost(lost) => {
-                for (slot, failure) in lost {
-                    self.lose(transports, |other| other == slot, &failure, Loss::Broken);
+                for LostSlot { slot, failure, loss } in lost {
+                    self.lose(transports, |other| other == slot, &failure, loss);
                 }
-            }
-            SlotAnswers::Refused(failure) => {
-                self.lose(transports, |_| true, &failure, Loss::GivenUp);
             }
             SlotAnswers::NoList => {
                 self.lists.store(false, Ordering::Relaxed);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use redis::{Pipeline, Value};
 
 use crate::error::{Concerns, Failure};
+use crate::net::membership::Loss;
 use crate::net::origin::Place;
 use crate::protocol::layout::{SLOTS, Slot};
 use crate::protocol::reply::text;
@@ -33,13 +34,22 @@ enum Form {
 /// What the answers show.
 #[derive(Debug)]
 pub(crate) enum SlotAnswers {
-    /// These slots are not served any more, each because of a failure.
-    Lost(Vec<(Slot, Failure)>),
-    /// The node does not serve anything.
-    Refused(Failure),
+    /// These slots are not served any more.
+    Lost(Vec<LostSlot>),
     /// The list cannot be had, or not be read: the keys have to be asked for.
     NoList,
 }
+
+/// A slot that the node does not serve any more.
+#[derive(Debug)]
+pub(crate) struct LostSlot {
+    pub(crate) slot: Slot,
+    pub(crate) failure: Failure,
+    pub(crate) loss: Loss,
+}
+
+/// The words by which a node refuses a slot that no node has; with others it refuses all that it has.
+const UNASSIGNED: &str = "slot not served";
 
 impl SlotProbes {
     /// Asks about `slots`; with the list of slots only if the node `lists` them.
@@ -77,11 +87,16 @@ impl SlotProbes {
             let answer = answers.next().unwrap_or_default();
             let Value::ServerError(error) = &answer else { continue };
             let failure = Failure::server_error(server, error);
-            match failure.concerns {
-                Concerns::Call => {}
-                _ if is_moved(std::slice::from_ref(&answer)) => lost.push((slot, failure)),
-                _ => return SlotAnswers::Refused(failure),
+            if failure.concerns == Concerns::Call {
+                continue;
             }
+            let is_moved = is_moved(std::slice::from_ref(&answer));
+            let loss = if is_moved { Loss::Broken } else { Loss::GivenUp };
+            let is_of_one = is_moved || error.details().is_some_and(|why| why.contains(UNASSIGNED));
+            if self.form == Form::List && !is_of_one {
+                return SlotAnswers::Lost(self.all_lost(&failure));
+            }
+            lost.push(LostSlot { slot, failure, loss });
         }
         if self.form == Form::Keys {
             return SlotAnswers::Lost(lost);
@@ -93,11 +108,18 @@ impl SlotProbes {
         };
         let Some(served) = list.and_then(served_slots) else { return SlotAnswers::NoList };
         let gone = self.slots.iter().filter(|slot| !served[usize::from(slot.number())]);
-        let gone = gone.map(|slot| {
-            let why = format!("has not got slot {slot} any more");
-            (*slot, Failure::unavailable(server, &why))
+        let gone = gone.map(|&slot| {
+            let failure =
+                Failure::unavailable(server, &format!("has not got slot {slot} any more"));
+            LostSlot { slot, failure, loss: Loss::Broken }
         });
         SlotAnswers::Lost(gone.collect())
+    }
+
+    /// The node does not serve anything.
+    fn all_lost(&self, failure: &Failure) -> Vec<LostSlot> {
+        let lost = |&slot| LostSlot { slot, failure: failure.clone(), loss: Loss::GivenUp };
+        self.slots.iter().map(lost).collect()
     }
 }
 
@@ -178,6 +200,13 @@ mod tests {
         redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap()
     }
 
+    const UNASSIGNED_SLOT: &str = "CLUSTERDOWN Hash slot not served";
+
+    fn lost(answers: SlotAnswers) -> Vec<(u16, Loss)> {
+        let SlotAnswers::Lost(lost) = answers else { panic!("{answers:?}") };
+        lost.into_iter().map(|lost| (lost.slot.number(), lost.loss)).collect()
+    }
+
     /// The number of questions, and what is made of the answers.
     fn asked(probes: &SlotProbes, answers: Vec<Value>) -> (usize, SlotAnswers) {
         let mut commands = Pipeline::new();
@@ -192,10 +221,10 @@ mod tests {
             vec![Value::Int(1), error("MOVED 1 127.0.0.1:2"), error("NOPERM no"), Value::Int(0)];
         let (commands, answers) = asked(&probes(0..4), moved);
         assert_eq!(commands, 4);
-        let SlotAnswers::Lost(lost) = answers else { panic!("{answers:?}") };
-        assert_eq!(lost.iter().map(|(slot, _)| *slot).collect::<Vec<_>>(), [slot(1)]);
-        let (_, down) = asked(&probes(0..2), vec![error("CLUSTERDOWN The cluster is down")]);
-        assert!(matches!(down, SlotAnswers::Refused(_)), "{down:?}");
+        assert_eq!(lost(answers), [(1, Loss::Broken)]);
+        let down = [error("CLUSTERDOWN The cluster is down"), error(UNASSIGNED_SLOT)];
+        let (_, answers) = asked(&probes(3..6), down.to_vec());
+        assert_eq!(lost(answers), [(3, Loss::GivenUp), (4, Loss::GivenUp)]);
     }
 
     #[test]
@@ -203,11 +232,13 @@ mod tests {
         let list = |text: &str| Value::BulkString(text.as_bytes().to_vec());
         let (commands, answers) = asked(&probes(5400..5500), vec![Value::Int(1), list(PRIMARY)]);
         assert_eq!(commands, 2);
-        let SlotAnswers::Lost(lost) = answers else { panic!("{answers:?}") };
-        let lost: Vec<_> = lost.into_iter().map(|(slot, _)| slot).collect();
-        assert_eq!(lost, (5461..5500).map(slot).collect::<Vec<_>>());
-        let (_, down) = asked(&probes(0..99), vec![error("CLUSTERDOWN it is"), list(PRIMARY)]);
-        assert!(matches!(down, SlotAnswers::Refused(_)), "{down:?}");
+        let gone = (5461..5500).map(|slot| (slot, Loss::Broken)).collect::<Vec<_>>();
+        assert_eq!(lost(answers), gone);
+        let down = vec![error("CLUSTERDOWN The cluster is down"), list(PRIMARY)];
+        let (_, answers) = asked(&probes(0..99), down);
+        assert_eq!(lost(answers), (0..99).map(|slot| (slot, Loss::GivenUp)).collect::<Vec<_>>());
+        let (_, answers) = asked(&probes(5461..5530), vec![error(UNASSIGNED_SLOT), list(REPLICA)]);
+        assert_eq!(lost(answers), []);
         for answer in [error("NOPERM no"), list("gibberish"), Value::Nil] {
             let (_, none) = asked(&probes(0..99), vec![Value::Int(1), answer]);
             assert!(matches!(none, SlotAnswers::NoList), "{none:?}");

@@ -13,6 +13,7 @@ servers::on_both! {
     near_values_of_many_slots_across_a_move
     near_values_across_a_move_where_nodes_do_not_list_their_slots
     near_values_across_a_failover
+    near_values_of_a_slot_that_is_taken_away
 }
 
 pub(crate) fn cache(store: &RedisStore, root: &str) -> RegionCache {
@@ -106,4 +107,39 @@ async fn near_values_across_a_failover(flavor: Flavor) {
     until_set(&others, 2).await;
     until_seen(&mine, 2).await;
     hold(&caches[0], &mine, 2).await;
+}
+
+/// Nobody deletes the keys of the slot, so the node that loses it pushes nothing; and it goes on with its other slots.
+async fn near_values_of_a_slot_that_is_taken_away(flavor: Flavor) {
+    let cluster = Cluster::start(flavor);
+    for node in &cluster.nodes {
+        // The other slots are served while this one has no node.
+        node.command(&["CONFIG", "SET", "cluster-require-full-coverage", "no"]);
+    }
+    let [root, ..] = roots(&cluster);
+    let is_beside = |other: &String| {
+        let slot = slot_of(&cluster, other);
+        slot != slot_of(&cluster, &root)
+            && cluster.primary_of(slot).port() == cluster.nodes[0].port()
+    };
+    let beside = (0..).map(|number| format!("beside{number}")).find(is_beside).unwrap();
+    let stores = [connect(&cluster).await, connect(&cluster).await];
+    let caches = stores.each_ref().map(|store| cache(store, &root));
+    let neighbour = cache(&stores[0], &beside).region("a").unwrap();
+    let [mine, others] = caches.each_ref().map(|cache| cache.region("a").unwrap());
+    until_set(&others, 1).await;
+    until_set(&neighbour, 1).await;
+    hold(&caches[0], &mine, 1).await;
+    let slot = slot_of(&cluster, &root).to_string();
+    let [from, to, third] = [0, 1, 2].map(|at| &cluster.nodes[at]);
+    for node in [from, to, third] {
+        assert_eq!(node.command(&["CLUSTER", "DELSLOTS", &slot]).text(), "OK");
+    }
+    assert_eq!(to.command(&["CLUSTER", "ADDSLOTS", &slot]).text(), "OK");
+    assert_eq!(to.command(&["CLUSTER", "BUMPEPOCH"]).text().split(' ').next(), Some("BUMPED"));
+    until_set(&others, 2).await;
+    until_seen(&mine, 2).await;
+    hold(&caches[0], &mine, 2).await;
+    assert_eq!(bounded(neighbour.get::<u32>("k")).await.unwrap().as_deref(), Some(&1));
+    assert!(stores[0].stats().nodes.iter().all(|node| node.connects == 1));
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::Shared;
 use crate::error::{Concerns, Failure};
 use crate::net::connections::Connections;
-use crate::net::membership::Membership;
-use crate::net::node::{Loss, NodeUser};
+use crate::net::membership::{Loss, Membership};
+use crate::net::node::NodeUser;
 use crate::net::sign::Sign;
 
 impl Shared {
