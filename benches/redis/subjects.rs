@@ -63,6 +63,23 @@ pub(crate) fn set_of(region: &Arc<RegionHandle>) -> Operation {
     })
 }
 
+/// Reads as a caller does that trusts the region's lineage.
+pub(crate) async fn trusted_read_of(store: &RedisStore, region: &RegionHandle) -> Operation {
+    let path = region.path().clone();
+    let read = store.read(&path, &[], ReadTerms::default()).await;
+    let lineage = read.expect("the server answers").lineage;
+    let known = Arc::new((store.clone(), path, lineage));
+    operation(move |at| {
+        let known = Arc::clone(&known);
+        async move {
+            let (store, path, lineage) = &*known;
+            let terms = ReadTerms::default().lineage(lineage.as_ref());
+            let read = store.read(path, &[&key(at)], terms).await;
+            assert!(read.expect("the server answers").entries[0].is_some());
+        }
+    })
+}
+
 impl Subjects {
     pub(crate) async fn new(server: &TestServer) -> Self {
         let client = redis::Client::open(server.url()).expect("a URL");
@@ -141,19 +158,7 @@ impl Subjects {
 
     /// Reads as a caller does that trusts the region's lineage.
     pub(crate) async fn trusted_read(&self, store: &RedisStore, depth: usize) -> Operation {
-        let path = self.region(depth).path().clone();
-        let read = store.read(&path, &[], ReadTerms::default()).await;
-        let lineage = read.expect("the server answers").lineage;
-        let known = Arc::new((store.clone(), path, lineage));
-        operation(move |at| {
-            let known = Arc::clone(&known);
-            async move {
-                let (store, path, lineage) = &*known;
-                let terms = ReadTerms::default().lineage(lineage.as_ref());
-                let read = store.read(path, &[&key(at)], terms).await;
-                assert!(read.expect("the server answers").entries[0].is_some());
-            }
-        })
+        trusted_read_of(store, &self.region(depth)).await
     }
 
     /// Reads of one key, which is there.
