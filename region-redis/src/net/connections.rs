@@ -1,11 +1,11 @@
 //! The connections to one server, from when they were opened until they fail.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::poll;
 use parking_lot::Mutex;
 use redis::{Pipeline, RedisError, RedisResult, Value};
 use region_core::{RegionPath, Source};
@@ -299,23 +299,15 @@ impl Connections {
         let sending = async move {
             let (in_flight, has_room) = (self.counted.begin(floor), main.has_room());
             let sending = main.send_shared(commands);
-            let mut answering = Box::pin(async move {
+            let answering = Box::pin(async move {
                 let answers = sending.await;
                 if let Ok(answers) = &answers {
                     in_flight.answered(answered_count(answers));
                 }
                 answers
             });
-            // It is sent here, before anything that follows it. Where it may have to wait for that it ends with its caller:
-            // it must not be sent later.
-            if !has_room {
-                return answering.await;
-            }
-            if let Poll::Ready(answers) = poll!(&mut answering) {
-                return answers;
-            }
-            let answering = self.runtime.spawn(answering);
-            answering.await.unwrap_or_else(|_| Err(runtime_has_ended()))
+            let runtime = has_room.then(|| self.runtime.clone());
+            Answering { answering: Some(answering), runtime }.await
         };
         self.send_over(main, request, deadline, sending).await
     }
@@ -387,12 +379,37 @@ impl Connections {
     }
 }
 
-fn runtime_has_ended() -> RedisError {
-    std::io::Error::other("the runtime of the store has ended").into()
+/// The answer to a write. If its caller is gone it is still looked at, by a task; unless the write may still have to wait
+/// until it is sent: it must not be sent later than what its caller sends after it.
+struct Answering<F: Future<Output: Send> + Send + 'static> {
+    answering: Option<Pin<Box<F>>>,
+    /// Where the task runs; `None` if the write may have to wait.
+    runtime: Option<Handle>,
+}
+
+impl<F: Future<Output: Send> + Send + 'static> Future for Answering<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(answering) = &mut self.answering else { return Poll::Pending };
+        let answer = answering.as_mut().poll(context);
+        if answer.is_ready() {
+            self.answering = None;
+        }
+        answer
+    }
+}
+
+impl<F: Future<Output: Send> + Send + 'static> Drop for Answering<F> {
+    fn drop(&mut self) {
+        if let (Some(answering), Some(runtime)) = (self.answering.take(), self.runtime.take()) {
+            runtime.spawn(answering);
+        }
+    }
 }
 
 /// Half of the time that is left: the rest is for another connection.
-fn half_way_to(deadline: Instant) -> Instant {
+pub(crate) fn half_way_to(deadline: Instant) -> Instant {
     let now = Instant::now();
     now + deadline.saturating_duration_since(now) / 2
 }

@@ -50,7 +50,7 @@ impl Shard {
                 self.recovery.written(region, &connections, count);
             }
             self.check_for_loss(&connections);
-            if self.check_own_writes(&connections, counted, reply.shown, deadline).await? {
+            if self.check_own_writes(&connections, counted, reply.shown, deadline).await {
                 let begun = self.begun(region, keys, reply, terms.trust);
                 let unexpected = || Replies::new(&connections.server, Vec::new()).unexpected();
                 return Ok(begun.ok_or_else(unexpected)?.source(source));

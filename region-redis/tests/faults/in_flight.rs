@@ -1,13 +1,16 @@
 //! Servers that are put back to an earlier state under writes that are in flight, without losing a connection.
 
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::poll;
 use region_core::{Guard, LeaseTerms, LeaseToken, Op, Put, ReadFrom, Store, Verb, Write};
 use region_redis::RedisStore;
 use servers::{Flavor, Proxy, TestServer};
 
 use crate::kit::{
-    back_up, connect, end, get, get_from, path, put_back, set, synced, until, until_ok, unwatched,
+    back_up, bounded, connect, end, get, get_from, path, put_back, set, synced, until, until_ok,
+    unwatched,
 };
 
 servers::on_both! {
@@ -17,6 +20,7 @@ servers::on_both! {
     nothing_is_read_behind_a_fenced_write
     nothing_is_read_behind_a_large_write
     nothing_is_read_from_a_replica_behind_a_write_that_hides_a_loss
+    a_write_that_nobody_polls_delays_a_read_and_fails_none
 }
 
 /// A server, a store whose answers can be delayed, and another store. A value is backed up, which the first has set.
@@ -181,4 +185,16 @@ async fn nothing_is_read_from_a_replica_behind_a_write_that_hides_a_loss(flavor:
         case.proxy.delay_answers(Duration::ZERO);
     };
     assert_eq!(tokio::join!(first, second).0, None);
+}
+
+/// A write that was sent and is not polled any more leaves the count open of one that was sent beside it.
+async fn a_write_that_nobody_polls_delays_a_read_and_fails_none(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let store = connect(&server.url()).await;
+    set(&store, "r.a", "k", "old").await.unwrap();
+    let mut idle = pin!(set(&store, "r.b", "k", "1"));
+    assert!(poll!(&mut idle).is_pending());
+    set(&store, "r.a", "k", "new").await.unwrap();
+    assert_ne!(bounded(get(&store, "r.a", "k")).await.unwrap().as_deref(), Some("old"));
+    idle.await.unwrap();
 }
