@@ -20,12 +20,13 @@ use crate::net::traffic::{Observed, Traffic};
 use crate::server::{Address, Server};
 use crate::settings::Settings;
 
-/// The number of requests that may wait to be written.
-const WRITE_QUEUE: usize = 1024;
+/// The number of requests that may wait to be written: more than are in flight, unless the server hangs and callers give
+/// up.
+const WRITE_QUEUE: usize = 16 * 1024;
 
 /// The number of requests without an answer below which another is written, or queued, at once: with some room for those
 /// that are sent at the same time.
-const ROOM: u64 = WRITE_QUEUE as u64 / 2;
+const ROOM: u64 = 15 * 1024;
 
 /// The number of parts that a silence consists of. A process that was stopped for a while sees one part
 /// pass, and then reads what has arrived meanwhile.

@@ -18,6 +18,7 @@ local function sweep_leases()
   end
 end
 
+if check_claim then check_claim() end
 local count = count_write(KEYS[3], ARGV[1])
 if accept_claim then accept_claim() end
 local path = read_path(i_here)

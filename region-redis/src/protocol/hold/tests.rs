@@ -16,9 +16,10 @@ use crate::server::Server;
 
 const COUNT: Count<'_> = Count { key: "rc1:w{r.a}", floor: 0, receipt: None };
 
-/// The keys below the anchor whose contents are compared.
-const KEYS: [&str; 5] =
-    ["rc1:i{r.a}", "rc1:i{r.a}.b", "rc1:d{r.a}.b", "rc1:l{r.a}.b", "rc1:c{r.a}"];
+/// The keys below the anchor whose contents are compared, and the count: what is refused raises it no more than it
+/// changes others, for its answer has none.
+const KEYS: [&str; 6] =
+    ["rc1:i{r.a}", "rc1:i{r.a}.b", "rc1:d{r.a}.b", "rc1:l{r.a}.b", "rc1:c{r.a}", COUNT.key];
 
 /// A claim of a root with this `tree`, which never expires.
 fn claim(tree: u8) -> Claim {

@@ -11,7 +11,10 @@ local names_here = slice(KEYS, 7, #KEYS)
 local names = whole_path(names_here)
 local depth, i = #names, names[#names]
 local member = ' ' .. text_of(i)
-if accept_claim then accept_claim() end
+if check_claim then
+  check_claim()
+  accept_claim()
+end
 local path = read_path(names_here)
 local stamp = list_stamp(c)
 local is_there = exists(path)

@@ -11,7 +11,10 @@ local g, tombstone, children = KEYS[1], KEYS[2], tonumber(ARGV[2])
 local before = #KEYS - CHILD * children
 local here = before - 2          -- regions of the parent's path that lie in this slot
 local depth = ABOVE + here
-if accept_claim then accept_claim() end
+if check_claim then
+  check_claim()
+  accept_claim()
+end
 
 local names = slice(KEYS, 3, before)
 for n = 1, children do names[here + n] = KEYS[before + CHILD * (n - 1) + 1] end

@@ -18,6 +18,7 @@ local at = 8
 -- The key of the entry of the library itself on which values of other regions hang.
 local MARKER = '\0marker'
 
+if check_claim then check_claim() end
 local count = count_write(KEYS[3], ARGV[1])
 if accept_claim then accept_claim() end
 local path = read_path(i_here)
