@@ -151,3 +151,23 @@ async fn a_value_that_has_ended_is_not_held() {
     let off = process.other.explain::<u32>("k").await.unwrap();
     assert!(off.near.is_none() && off.to_string().contains("keeps nothing near"), "{off}");
 }
+
+/// Bug: the dependencies of a value whose bytes alone are held near were not looked at. Effect: a value that no read
+/// would return was explained as a near hit. Found by the oracle, seeds 54296 and 87201. Fix: the bytes tell them.
+#[tokio::test(start_paused = true)]
+async fn bytes_near_depend_on_what_they_name() {
+    let memory = MemoryStore::builder().clock(TokioClock::new()).build();
+    let cache = RegionCache::builder(memory).root("r").near(1 << 20).build().unwrap();
+    let (page, prices) = (cache.region("a").unwrap(), cache.region("prices").unwrap());
+    let options = LoadOptions::new().depends_on(&prices);
+    let load = |_| async { Ok::<_, Infallible>(Loaded::new(1u32)) };
+    page.get_or_compute_with("k", options, load).await.unwrap();
+    // After this answer the region is trusted.
+    page.get::<u32>("other").await.unwrap();
+    prices.invalidate().await.unwrap();
+    let ended = page.explain::<u32>("k").await.unwrap();
+    assert_eq!(Process::trust(&ended), (NearTrust::Trusted, NearTrust::Trusted), "{ended}");
+    assert!(!ended.near.as_ref().unwrap().value.unwrap().is_decoded, "{ended}");
+    assert_eq!(ended.outcome, ReadOutcome::Miss(MissReason::Dependency), "{ended}");
+    assert_eq!(page.get::<u32>("k").await.unwrap(), None);
+}

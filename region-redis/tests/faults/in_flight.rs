@@ -9,8 +9,8 @@ use region_redis::RedisStore;
 use servers::{Flavor, Proxy, TestServer};
 
 use crate::kit::{
-    back_up, bounded, connect, end, get, get_from, path, put_back, set, synced, until, until_ok,
-    unwatched,
+    back_up, bounded, builder, connect, end, get, get_from, path, put_back, set, synced, until,
+    until_ok, unwatched,
 };
 
 servers::on_both! {
@@ -190,7 +190,9 @@ async fn nothing_is_read_from_a_replica_behind_a_write_that_hides_a_loss(flavor:
 /// A write that was sent and is not polled any more leaves the count open of one that was sent beside it.
 async fn a_write_that_nobody_polls_delays_a_read_and_fails_none(flavor: Flavor) {
     let server = TestServer::start(flavor);
-    let store = connect(&server.url()).await;
+    // Half of it is for the idle write, the rest for new connections.
+    let patience = Duration::from_secs(2);
+    let store = builder(&server.url()).call_timeout(patience).connect().await.unwrap();
     set(&store, "r.a", "k", "old").await.unwrap();
     let mut idle = pin!(set(&store, "r.b", "k", "1"));
     assert!(poll!(&mut idle).is_pending());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::NearHandle;
+use super::depends::NearDependencies;
 use super::known::{Known, Marks, Validity};
 use super::region::{Judgement, NearRegion};
 use super::values::NearEntry;
@@ -19,6 +20,7 @@ struct HeldNear {
     entry: NearEntry,
     is_decoded: bool,
     content: EnvelopeContent,
+    depends: Option<Arc<NearDependencies>>,
 }
 
 impl Context {
@@ -66,20 +68,32 @@ impl Context {
             None => entry.value.is_absence().then_some(EnvelopeContent::Absence),
         };
         let content = content.unwrap_or(EnvelopeContent::Value);
-        Some(HeldNear { entry, is_decoded, content })
+        let depends = self.dependencies_of::<V>(&entry, key);
+        Some(HeldNear { entry, is_decoded, content, depends })
+    }
+
+    /// What a near entry depends on: where its bytes are held, they tell.
+    fn dependencies_of<V: Value>(
+        &self,
+        entry: &NearEntry,
+        key: &str,
+    ) -> Option<Arc<NearDependencies>> {
+        let Some(bytes) = entry.value.bytes() else { return entry.depends().cloned() };
+        let decoded = self.codec.decode::<V>(key, bytes).ok()?;
+        decoded.dependencies.map(|list| self.near_dependencies(&list))
     }
 
     fn near_facts(
         &self,
         near: &NearHandle,
-        HeldNear { entry, content, .. }: &HeldNear,
+        HeldNear { entry, content, depends, .. }: &HeldNear,
         key: &str,
         read: Option<&Read>,
     ) -> NearFacts {
         let judge =
             |judge: &dyn Fn(&mut NearEntry) -> Judgement| validity(judge(&mut entry.clone()));
         let own = judge(&|entry| near.region.judge(entry, key));
-        let of_dependencies = match entry.depends() {
+        let of_dependencies = match depends {
             Some(depends) => validity(self.judge_dependencies(depends)),
             None => NearValidity::Valid,
         };

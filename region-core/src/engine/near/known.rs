@@ -105,6 +105,12 @@ impl Shown {
 }
 
 impl Known {
+    /// Returns true if `shown` is of the same life, and its last change is none that this knows.
+    pub(super) fn lacks_change_of(&self, shown: &Shown) -> bool {
+        let rings = self.ring.as_ref().zip(shown.ring.as_ref());
+        self.lineage == shown.lineage && rings.is_some_and(|(mine, ring)| !mine.knows(ring.last()))
+    }
+
     /// Compares this with `new`, for the marks `now`.
     pub(super) fn merge(&self, new: &Self, now: Marks) -> Merge {
         let stands = |known: &Self| known.under.has_lineage_of(now) && now.is_lineage_settled();

@@ -221,10 +221,11 @@ impl NearRegion {
     /// Late answers do no harm: what was learned under earlier marks is not trusted.
     pub(super) fn learn(self: &Arc<Self>, shown: &Shown, under: Marks) -> bool {
         self.remember(shown);
-        let Some(sources) = shown.sources else { return false };
-        if !under.is_lineage_settled() || self.is_lost(sources) {
+        let sources = shown.sources.filter(|sources| !self.is_lost(*sources));
+        let Some(sources) = sources.filter(|_| under.is_lineage_settled()) else {
+            self.doubt_if_behind(self.known.read().as_ref(), shown);
             return false;
-        }
+        };
         // A ring that was read while an own change was under way may be older than that change.
         let ring = shown.ring.clone().filter(|_| under.ring.is_settled());
         let mut new = Known { lineage: Arc::clone(&shown.lineage), ring, sources, under };
@@ -232,7 +233,7 @@ impl NearRegion {
         // What was trusted stands again once pushes are relied on again.
         let now = self.heard_marks();
         match known.as_ref().map_or(Merge::Replace, |known| known.merge(&new, now)) {
-            Merge::Keep => {}
+            Merge::Keep => self.doubt_if_behind(known.as_ref(), shown),
             Merge::Replace => *known = Some(new),
             // It came over another connection than the push will. What was found to be valid under these marks
             // may have changed, and would be served after what is newer.
@@ -249,6 +250,15 @@ impl NearRegion {
             }
         }
         true
+    }
+
+    /// Doubts the entries if an answer, which is not trusted itself, shows a change that what is trusted lacks: it may be
+    /// one that no push has told of yet, and what was valid before would be served after what is newer.
+    fn doubt_if_behind(&self, known: Option<&Known>, shown: &Shown) {
+        let now = self.heard_marks();
+        if known.is_some_and(|known| self.stands(known, now) && known.lacks_change_of(shown)) {
+            self.ring.raise();
+        }
     }
 
     fn is_lost(&self, sources: Sources) -> bool {
@@ -343,6 +353,31 @@ mod tests {
         assert!(region.learn(&first, under));
         assert_eq!(region.marks(), under);
         assert_eq!(region.trusted(under).unwrap().moment(), second.moment());
+    }
+
+    /// Bug: an answer that was not trusted, for it was read while an own change was under way, left what was trusted as
+    /// it was. Effect: it showed a change whose push was still to come, and the value of before was served after it.
+    /// Found by the oracle, seed 71779. Fix: what is trusted is doubted then.
+    #[test]
+    fn an_answer_that_is_not_trusted_and_ahead_of_the_pushes_ends_trust() {
+        let (_registry, region) = region();
+        let first = shown(Source::unique());
+        let mut second = first.clone();
+        let change = Change::new(ChangeId::random(), ChangedKey::of("k"));
+        second.ring.as_mut().unwrap().push(change);
+        let is_trusted = || region.trusted(region.marks()).is_some();
+        region.ring_word().begin_change();
+        let under = region.marks();
+        region.ring_word().end_change();
+        let unheard = Shown { sources: None, ..second.clone() };
+        for (later, earlier) in [(&second, under), (&unheard, region.marks())] {
+            region.learn(&first, region.marks());
+            assert!(is_trusted());
+            region.learn(&first, earlier);
+            assert!(is_trusted(), "it shows nothing new");
+            region.learn(later, earlier);
+            assert!(!is_trusted());
+        }
     }
 
     #[test]

@@ -83,7 +83,20 @@ impl Facts<'_> {
         if told.is_none() && self.servers_failed && matches!(change.effect, Effect::Flushed) {
             return change.when.at + END_SEEN < read.begin.at;
         }
-        !told.into_iter().flatten().any(|told| excuses(*told, read.begin, change.when, unverified))
+        let excused = |change: &Change<'_>| {
+            let told = self.told.get(&(read.process, change.when.seq));
+            told.into_iter()
+                .flatten()
+                .any(|told| excuses(*told, read.begin, change.when, unverified))
+        };
+        // A server tells of a key once, until it is read again: the push of an earlier change, which is on its way, tells
+        // of this one too.
+        let mut earlier = self.changes.iter().filter(|it| it.when.seq < change.when.seq);
+        let is_told_by = |it: &Change<'_>| {
+            let tracked = (tracked(it.effect), tracked(change.effect));
+            tracked.0.is_some() && tracked.0 == tracked.1 && excused(it)
+        };
+        !(excused(change) || told.is_none() && earlier.any(is_told_by))
     }
 
     /// Returns true if a read must not show what was before the change because the process had heard of that when
@@ -180,6 +193,16 @@ impl Facts<'_> {
                 && lag.shows < end.seq
                 && (lag.until.seq > read.begin.seq || lag.until.at + unverified >= read.begin.at)
         })
+    }
+}
+
+/// What a server tracks that the change writes: the entries of a region, or its ids.
+fn tracked(effect: &Effect) -> Option<(bool, usize)> {
+    match *effect {
+        Effect::Put { key, .. } | Effect::Removed { key } => Some((false, key.region)),
+        Effect::RegionTtl { region, .. } => Some((false, region)),
+        Effect::Ended { region, .. } => Some((true, region)),
+        Effect::Lost { .. } | Effect::Flushed => None,
     }
 }
 
