@@ -171,3 +171,18 @@ async fn bytes_near_depend_on_what_they_name() {
     assert_eq!(ended.outcome, ReadOutcome::Miss(MissReason::Dependency), "{ended}");
     assert_eq!(page.get::<u32>("k").await.unwrap(), None);
 }
+
+/// Bug: bytes near were explained as a hit whatever type was asked for. Found by the oracle, seed 87201.
+#[tokio::test(start_paused = true)]
+async fn bytes_near_of_another_type_are_no_hit() {
+    let memory = MemoryStore::builder().clock(TokioClock::new()).build();
+    let cache = RegionCache::builder(memory).root("r").near(1 << 20).build().unwrap();
+    let region = cache.region("a").unwrap();
+    region.set("k", &1u32).await.unwrap();
+    region.get::<u32>("other").await.unwrap();
+    let right = region.explain::<u32>("k").await.unwrap();
+    assert_eq!(right.outcome, ReadOutcome::NearHit, "{right}");
+    let wrong = region.explain::<String>("k").await.unwrap();
+    assert_eq!(wrong.outcome, ReadOutcome::Miss(MissReason::OtherType), "{wrong}");
+    assert_eq!(region.get::<String>("k").await.unwrap(), None);
+}

@@ -19,6 +19,8 @@ const KEPT: &[&str] = &[
     "54296 steps=29,32,33,76 without=latency,fail,lose-reply,late,lose-release,delay-push,cancel,ttl,early,stale,unverified,replica,tracked,watch,clock,bound",
     // An answer that was not trusted showed what no push had told of yet, and what was near stayed trusted.
     "71779 steps=0,1,31,54,55,56,91 without=fail,lose-reply,late,lose-release,cancel,dependencies,ttl,early,stale,unverified,replica,watch,forms,clock,bound",
+    // An explanation took bytes near for a value of whatever type was asked for.
+    "87201 steps=4,5,6,7 without=latency,fail,lose-reply,late,lose-release,delay-push,cancel,pauses,ttl,early,stale,unverified,replica,tracked,watch,clock,bound",
 ];
 
 fn refuse(failure: Option<Failure<Case>>) {

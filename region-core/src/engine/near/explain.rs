@@ -12,7 +12,7 @@ use crate::engine::Context;
 use crate::engine::lookup::left;
 use crate::explain::{NearFacts, NearState, NearTrust, NearValidity, NearValue};
 use crate::store::{Read, Source};
-use crate::value::envelope::EnvelopeContent;
+use crate::value::envelope::{BadBytes, EnvelopeContent};
 use crate::value::serializer::Value;
 
 /// A fresh near entry.
@@ -20,7 +20,7 @@ struct HeldNear {
     entry: NearEntry,
     is_decoded: bool,
     content: EnvelopeContent,
-    depends: Option<Arc<NearDependencies>>,
+    depends: Result<Option<Arc<NearDependencies>>, BadBytes>,
 }
 
 impl Context {
@@ -72,15 +72,15 @@ impl Context {
         Some(HeldNear { entry, is_decoded, content, depends })
     }
 
-    /// What a near entry depends on: where its bytes are held, they tell.
+    /// What a near entry depends on: where its bytes are held, they tell, if they are of this type.
     fn dependencies_of<V: Value>(
         &self,
         entry: &NearEntry,
         key: &str,
-    ) -> Option<Arc<NearDependencies>> {
-        let Some(bytes) = entry.value.bytes() else { return entry.depends().cloned() };
-        let decoded = self.codec.decode::<V>(key, bytes).ok()?;
-        decoded.dependencies.map(|list| self.near_dependencies(&list))
+    ) -> Result<Option<Arc<NearDependencies>>, BadBytes> {
+        let Some(bytes) = entry.value.bytes() else { return Ok(entry.depends().cloned()) };
+        let decoded = self.codec.decode::<V>(key, bytes)?;
+        Ok(decoded.dependencies.map(|list| self.near_dependencies(&list)))
     }
 
     fn near_facts(
@@ -94,8 +94,10 @@ impl Context {
             |judge: &dyn Fn(&mut NearEntry) -> Judgement| validity(judge(&mut entry.clone()));
         let own = judge(&|entry| near.region.judge(entry, key));
         let of_dependencies = match depends {
-            Some(depends) => validity(self.judge_dependencies(depends)),
-            None => NearValidity::Valid,
+            Ok(Some(depends)) => validity(self.judge_dependencies(depends)),
+            Ok(None) => NearValidity::Valid,
+            // No read returns what it cannot decode: the store is asked.
+            Err(_) => NearValidity::Outdated,
         };
         let is_served = |longest: Duration| {
             let unverified = near.region.unverified(longest);
