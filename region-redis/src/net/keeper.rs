@@ -176,27 +176,7 @@ impl Keeper {
     /// Watches the connections. Returns when they must be replaced.
     async fn watch_over(&mut self, connections: &Arc<Connections>) {
         let shared = &self.shared;
-        loop {
-            if !shared.is_present(connections) {
-                return;
-            }
-            if connections.is_closed() {
-                let server = &*connections.server;
-                shared.lose(
-                    connections,
-                    &Failure::unavailable(server, "has closed the connection").error,
-                );
-                return;
-            }
-            if connections.has_late_write() {
-                shared.renew_count(connections);
-                return;
-            }
-            // A write whose caller is gone may have told it.
-            if connections.counted.has_lost() {
-                shared.distrust(connections);
-                return;
-            }
+        while shared.are_usable(connections) {
             match self.ask(connections).await {
                 Ok(upkeep) => {
                     self.attempt = self.attempt.saturating_sub(1);
@@ -251,6 +231,28 @@ impl Drop for Keeper {
 impl Shared {
     fn is_connecting(&self) -> bool {
         matches!(&*self.state.borrow(), State::Connecting)
+    }
+
+    /// Returns whether connections may still be used as they are. If not, they are given up.
+    fn are_usable(&self, connections: &Arc<Connections>) -> bool {
+        if !self.is_present(connections) {
+            return false;
+        }
+        if connections.is_closed() {
+            let why = "has closed the connection";
+            self.lose(connections, &Failure::unavailable(&*connections.server, why).error);
+            return false;
+        }
+        if connections.has_late_write() {
+            self.renew_count(connections);
+            return false;
+        }
+        // A write whose caller is gone may have told it.
+        if connections.counted.has_lost() {
+            self.distrust(connections);
+            return false;
+        }
+        true
     }
 
     fn is_present(&self, connections: &Arc<Connections>) -> bool {

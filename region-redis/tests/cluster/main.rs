@@ -14,6 +14,8 @@ mod outage;
 mod permissions;
 mod roots;
 mod slots;
+#[path = "../shared/storm.rs"]
+mod storm;
 mod storms;
 #[cfg(feature = "tls")]
 mod tls;

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use region_core::{ErrorKind, Policy, Region, RegionCache, RegionExt};
-use servers::{Cluster, Flavor, TestServer};
+use region_core::{ErrorKind, Policy, RegionCache};
+use servers::{Cluster, Flavor};
 
 use crate::kit::{Load, RECOVERY, bounded, builder, connect, get, roots, set, until, until_ok};
+use crate::storm::{clients, write_and_read_while};
 
 servers::on_both! {
     clients_are_cut_off_again_and_again
@@ -13,15 +14,8 @@ servers::on_both! {
     a_user_gets_another_password
 }
 
-/// The number of connections to a node that are stores'.
-fn clients(node: &TestServer) -> usize {
-    let list = node.command(&["CLIENT", "LIST"]).text();
-    list.matches(" name=region-cache ").count()
-}
-
 /// Each loss of a connection is an end of trust, a new preparation, and nothing else.
 async fn clients_are_cut_off_again_and_again(flavor: Flavor) {
-    const STORM: Duration = Duration::from_secs(4);
     let cluster = Cluster::start(flavor);
     let store = connect(&cluster).await;
     let roots = roots(&cluster);
@@ -34,20 +28,12 @@ async fn clients_are_cut_off_again_and_again(flavor: Flavor) {
     }
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let before: (Vec<_>, _) = (cluster.nodes.iter().map(clients).collect(), tasks());
-    let (start, mut written, mut tried) = (Instant::now(), 0_u32, 0_u32);
-    while start.elapsed() < STORM {
+    write_and_read_while(&region, || {
         for node in &cluster.nodes {
             node.command(&["CLIENT", "KILL", "TYPE", "normal"]);
         }
-        tried += 1;
-        if bounded(region.set("k", &tried)).await.is_ok() {
-            written = tried;
-        }
-        if let Ok(Some(found)) = bounded(region.get::<u32>("k")).await {
-            assert!((written..=tried).contains(&found), "{found} is none of {written}..={tried}");
-        }
-        tokio::time::sleep(Duration::from_millis(15)).await;
-    }
+    })
+    .await;
     for load in &loads {
         load.more(50).await;
     }

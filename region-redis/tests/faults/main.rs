@@ -32,4 +32,6 @@ mod shared_store;
 mod silence;
 mod stampede;
 mod steps;
+#[path = "../shared/storm.rs"]
+mod storm;
 mod tracking;

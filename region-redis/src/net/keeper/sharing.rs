@@ -22,31 +22,13 @@ impl Keeper {
         if let Some(sign) = node.latest() {
             self.shared.hear(connections.membership(), &sign);
         }
-        while self.are_usable(connections) && self.is_counted(connections).await {
+        while self.shared.are_usable(connections) && self.is_counted(connections).await {
             self.rest(connections).await;
         }
         // As many as a link with connections of its own would have had answers.
         let watch = self.shared.origin.dialer.settings.watch;
         let watches = began.elapsed().as_nanos() / watch.as_nanos().max(1);
         self.attempt = self.attempt.saturating_sub(u32::try_from(watches).unwrap_or(u32::MAX));
-    }
-
-    /// Returns whether the connections may still be used as they are.
-    fn are_usable(&self, connections: &Arc<Connections>) -> bool {
-        let shared = &self.shared;
-        if !shared.is_present(connections) {
-            return false;
-        }
-        if connections.is_closed() {
-            let why = "has closed the connection";
-            shared.lose(connections, &Failure::unavailable(&*connections.server, why).error);
-            return false;
-        }
-        if connections.has_late_write() {
-            shared.renew_count(connections);
-            return false;
-        }
-        true
     }
 
     /// Keeps the count of writes alive, if that is due. Returns whether the connections may be used as they are.

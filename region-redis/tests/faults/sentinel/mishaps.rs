@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use region_core::{ErrorKind, Policy, Region, RegionCache, RegionExt, Verb};
+use region_core::{ErrorKind, Policy, RegionCache, Verb};
 use region_redis::RedisStore;
 use servers::{Flavor, Reply, SentinelSet, ask_as};
 
 use super::kit::{connect, failed_over, moved, of, start, with_replicas};
 use crate::kit::{Load, RECOVERY, bounded, builder, end, get, set, until, until_ok};
+use crate::storm::{clients, write_and_read_while};
 
 servers::on_both! {
     sentinels_forget_the_primary
@@ -148,15 +149,8 @@ async fn a_password_is_rotated_on_all_servers(flavor: Flavor) {
     load.stop().await;
 }
 
-/// The number of connections to a server that are a store's.
-fn clients(server: &servers::TestServer) -> usize {
-    let list = server.command(&["CLIENT", "LIST"]).text();
-    list.matches(" name=region-cache ").count()
-}
-
 /// Each loss of a connection is an end of trust, a new preparation, and nothing else.
 async fn clients_are_cut_off_again_and_again(flavor: Flavor) {
-    const STORM: Duration = Duration::from_secs(4);
     let servers = start(flavor);
     let (store, other) = (connect(&servers).await, connect(&servers).await);
     with_replicas(&store, 2).await;
@@ -166,23 +160,15 @@ async fn clients_are_cut_off_again_and_again(flavor: Flavor) {
     let load = Load::start(&store, 4);
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let before = tasks();
-    let (start, mut written, mut tried) = (Instant::now(), 0_u32, 0_u32);
-    while start.elapsed() < STORM {
+    write_and_read_while(&region, || {
         for server in &servers.servers {
             server.command(&["CLIENT", "KILL", "TYPE", "normal"]);
         }
         for sentinel in servers.sentinels.all() {
             sentinel.command(&["CLIENT", "KILL", "TYPE", "pubsub"]);
         }
-        tried += 1;
-        if bounded(region.set("k", &tried)).await.is_ok() {
-            written = tried;
-        }
-        if let Ok(Some(found)) = bounded(region.get::<u32>("k")).await {
-            assert!((written..=tried).contains(&found), "{found} is none of {written}..={tried}");
-        }
-        tokio::time::sleep(Duration::from_millis(15)).await;
-    }
+    })
+    .await;
     until_ok(|| set(&store, "r", "k", "1")).await;
     with_replicas(&store, 2).await;
     with_replicas(&other, 2).await;
