@@ -230,9 +230,9 @@ impl RedisStore {
     /// - While a slot is moved to another node, the server refuses what concerns keys on both: calls try again until their
     ///   limit, then they fail as in an outage. Then the store follows; late writes of this process may become misses.
     ///   What others change there shows near no later than the sum of the two times of [`watch`](RedisStoreBuilder::watch).
-    /// - Each slot in use has connections of its own, to its primary and, with `replicas=read`, to each replica. If there
-    ///   are more than 256, those unused for half a minute are closed. For many thousands of roots on few nodes mind the
-    ///   servers' `maxclients`.
+    /// - All roots on one node share its connections: one, and up to five more for large entries and waits; with
+    ///   `replicas=read` as many to each replica. A slot in use takes about 20 KiB of this process. If there are more than
+    ///   1,024, those unused for half a minute are given up.
     ///
     /// # Errors
     /// When the URL is wrong.

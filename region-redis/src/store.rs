@@ -20,8 +20,8 @@ use crate::stats::StoreStats;
 /// A store on a Redis or Valkey server, shared by all processes that use the same server.
 ///
 /// Clones share their connections. There are at most three to each server: one for ordinary calls, one for
-/// large entries and listings, one for invalidations that wait for replicas. There is one to a sentinel, if these are
-/// asked for the primary. Background tasks keep them, on
+/// large entries and listings, one for invalidations that wait for replicas. To a node of a cluster there are up to four of
+/// the last. There is one to a sentinel, if these are asked for the primary. Background tasks keep them, on
 /// the runtime that the store was made on. The tasks end with the last clone.
 ///
 /// No call takes longer than `call_timeout`, whatever the server does: see
