@@ -42,9 +42,22 @@
 //!
 //! Where to read on: [`Region`] is what a handle offers, [`Policy`] what a region lets its values
 //! do, [`Store`] the contract of a backend. [`RegionCacheExt`] opens a cache whose store is named by a URL.
+//!
+//! The module `guide` has a page for each task: from choosing a policy to operating the cache and writing a
+//! backend. It is a part of documentation that is built with all features.
 
 #[cfg(all(any(doc, doctest), feature = "redis"))]
 pub mod docs;
+#[cfg(all(
+    any(doc, doctest),
+    feature = "conformance",
+    feature = "derive",
+    feature = "json",
+    feature = "memory",
+    feature = "testing",
+    feature = "tls"
+))]
+pub mod guide;
 mod open;
 
 pub use open::{RegionCacheExt, URL_VARIABLE};
