@@ -72,6 +72,8 @@ pub struct Readme;
 pub use region_derive::{Regioned, cached};
 #[cfg(feature = "memory")]
 pub use region_memory::*;
+#[cfg(feature = "client")]
+pub use region_redis::ServerConnection;
 #[cfg(feature = "tls")]
 pub use region_redis::Tls;
 #[cfg(feature = "redis")]

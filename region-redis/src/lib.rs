@@ -8,6 +8,8 @@
 
 mod backoff;
 mod builder;
+#[cfg(feature = "client")]
+mod client;
 mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -33,6 +35,8 @@ mod url;
 
 pub use backoff::Backoff;
 pub use builder::RedisStoreBuilder;
+#[cfg(feature = "client")]
+pub use client::ServerConnection;
 pub use server::Server;
 pub use settings::{OnInvalidationFailure, OnTimeout};
 pub use stats::{LastError, ServerStats, StoreStats};

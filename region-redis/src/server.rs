@@ -10,6 +10,8 @@ use region_core::{Error, ErrorKind, Result};
 
 #[cfg(feature = "tls")]
 use crate::tls::{Configs, ServerTls};
+#[cfg(feature = "client")]
+use crate::url::Host;
 use crate::url::Parsed;
 pub(crate) use access::Access;
 
@@ -74,6 +76,14 @@ impl Server {
                 Err(Error::new(ErrorKind::InvalidConfig, message))
             }
         }
+    }
+
+    /// Returns the server at another address, as a server has reported it, with the same credentials and settings;
+    /// `None` if nothing can be connected to there.
+    #[cfg(feature = "client")]
+    #[must_use]
+    pub fn at(&self, host: &str, port: u16) -> Option<Self> {
+        Host::reported(host, &port.to_string()).map(|host| self.access.server(host))
     }
 
     #[cfg(feature = "tls")]

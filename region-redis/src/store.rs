@@ -13,6 +13,8 @@ use tokio::runtime::Handle;
 use crate::net::pending::PendingChange;
 use crate::net::pushes::Pushes;
 use crate::server::Server;
+#[cfg(feature = "client")]
+use crate::servers::Servers;
 use crate::settings::Settings;
 use crate::shards::Shards;
 use crate::stats::StoreStats;
@@ -96,6 +98,37 @@ impl RedisStore {
         let shards = self.shards.all();
         let reclaimed = join_all(shards.iter().map(|shard| shard.reclaim())).await;
         reclaimed.into_iter().sum()
+    }
+
+    /// As [`reclaim`](Self::reclaim), for the region's root alone, whether or not this store has written there. Of a
+    /// cluster with `anchor=N`: for the region's anchor, or for what lies above all anchors.
+    ///
+    /// # Errors
+    /// As [`reclaim`](Self::reclaim).
+    ///
+    /// # Cancel safety
+    /// As [`reclaim`](Self::reclaim).
+    pub async fn reclaim_around(&self, region: &RegionPath) -> Result<u64> {
+        let reclaimed = self.shards.of(region).shard.reclaim_around(region).await;
+        reclaimed.map_err(|error| error.on("reclaim", region))
+    }
+
+    /// Returns the servers that are known now: the primary, if it has been found, and then its replicas. Of a cluster: the
+    /// nodes that the URL names.
+    #[cfg(feature = "client")]
+    #[must_use]
+    pub fn servers(&self) -> Vec<Server> {
+        match (&self.shards, &self.settings.servers) {
+            (Shards::Cluster(_), Servers::Cluster(nodes)) => nodes.nodes.clone(),
+            (Shards::Cluster(_), _) => Vec::new(),
+            (Shards::One(shard), _) => {
+                let replicas = shard.replicas().into_iter();
+                let replicas = replicas.filter_map(|replica| {
+                    replica.link.target().server().map(|server| (**server).clone())
+                });
+                self.primary().into_iter().chain(replicas).collect()
+            }
+        }
     }
 
     /// Returns counts of what the store has done, and whether its servers can be called.

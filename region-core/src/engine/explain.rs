@@ -114,15 +114,7 @@ impl Context {
         let terms = ReadTerms::new(self.policy.read_from).started(started);
         let state = match self.engine.read(&on.region, &[MARKER_KEY], terms).await {
             Err(_) => DependencyStanding::Unknown,
-            Ok(mut read) => {
-                let entry = read.entries.pop().flatten();
-                let marker = entry.as_ref().and_then(|entry| marker_of(on, entry));
-                match marker.map(|marker| marker.standing(on.marker)) {
-                    Some(Standing::Holds(_)) => DependencyStanding::Holds,
-                    Some(Standing::Expired(_)) => DependencyStanding::Expired,
-                    Some(Standing::Ended) | None => DependencyStanding::Ended,
-                }
-            }
+            Ok(mut read) => on.standing(read.entries.pop().flatten().as_ref()),
         };
         DependencyState { region: on.region.clone(), state }
     }
@@ -133,6 +125,23 @@ impl Context {
         let terms = LeaseTerms::new(token, NO_LEASE).take(TakeLease::Extend).started(started);
         let begun = self.engine.store.begin(&self.path, &[key], terms).await.ok()?;
         Some(begun.keys.first()?.lease)
+    }
+}
+
+impl DependsOn {
+    /// Returns the state of this dependency by `marker`, the valid entry that a store has at
+    /// [`MARKER_KEY`](crate::MARKER_KEY) in the [`region`](Self::region). It is never
+    /// [`Unknown`](DependencyStanding::Unknown).
+    ///
+    /// [`RegionHandle::explain`](crate::RegionHandle::explain) tells the same of a value whose type is known.
+    #[must_use]
+    pub fn standing(&self, marker: Option<&Entry>) -> DependencyStanding {
+        let marker = marker.and_then(|entry| marker_of(self, entry));
+        match marker.map(|marker| marker.standing(self.marker)) {
+            Some(Standing::Holds(_)) => DependencyStanding::Holds,
+            Some(Standing::Expired(_)) => DependencyStanding::Expired,
+            Some(Standing::Ended) | None => DependencyStanding::Ended,
+        }
     }
 }
 

@@ -90,7 +90,7 @@ impl Transport {
             }
             Address::Tls(host, port) => {
                 let stream = connect_to(server, host, *port).await?;
-                let stream = secure(server, host, settings, stream).await?;
+                let stream = secure(server, host, settings.connect, stream).await?;
                 Self::over(server, settings, stream, pushes).await
             }
             Address::Unix(path) => {
@@ -260,6 +260,33 @@ impl Drop for Transport {
     }
 }
 
+/// A stream of either kind.
+#[cfg(feature = "client")]
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+#[cfg(feature = "client")]
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// Opens a stream to a server, without a word of the protocol. The caller must limit the time: `connecting` is a part of
+/// that for which a server that does not speak TLS is waited for.
+#[cfg(feature = "client")]
+pub(crate) async fn open_stream(
+    server: &Server,
+    connecting: Duration,
+) -> Result<Box<dyn Stream>, Failure> {
+    Ok(match server.address() {
+        Address::Tcp(host, port) => Box::new(connect_to(server, host, *port).await?),
+        Address::Tls(host, port) => {
+            let stream = connect_to(server, host, *port).await?;
+            Box::new(secure(server, host, connecting, stream).await?)
+        }
+        Address::Unix(path) => {
+            let stream = UnixStream::connect(path).await;
+            Box::new(stream.map_err(|error| Failure::client(server, error.into()))?)
+        }
+    })
+}
+
 async fn connect_to(server: &Server, host: &str, port: u16) -> Result<TcpStream, Failure> {
     let stream = TcpStream::connect((host, port)).await;
     let stream = stream.map_err(|error| Failure::client(server, error.into()))?;
@@ -267,18 +294,19 @@ async fn connect_to(server: &Server, host: &str, port: u16) -> Result<TcpStream,
     Ok(stream)
 }
 
+/// Shakes hands over TLS, within a part of the time that `connecting` may take.
 #[cfg(feature = "tls")]
 async fn secure(
     server: &Server,
     host: &str,
-    settings: &Settings,
+    connecting: Duration,
     stream: TcpStream,
 ) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static, Failure> {
     let Some(tls) = server.tls() else {
         return Err(Failure::unavailable(server, "has no settings for TLS"));
     };
     // A server that does not speak TLS waits for more, in silence. So this ends before the whole attempt does.
-    let limit = settings.connect / 4 * 3;
+    let limit = connecting / 4 * 3;
     match tokio::time::timeout(limit, tls.connect(host, stream)).await {
         Ok(secured) => secured.map_err(|error| Failure::tls(server, error)),
         Err(_) => {
@@ -289,11 +317,6 @@ async fn secure(
 
 /// Without the feature no URL that asks for TLS is accepted.
 #[cfg(not(feature = "tls"))]
-async fn secure(
-    server: &Server,
-    _: &str,
-    _: &Settings,
-    _: TcpStream,
-) -> Result<TcpStream, Failure> {
+async fn secure(server: &Server, _: &str, _: Duration, _: TcpStream) -> Result<TcpStream, Failure> {
     Err(Failure::unavailable(server, "needs TLS, which was not built in"))
 }

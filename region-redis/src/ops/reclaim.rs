@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use region_core::Result;
+use region_core::{RegionPath, Result};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -65,6 +65,13 @@ impl Shard {
     /// Frees the memory of dead regions under all hash tags in use. Returns the number of regions that were looked at.
     pub(crate) async fn reclaim(&self) -> Result<u64> {
         self.reclaim_below(self.tags.all()).await
+    }
+
+    /// As [`reclaim`](Self::reclaim), under the hash tag of a region, and looks after that one from now on.
+    pub(crate) async fn reclaim_around(&self, region: &RegionPath) -> Result<u64> {
+        let at = self.locate(region);
+        self.tags.note(at.tag());
+        self.reclaim_below(vec![at.tag().into()]).await
     }
 
     async fn reclaim_below(&self, tags: Vec<Box<str>>) -> Result<u64> {
