@@ -1,0 +1,47 @@
+//! The commands, a file each.
+
+mod doctor;
+mod end;
+mod entry;
+mod explain;
+mod get;
+mod reclaim;
+mod stats;
+mod tree;
+mod watch;
+
+use region_cache::Verb;
+
+use crate::args::{Args, Command};
+use crate::exit::{Code, Failure};
+use crate::output::{Format, Output};
+use crate::target::Target;
+
+/// Runs the command, and returns the exit code.
+pub(crate) async fn run(args: Args) -> Result<Code, Failure> {
+    let Args { common, command } = args;
+    let output = Output(if common.json { Format::Json } else { Format::Text });
+    // It looks at servers that no store can be made on, too.
+    if let Command::Doctor = command {
+        return doctor::run(&common, output).await;
+    }
+    let target = Target::connect(&common).await?;
+    match command {
+        Command::Tree(tree) => tree::run(&target, &tree, output).await,
+        Command::Get(get) => get::run(&target, &get, output).await,
+        Command::Explain(at) => explain::run(&target, &at, output).await,
+        Command::Invalidate(invalidate) => {
+            let verb = match invalidate.and_touch {
+                true => Verb::InvalidateAndTouch,
+                false => Verb::Invalidate,
+            };
+            end::run(&target, verb, &invalidate.end, output).await
+        }
+        Command::Touch(end) => end::run(&target, Verb::Touch, &end, output).await,
+        Command::Expire(end) => end::run(&target, Verb::Expire, &end, output).await,
+        Command::Watch(watch) => watch::run(&target, &watch, output).await,
+        Command::Stats => stats::run(&target, output).await,
+        Command::Reclaim(reclaim) => reclaim::run(&target, &reclaim, output).await,
+        Command::Doctor => Ok(Code::Done),
+    }
+}

@@ -1,0 +1,107 @@
+//! An entry of the store, as far as it can be understood without the type of its value.
+
+use region_cache::{Entry, Envelope, EnvelopeContent, Freshness, Place, RegionPath};
+use serde::Serialize;
+
+use crate::target::Root;
+use crate::text;
+
+/// The formats whose ids this program knows.
+const FORMATS: [(u8, &str); 2] = [(1, "postcard"), (2, JSON)];
+
+/// The name of the JSON format.
+pub(crate) const JSON: &str = "json";
+
+/// An entry, and what its envelope says.
+#[derive(Debug, Serialize)]
+pub(crate) struct EntryReport {
+    /// `fresh` or `stale`.
+    pub(crate) state: &'static str,
+    /// The time left in that state, in milliseconds; `null`: without an end.
+    pub(crate) left_ms: Option<u64>,
+    /// The size with the envelope.
+    pub(crate) bytes: usize,
+    /// `value`, `absence` (the record that there is no value), or `damaged`.
+    pub(crate) content: &'static str,
+    /// The reason for which it is damaged.
+    pub(crate) fault: Option<String>,
+    /// The serializer.
+    pub(crate) format: Option<String>,
+    /// The fingerprint of the value's type, shape and version, in hexadecimal digits.
+    pub(crate) fingerprint: Option<String>,
+    /// The regions that the value depends on.
+    pub(crate) depends_on: Vec<String>,
+}
+
+/// An entry with the envelope that could be opened.
+pub(crate) struct Opened<'a> {
+    pub(crate) report: EntryReport,
+    pub(crate) envelope: Option<Envelope<'a>>,
+}
+
+/// Opens the envelope of an entry.
+pub(crate) fn open<'a>(
+    root: &Root,
+    region: &RegionPath,
+    key: &str,
+    entry: &'a Entry,
+) -> Opened<'a> {
+    let (state, left) = match entry.freshness {
+        Freshness::Fresh { left } => ("fresh", left),
+        Freshness::Stale { left } => ("stale", left),
+    };
+    let mut report = EntryReport {
+        state,
+        left_ms: text::millis(left),
+        bytes: entry.bytes.len(),
+        content: "damaged",
+        fault: None,
+        format: None,
+        fingerprint: None,
+        depends_on: Vec::new(),
+    };
+    let envelope = match Envelope::open(&entry.bytes, Place::of_region(region).of_key(key)) {
+        Ok(envelope) => {
+            report.content = match envelope.content {
+                EnvelopeContent::Value => "value",
+                EnvelopeContent::Absence => "absence",
+            };
+            report.format = Some(format_name(envelope.serializer.get()));
+            report.fingerprint = Some(format!("{:016x}", envelope.fingerprint));
+            let names = envelope.depends_on().iter().map(|on| root.name(&on.region));
+            report.depends_on = names.collect();
+            Some(envelope)
+        }
+        Err(bad) => {
+            report.fault = Some(bad.to_string());
+            None
+        }
+    };
+    Opened { report, envelope }
+}
+
+fn format_name(id: u8) -> String {
+    let known = FORMATS.iter().find(|(known, _)| *known == id);
+    known.map_or_else(|| format!("serializer {id}"), |(_, name)| (*name).to_owned())
+}
+
+impl EntryReport {
+    /// The lines that describe it.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let left = self.left_ms.map_or("ever".to_owned(), |left| {
+            text::duration(std::time::Duration::from_millis(left))
+        });
+        let mut lines = vec![format!("{}: for {left}; {} bytes", self.state, self.bytes)];
+        match (&self.fault, &self.format, &self.fingerprint) {
+            (Some(fault), ..) => lines.push(format!("damaged: {fault}")),
+            (None, Some(format), Some(fingerprint)) => {
+                lines.push(format!("format: {format}; type and version: {fingerprint}"));
+            }
+            _ => {}
+        }
+        if !self.depends_on.is_empty() {
+            lines.push(format!("depends on: {}", self.depends_on.join(", ")));
+        }
+        lines
+    }
+}

@@ -1,0 +1,8 @@
+//! The program `region`, as its users run it, over real servers.
+
+mod doctor;
+mod kit;
+mod page;
+mod regions;
+mod usage;
+mod watch;

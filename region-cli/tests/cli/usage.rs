@@ -1,0 +1,94 @@
+//! What does not depend on a server: help, mistakes, outages, pipes.
+
+use std::process::Stdio;
+
+use servers::{Flavor, TestServer};
+
+use crate::kit::{command, fill, region, start};
+
+#[test]
+fn help_has_examples_and_exit_codes() {
+    let help = region("redis://:secret@h", &["--help"]).exits(0);
+    for part in ["tree", "doctor", "Exit codes:", "64", "REGION_CACHE_URL"] {
+        assert!(help.stdout.contains(part), "{part}: {}", help.stdout);
+    }
+    let help = region("redis://:secret@h", &["watch", "--help"]).exits(0);
+    assert!(help.stdout.contains("Example:\n  region watch org:42 --for 10s"), "{}", help.stdout);
+    let nothing = region("", &[]).exits(64);
+    assert!(nothing.stderr.contains("Usage: region"), "{nothing:?}");
+    assert!(region("", &["--version"]).exits(0).stdout.starts_with("region 0."));
+}
+
+#[test]
+fn a_typo_gets_a_suggestion() {
+    let ran = region("redis://h", &["tre"]).exits(64);
+    assert!(ran.stderr.contains("'tree'"), "{ran:?}");
+    let ran = region("redis://h", &["tree", "--dept", "1"]).exits(64);
+    assert!(ran.stderr.contains("'--depth'"), "{ran:?}");
+    assert!(ran.stdout.is_empty());
+}
+
+#[test]
+fn mistakes_are_named() {
+    for (url, args, says) in [
+        ("", &["tree"][..], "no server is named"),
+        ("memory:", &["tree"], "within one process"),
+        ("redis://u:secret@h:port", &["tree"], "the port of the host"),
+        ("reddis://:secret@h", &["tree"], "its scheme is none of redis"),
+        ("redis://h", &["tree", "--timeout", "soon"], "write 500ms"),
+        ("redis://h", &["tree", "--limit", "0"], "0 is not in 1..=1000000"),
+        ("redis://h", &["tree", "--root", "a..b"], "--root: "),
+        ("redis://h", &["touch", "a", "--within", "1s"], "--wait-for"),
+        ("redis://h", &["get", "a", "k", "--raw", "--json"], "cannot be used with"),
+    ] {
+        let ran = region(url, args).exits(64);
+        assert!(ran.stderr.contains(says), "{url} {args:?}: {ran:?}");
+        assert!(ran.stdout.is_empty(), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_server_that_is_down_is_exit_code_two() {
+    let mut server = TestServer::start(Flavor::Redis);
+    let url = server.url();
+    server.kill();
+    for args in [&["tree"][..], &["stats"], &["watch"], &["get", "a", "k"], &["touch", "a", "-y"]] {
+        let ran = region(&url, args).exits(2);
+        assert!(ran.stderr.contains("cannot be reached"), "{args:?}: {ran:?}");
+        assert!(ran.stderr.contains("region doctor"), "{args:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_wrong_password_is_exit_code_one() {
+    let server = TestServer::start_with(Flavor::Redis, &["--requirepass", "right"]);
+    let url = server.url().replace("redis://", "redis://:secret@");
+    let ran = region(&url, &["tree"]).exits(1);
+    assert!(ran.stderr.contains("Check the user and the password"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn a_path_is_below_the_root() {
+    let server = TestServer::start(Flavor::Redis);
+    let ran = region(&server.url(), &["tree", "shop.org:42"]).exits(64);
+    assert!(ran.stderr.contains("write org:42 for shop.org:42"), "{ran:?}");
+    let ran = region(&server.url(), &["tree", "org:42."]).exits(64);
+    assert!(ran.stderr.contains("A path is written"), "{ran:?}");
+    region(&server.url(), &["get", "org:42", ""]).exits(64);
+}
+
+/// The reader of the output goes: the program ends, without a word.
+#[tokio::test]
+async fn a_closed_pipe_ends_it_quietly() {
+    let server = TestServer::start(Flavor::Redis);
+    fill(&server.url()).await;
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = command(&server.url(), &["tree"]);
+    let output = command.stdout(writer).stderr(Stdio::piped()).output().unwrap();
+    assert_eq!(output.status.code(), Some(141));
+    assert!(output.stderr.is_empty(), "{output:?}");
+    let mut child = start(&server.url(), &["--help"]);
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
