@@ -21,7 +21,8 @@ page!(
     "[`RegionExt::invalidate`](crate::RegionExt::invalidate), [`touch`](crate::RegionExt::touch), \
      [`expire`](crate::RegionExt::expire), \
      [`invalidate_and_touch`](crate::RegionExt::invalidate_and_touch), \
-     [`invalidate_on`](crate::RegionExt::invalidate_on), [`Verb`](crate::Verb), \
+     [`invalidate_on`](crate::RegionExt::invalidate_on), [`Signal`](crate::Signal), \
+     [`SignalExt`](crate::SignalExt), [`Verb`](crate::Verb), \
      [`LoadOptions::depends_on`](crate::LoadOptions::depends_on), \
      [`LoadDependencies`](crate::LoadDependencies)",
     concat!("\n## The picture\n\n", include_str!("../docs/guide/invalidate.svg"))

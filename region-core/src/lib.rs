@@ -11,6 +11,7 @@
 //! | say how long values live, and more | [`Policy`] |
 //! | give domain types their regions | [`Regioned`] |
 //! | choose or write a format | [`Serializer`], [`Postcard`] |
+//! | tell handlers and regions that something has happened | [`Signal`] and [`SignalExt`] |
 //! | write a backend | [`Store`] |
 //! | test a service | the module `testing` (feature of the same name) |
 
@@ -31,6 +32,7 @@ mod policy;
 mod random;
 mod region;
 mod regioned;
+mod signal;
 mod stats;
 mod store;
 mod striped;
@@ -69,6 +71,10 @@ pub use region::{
 #[doc(hidden)]
 pub use regioned::private as __private;
 pub use regioned::{AppendId, ParseSegmentId, PathFn, Regioned, SegmentId, TopLevel, TypedPath};
+pub use signal::{
+    Connecting, Connection, HandlerFailure, HandlerOutcome, MAX_PENDING_REGIONS, PathBelow,
+    SendReport, Sending, Sent, Signal, SignalExt, SignalSource,
+};
 pub use stats::{LoadTime, MissReason, NearUse, RegionStats, Stats};
 pub use store::{
     Applied, Begun, BegunKey, Change, ChangeId, ChangeRing, ChangedKey, Coverage, Cursor, EndTerms,

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use region_core::testing::{Faulty, Method};
-use region_core::{OnStale, Policy, Region, RegionCache, RegionExt, RegionHandle, TokioClock};
+use region_core::{
+    OnStale, Policy, Region, RegionCache, RegionExt, RegionHandle, Signal, TokioClock,
+};
 use region_memory::MemoryStore;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -136,4 +138,12 @@ async fn each_line_has_its_level_and_names_its_region() {
     let load = || async { Ok::<_, io::Error>(1u32) };
     region.get_or_compute("other", load).await.unwrap();
     log.assert_one("a load was not stored");
+
+    let signal: Signal<u32> = Signal::new("changed");
+    let _fails = signal.connect(|_| Err("on purpose"));
+    let _fails_too = signal.connect_async(|_| async { Err("on purpose") });
+    assert_eq!(signal.send(1).await.failures.len(), 2);
+    let lines = log.take();
+    let message = "a handler of a signal has failed";
+    assert!(lines.len() == 2 && lines.iter().all(|line| line.message == message), "{lines:?}");
 }

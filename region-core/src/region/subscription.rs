@@ -1,29 +1,17 @@
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_core::Stream;
 use futures_util::StreamExt;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
+use super::retry::{Failing, Failures, Retry};
 use super::{Region, RegionExt};
-use crate::error::{Error, ErrorKind};
-use crate::random::process_jittered;
-use crate::timers::has_timers;
+use crate::error::Error;
 
-/// The wait before a failed invalidation is tried again. It doubles each time, and each wait is
-/// shortened by chance, by half at most.
-const FIRST_RETRY: Duration = Duration::from_millis(50);
-
-/// The longest such wait.
-const LONGEST_RETRY: Duration = Duration::from_secs(5);
-
-/// The shortest time between two log lines about one kind of error.
-const LOG_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Keeps a region bound to a stream of events: see [`RegionExt::invalidate_on`].
+/// Keeps a region bound to a stream of events or to a signal: see [`RegionExt::invalidate_on`] and
+/// [`SignalExt::invalidate_on_signal`](crate::SignalExt::invalidate_on_signal).
 ///
 /// Dropping it unbinds the region. An invalidation that is under way then is completed, and not
 /// tried again if it fails.
@@ -36,18 +24,19 @@ pub struct Subscription {
     failing: Arc<Mutex<Failing>>,
 }
 
-/// The failures of the invalidation that is being tried.
-#[derive(Debug, Default)]
-struct Failing {
-    failures: u64,
-    last_error: Option<Error>,
-}
-
 impl Subscription {
     pub(super) fn new<R: Region>(region: R, events: impl Stream + Send + 'static) -> Self {
+        Self::start(|stopped, failures| run(region, events, stopped, failures))
+    }
+
+    /// Starts a task that invalidates, until the receiver that it gets is closed.
+    pub(crate) fn start<Fut>(task: impl FnOnce(oneshot::Receiver<()>, Failures) -> Fut) -> Self
+    where
+        Fut: Future<Output = ()> + Send + 'static,
+    {
         let (stop, stopped) = oneshot::channel();
         let failing = Arc::default();
-        let task = tokio::spawn(run(region, events, stopped, Arc::clone(&failing)));
+        let task = tokio::spawn(task(stopped, Failures::new(Arc::clone(&failing))));
         Self { _stop: stop, task, failing }
     }
 
@@ -57,14 +46,14 @@ impl Subscription {
         self.task.is_finished()
     }
 
-    /// The number of times in a row that the invalidation under way has failed; zero once it has
+    /// The number of times in a row that an invalidation under way has failed; zero once all have
     /// succeeded.
     #[must_use]
     pub fn failures_in_a_row(&self) -> u64 {
         self.failing.lock().failures
     }
 
-    /// The error of the last failure, until an invalidation succeeds.
+    /// The error of the last failure, until all invalidations under way have succeeded.
     #[must_use]
     pub fn last_error(&self) -> Option<Error> {
         self.failing.lock().last_error.clone()
@@ -75,7 +64,7 @@ async fn run<R: Region>(
     region: R,
     events: impl Stream + Send + 'static,
     mut stopped: oneshot::Receiver<()>,
-    failing: Arc<Mutex<Failing>>,
+    mut failures: Failures,
 ) {
     let mut events = pin!(events);
     loop {
@@ -84,7 +73,7 @@ async fn run<R: Region>(
             _ = &mut stopped => return,
             event = events.next() => if event.is_none() { return },
         }
-        if invalidate(&region, &mut stopped, &failing).await == Tried::Stopped {
+        if invalidate(&region, &mut stopped, &mut failures).await == Tried::Stopped {
             return;
         }
     }
@@ -101,40 +90,17 @@ enum Tried {
 async fn invalidate<R: Region>(
     region: &R,
     stopped: &mut oneshot::Receiver<()>,
-    failing: &Mutex<Failing>,
+    failures: &mut Failures,
 ) -> Tried {
-    let mut wait = FIRST_RETRY;
-    let mut last_line: Option<(ErrorKind, Instant)> = None;
+    let mut retry = Retry::new();
     while let Err(error) = region.invalidate().await {
-        let failures = {
-            let mut failing = failing.lock();
-            failing.failures += 1;
-            failing.last_error = Some(error.clone());
-            failing.failures
-        };
-        let is_due =
-            |(kind, at): (_, Instant)| kind != error.kind() || at.elapsed() >= LOG_INTERVAL;
-        if last_line.is_none_or(is_due) {
-            last_line = Some((error.kind(), Instant::now()));
-            let region = region.path();
-            tracing::warn!(%region, %error, failures, "invalidation failed, trying again");
-        }
+        failures.add(region.path(), error);
         tokio::select! {
             biased;
             _ = &mut *stopped => return Tried::Stopped,
-            () = pause(process_jittered(wait)) => {}
+            () = retry.pause() => {}
         }
-        wait = (wait * 2).min(LONGEST_RETRY);
     }
-    *failing.lock() = Failing::default();
+    failures.end();
     Tried::Succeeded
-}
-
-/// Waits so long, on a runtime without timers too.
-async fn pause(wait: Duration) {
-    match has_timers() {
-        true => tokio::time::sleep(wait).await,
-        // It fails if the runtime ends, and then this task ends too.
-        false => drop(tokio::task::spawn_blocking(move || std::thread::sleep(wait)).await),
-    }
 }

@@ -1,0 +1,9 @@
+//! Signals: handlers in one process, and regions that signals invalidate.
+
+#![cfg(feature = "testing")]
+
+mod signals {
+    mod handlers;
+    mod kit;
+    mod regions;
+}
