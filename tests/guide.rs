@@ -122,6 +122,26 @@ fn every_page_ends_with_what_goes_wrong() {
     }
 }
 
+/// The table is checked by the program on the page.
+#[test]
+fn the_picture_shows_the_table() {
+    const STATES: [&str; 3] = ["kept", "gone", "stale"];
+    let page = read("docs/guide/invalidate.md");
+    let table = page.split("```text").nth(1).unwrap().split("```").next().unwrap();
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .map(|line| line.split_whitespace().filter(|word| STATES.contains(word)).collect())
+        .filter(|states: &Vec<_>| !states.is_empty())
+        .collect();
+    let verbs = 0..3;
+    let expected: Vec<_> = verbs.flat_map(|verb| rows.iter().map(move |row| row[verb])).collect();
+    let svg = read("docs/guide/invalidate.svg");
+    let texts = svg.split("</text>").filter_map(|text| text.rsplit('>').next());
+    let shown: Vec<_> = texts.filter(|text| STATES.contains(text)).collect();
+    assert_eq!(shown, expected);
+    assert_eq!(shown.len(), 15);
+}
+
 #[test]
 fn every_setting_of_a_policy_is_listed() {
     let page = read("docs/guide/choose-a-policy.md");
@@ -143,6 +163,28 @@ fn every_count_to_watch_exists() {
     assert!(counts.len() > 20, "{counts:?}");
     for count in counts {
         assert!(stats.contains(&format!("{count}: ")), "there is no {count}");
+    }
+}
+
+#[test]
+fn every_line_of_the_log_exists() {
+    let mut sources = String::new();
+    let mut folders = vec![root().join("region-core/src"), root().join("region-redis/src")];
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()) {
+            match path.is_dir() {
+                true => folders.push(path),
+                false => sources.push_str(&fs::read_to_string(&path).unwrap()),
+            }
+        }
+    }
+    let page = read("docs/guide/operating.md");
+    let table = page.split("| level | line | means |").nth(1).unwrap();
+    let rows = table.lines().skip(2).take_while(|row| row.starts_with('|'));
+    let lines: Vec<_> = rows.flat_map(names).collect();
+    assert!(lines.len() > 10, "{lines:?}");
+    for line in lines {
+        assert!(sources.contains(&format!("\"{line}\"")), "nobody logs {line:?}");
     }
 }
 
