@@ -70,6 +70,8 @@ pub struct Readme;
 
 #[cfg(feature = "derive")]
 pub use region_derive::{Regioned, cached};
+#[cfg(feature = "http")]
+pub use region_http as http;
 #[cfg(feature = "memory")]
 pub use region_memory::*;
 #[cfg(feature = "client")]

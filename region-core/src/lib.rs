@@ -80,8 +80,8 @@ pub use store::{
     Applied, Begun, BegunKey, Change, ChangeId, ChangeRing, ChangedKey, Coverage, Cursor, EndTerms,
     Ended, Entry, Event, Freshness, Guard, Lease, LeaseTerms, LeaseToken, Leftover, Listener,
     Listeners, Listening, MAX_CHANGES, Op, OpOutcome, Page, PageTerms, Put, Read, ReadFrom,
-    ReadTerms, RegionTtl, ScanItem, SharedStore, Show, Source, Store, TakeLease, Trust, Verb, When,
-    Write, Written,
+    ReadTerms, RegionTtl, ScanItem, SharedStore, Show, Source, Store, StoreHealth, StoreProblem,
+    TakeLease, Trust, Verb, When, Write, Written,
 };
 pub use timers::has_timers;
 pub use value::codec::{EntryHeader, MAX_ENTRY_BYTES};

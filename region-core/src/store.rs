@@ -7,6 +7,7 @@ mod change;
 mod coverage;
 mod entry;
 mod forward;
+mod health;
 mod lease;
 mod listen;
 mod page;
@@ -26,6 +27,7 @@ use crate::path::{RegionPath, Segment};
 pub use change::{Change, ChangeId, ChangeRing, ChangedKey, MAX_CHANGES};
 pub use coverage::Coverage;
 pub use entry::{Entry, Freshness, Leftover, Read};
+pub use health::{StoreHealth, StoreProblem};
 pub use lease::{Begun, BegunKey, Lease, LeaseTerms, LeaseToken, TakeLease};
 pub use listen::{Event, Listener, Listeners, Listening, Source};
 pub use page::{Cursor, Page, ScanItem};
@@ -178,6 +180,12 @@ pub trait Store: Send + Sync + 'static {
     /// `None`: it sets none. A caller that shares the call of another waits no longer than this.
     fn limit(&self) -> Option<Duration> {
         None
+    }
+
+    /// The condition of the store, as far as it knows without asking a server. Returns at once and does no
+    /// I/O. A store that knows of no problem has none to tell.
+    fn health(&self) -> StoreHealth {
+        StoreHealth::default()
     }
 
     /// The time by the store's clock.

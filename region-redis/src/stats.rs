@@ -1,4 +1,4 @@
-use region_core::{Error, ErrorKind};
+use region_core::{Error, ErrorKind, StoreProblem};
 
 /// Counts of a [`RedisStore`](crate::RedisStore), and the state of its servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,20 @@ pub struct LastError {
     pub kind: ErrorKind,
     /// The error's message.
     pub message: String,
+}
+
+impl StoreStats {
+    /// The problems that they show.
+    pub(crate) fn problems(&self) -> impl Iterator<Item = StoreProblem> {
+        let primary = (!self.primary.is_up).then_some(StoreProblem::PrimaryDown);
+        let queued = self.has_queued.then_some(StoreProblem::InvalidationsQueued);
+        let replicas = self.replicas.iter().filter_map(|replica| match replica {
+            replica if !replica.is_up => Some(StoreProblem::ReplicaDown),
+            replica if !replica.is_recent => Some(StoreProblem::ReplicaLags),
+            _ => None,
+        });
+        primary.into_iter().chain(replicas).chain(queued)
+    }
 }
 
 impl LastError {

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use region_core::{
     Begun, EndTerms, Ended, LeaseTerms, LeaseToken, Listener, Listening, Page, PageTerms, Read,
-    ReadTerms, RegionPath, Result, ScanItem, Segment, Store, Timestamp, Verb, Write, Written,
+    ReadTerms, RegionPath, Result, ScanItem, Segment, Store, StoreHealth, StoreProblem, Timestamp,
+    Verb, Write, Written,
 };
 use tokio::runtime::Handle;
 
@@ -206,6 +207,11 @@ impl Store for RedisStore {
 
     fn limit(&self) -> Option<Duration> {
         Some(self.settings.call)
+    }
+
+    fn health(&self) -> StoreHealth {
+        let lost = (!self.pushes.are_covered()).then_some(StoreProblem::PushesLost);
+        StoreHealth::new(self.stats().problems().chain(lost))
     }
 
     async fn now(&self) -> Result<Timestamp> {

@@ -2,8 +2,8 @@
 
 use super::{
     Arc, Begun, Duration, EndTerms, Ended, LeaseTerms, LeaseToken, Listener, Listening, Page,
-    PageTerms, Read, ReadTerms, RegionPath, Result, ScanItem, Segment, Store, Timestamp, Write,
-    Written, async_trait,
+    PageTerms, Read, ReadTerms, RegionPath, Result, ScanItem, Segment, Store, StoreHealth,
+    Timestamp, Write, Written, async_trait,
 };
 
 macro_rules! forward {
@@ -63,6 +63,10 @@ macro_rules! forward {
 
             fn limit(&self) -> Option<Duration> {
                 (**self).limit()
+            }
+
+            fn health(&self) -> StoreHealth {
+                (**self).health()
             }
 
             async fn now(&self) -> Result<Timestamp> {

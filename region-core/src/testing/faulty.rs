@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::path::{RegionPath, Segment};
 use crate::store::{
     Begun, EndTerms, Ended, Event, LeaseTerms, LeaseToken, Listener, Listening, Page, PageTerms,
-    Read, ReadTerms, ScanItem, Store, Write, Written,
+    Read, ReadTerms, ScanItem, Store, StoreHealth, Write, Written,
 };
 
 pub use pause::Pause;
@@ -264,6 +264,10 @@ impl<S: Store> Store for Faulty<S> {
 
     fn limit(&self) -> Option<Duration> {
         self.limit.or_else(|| self.inner.limit())
+    }
+
+    fn health(&self) -> StoreHealth {
+        self.inner.health()
     }
 
     async fn now(&self) -> Result<Timestamp> {

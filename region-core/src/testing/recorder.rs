@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::path::{RegionPath, Segment};
 use crate::store::{
     Begun, EndTerms, Ended, LeaseTerms, LeaseToken, Listener, Listening, Page, PageTerms, Read,
-    ReadTerms, ScanItem, Store, Write, Written,
+    ReadTerms, ScanItem, Store, StoreHealth, Write, Written,
 };
 
 pub use call::{Call, OpKind, Outcome, RecordedOp, Request};
@@ -188,6 +188,10 @@ impl<S: Store> Store for Recorder<S> {
 
     fn limit(&self) -> Option<Duration> {
         self.inner.limit()
+    }
+
+    fn health(&self) -> StoreHealth {
+        self.inner.health()
     }
 
     async fn now(&self) -> Result<Timestamp> {

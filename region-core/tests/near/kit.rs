@@ -11,7 +11,7 @@ use region_core::testing::{Faulty, Method, Pause, Recorder, Request};
 use region_core::{
     Begun, EndTerms, Ended, Event, LeaseTerms, LeaseToken, Listener, Listening, Page, PageTerms,
     Policy, Read, ReadTerms, Region, RegionCache, RegionExt, RegionHandle, RegionPath, Result,
-    ScanItem, Segment, Source, Store, Timestamp, TokioClock, Write, Written,
+    ScanItem, Segment, Source, Store, StoreHealth, Timestamp, TokioClock, Write, Written,
 };
 use region_memory::MemoryStore;
 use tokio::task::JoinHandle;
@@ -150,6 +150,10 @@ impl Store for Client {
 
     fn limit(&self) -> Option<Duration> {
         self.store.limit()
+    }
+
+    fn health(&self) -> StoreHealth {
+        self.store.health()
     }
 
     async fn now(&self) -> Result<Timestamp> {

@@ -105,6 +105,11 @@ impl Pushes {
         self.listeners.len() == 1
     }
 
+    /// Returns false once the pushes of a connection have not been heard of for as long as they may be relied on.
+    pub(crate) fn are_covered(&self) -> bool {
+        !self.covered.until().is_over()
+    }
+
     pub(crate) fn listen(&self, listener: Arc<dyn Listener>) -> Listening {
         let listening = self.listeners.add(listener);
         self.wanted.store(true, Ordering::Release);

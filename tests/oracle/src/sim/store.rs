@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use region_core::{
     Begun, EndTerms, Ended, Error, ErrorKind, LeaseTerms, LeaseToken, Listener, Listening, Op,
     OpOutcome, Page, PageTerms, Read, ReadFrom, ReadTerms, RegionPath, RegionTtl, Result, ScanItem,
-    Segment, Source, Store, Timestamp, Trust, Write, Written,
+    Segment, Source, Store, StoreHealth, Timestamp, Trust, Write, Written,
 };
 use region_memory::MemoryStore;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -385,6 +385,10 @@ impl Store for ClientStore {
 
     fn limit(&self) -> Option<Duration> {
         Some(CALL_LIMIT)
+    }
+
+    fn health(&self) -> StoreHealth {
+        self.0.memory.health()
     }
 
     async fn now(&self) -> Result<Timestamp> {

@@ -1,0 +1,205 @@
+//! One request and its response.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::body::Body;
+use axum::http::request::Parts;
+use axum::http::{Method, Request, StatusCode};
+use axum::response::{IntoResponse, Response};
+use region_core::{Error, ErrorKind, LoadOptions, Region, RegionHandle};
+use tower::{Service, ServiceExt};
+use tracing::Instrument;
+
+use super::cacheable::Sender;
+use super::conditional;
+use super::entry::{Entry, StoredResponse};
+use super::key;
+use super::produce::{Produced, Producer};
+use super::settings::Settings;
+use super::wish::{Origin, Wish, sender_of};
+use crate::error::{CacheError, error_response};
+
+/// The most keys that are looked at for one request: that of its target, those of variants, and one of them anew.
+const MAX_LOOKUPS: usize = 4;
+
+/// Responds to a request from the cache, or by `service`.
+pub(super) async fn respond<S>(
+    service: S,
+    settings: Arc<Settings>,
+    request: Request<Body>,
+) -> Response
+where
+    S: Service<Request<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Response: IntoResponse,
+    S::Future: Send,
+{
+    let (mut parts, body) = request.into_parts();
+    let Some(wish) = Wish::of(&parts, &body, settings.demands) else {
+        return pass(service, parts, body).await;
+    };
+    let region = match settings.region(&mut parts).await {
+        Ok(Some(region)) => region,
+        Ok(None) => return pass(service, parts, body).await,
+        Err(error) => {
+            tracing::debug!(kind = ?error.kind(), "a request has no region");
+            return pass(service, parts, body).await;
+        }
+    };
+    let sender = sender_of(&parts, &settings.credentials);
+    let target = key::of_target(&parts, sender);
+    let exchange = Exchange { request: Arc::new(parts), sender, settings, region, target };
+    let found = match wish.from {
+        Origin::Either | Origin::Service => exchange.load(&service, &wish).await,
+        Origin::Cache | Origin::CacheFirst => exchange.look_up(&wish).await,
+    };
+    match found {
+        Some(response) => exchange.finish(response),
+        None if wish.from == Origin::Cache => error_response(StatusCode::GATEWAY_TIMEOUT),
+        None => pass(service, Arc::unwrap_or_clone(exchange.request), Body::empty()).await,
+    }
+}
+
+async fn pass<S>(service: S, parts: Parts, body: Body) -> Response
+where
+    S: Service<Request<Body>, Error = Infallible>,
+    S::Response: IntoResponse,
+{
+    let Ok(response) = service.oneshot(Request::from_parts(parts, body)).await;
+    response.into_response()
+}
+
+/// A request that the cache may have a part in.
+struct Exchange {
+    request: Arc<Parts>,
+    sender: Sender,
+    settings: Arc<Settings>,
+    region: RegionHandle,
+    /// The key of the request's target.
+    target: String,
+}
+
+impl Exchange {
+    /// The response that is stored, or else produced; `None`: the request has to pass.
+    async fn load<S>(&self, service: &S, wish: &Wish) -> Option<Response>
+    where
+        S: Service<Request<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
+        S::Response: IntoResponse,
+        S::Future: Send,
+    {
+        let mut names = Vec::new();
+        let mut is_reload = wish.from == Origin::Service;
+        if is_reload {
+            // A load at the target's key would only find out again what the response varies by.
+            names = self.names().await;
+        }
+        for _ in 0..MAX_LOOKUPS {
+            let produced = Produced::default();
+            let loaded = self.load_at(service, &names, is_reload, &produced).await;
+            if let Some(response) = produced.take() {
+                return Some(response);
+            }
+            let entry = match loaded {
+                Ok(entry) => entry?,
+                Err(error) => return self.failed(error, &produced),
+            };
+            match &*entry {
+                Entry::Response(stored) => {
+                    let now = SystemTime::now();
+                    if is_reload || self.accepts(stored, wish, now) {
+                        return stored.to_response(now);
+                    }
+                    is_reload = true;
+                }
+                Entry::Varies(others) if *others == names => return None,
+                Entry::Varies(others) => names.clone_from(others),
+                Entry::Uncacheable => return None,
+            }
+        }
+        None
+    }
+
+    /// Loads the response that is selected by the values of the headers `names`.
+    async fn load_at<S>(
+        &self,
+        service: &S,
+        names: &[String],
+        is_reload: bool,
+        produced: &Produced,
+    ) -> region_core::Result<Option<Arc<Entry>>>
+    where
+        S: Service<Request<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
+        S::Response: IntoResponse,
+        S::Future: Send,
+    {
+        let producer = Producer {
+            request: Arc::clone(&self.request),
+            sender: self.sender,
+            settings: Arc::clone(&self.settings),
+            region: self.region.clone(),
+            target: self.target.clone(),
+            names: names.to_vec(),
+            produced: produced.clone(),
+        };
+        let (service, span) = (service.clone(), tracing::Span::current());
+        let load = move |_old| producer.run(service).instrument(span);
+        let options = LoadOptions::new();
+        let options = if is_reload { options.reload() } else { options };
+        self.region.get_or_compute_with(&self.key(names), options, load).await
+    }
+
+    /// The stored response, if there is one that is fresh.
+    async fn look_up(&self, wish: &Wish) -> Option<Response> {
+        let key = self.key(&self.names().await);
+        let entry = self.region.get::<Entry>(&key).await.ok()??;
+        let now = SystemTime::now();
+        match &*entry {
+            Entry::Response(stored) if self.accepts(stored, wish, now) => stored.to_response(now),
+            _ => None,
+        }
+    }
+
+    /// The headers that responses for the target are known to vary by.
+    async fn names(&self) -> Vec<String> {
+        let entry = self.region.get::<Entry>(&self.target).await.ok().flatten();
+        match entry.as_deref() {
+            Some(Entry::Varies(names)) => names.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn key(&self, names: &[String]) -> String {
+        match names {
+            [] => self.target.clone(),
+            names => key::of_variant(&self.target, names, &self.request.headers),
+        }
+    }
+
+    fn accepts(&self, stored: &StoredResponse, wish: &Wish, now: SystemTime) -> bool {
+        stored.is_usable(self.settings.stale_for, now) && wish.accepts(stored, now)
+    }
+
+    /// The response after a failed load; `None`: the request has to pass.
+    fn failed(&self, error: Error, produced: &Produced) -> Option<Response> {
+        let is_own = produced.has_begun();
+        match error.kind() {
+            // The service has been asked, and would fail again.
+            ErrorKind::LoadPanicked | ErrorKind::LoadTimeout if is_own => {
+                Some(CacheError::from(error).into_response())
+            }
+            kind => {
+                tracing::debug!(?kind, "a request passes for its cache fails");
+                None
+            }
+        }
+    }
+
+    fn finish(&self, response: Response) -> Response {
+        let response = conditional::answer(&self.request.headers, response);
+        match self.request.method == Method::HEAD {
+            true => response.map(|_| Body::empty()),
+            false => response,
+        }
+    }
+}

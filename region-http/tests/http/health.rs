@@ -1,0 +1,149 @@
+//! The health endpoint.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use region_core::testing::{Faulty, Method, Recorder};
+use region_core::{ErrorKind, OnOutage, Policy, RegionCache};
+use region_http::{Condition, Health};
+use region_redis::RedisStore;
+use servers::{Flavor, TestServer};
+use tokio::time::Instant;
+
+use crate::kit::{faulty, get, send, until_async};
+
+fn app(health: Health) -> Router {
+    Router::new().route("/health", health.route())
+}
+
+/// The body without the time that the read took.
+async fn status(app: &Router) -> (u16, String) {
+    let answer = get(app, "/health", &[]).await;
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let (before, rest) = answer.body.split_once(r#","millis":"#).unwrap();
+    let (_, after) = rest.split_once('}').unwrap();
+    (answer.status.as_u16(), format!("{before}}}{after}"))
+}
+
+#[tokio::test]
+async fn it_is_ready_while_the_store_can_be_read() {
+    let (store, cache) = faulty();
+    let app = app(Health::new(cache));
+    let ready = r#"{"status":"ready","store":{"reachable":true,"error":null},"problems":[]}"#;
+    assert_eq!(status(&app).await, (200, ready.to_owned()));
+    let head = send(&app, "HEAD", "/health", &[]).await;
+    assert_eq!((head.status.as_u16(), head.body.as_str()), (200, ""));
+    assert_eq!(send(&app, "POST", "/health", &[]).await.status, 405);
+
+    let outage = store.on_any().fail(ErrorKind::Denied);
+    let degraded =
+        r#"{"status":"degraded","store":{"reachable":false,"error":"denied"},"problems":[]}"#;
+    assert_eq!(
+        status(&app).await,
+        (200, degraded.to_owned()),
+        "reads miss, so requests are served"
+    );
+    outage.lift();
+    assert_eq!(status(&app).await, (200, ready.to_owned()));
+}
+
+#[tokio::test]
+async fn it_is_down_if_reads_fail_and_its_statuses_can_be_chosen() {
+    let (store, _) = faulty();
+    let policy = Policy::new().on_outage(OnOutage::Error);
+    let cache = RegionCache::builder(store.clone()).policy(policy).build().unwrap();
+    let health = Health::new(cache);
+    let teapot = health.clone().status_code(Condition::Down, StatusCode::IM_A_TEAPOT);
+    store.on_any().fail(ErrorKind::Unavailable);
+    let down =
+        r#"{"status":"down","store":{"reachable":false,"error":"unavailable"},"problems":[]}"#;
+    assert_eq!(status(&app(health)).await, (503, down.to_owned()));
+    assert_eq!(status(&app(teapot)).await, (418, down.to_owned()));
+
+    let (store, cache) = faulty();
+    store.on_any().fail(ErrorKind::Unavailable);
+    let strict = Health::new(cache).status_code(Condition::Degraded, StatusCode::BAD_GATEWAY);
+    assert_eq!(status(&app(strict)).await.0, 502);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_answers_in_time_though_the_store_hangs() {
+    let (store, cache) = faulty();
+    let within = Duration::from_secs(3);
+    let app = app(Health::new(cache).within(within));
+    let hang = store.on(Method::Read).pause();
+    let start = Instant::now();
+    let down = r#"{"status":"down","store":{"reachable":false,"error":"no_answer"},"problems":[]}"#;
+    assert_eq!(status(&app).await, (503, down.to_owned()));
+    assert_eq!(start.elapsed(), within);
+    hang.release();
+    store.heal();
+    assert_eq!(status(&app).await.0, 200);
+}
+
+/// Bug: a report that all who asked for it had given up was the answer to the next request, however old.
+/// Effect: a service was ready by what it had been hours ago.
+/// Fix: a probe is shared while its task runs, and not after that.
+#[tokio::test]
+async fn a_probe_is_shared_while_it_runs_and_not_after_that() {
+    let (store, cache) = faulty();
+    let health = Health::new(cache);
+    let reads = store.on(Method::Read).delay_after(Duration::ZERO);
+    let pause = store.pause(Method::Read);
+    let waiting: Vec<_> = (0..20)
+        .map(|_| {
+            let health = health.clone();
+            tokio::spawn(async move { health.check().await.status })
+        })
+        .collect();
+    until_async("the probe waits", async || pause.waiting() == 1).await;
+    pause.release();
+    for task in waiting {
+        assert_eq!(task.await.unwrap(), Condition::Ready);
+    }
+    assert_eq!(reads.hits(), 1);
+
+    let abandoned = health.check();
+    {
+        let mut abandoned = std::pin::pin!(abandoned);
+        assert!(futures_util::poll!(abandoned.as_mut()).is_pending());
+    }
+    until_async("the probe has ended by itself", async || reads.hits() == 2).await;
+    store.on_any().fail(ErrorKind::Unavailable);
+    until_async("a new probe tells of the outage", async || {
+        health.check().await.status == Condition::Degraded
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_replica_and_a_lost_primary_are_degraded() {
+    let mut primary = TestServer::start(Flavor::Redis);
+    let mut replica = primary.replica();
+    let builder = RedisStore::builder(&primary.url()).unwrap().replica(&replica.url()).unwrap();
+    // Whatever the store is wrapped in tells of its condition too.
+    let store = Arc::new(Recorder::new(Faulty::new(builder.connect().await.unwrap())));
+    let app = app(Health::new(RegionCache::builder(store).root("health").build().unwrap()));
+    let reports = async |code: u16, parts: &[&str]| {
+        until_async(&format!("{code} {parts:?}"), async || {
+            let (status, body) = status(&app).await;
+            assert!(!body.contains("127.0.0.1"), "{body}");
+            status == code && parts.iter().all(|part| body.contains(part))
+        })
+        .await;
+    };
+    reports(200, &[r#""status":"ready""#, r#""problems":[]"#]).await;
+    replica.kill();
+    reports(200, &[r#""status":"degraded""#, r#""reachable":true"#, r#"["replica_down"]"#]).await;
+    replica.restart();
+    reports(200, &[r#""status":"ready""#]).await;
+    primary.pause();
+    reports(200, &[r#""status":"degraded""#, r#""reachable":false"#, "primary_down"]).await;
+    primary.resume();
+    reports(200, &[r#""status":"ready""#]).await;
+    primary.kill();
+    reports(200, &[r#""status":"degraded""#, r#""error":"unavailable""#, "primary_down"]).await;
+}

@@ -1,0 +1,10 @@
+//! The package as a service uses it.
+
+mod concurrency;
+mod errors;
+mod extract;
+mod health;
+mod kit;
+mod responses;
+mod tcp;
+mod variants;
