@@ -1,8 +1,10 @@
 //! The command line.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::exit::CODES;
 
@@ -25,7 +27,7 @@ pub(crate) struct Common {
     /// The servers: redis://, rediss://, unix://, redis-sentinel:// or redis-cluster://
     ///
     /// Other users of this machine see what is written here in the list of processes: a password is
-    /// better kept in the variable. No command prints it.
+    /// better kept in the variable REGION_CACHE_URL. No command prints it.
     #[arg(long, global = true, env = "REGION_CACHE_URL", hide_env_values = true)]
     pub(crate) url: Option<String>,
 
@@ -95,6 +97,19 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  region doctor --url redis://app:secret@cache\n\n\
         Exit codes: 0 nothing is wrong, 1 something is, 2 the server cannot be reached")]
     Doctor,
+    /// Prints the completions of a shell
+    #[command(after_help = "Example:\n  region completions bash > /etc/bash_completion.d/region")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Prints the man page
+    #[command(after_help = "Example:\n  region man --folder /usr/local/share/man/man1")]
+    Man {
+        /// Writes the page, and one for each command, into this folder
+        #[arg(long)]
+        folder: Option<PathBuf>,
+    },
 }
 
 /// What to list.

@@ -5,6 +5,7 @@ mod end;
 mod entry;
 mod explain;
 mod get;
+mod install;
 mod reclaim;
 mod stats;
 mod tree;
@@ -12,7 +13,7 @@ mod watch;
 
 use region_cache::Verb;
 
-use crate::args::{Args, Command};
+use crate::args::{Args, Command, Common};
 use crate::exit::{Code, Failure};
 use crate::output::{Format, Output};
 use crate::target::Target;
@@ -21,11 +22,18 @@ use crate::target::Target;
 pub(crate) async fn run(args: Args) -> Result<Code, Failure> {
     let Args { common, command } = args;
     let output = Output(if common.json { Format::Json } else { Format::Text });
-    // It looks at servers that no store can be made on, too.
-    if let Command::Doctor = command {
-        return doctor::run(&common, output).await;
+    match command {
+        // It looks at servers that no store can be made on, too.
+        Command::Doctor => doctor::run(&common, output).await,
+        Command::Completions { shell } => install::completions(shell, output),
+        Command::Man { folder } => install::man(folder.as_deref(), output),
+        command => on_target(&common, command, output).await,
     }
-    let target = Target::connect(&common).await?;
+}
+
+/// Runs a command on a store.
+async fn on_target(common: &Common, command: Command, output: Output) -> Result<Code, Failure> {
+    let target = Target::connect(common).await?;
     match command {
         Command::Tree(tree) => tree::run(&target, &tree, output).await,
         Command::Get(get) => get::run(&target, &get, output).await,
@@ -42,6 +50,7 @@ pub(crate) async fn run(args: Args) -> Result<Code, Failure> {
         Command::Watch(watch) => watch::run(&target, &watch, output).await,
         Command::Stats => stats::run(&target, output).await,
         Command::Reclaim(reclaim) => reclaim::run(&target, &reclaim, output).await,
-        Command::Doctor => Ok(Code::Done),
+        // These need no store.
+        Command::Doctor | Command::Completions { .. } | Command::Man { .. } => Ok(Code::Done),
     }
 }

@@ -4,13 +4,8 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use crate::exit::Failure;
 
-/// Asks whether to go on, unless that was confirmed on the command line.
-///
-/// Fails where nobody can answer.
-pub(crate) fn confirm(question: &str, is_confirmed: bool) -> Result<(), Failure> {
-    if is_confirmed {
-        return Ok(());
-    }
+/// Asks whether to go on. Fails where nobody can answer.
+pub(crate) fn confirm(question: &str) -> Result<(), Failure> {
     let stdin = io::stdin();
     if !stdin.is_terminal() {
         let message = format!(

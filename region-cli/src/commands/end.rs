@@ -34,11 +34,9 @@ pub(crate) async fn run(
     output: Output,
 ) -> Result<Code, Failure> {
     let region = target.root.region(&end.path)?;
-    let question = match end.yes {
-        true => String::new(),
-        false => question(target, verb, &region).await?,
-    };
-    confirm(&question, end.yes)?;
+    if !end.yes {
+        confirm(&question(target, verb, &region).await?)?;
+    }
     let replicas = match end.wait_for {
         None => {
             target.store.end(&region, EndTerms::new(verb)).await?;

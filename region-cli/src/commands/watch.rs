@@ -16,7 +16,8 @@ use crate::exit::{Code, Failure};
 use crate::output::{Output, say};
 use crate::raw::{self, Raw};
 use crate::target::Target;
-use change::{Change, Line, prefixes};
+pub(crate) use change::{Change, Leases};
+use change::{Line, prefixes};
 
 /// The most changes that wait to be printed. Those that come while so many wait are counted alone.
 const MOST_WAITING: usize = 4096;
@@ -25,7 +26,7 @@ const MOST_WAITING: usize = 4096;
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// The connections that push, and what they have pushed.
-struct Watching {
+pub(crate) struct Watching {
     /// They end with this.
     _connections: Vec<Raw>,
     changes: mpsc::Receiver<Change>,
@@ -46,7 +47,7 @@ pub(crate) async fn run(target: &Target, watch: &Watch, output: Output) -> Resul
     // Before anybody is told that it watches: who interrupts it then gets the exit code of an end.
     let mut interrupts = signal(SignalKind::interrupt())
         .map_err(|error| Failure::wrong(format!("Ctrl-C cannot be waited for: {error}")))?;
-    let watching = Watching::start(target, &region, watch).await?;
+    let watching = Watching::start(target, &region, leases_of(watch)).await?;
     say(&format!("watching {} of {}", target.root.name(&region), target.root.path()));
     let end = async {
         match watch.duration {
@@ -79,7 +80,7 @@ async fn print(
             printed += 1;
         }
         if change == Change::Lost {
-            watching = Watching::start_again(target, region, watch).await?;
+            watching = Watching::start_again(target, region, leases_of(watch)).await?;
             output.print(&Line::new(SystemTime::now(), "back", None))?;
         }
         match watching.told.left_out.swap(0, Ordering::Relaxed) {
@@ -90,6 +91,10 @@ async fn print(
     Ok(())
 }
 
+fn leases_of(watch: &Watch) -> Leases {
+    if watch.leases { Leases::Shown } else { Leases::Hidden }
+}
+
 /// The line for a change; `None` if it does not concern what is watched.
 fn line(target: &Target, watched: &RegionPath, watch: &Watch, change: &Change) -> Option<Line> {
     let now = SystemTime::now();
@@ -98,7 +103,7 @@ fn line(target: &Target, watched: &RegionPath, watch: &Watch, change: &Change) -
         Change::Lost => Some(Line::new(now, "lost", None)),
         Change::Key(key) => {
             let (kind, region) = key.parse()?;
-            kind.concerns(&region, watched, watch.leases)
+            kind.concerns(&region, watched, leases_of(watch))
                 .then(|| Line::new(now, kind.word(), Some(target.root.name(&region))))
         }
     }
@@ -106,26 +111,30 @@ fn line(target: &Target, watched: &RegionPath, watch: &Watch, change: &Change) -
 
 impl Watching {
     /// Has each primary push the changes below the watched region, and of the regions around it.
-    async fn start(target: &Target, watched: &RegionPath, watch: &Watch) -> Result<Self, Error> {
+    pub(crate) async fn start(
+        target: &Target,
+        watched: &RegionPath,
+        leases: Leases,
+    ) -> Result<Self, Error> {
         let (sender, changes) = mpsc::channel(MOST_WAITING);
         let told = Arc::<Told>::default();
         let mut connections = Vec::new();
         for server in raw::primaries(&target.store, target.timeout).await? {
             let (sender, told) = (sender.clone(), Arc::clone(&told));
             let pushed = move |push| told.take(push, &sender);
-            connections.push(track(&server, target.timeout, watched, watch, pushed).await?);
+            connections.push(track(&server, target.timeout, watched, leases, pushed).await?);
         }
         Ok(Self { _connections: connections, changes, told })
     }
 
     /// As [`start`](Self::start); tries until it succeeds, or finds an error that does not pass.
-    async fn start_again(
+    pub(crate) async fn start_again(
         target: &Target,
         watched: &RegionPath,
-        watch: &Watch,
+        leases: Leases,
     ) -> Result<Self, Error> {
         loop {
-            match Self::start(target, watched, watch).await {
+            match Self::start(target, watched, leases).await {
                 Err(error) if error.can_retry() => tokio::time::sleep(PAUSE).await,
                 other => return other,
             }
@@ -133,7 +142,7 @@ impl Watching {
     }
 
     /// Waits for the next change.
-    async fn next(&mut self) -> Change {
+    pub(crate) async fn next(&mut self) -> Change {
         if self.changes.is_empty() && self.told.is_lost.load(Ordering::Acquire) {
             return Change::Lost;
         }
@@ -160,13 +169,13 @@ async fn track(
     server: &Server,
     limit: Duration,
     watched: &RegionPath,
-    watch: &Watch,
+    leases: Leases,
     pushed: impl Fn(PushInfo) + Send + Sync + 'static,
 ) -> Result<Raw, Error> {
     let raw = Raw::connect_pushed(server, limit, pushed).await?;
     let mut command = redis::cmd("CLIENT");
     command.arg("TRACKING").arg("ON").arg("BCAST");
-    for prefix in prefixes(watched, watch.leases) {
+    for prefix in prefixes(watched, leases) {
         command.arg("PREFIX").arg(prefix);
     }
     raw.ask::<()>(&command).await.map_err(|error| {

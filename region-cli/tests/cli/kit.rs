@@ -96,3 +96,19 @@ pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
+
+/// Runs the program on a terminal of its own, with this input. What it says and its output come together.
+pub(crate) fn on_terminal(url: &str, args: &str, input: &[u8]) -> Ran {
+    let program = env!("CARGO_BIN_EXE_region");
+    let line = format!("{program} {args} --timeout 20s");
+    let mut command = Command::new("script");
+    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+    command.env("REGION_CACHE_URL", url).env("REGION_CACHE_ROOT", "shop").env("TERM", "xterm");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("script, of util-linux, runs");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    std::io::Write::write_all(&mut stdin, input).expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    drop(stdin);
+    Ran::of(&output)
+}

@@ -6,7 +6,7 @@ use region_cache::{LoadOptions, Loaded, Policy, Region, RegionExt};
 use serde_json::json;
 use servers::{Flavor, TestServer, on_both};
 
-use crate::kit::{cache, fill, region};
+use crate::kit::{cache, fill, on_terminal, region};
 
 on_both! {
     the_tree_is_listed
@@ -16,6 +16,7 @@ on_both! {
     a_miss_is_explained
     a_region_is_ended
     nothing_is_ended_without_a_word
+    a_question_on_a_terminal_is_answered
     replicas_are_waited_for
     numbers_are_printed
     dead_regions_are_freed
@@ -213,6 +214,19 @@ async fn nothing_is_ended_without_a_word(flavor: Flavor) {
         assert!(ran.stdout.is_empty(), "{ran:?}");
     }
     assert!(cache.region("org:42").unwrap().contains("name").await.unwrap());
+}
+
+async fn a_question_on_a_terminal_is_answered(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let (cache, url) = (fill(&server.url()).await, server.url());
+    let org = cache.region("org:42").unwrap();
+    let ran = on_terminal(&url, "invalidate org:42", b"n\n").exits(1);
+    assert!(ran.stdout.contains("(project:7)? [y/N]"), "{ran:?}");
+    assert!(ran.stdout.contains("nothing was done"), "{ran:?}");
+    assert!(org.contains("name").await.unwrap());
+    let ran = on_terminal(&url, "invalidate org:42", b"yes\n").exits(0);
+    assert!(ran.stdout.contains("invalidated: org:42"), "{ran:?}");
+    assert!(!org.contains("name").await.unwrap());
 }
 
 async fn replicas_are_waited_for(flavor: Flavor) {

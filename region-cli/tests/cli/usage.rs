@@ -92,3 +92,33 @@ async fn a_closed_pipe_ends_it_quietly() {
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn shells_get_completions() {
+    for (shell, says) in [
+        ("bash", "complete -F _region"),
+        ("zsh", "#compdef region"),
+        ("fish", "complete -c region"),
+    ] {
+        let ran = region("", &["completions", shell]).exits(0);
+        assert!(ran.stdout.contains(says) && ran.stdout.contains("doctor"), "{shell}: {ran:?}");
+    }
+    region("", &["completions", "cmd"]).exits(64);
+}
+
+#[test]
+fn there_is_a_man_page_for_each_command() {
+    let page = region("redis://:secret@h", &["man"]).exits(0).stdout;
+    for part in [".TH region 1", "REGION_CACHE_URL", "Exit codes:"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let folder = std::env::temp_dir().join(format!("region-man-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    region("", &["man", "--folder", &folder.display().to_string()]).exits(0);
+    let written = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    assert!(written("region.1").contains(".TH region 1"));
+    assert!(written("region-doctor.1").contains("Example:"));
+    std::fs::remove_dir_all(&folder).unwrap();
+    let ran = region("", &["man", "--folder", &folder.display().to_string()]).exits(1);
+    assert!(ran.stderr.contains("region-man-"), "{ran:?}");
+}

@@ -33,6 +33,13 @@ pub(crate) enum Kind {
     Leases,
 }
 
+/// Says if leases are of interest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leases {
+    Shown,
+    Hidden,
+}
+
 impl Kind {
     const ALL: [Self; 3] = [Self::Ids, Self::Entries, Self::Leases];
 
@@ -53,19 +60,25 @@ impl Kind {
     }
 
     /// Returns true if a change of `region` concerns what is watched.
-    pub(crate) fn concerns(self, region: &RegionPath, watched: &RegionPath, leases: bool) -> bool {
+    pub(crate) fn concerns(
+        self,
+        region: &RegionPath,
+        watched: &RegionPath,
+        leases: Leases,
+    ) -> bool {
         match self {
             Self::Ids => region.is_within(watched) || watched.is_within(region),
             Self::Entries => region.is_within(watched),
-            Self::Leases => leases && region.is_within(watched),
+            Self::Leases => leases == Leases::Shown && region.is_within(watched),
         }
     }
 }
 
 /// The beginnings of the names of all keys that may concern the watched region. None is the beginning of another.
-pub(crate) fn prefixes(watched: &RegionPath, leases: bool) -> Vec<String> {
+pub(crate) fn prefixes(watched: &RegionPath, leases: Leases) -> Vec<String> {
     let first = watched.prefixes().next().unwrap_or_default();
-    let kinds = Kind::ALL.into_iter().filter(|kind| leases || *kind != Kind::Leases);
+    let kinds =
+        Kind::ALL.into_iter().filter(|kind| leases == Leases::Shown || *kind != Kind::Leases);
     kinds.map(|kind| format!("{VERSION}{}{{{first}", kind.letter())).collect()
 }
 
@@ -149,7 +162,7 @@ mod tests {
     #[test]
     fn what_ends_a_region_around_concerns_it() {
         let watched = path("shop.org:42");
-        let concerns = |kind: Kind, region| kind.concerns(&path(region), &watched, false);
+        let concerns = |kind: Kind, region| kind.concerns(&path(region), &watched, Leases::Hidden);
         assert!(concerns(Kind::Ids, "shop") && concerns(Kind::Ids, "shop.org:42.a"));
         assert!(!concerns(Kind::Ids, "shop.org:4") && !concerns(Kind::Entries, "shop"));
         assert!(concerns(Kind::Entries, "shop.org:42"));
@@ -158,7 +171,7 @@ mod tests {
 
     #[test]
     fn prefixes_do_not_overlap() {
-        let prefixes = prefixes(&path("shop.org:42"), true);
+        let prefixes = prefixes(&path("shop.org:42"), Leases::Shown);
         assert_eq!(prefixes, ["rc1:i{shop", "rc1:d{shop", "rc1:l{shop"]);
     }
 }
