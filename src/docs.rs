@@ -1,4 +1,7 @@
 //! Pages about the use of this library.
 
+#[doc = include_str!("../docs/configuration.md")]
+pub mod configuration {}
+
 #[doc = include_str!("../docs/which-topology.md")]
 pub mod which_topology {}

@@ -41,7 +41,8 @@
 //! ```
 //!
 //! Where to read on: [`Region`] is what a handle offers, [`Policy`] what a region lets its values
-//! do, [`Store`] the contract of a backend. [`RegionCacheExt`] opens a cache whose store is named by a URL.
+//! do, [`Store`] the contract of a backend. [`RegionCacheExt`] opens a cache whose store is named by a URL, and
+//! [`Configuration`] one whose settings come from a file and the environment.
 //!
 //! The module `guide` has a page for each task: from choosing a policy to operating the cache and writing a
 //! backend. It is a part of documentation that is built with all features.
@@ -58,9 +59,13 @@ pub mod docs;
     feature = "tls"
 ))]
 pub mod guide;
-mod open;
 
-pub use open::{RegionCacheExt, URL_VARIABLE};
+#[cfg(feature = "redis")]
+pub use region_config::RedisConfiguration;
+pub use region_config::{
+    Configuration, ConfigurationSetting, NearConfiguration, RegionCacheExt, ReplicaConfiguration,
+    Secret, StoreConfiguration, TlsConfiguration, URL_VARIABLE,
+};
 pub use region_core::*;
 
 /// The README's examples, compiled.
@@ -81,5 +86,5 @@ pub use region_redis::Tls;
 #[cfg(feature = "redis")]
 pub use region_redis::{
     Backoff, LastError, OnInvalidationFailure, OnTimeout, RedisStore, RedisStoreBuilder, Server,
-    ServerStats, StoreStats,
+    ServerStats, StoreSetting, StoreStats,
 };

@@ -10,7 +10,7 @@ use region_cache::{
 use servers::{Flavor, SentinelSettings, Sentinels, TestServer};
 
 /// Its value tells the test below that it runs in a process of its own.
-const CHILD: &str = "REGION_CACHE_TEST_CHILD";
+const CHILD: &str = "TEST_OF_OPENING";
 
 async fn is_used(cache: RegionCache) {
     let region = cache.region("a.b").unwrap();

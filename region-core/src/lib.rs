@@ -24,6 +24,7 @@ mod engine;
 mod error;
 mod explain;
 mod handle;
+pub mod human;
 mod lifetime;
 mod lineage;
 mod load;

@@ -1,8 +1,11 @@
 //! The settings of regions.
 
+mod read;
 mod resolved;
 mod setting;
 mod table;
+
+use serde::Deserialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use setting::Limit;
@@ -12,7 +15,8 @@ pub use table::Policy;
 pub(crate) use table::ResolvedPolicy;
 
 /// The effect of a write on the TTL that a region's own entries share ([`Policy::region_ttl`]).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OnUpdate {
     /// The TTL starts again: a region stays for as long as it is written to.
     #[default]
@@ -23,7 +27,8 @@ pub enum OnUpdate {
 
 /// The use of a stale value by a call of `get_or_compute` that finds no load under way for its key.
 /// While one is under way, a stale value is returned at once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OnStale {
     /// The caller loads, and waits for the load until [`Policy::soft_timeout`]. It gets the stale
     /// value if the load fails or takes longer.
@@ -37,7 +42,8 @@ pub enum OnStale {
 
 /// The result of a read while the store does not serve: see
 /// [`Error::is_outage`](crate::Error::is_outage).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OnOutage {
     /// A miss. `get_or_compute` loads, and returns the value without storing it.
     #[default]
@@ -47,7 +53,8 @@ pub enum OnOutage {
 }
 
 /// Says if values are held near: see [`Policy::near`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum NearCache {
     /// Every read asks the store.
     #[default]

@@ -57,6 +57,12 @@ impl Backoff {
         self.first.mul_f64(rng.random_range(0.0..=1.0))
     }
 
+    /// Returns the delay that it begins with.
+    #[must_use]
+    pub fn first(&self) -> Duration {
+        self.first
+    }
+
     /// Returns the longest delay.
     #[must_use]
     pub fn longest(&self) -> Duration {

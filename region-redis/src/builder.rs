@@ -5,7 +5,9 @@ use region_core::{Error, ErrorKind, Result};
 use crate::backoff::Backoff;
 use crate::server::Server;
 use crate::servers::Servers;
-use crate::settings::{Acknowledgement, OnInvalidationFailure, OnTimeout, Settings, each_setting};
+use crate::settings::{
+    Acknowledgement, OnInvalidationFailure, OnTimeout, ROWS, Settings, StoreSetting, each_setting,
+};
 use crate::store::RedisStore;
 #[cfg(feature = "tls")]
 use crate::tls::{Configs, Tls};
@@ -57,6 +59,9 @@ macro_rules! declare_methods {
 each_setting!(declare_methods);
 
 impl RedisStoreBuilder {
+    /// Every setting that has a default.
+    pub const SETTINGS: &'static [StoreSetting] = ROWS;
+
     fn new(servers: Servers) -> Self {
         Self {
             settings: Settings::new(servers),
@@ -90,6 +95,52 @@ impl RedisStoreBuilder {
         Ok(self)
     }
 
+    /// Adds a read replica as [`replica`](Self::replica) does, whose credentials are not part of its URL.
+    ///
+    /// # Errors
+    /// As [`replica`](Self::replica), and as [`credentials`](Self::credentials).
+    pub fn replica_with_credentials(
+        self,
+        url: &str,
+        user: Option<&str>,
+        password: &str,
+    ) -> Result<Self> {
+        let mut this = self.replica(url)?;
+        if let Some(server) = this.settings.replicas.last_mut() {
+            server.set_credentials(user, password)?;
+        }
+        Ok(this)
+    }
+
+    /// Sets the user and the password of the primary, where they are not part of the URL. Sentinels have others;
+    /// what they name, and all nodes of a cluster, have these. Nothing prints the password.
+    ///
+    /// ```
+    /// use region_redis::RedisStore;
+    ///
+    /// # fn main() -> region_core::Result<()> {
+    /// let password = "from a secret's file: no character needs to be encoded /?#@";
+    /// let builder = RedisStore::builder("redis://cache-primary")?.credentials(Some("app"), password)?;
+    /// assert!(!format!("{builder:?}").contains("from a secret"));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// When the URL has a password, or `password` is empty.
+    pub fn credentials(mut self, user: Option<&str>, password: &str) -> Result<Self> {
+        self.settings.servers.set_credentials(user, password)?;
+        Ok(self)
+    }
+
+    /// Sets the user and the password of the sentinels, where they are not part of the URL.
+    ///
+    /// # Errors
+    /// When the URL names no sentinels, has a password for them, or `password` is empty.
+    pub fn sentinel_credentials(mut self, user: Option<&str>, password: &str) -> Result<Self> {
+        self.settings.servers.set_sentinel_credentials(user, password)?;
+        Ok(self)
+    }
+
     /// Sets the time between two requests for a sign of life from each connection, and the longest silence
     /// before the connection is replaced. What was read over it is trusted no longer than the two together after
     /// its last sign of life.
@@ -120,6 +171,14 @@ impl RedisStoreBuilder {
     pub fn connector(mut self, connector: std::sync::Arc<dyn crate::testing::Connect>) -> Self {
         self.settings.connector = crate::testing::Connector(Some(connector));
         self
+    }
+
+    /// Checks the settings as [`build`](Self::build) does, without a runtime, and without reading a file.
+    ///
+    /// # Errors
+    /// When a setting is out of range.
+    pub fn check(&self) -> Result<()> {
+        self.settings.check()
     }
 
     /// Makes the store, which connects in the background. Calls wait for the connection, within their limits.
@@ -276,6 +335,16 @@ mod tests {
             let error = builder.settings.check().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{n}");
         }
+    }
+
+    #[test]
+    fn the_words_of_choices_are_read() {
+        let on_timeout = |word: &str| serde_json::from_value::<OnTimeout>(word.into()).unwrap();
+        assert_eq!([on_timeout("drop"), on_timeout("ask")], [OnTimeout::Drop, OnTimeout::Ask]);
+        let on_failure =
+            |word: &str| serde_json::from_value::<OnInvalidationFailure>(word.into()).unwrap();
+        assert_eq!(on_failure("error"), OnInvalidationFailure::Error);
+        assert_eq!(on_failure("queue"), OnInvalidationFailure::Queue);
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub use builder::RedisStoreBuilder;
 #[cfg(feature = "client")]
 pub use client::ServerConnection;
 pub use server::Server;
-pub use settings::{OnInvalidationFailure, OnTimeout};
+pub use settings::{OnInvalidationFailure, OnTimeout, StoreSetting};
 pub use stats::{LastError, ServerStats, StoreStats};
 pub use store::RedisStore;
 #[cfg(feature = "tls")]

@@ -86,6 +86,14 @@ impl Server {
         Host::reported(host, &port.to_string()).map(|host| self.access.server(host))
     }
 
+    /// Sets credentials that are not part of the URL.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] when the URL has some, or the password is empty.
+    pub(crate) fn set_credentials(&mut self, user: Option<&str>, password: &str) -> Result<()> {
+        self.access.set_credentials(user, password)
+    }
+
     #[cfg(feature = "tls")]
     pub(crate) fn tls(&self) -> Option<&ServerTls> {
         self.access.tls()

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use region_core::Result;
+use region_core::{Error, ErrorKind, Result};
 
 use crate::protocol::layout::Anchor;
 use crate::server::{Access, Server};
@@ -45,7 +45,7 @@ impl Servers {
     /// Reads the URL of a store.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`](region_core::ErrorKind::InvalidConfig) that names the wrong part, and shows no
+    /// [`ErrorKind::InvalidConfig`] that names the wrong part, and shows no
     /// part of the text that may be secret.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         Ok(match url::parse(text)? {
@@ -53,6 +53,39 @@ impl Servers {
             Parsed::Cluster(parts) => Self::Cluster(ClusterServers::new(parts)),
             one => Self::Fixed(Server::of(one)?),
         })
+    }
+
+    /// Sets the credentials of the primary, of all that sentinels name, or of all nodes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] when the URL has some, or the password is empty.
+    pub(crate) fn set_credentials(&mut self, user: Option<&str>, password: &str) -> Result<()> {
+        match self {
+            Self::Fixed(server) => server.set_credentials(user, password),
+            Self::Sentinel(SentinelServers { access, .. }) => {
+                access.set_credentials(user, password)
+            }
+            Self::Cluster(ClusterServers { nodes, access, .. }) => {
+                access.set_credentials(user, password)?;
+                nodes.iter_mut().try_for_each(|node| node.set_credentials(user, password))
+            }
+        }
+    }
+
+    /// Sets the credentials of the sentinels themselves.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] when there are none, the URL has some, or the password is empty.
+    pub(crate) fn set_sentinel_credentials(
+        &mut self,
+        user: Option<&str>,
+        password: &str,
+    ) -> Result<()> {
+        let Self::Sentinel(SentinelServers { sentinels, .. }) = self else {
+            let why = format!("there are credentials for sentinels, and {self} is none");
+            return Err(Error::new(ErrorKind::InvalidConfig, why));
+        };
+        sentinels.iter_mut().try_for_each(|sentinel| sentinel.set_credentials(user, password))
     }
 
     /// The anchors of the regions on these servers.
@@ -69,7 +102,7 @@ impl Servers {
     /// Sets TLS up, where the URL asks for it.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`](region_core::ErrorKind::InvalidConfig) that names the part that is wrong.
+    /// [`ErrorKind::InvalidConfig`] that names the part that is wrong.
     pub(crate) fn set_up_tls(&mut self, configs: &mut Configs<'_>) -> Result<()> {
         let (named, access) = match self {
             Self::Fixed(server) => return server.set_up_tls(configs),
@@ -148,6 +181,31 @@ impl fmt::Debug for Servers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn credentials_may_be_apart_from_the_url() {
+        let refusal = |result: Result<()>| result.unwrap_err().to_string();
+        for (url, printed) in [
+            ("redis://h", "redis://app@h:6379"),
+            ("unix:///run/s", "unix://app@/run/s"),
+            ("redis-sentinel://h1/main", "redis-sentinel://app@h1:26379/main"),
+            ("redis-cluster://h1,h2", "redis-cluster://app@h1:6379,h2:6379?anchor=1"),
+        ] {
+            let mut servers = Servers::parse(url).unwrap();
+            assert!(refusal(servers.set_credentials(None, "")).contains("password is empty"));
+            servers.set_credentials(Some("app"), "se/cr@et").unwrap();
+            assert_eq!(servers.to_string(), printed);
+            let twice = refusal(servers.set_credentials(None, "other"));
+            assert!(twice.contains("and another one apart from it"), "{twice}");
+            let of_sentinels = servers.set_sentinel_credentials(None, "secret");
+            assert_eq!(of_sentinels.is_ok(), url.contains("sentinel"), "{url}");
+        }
+        let mut servers = Servers::parse("redis-cluster://h1").unwrap();
+        servers.set_credentials(None, "se/cr@et").unwrap();
+        let Servers::Cluster(cluster) = servers else { panic!("no cluster") };
+        assert_eq!(cluster.nodes[0].settings().password(), Some("se/cr@et"));
+        assert_eq!(cluster.access.settings().password(), Some("se/cr@et"));
+    }
 
     #[test]
     fn urls_are_read_and_printed_without_a_password() {

@@ -4,7 +4,9 @@ mod table;
 
 use std::time::Duration;
 
-pub(crate) use table::{Settings, each_setting};
+use serde::Deserialize;
+
+pub(crate) use table::{ROWS, Settings, each_setting};
 
 /// The longest that any limit on a wait may be set to.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
@@ -13,7 +15,8 @@ pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 pub(crate) const LONGEST_BLOCK: Duration = Duration::from_millis(20);
 
 /// The action on the connections when a call times out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OnTimeout {
     /// The server is asked for a sign of life; the connections are dropped if it gives none.
     #[default]
@@ -24,7 +27,8 @@ pub enum OnTimeout {
 }
 
 /// The action on an invalidation that cannot reach the server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OnInvalidationFailure {
     /// The caller gets the error, and has to retry.
     #[default]
@@ -32,6 +36,18 @@ pub enum OnInvalidationFailure {
     /// It is queued, and replayed before anything is read from the server again. The caller gets the
     /// error only when the queue is full.
     Queue,
+}
+
+/// One setting of a [`RedisStoreBuilder`](crate::RedisStoreBuilder), for documentation and tools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreSetting {
+    /// The name, as errors have it: that of the builder's method, and of the argument if it has several.
+    pub name: &'static str,
+    /// The default, in words.
+    pub default: &'static str,
+    /// The first line of its documentation.
+    pub summary: &'static str,
 }
 
 /// The number of replicas that an invalidation waits for, and the longest that it waits.

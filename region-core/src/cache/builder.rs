@@ -1,3 +1,4 @@
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -29,6 +30,8 @@ pub struct RegionCacheBuilder {
     /// Settings that `policy` overrides, whatever the order of the calls.
     defaults: Policy,
     region_policies: Vec<(String, Policy)>,
+    /// As `region_policies`, each below the one of the same names there.
+    default_region_policies: Vec<(String, Policy)>,
     loaders: Vec<(String, Loaders)>,
     max_refreshes: usize,
     near_bytes: u64,
@@ -45,6 +48,7 @@ impl RegionCache {
             policy: Policy::new(),
             defaults: Policy::new(),
             region_policies: Vec::new(),
+            default_region_policies: Vec::new(),
             loaders: Vec::new(),
             max_refreshes: DEFAULT_MAX_REFRESHES,
             near_bytes: DEFAULT_NEAR_BYTES,
@@ -65,6 +69,14 @@ impl RegionCacheBuilder {
     /// Sets the root's policy, which all regions inherit.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy.within(&self.policy);
+        self
+    }
+
+    /// Sets the root's policy where neither [`policy`](Self::policy) does nor, in a later call,
+    /// [`near`](Self::near) or [`serializer`](Self::serializer): for settings that come from a configuration,
+    /// which code takes precedence over.
+    pub fn default_policy(mut self, policy: Policy) -> Self {
+        self.defaults = policy.within(&self.defaults);
         self
     }
 
@@ -108,6 +120,29 @@ impl RegionCacheBuilder {
     /// take precedence over those of a [`Regioned`](crate::Regioned) type.
     pub fn region_policy(mut self, names: impl Into<String>, policy: Policy) -> Self {
         self.region_policies.push((names.into(), policy));
+        self
+    }
+
+    /// Sets the policy of the regions with these names as [`region_policy`](Self::region_policy) does, where that
+    /// sets nothing else for the same names: for settings that come from a configuration.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use region_core::{Policy, RegionCache};
+    /// use region_memory::MemoryStore;
+    ///
+    /// # fn main() -> region_core::Result<()> {
+    /// let minute = Duration::from_secs(60);
+    /// let cache = RegionCache::builder(MemoryStore::new())
+    ///     .region_policy("org", Policy::new().ttl(minute))
+    ///     .default_region_policy("org", Policy::new().ttl(10 * minute).stale_for(minute))
+    ///     .build()?; // Of "org" the ttl is a minute, and stale_for too.
+    /// # drop(cache);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn default_region_policy(mut self, names: impl Into<String>, policy: Policy) -> Self {
+        self.default_region_policies.push((names.into(), policy));
         self
     }
 
@@ -179,17 +214,13 @@ impl RegionCacheBuilder {
     /// same names. The message names the setting.
     pub fn build(self) -> Result<RegionCache> {
         let root = RegionPath::parse(&self.root).map_err(|error| bad_path("root", &error))?;
-        let mut region_policies: Vec<(Vec<String>, Policy)> = Vec::new();
-        for (text, policy) in self.region_policies {
-            let names = names("region_policy", &root, &text)?;
-            policy.check().map_err(|error| {
-                Error::new(error.kind(), format!("region_policy({text:?}): {error}"))
-            })?;
-            if region_policies.iter().any(|(given, _)| *given == names) {
-                let message = format!("region_policy({text:?}) is given twice");
-                return Err(Error::new(ErrorKind::InvalidPolicy, message));
+        let mut region_policies = policies("region_policy", &root, self.region_policies)?;
+        let defaults = policies("default_region_policy", &root, self.default_region_policies)?;
+        for (names, default) in defaults {
+            match region_policies.iter_mut().find(|(given, _)| *given == names) {
+                Some((_, policy)) => *policy = policy.within(&default),
+                None => region_policies.push((names, default)),
             }
-            region_policies.push((names, policy));
         }
         let mut loaders = Vec::with_capacity(self.loaders.len());
         for (text, given) in self.loaders {
@@ -207,6 +238,41 @@ impl RegionCacheBuilder {
         let policy = self.policy.within(&self.defaults);
         Ok(RegionCache { root: RegionHandle::root(engine, shared, root, policy)? })
     }
+}
+
+impl fmt::Debug for RegionCacheBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegionCacheBuilder")
+            .field("root", &self.root)
+            .field("policy", &self.policy.within(&self.defaults))
+            .field("region_policies", &self.region_policies)
+            .field("default_region_policies", &self.default_region_policies)
+            .field("max_refreshes", &self.max_refreshes)
+            .field("near_bytes", &self.near_bytes)
+            .field("max_region_stats", &self.max_region_stats)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Checks the policies that the method `setting` was given, each with its names.
+fn policies(
+    setting: &str,
+    root: &RegionPath,
+    given: Vec<(String, Policy)>,
+) -> Result<Vec<(Vec<String>, Policy)>> {
+    let mut checked: Vec<(Vec<String>, Policy)> = Vec::with_capacity(given.len());
+    for (text, policy) in given {
+        let names = names(setting, root, &text)?;
+        policy
+            .check()
+            .map_err(|error| Error::new(error.kind(), format!("{setting}({text:?}): {error}")))?;
+        if checked.iter().any(|(given, _)| *given == names) {
+            let message = format!("{setting}({text:?}) is given twice");
+            return Err(Error::new(ErrorKind::InvalidPolicy, message));
+        }
+        checked.push((names, policy));
+    }
+    Ok(checked)
 }
 
 fn bad_path(setting: &str, error: &PathError) -> Error {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use super::setting::{Limit, Percent, PolicySetting, Positive, Setting, Window};
 use super::{NearCache, OnOutage, OnStale, OnUpdate};
 use crate::store::ReadFrom;
@@ -31,7 +33,18 @@ macro_rules! settings {
         /// assert!(policy.check().is_ok());
         /// assert!(Policy::new().ttl(Duration::ZERO).check().is_err());
         /// ```
-        #[derive(Clone, Debug, Default)]
+        ///
+        /// Configuration files write it as a table of the settings that it sets: durations as `"10m"`, `"250 ms"`
+        /// or a number of milliseconds, the lack of a limit as `"unlimited"`, a variant as a word in small letters,
+        /// and a serializer as its [name](AnySerializer::named).
+        ///
+        /// ```
+        /// use region_core::Policy;
+        ///
+        /// let policy: Policy = serde_json::from_str(r#"{"ttl": "10m", "on_stale": "refresh"}"#).unwrap();
+        /// ```
+        #[derive(Clone, Debug, Default, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
         pub struct Policy {
             $(pub(super) $name: Option<$stored>,)*
         }

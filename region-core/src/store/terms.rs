@@ -1,5 +1,6 @@
 //! The options of a call.
 
+use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::{Cursor, Verb};
@@ -43,7 +44,8 @@ impl<'a> ReadTerms<'a> {
 }
 
 /// The servers that may answer a read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ReadFrom {
     /// The primary: the read sees everything that completed before it began.
     #[default]

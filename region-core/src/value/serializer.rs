@@ -5,6 +5,7 @@ mod erased;
 mod guard;
 #[cfg(feature = "json")]
 mod json;
+mod named;
 mod postcard;
 
 use serde::Serialize;

@@ -1,6 +1,5 @@
 use redis::{ProtocolVersion, RedisConnectionInfo};
-#[cfg(feature = "tls")]
-use region_core::Result;
+use region_core::{Error, ErrorKind, Result};
 
 use super::{Address, Server};
 #[cfg(feature = "tls")]
@@ -46,10 +45,30 @@ impl Access {
         Server { address, access: self.clone() }
     }
 
+    /// Sets credentials that are not part of the URL.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] when the URL has some, or the password is empty.
+    pub(crate) fn set_credentials(&mut self, user: Option<&str>, password: &str) -> Result<()> {
+        let why = match self.settings.password() {
+            Some(_) => "there is a password in the URL, and another one apart from it",
+            None if password.is_empty() => "the password is empty",
+            None => {
+                let mut settings = self.settings.clone().set_password(password);
+                if let Some(user) = user.filter(|user| !user.is_empty()) {
+                    settings = settings.set_username(user);
+                }
+                self.settings = settings;
+                return Ok(());
+            }
+        };
+        Err(Error::new(ErrorKind::InvalidConfig, why))
+    }
+
     /// Sets TLS up, if the URL asks for it: for all servers that are made of this from then on.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`](region_core::ErrorKind::InvalidConfig) that names the part that is wrong.
+    /// [`ErrorKind::InvalidConfig`] that names the part that is wrong.
     #[cfg(feature = "tls")]
     pub(crate) fn set_up_tls(&mut self, configs: &mut Configs<'_>) -> Result<()> {
         self.tls.as_mut().map_or(Ok(()), |tls| tls.set_up(configs))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use region_core::{Error, ErrorKind, Result};
 
-use super::{Acknowledgement, LONGEST_WAIT, OnInvalidationFailure, OnTimeout};
+use super::{Acknowledgement, LONGEST_WAIT, OnInvalidationFailure, OnTimeout, StoreSetting};
 use crate::backoff::Backoff;
 use crate::server::Server;
 use crate::servers::Servers;
@@ -54,11 +54,18 @@ macro_rules! declare_settings {
             }
         }
 
-        /// The rows of the table of settings: name, default, meaning.
-        #[cfg(test)]
-        pub(crate) const ROWS: &[(&str, &str, &str)] = &[
-            $((stringify!($method), $words, concat!($($doc),+)),)*
-            $(($own_name, $own_words, concat!($($own_doc),+)),)*
+        /// The rows of the table of settings.
+        pub(crate) const ROWS: &[StoreSetting] = &[
+            $(StoreSetting {
+                name: stringify!($method),
+                default: $words,
+                summary: concat!($($doc),+).trim_ascii(),
+            },)*
+            $(StoreSetting {
+                name: $own_name,
+                default: $own_words,
+                summary: concat!($($own_doc),+).trim_ascii(),
+            },)*
         ];
     };
 }
@@ -180,8 +187,8 @@ mod tests {
             ("watch: silence", settings.silence == millis(500), "500 ms"),
         ];
         for (name, is_so, words) in actual {
-            let row = ROWS.iter().find(|(row, ..)| *row == name).unwrap();
-            assert!(is_so && row.1 == words, "{row:?}");
+            let row = ROWS.iter().find(|row| row.name == name).unwrap();
+            assert!(is_so && row.default == words, "{row:?}");
         }
         assert!(settings.check().is_ok());
     }
