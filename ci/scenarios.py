@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
-"""Checks that each test that tests/SCENARIOS.md names exists, and that each scenario names one."""
+"""Checks that each test that a table of the pages names exists, and that each row names one.
+
+usage: scenarios.py [PAGE ..]
+"""
 
 import pathlib
 import re
 import sys
 
-TABLE = pathlib.Path("tests/SCENARIOS.md")
+PAGES = ["tests/SCENARIOS.md", "docs/from-python.md"]
 TEST = re.compile(r"`([\w/.-]+\.rs)::(\w+)`")
-LISTS = re.compile(r"on_both! \{([^}]*)\}|@topic \$callback, \$argument, \w+:([^;)]*)")
+LISTS = re.compile(r"(?:on_both|cases)! \{([^}]*)\}|@topic \$callback, \$argument, \w+:([^;)]*)")
 
 
 def is_test(file, name):
@@ -26,12 +29,19 @@ def is_test(file, name):
     return re.search(rf"\b{name}\b", words) is not None
 
 
-def main():
+def rows_of(page):
+    """The rows of the tables of a page, without their heads."""
+    lines = pathlib.Path(page).read_text().splitlines()
+    for line, following in zip(lines, lines[1:] + [""]):
+        if line.startswith("| ") and not following.startswith("|--"):
+            yield line
+
+
+def faults(page):
+    """The number of rows of a page, and what is wrong with them."""
     wrong = []
     rows = 0
-    for line in TABLE.read_text().splitlines():
-        if not line.startswith("| ") or line.startswith("| scenario"):
-            continue
+    for line in rows_of(page):
         rows += 1
         tests = TEST.findall(line)
         if not tests:
@@ -40,10 +50,18 @@ def main():
             file = pathlib.Path(path)
             if not file.is_file() or not is_test(file, name):
                 wrong.append(f"{path} has no test {name}")
-    for message in wrong:
-        print(message, file=sys.stderr)
-    print(f"{rows} scenarios, {len(wrong)} faults")
-    return 1 if wrong or not rows else 0
+    return rows, wrong
+
+
+def main():
+    failed = False
+    for page in sys.argv[1:] or PAGES:
+        rows, wrong = faults(page)
+        for message in wrong:
+            print(message, file=sys.stderr)
+        print(f"{page}: {rows} rows, {len(wrong)} faults")
+        failed |= bool(wrong) or not rows
+    return 1 if failed else 0
 
 
 sys.exit(main())

@@ -3,5 +3,8 @@
 #[doc = include_str!("../docs/configuration.md")]
 pub mod configuration {}
 
+#[doc = include_str!("../docs/from-python.md")]
+pub mod from_python {}
+
 #[doc = include_str!("../docs/which-topology.md")]
 pub mod which_topology {}
