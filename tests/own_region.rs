@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use region_cache::{
-    Batch, BatchWrite, BoxError, Error, ErrorKind, Listing, LoadOptions, Loaded, Policy, Region,
-    RegionExt, RegionPath, Result, Segment, SetOptions, Value, Verb,
+    Answer, Batch, BatchWrite, BoxError, Error, ErrorKind, Lifetime, Listing, LoadOptions, Loaded,
+    Memo, Outcome, Policy, Region, RegionExt, RegionPath, Result, Segment, SetOptions,
+    UncachedReason, Value, Verb,
 };
 
 type Entries = BTreeMap<(RegionPath, String), Arc<dyn Any + Send + Sync>>;
@@ -136,7 +137,11 @@ impl Region for Double {
         Ok(())
     }
 
-    async fn get_or_compute<V, F, Fut, E>(&self, key: &str, load: F) -> Result<Arc<V>>
+    async fn get_or_compute_answer<V, F, Fut, E>(
+        &self,
+        key: &str,
+        load: F,
+    ) -> Result<Answer<Arc<V>>>
     where
         V: Value,
         F: FnOnce() -> Fut + Send + 'static,
@@ -144,19 +149,19 @@ impl Region for Double {
         E: Into<BoxError> + 'static,
     {
         if let Some(value) = self.find(key) {
-            return Ok(value);
+            return Ok(Answer::new(value, Outcome::Hit));
         }
         let value = Arc::new(load().await.map_err(failed)?);
         self.put(key, Arc::clone(&value) as _);
-        Ok(value)
+        Ok(Answer::new(value, Outcome::Loaded).with_left(Lifetime::Unlimited))
     }
 
-    async fn get_or_compute_with<V, F, Fut, E>(
+    async fn get_or_compute_answer_with<V, F, Fut, E>(
         &self,
         key: &str,
         options: LoadOptions,
         load: F,
-    ) -> Result<Option<Arc<V>>>
+    ) -> Result<Answer<Option<Arc<V>>>>
     where
         V: Value,
         F: FnOnce(Option<Arc<V>>) -> Fut + Send + 'static,
@@ -165,18 +170,19 @@ impl Region for Double {
     {
         let found = self.find(key);
         if found.is_some() && !options.is_reload() {
-            return Ok(found);
+            return Ok(Answer::new(found, Outcome::Hit));
         }
-        match load(None).await.map_err(failed)? {
+        let declined = Outcome::Uncached(UncachedReason::Declined);
+        Ok(match load(None).await.map_err(failed)? {
             Loaded::Value { value, .. } => {
                 let value = Arc::new(value);
                 self.put(key, Arc::clone(&value) as _);
-                Ok(Some(value))
+                Answer::new(Some(value), Outcome::Loaded)
             }
-            Loaded::DontStore(value) => Ok(Some(Arc::new(value))),
+            Loaded::DontStore(value) => Answer::new(Some(Arc::new(value)), declined),
             // It remembers no absence, and has given the load function no value.
-            _ => Ok(None),
-        }
+            _ => Answer::new(None, declined),
+        })
     }
 
     /// It keeps nothing that a value could depend on: its values depend on nothing.
@@ -230,6 +236,9 @@ async fn visits(region: &impl Region) -> Result<u32> {
     today.set("visits", &(before + 1)).await?;
     let load = || async { Ok::<_, Infallible>("counted".to_owned()) };
     today.get_or_compute("report", load).await?;
+    let again = today.get_or_compute_answer("report", load).await?;
+    assert_eq!(again.value().as_str(), "counted");
+    assert_ne!(again.outcome(), Outcome::Loaded);
     let mut transaction = today.transaction();
     transaction.set("a", 1u32).set("text", "x".to_owned()).remove("b");
     transaction.commit().await?;
@@ -249,7 +258,9 @@ async fn check(region: &impl Region) {
     assert_eq!(keys, ["a", "report", "text", "visits"]);
     let numbers = today.entries::<u32>().try_collect::<Vec<_>>().await.unwrap();
     assert_eq!((numbers.len(), today.len().await.unwrap()), (2, 4));
+    assert!(today.get_answer::<u32>("a").await.unwrap().value().is_some());
     assert!(today.remove("a").await.unwrap() && !today.remove("a").await.unwrap());
+    assert!(!today.get_answer::<u32>("a").await.unwrap().outcome().is_hit());
     let page = region.child("page").unwrap();
     page.set_many(&[("1", &1u8), ("2", &2)]).await.unwrap();
     region.set("whole", &1u8).await.unwrap();
@@ -263,9 +274,13 @@ async fn check(region: &impl Region) {
 #[tokio::test]
 async fn application_code_takes_any_region() {
     check(&Double::new("double")).await;
+    check(&Memo::new(Double::new("double"))).await;
     #[cfg(feature = "memory")]
     {
         let store = region_cache::MemoryStore::new();
-        check(&region_cache::RegionCache::builder(store).build().unwrap().root()).await;
+        let cache = region_cache::RegionCache::builder(store).build().unwrap();
+        check(&cache.root()).await;
+        cache.root().invalidate().await.unwrap();
+        check(&cache.root().memo()).await;
     }
 }

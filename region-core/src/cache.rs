@@ -3,14 +3,16 @@
 mod builder;
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::handle::RegionHandle;
-use crate::region::{Region, RegionExt};
+use crate::region::{Region, RegionExt, get_across};
 use crate::regioned::{Regioned, TypedPath};
 use crate::stats::{NearUse, RegionStats, Stats};
 use crate::store::SharedStore;
+use crate::value::serializer::Value;
 
 pub use builder::RegionCacheBuilder;
 
@@ -71,6 +73,20 @@ impl RegionCache {
     /// As [`RegionExt::region_at`].
     pub fn region_at<T: Regioned>(&self, path: TypedPath<T>) -> Result<RegionHandle> {
         self.root.region_at(path)
+    }
+
+    /// Returns the fresh values at keys of several regions, all asked at the same time: see [`get_across`].
+    ///
+    /// # Errors
+    /// As [`get_across`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn get_across<V: Value>(
+        &self,
+        places: &[(&RegionHandle, &str)],
+    ) -> Result<Vec<Option<Arc<V>>>> {
+        get_across(places).await
     }
 
     /// Returns the statistics of all regions together, since the cache was built.

@@ -335,6 +335,11 @@ macro_rules! __conformance_cases {
             a_marker_makes_no_child
             the_key_of_markers_is_refused
             markers_are_not_seen);
+        $crate::__conformance_cases!(@topic $callback, $argument, outcomes:
+            a_call_tells_how_it_came_by_its_value
+            waiting_for_another_process_is_told
+            stale_values_are_told
+            values_that_are_not_stored_are_told);
         $crate::__conformance_cases!(@topic $callback, $argument, races:
             no_stale_fill_under_invalidation
             no_stale_fill_under_ancestor_invalidation

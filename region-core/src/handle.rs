@@ -17,9 +17,10 @@ use std::sync::Arc;
 use crate::engine::{Accept, Context, Engine, Found, Started};
 use crate::error::{BoxError, Result};
 use crate::load;
+use crate::memo::Memo;
 use crate::path::{RegionPath, Segment};
 use crate::policy::Policy;
-use crate::region::{Batch, Listing, LoadOptions, Loaded, Region, SetOptions};
+use crate::region::{Answer, Batch, Listing, LoadOptions, Loaded, Region, SetOptions};
 use crate::regioned::{Regioned, TypedPath};
 use crate::stats::Stats;
 use crate::store::{Op, RegionTtl, Verb, Write};
@@ -62,6 +63,13 @@ impl RegionHandle {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.context.engine().counters.of(self.context.path())
+    }
+
+    /// Returns a [`Memo`] of this region and those below it: a handle that looks each key up once, for the time
+    /// of one request.
+    #[must_use]
+    pub fn memo(&self) -> Memo<Self> {
+        Memo::new(self.clone())
     }
 
     #[cold]
@@ -136,14 +144,23 @@ impl Region for RegionHandle {
         if !self.loaders.is_empty()
             && let Some(refreshed) = self.get_and_refresh(key).await
         {
-            return refreshed;
+            return refreshed.map(Answer::into_value);
         }
         if let Some(answer) = self.context.near_answer(key, Accept::Fresh) {
             return Ok(answer);
         }
         let found = self.context.find(key, Accept::Fresh, &mut Started::default()).await;
-        let (found, _) = found.map_err(self.context.during("get"))?;
-        Ok(found.fresh())
+        Ok(found.map_err(self.context.during("get"))?.found.fresh())
+    }
+
+    async fn get_answer<V: Value>(&self, key: &str) -> Result<Answer<Option<Arc<V>>>> {
+        if !self.loaders.is_empty()
+            && let Some(refreshed) = self.get_and_refresh(key).await
+        {
+            return refreshed;
+        }
+        let found = self.context.find(key, Accept::Fresh, &mut Started::default()).await;
+        Ok(found.map_err(self.context.during("get_answer"))?.answer())
     }
 
     async fn contains(&self, key: &str) -> Result<bool> {
@@ -217,6 +234,35 @@ impl Region for RegionHandle {
         E: Into<BoxError> + 'static,
     {
         load::one_with(&self.context, &self.shared.flights, key, options, load)
+    }
+
+    fn get_or_compute_answer<V, F, Fut, E>(
+        &self,
+        key: &str,
+        load: F,
+    ) -> impl Future<Output = Result<Answer<Arc<V>>>> + Send
+    where
+        V: Value,
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<V, E>> + Send + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        load::answer(&self.context, &self.shared.flights, key, load)
+    }
+
+    fn get_or_compute_answer_with<V, F, Fut, E>(
+        &self,
+        key: &str,
+        options: LoadOptions,
+        load: F,
+    ) -> impl Future<Output = Result<Answer<Option<Arc<V>>>>> + Send
+    where
+        V: Value,
+        F: FnOnce(Option<Arc<V>>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        load::answer_with(&self.context, &self.shared.flights, key, options, load)
     }
 
     fn get_or_compute_many<V, F, Fut, E, S>(

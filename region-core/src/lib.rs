@@ -8,6 +8,7 @@
 //! |---|---|
 //! | open a cache and get handles to regions | [`RegionCache`] |
 //! | read, write, load, invalidate | [`Region`] and [`RegionExt`], which [`RegionHandle`] implements |
+//! | read each key once in a request | [`Memo`] |
 //! | say how long values live, and more | [`Policy`] |
 //! | give domain types their regions | [`Regioned`] |
 //! | choose or write a format | [`Serializer`], [`Postcard`] |
@@ -28,6 +29,7 @@ pub mod human;
 mod lifetime;
 mod lineage;
 mod load;
+mod memo;
 mod path;
 mod policy;
 mod random;
@@ -57,6 +59,7 @@ pub use handle::{LoadRequest, RegionHandle};
 pub use lifetime::{Lifetime, MAX_LIFETIME};
 pub use lineage::{Incarnation, Incarnations, Lineage};
 pub use load::LoadDependencies;
+pub use memo::{MAX_MEMO_KEYS, Memo};
 pub use path::{
     IdText, MARKER_KEY, MAX_DEPTH, MAX_KEY_BYTES, MAX_PATH_BYTES, MAX_SEGMENT_BYTES, PathError,
     PathRule, RegionPath, Segment,
@@ -65,9 +68,10 @@ pub use policy::{
     NearCache, OnOutage, OnStale, OnUpdate, Policy, PolicySetting, PolicySettingKind,
 };
 pub use region::{
-    Batch, BatchValue, BatchWrite, Cached, Dependency, Listing, LoadOptions, Loaded,
-    MAX_STEP_BYTES, MAX_STEP_KEYS, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_WRITES, Region,
-    RegionExt, SetOptions, Subscription, Transaction, Warm, WarmProgress, args_key,
+    Answer, Batch, BatchValue, BatchWrite, Cached, Dependency, Listing, LoadOptions, Loaded,
+    MAX_REGIONS_ACROSS, MAX_STEP_BYTES, MAX_STEP_KEYS, MAX_TRANSACTION_BYTES,
+    MAX_TRANSACTION_WRITES, Outcome, Region, RegionExt, SetOptions, Subscription, Transaction,
+    UncachedReason, Warm, WarmProgress, args_key, get_across,
 };
 #[doc(hidden)]
 pub use regioned::private as __private;

@@ -13,6 +13,7 @@
 //! Each waiter keeps its flight alive, and a flight keeps the one alive that it comes after or
 //! follows. So a load goes on for as long as anyone waits for its key.
 
+mod brought;
 mod call;
 mod dependencies;
 mod fill;
@@ -43,10 +44,10 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::engine::{Accept, Context};
+use crate::engine::{Accept, Context, FoundOne};
 use crate::error::{BoxError, Error, ErrorKind, Result};
 use crate::policy::OnStale;
-use crate::region::{LoadOptions, Loaded};
+use crate::region::{Answer, LoadOptions, Loaded};
 use crate::timers::has_timers;
 use crate::value::serializer::Value;
 
@@ -69,20 +70,61 @@ where
     Fut: Future<Output = Result<V, E>> + Send + 'static,
     E: Into<BoxError> + 'static,
 {
-    let described = |error: Error| error.on("get_or_compute", context.path()).at_key(key);
     if !context.policy().refreshes_early()
         && let Some(value) = context.near_hit(key)
     {
         return Ok(value);
     }
+    let answer = one_not_near(context, flights, "get_or_compute", key, load).await?;
+    Ok(answer.into_value())
+}
+
+/// As [`one`], and tells how it came by the value.
+pub(crate) async fn answer<V, F, Fut, E>(
+    context: &Arc<Context>,
+    flights: &Arc<Flights>,
+    key: &str,
+    load: F,
+) -> Result<Answer<Arc<V>>>
+where
+    V: Value,
+    F: FnOnce() -> Fut + Send + 'static,
+    Fut: Future<Output = Result<V, E>> + Send + 'static,
+    E: Into<BoxError> + 'static,
+{
+    if !context.policy().refreshes_early()
+        && let Some(found) = context.find_answer_near(key, Accept::FreshOrStale)
+        && let Some(answer) = found.answer().transpose()
+    {
+        return Ok(answer);
+    }
+    one_not_near(context, flights, "get_or_compute_answer", key, load).await
+}
+
+/// The value of `key`, which was not near when the call began. `operation` is the name that errors say.
+async fn one_not_near<V, F, Fut, E>(
+    context: &Arc<Context>,
+    flights: &Arc<Flights>,
+    operation: &'static str,
+    key: &str,
+    load: F,
+) -> Result<Answer<Arc<V>>>
+where
+    V: Value,
+    F: FnOnce() -> Fut + Send + 'static,
+    Fut: Future<Output = Result<V, E>> + Send + 'static,
+    E: Into<BoxError> + 'static,
+{
+    let described = |error: Error| error.on(operation, context.path()).at_key(key);
     let mut load = Some(|_| async move { load().await.map(Loaded::new) });
     while let Some(unused) = load.take() {
         let mut unused = Some(unused);
         let mut lent = None;
         let call = Call::start::<V>(context, flights, &[key], Accept::FreshOrStale);
         let loader = || Loader::one(Arc::clone(lent.insert(Arc::new(Mutex::new(unused.take())))));
-        if let Some(value) = call.one(key, &LoadOptions::new(), loader).await.map_err(described)? {
-            return Ok(value);
+        let answer = call.one(key, &LoadOptions::new(), loader).await.map_err(described)?;
+        if let Some(answer) = answer.transpose() {
+            return Ok(answer);
         }
         // Unless its own load function has run, it shared a load that was content with no value.
         load = unused.or_else(|| lent.and_then(|lent| lent.lock().take()));
@@ -98,7 +140,6 @@ pub(crate) async fn one_with<V: Value>(
     options: LoadOptions,
     load: impl LoadOne<V>,
 ) -> Result<Option<Arc<V>>> {
-    let described = |error: Error| error.on("get_or_compute_with", context.path()).at_key(key);
     if !options.is_reload()
         && !context.policy().refreshes_early()
         && let Some(answer) = context.near_answer(key, Accept::FreshStaleOrAbsent)
@@ -106,9 +147,29 @@ pub(crate) async fn one_with<V: Value>(
         return Ok(answer);
     }
     let call = Call::start::<V>(context, flights, &[key], Accept::FreshStaleOrAbsent);
-    call.one(key, &options, || Loader::one(Arc::new(Mutex::new(Some(load)))))
-        .await
-        .map_err(described)
+    let answer = call.one(key, &options, || Loader::one(Arc::new(Mutex::new(Some(load))))).await;
+    let described = |error: Error| error.on("get_or_compute_with", context.path()).at_key(key);
+    Ok(answer.map_err(described)?.into_value())
+}
+
+/// As [`one_with`], and tells how it came by the value.
+pub(crate) async fn answer_with<V: Value>(
+    context: &Arc<Context>,
+    flights: &Arc<Flights>,
+    key: &str,
+    options: LoadOptions,
+    load: impl LoadOne<V>,
+) -> Result<Answer<Option<Arc<V>>>> {
+    if !options.is_reload()
+        && !context.policy().refreshes_early()
+        && let Some(found) = context.find_answer_near(key, Accept::FreshStaleOrAbsent)
+    {
+        return Ok(found.answer());
+    }
+    let call = Call::start::<V>(context, flights, &[key], Accept::FreshStaleOrAbsent);
+    let answer = call.one(key, &options, || Loader::one(Arc::new(Mutex::new(Some(load))))).await;
+    let operation = "get_or_compute_answer_with";
+    answer.map_err(|error| error.on(operation, context.path()).at_key(key))
 }
 
 /// The value of `key` as it is, without waiting for a load. A value that is to be refreshed early, or is
@@ -118,26 +179,28 @@ pub(crate) async fn refresh<V: Value>(
     flights: &Arc<Flights>,
     key: &str,
     load: impl LoadOne<V>,
-) -> Result<Option<Arc<V>>> {
+) -> Result<Answer<Option<Arc<V>>>> {
     let described = |error: Error| error.on("get", context.path()).at_key(key);
     let mut call = Call::start::<V>(context, flights, &[key], Accept::FreshStaleOrAbsent);
     // A miss is not shared: no load will tell what there is by now.
-    let (found, outage) = call.find_alone(key).await.map_err(described)?;
+    let FoundOne { found, outage, counts_as } = call.find_alone(key).await.map_err(described)?;
+    let outcome = counts_as.outcome();
+    let nothing = || Ok(Answer::new(None, outcome));
     let may_refresh = || outage.is_none() && has_timers();
-    let held = match call.held(key, found, outage.as_ref()) {
-        Ok(value) => return Ok(value),
-        Err(Held::Due(value, _)) if !may_refresh() => return Ok(Some(value)),
-        Err(Held::Stale(_)) if context.policy().on_stale == OnStale::Wait => return Ok(None),
+    let held = match call.held(key, found, outage.as_ref(), outcome) {
+        Ok(answer) => return Ok(answer),
+        Err(Held::Due(answer, _)) if !may_refresh() => return Ok(answer.map(Some)),
+        Err(Held::Stale(_)) if context.policy().on_stale == OnStale::Wait => return nothing(),
         Err(Held::Stale(stale)) if !may_refresh() => {
             context.counters().stale_hits.add(1);
-            return Ok(Some(Arc::clone(stale.value())));
+            return Ok(stale.answer());
         }
-        Err(Held::Nothing(_) | Held::Ended | Held::Reload) => return Ok(None),
+        Err(Held::Nothing(_) | Held::Ended | Held::Reload) => return nothing(),
         Err(held) => held,
     };
     let loader = || Loader::one(Arc::new(Mutex::new(Some(load))));
     let refreshed = call.load(vec![Missing { key, held }], None, loader).await;
-    Ok(refreshed.map_err(described)?.pop().flatten())
+    refreshed.map_err(described)?.pop().map_or_else(nothing, Ok)
 }
 
 /// The values of `keys`, in their order. `operation` is the name that errors say.
@@ -165,7 +228,8 @@ pub(crate) async fn many<V: Value>(
     if !missing.is_empty() {
         let names: Vec<_> = missing.iter().map(|missing| missing.key).collect();
         let loaded = call.load(missing, outage, || Loader::many(load)).await;
-        values.extend(names.into_iter().zip(loaded.map_err(&described)?));
+        let loaded = loaded.map_err(&described)?.into_iter().map(Answer::into_value);
+        values.extend(names.into_iter().zip(loaded));
     }
     Ok(keys.iter().map(|key| values.get(key).cloned().flatten()).collect())
 }

@@ -1,5 +1,7 @@
 //! Handles to regions.
 
+mod across;
+mod answer;
 mod batch;
 mod cached;
 mod dependency;
@@ -24,9 +26,12 @@ use crate::error::{BoxError, Result};
 use crate::path::{RegionPath, Segment};
 use crate::policy::Policy;
 use crate::regioned::{Regioned, TypedPath};
+use crate::stats::MissReason;
 use crate::store::Verb;
 use crate::value::serializer::Value;
 
+pub use across::{MAX_REGIONS_ACROSS, get_across};
+pub use answer::{Answer, Outcome, UncachedReason};
 pub(crate) use batch::EncodedWrite;
 pub use batch::{Batch, BatchValue, BatchWrite};
 pub use cached::{Cached, args_key};
@@ -155,6 +160,24 @@ pub trait Region: Clone + Send + Sync + 'static {
         async move { Ok(self.get_many(&[key]).await?.pop().flatten()) }
     }
 
+    /// As [`get`](Self::get), and tells how the call came by the value, or why there is none.
+    ///
+    /// An implementation that does not say more answers [`Outcome::Hit`] and, for no value,
+    /// [`MissReason::Absent`].
+    fn get_answer<V: Value>(
+        &self,
+        key: &str,
+    ) -> impl Future<Output = Result<Answer<Option<Arc<V>>>>> + Send {
+        async move {
+            let value = self.get(key).await?;
+            let outcome = match value {
+                Some(_) => Outcome::Hit,
+                None => Outcome::Miss(MissReason::Absent),
+            };
+            Ok(Answer::new(value, outcome))
+        }
+    }
+
     /// Returns true if there is a fresh value at `key`, of any type.
     ///
     /// Where a trusted value is held near, or the record that there is none, that is the answer. It is counted
@@ -266,6 +289,25 @@ pub trait Region: Clone + Send + Sync + 'static {
         V: Value,
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        async move { Ok(self.get_or_compute_answer(key, load).await?.into_value()) }
+    }
+
+    /// As [`get_or_compute`](Self::get_or_compute), and tells how the call came by the value: from near, from
+    /// the store, by a load of its own or of another, stored or not; and for how long it is fresh.
+    ///
+    /// # Errors
+    /// As [`get_or_compute`](Self::get_or_compute).
+    fn get_or_compute_answer<V, F, Fut, E>(
+        &self,
+        key: &str,
+        load: F,
+    ) -> impl Future<Output = Result<Answer<Arc<V>>>> + Send
+    where
+        V: Value,
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<V, E>> + Send + 'static,
         E: Into<BoxError> + 'static;
 
     /// As [`get_or_compute`](Self::get_or_compute), for a load function that says more: a ttl, that there
@@ -315,6 +357,41 @@ pub trait Region: Clone + Send + Sync + 'static {
         options: LoadOptions,
         load: F,
     ) -> impl Future<Output = Result<Option<Arc<V>>>> + Send
+    where
+        V: Value,
+        F: FnOnce(Option<Arc<V>>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        async move { Ok(self.get_or_compute_answer_with(key, options, load).await?.into_value()) }
+    }
+
+    /// As [`get_or_compute_with`](Self::get_or_compute_with), and tells how the call came by the value.
+    ///
+    /// # Errors
+    /// As [`get_or_compute_with`](Self::get_or_compute_with).
+    ///
+    /// ```
+    /// use region_core::{LoadOptions, Loaded, Outcome, Region, RegionCache, Result, UncachedReason};
+    /// use region_memory::MemoryStore;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<()> {
+    /// let cache = RegionCache::builder(MemoryStore::new()).build()?;
+    /// let root = cache.root();
+    /// let load = |_old| async { Ok::<_, std::io::Error>(Loaded::DontStore(7)) };
+    /// let answer = root.get_or_compute_answer_with("k", LoadOptions::new(), load).await?;
+    /// assert_eq!(answer.value().as_deref(), Some(&7));
+    /// assert_eq!(answer.outcome(), Outcome::Uncached(UncachedReason::Declined));
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn get_or_compute_answer_with<V, F, Fut, E>(
+        &self,
+        key: &str,
+        options: LoadOptions,
+        load: F,
+    ) -> impl Future<Output = Result<Answer<Option<Arc<V>>>>> + Send
     where
         V: Value,
         F: FnOnce(Option<Arc<V>>) -> Fut + Send + 'static,

@@ -4,6 +4,7 @@
 
 mod stats {
     mod kit;
+    mod outcomes;
     mod reasons;
     mod regions;
 }

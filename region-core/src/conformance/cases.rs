@@ -12,6 +12,7 @@ pub mod listing;
 pub mod loading;
 pub mod misses;
 pub mod near;
+pub mod outcomes;
 pub mod outliving;
 pub mod races;
 pub mod random;

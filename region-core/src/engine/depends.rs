@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::found::Tally;
 use super::marker::{Markers, Standing};
-use super::{Accept, Context, Found, Looked, Started};
+use super::{Accept, Context, Found, FoundOne, Looked, Started};
 use crate::error::{Error, Result};
 use crate::lifetime::Lifetime;
 use crate::path::RegionPath;
@@ -196,19 +197,21 @@ impl Context {
         accept: Accept,
         regions: &[RegionPath],
         mut started: Started,
-    ) -> Result<(Found<V>, Option<Error>, Markers)> {
+    ) -> Result<(FoundOne<V>, Markers)> {
         let is_answer = match self.look_near::<V>(key) {
             Looked::Hit(..) | Looked::Unverified(..) => true,
             Looked::Absent | Looked::UnverifiedAbsent => accept == Accept::FreshStaleOrAbsent,
             Looked::Doubted | Looked::Depending(_) | Looked::Nothing => false,
         };
         if is_answer {
-            let (found, outage) = self.find(key, accept, &mut started).await?;
-            return Ok((found, outage, Markers::default()));
+            let found = self.find(key, accept, &mut started).await?;
+            return Ok((found, Markers::default()));
         }
-        let (mut found, outage, markers) =
+        let (mut found, outage, markers, tally) =
             self.read_beside_markers(&[key], accept, regions, started).await?;
-        Ok((found.pop().unwrap_or(Found::Nothing(MissReason::Absent)), outage, markers))
+        let found = found.pop().unwrap_or(Found::Nothing(MissReason::Absent));
+        let counts_as = tally.of_one(&found);
+        Ok((FoundOne { found, outage, counts_as }, markers))
     }
 
     /// The same for several keys.
@@ -226,7 +229,9 @@ impl Context {
             let (found, outage) = self.find_many(keys, accept, started).await?;
             return Ok((found, outage, Markers::default()));
         }
-        self.read_beside_markers(keys, accept, regions, started).await
+        let reading = self.read_beside_markers(keys, accept, regions, started);
+        let (found, outage, markers, _) = reading.await?;
+        Ok((found, outage, markers))
     }
 
     async fn read_beside_markers<V: Value>(
@@ -235,7 +240,7 @@ impl Context {
         accept: Accept,
         regions: &[RegionPath],
         mut started: Started,
-    ) -> Result<(Vec<Found<V>>, Option<Error>, Markers)> {
+    ) -> Result<(Vec<Found<V>>, Option<Error>, Markers, Tally)> {
         keys.iter().try_for_each(|key| crate::path::check_key(key))?;
         let reading = self.markers(regions, None, started);
         let finding = self.look_up(keys, accept, &mut started);
@@ -244,8 +249,8 @@ impl Context {
         let outage = lookup.outage.as_ref();
         let resolved =
             self.resolve(&mut lookup.found, accept, &mut markers, outage, started).await?;
-        let (found, outage) = self.counted(lookup, resolved)?;
-        Ok((found, outage.or(of_markers), markers))
+        let (found, outage, tally) = self.counted(lookup, resolved)?;
+        Ok((found, outage.or(of_markers), markers, tally))
     }
 }
 

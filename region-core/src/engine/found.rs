@@ -6,6 +6,7 @@ use super::Looked;
 use super::depends::Depending;
 use crate::error::Error;
 use crate::lifetime::Lifetime;
+use crate::region::{Answer, Outcome};
 use crate::stats::MissReason;
 
 /// The value that a lookup found at one key, with the time left until it stops being so.
@@ -79,6 +80,14 @@ impl<V> Found<V> {
         }
     }
 
+    /// The time left of a value, fresh or stale.
+    pub(crate) fn left(&self) -> Option<Lifetime> {
+        match self {
+            Self::Fresh(_, left) | Self::Stale(_, left) => Some(*left),
+            Self::Absent | Self::Depending(_) | Self::Nothing(_) => None,
+        }
+    }
+
     pub(crate) fn fresh(self) -> Option<Arc<V>> {
         match self {
             Self::Fresh(value, _) => Some(value),
@@ -106,6 +115,23 @@ impl CountsAs {
         Self::NearAbsence(NearAbsence { is_hit, is_unverified: looked.is_unverified() })
     }
 
+    /// The outcome of a read that is counted in this way.
+    pub(crate) fn outcome(self) -> Outcome {
+        match self {
+            Self::NearHit => Outcome::NearHit,
+            Self::NearUnverifiedHit => Outcome::UnverifiedNearHit,
+            Self::Hit | Self::AbsentHit => Outcome::Hit,
+            Self::NearAbsence(NearAbsence { is_hit: false, .. }) => {
+                Outcome::Miss(MissReason::Absent)
+            }
+            Self::NearAbsence(NearAbsence { is_unverified: true, .. }) => {
+                Outcome::UnverifiedNearHit
+            }
+            Self::NearAbsence(_) => Outcome::NearHit,
+            Self::Miss(reason) => Outcome::Miss(reason),
+        }
+    }
+
     /// Counts what the store has shown.
     #[inline]
     pub(super) fn of<V>(found: &Found<V>) -> Self {
@@ -118,6 +144,11 @@ impl CountsAs {
 }
 
 impl<V> FoundOne<V> {
+    /// Returns what was found near, or by another lookup, and counts in this way.
+    pub(super) fn found(found: Found<V>, counts_as: CountsAs) -> Self {
+        Self { found, outage: None, counts_as }
+    }
+
     /// Returns what the store has shown.
     pub(super) fn stored(found: Found<V>, outage: Option<Error>) -> Self {
         let counts_as = CountsAs::of(&found);
@@ -132,6 +163,16 @@ impl<V> FoundOne<V> {
             reason => reason,
         };
         Self { found: Found::Nothing(found), outage: None, counts_as: CountsAs::Miss(reason) }
+    }
+
+    /// The answer of a read that returns fresh values alone.
+    pub(crate) fn answer(self) -> Answer<Option<Arc<V>>> {
+        let (outcome, left) = (self.counts_as.outcome(), self.found.left());
+        let answer = Answer::new(self.found.fresh(), outcome);
+        match left.filter(|_| answer.value().is_some()) {
+            Some(left) => answer.with_left(left),
+            None => answer,
+        }
     }
 
     /// The reason for which there is no value, if the store was asked.

@@ -138,9 +138,8 @@ impl LogLimiter {
 }
 
 impl Context {
-    /// Counts and logs that a load failed and its callers get a stale value.
+    /// Logs that a load failed and its callers get a stale value.
     pub(crate) fn serving_stale(&self, key: &str, error: &Error) {
-        self.counters().stale_hits.add(1);
         if let Some(unlogged) = self.engine.limiter.allow("stale", Instant::now()) {
             tracing::warn!(region = %self.path, key, %error, unlogged, "serving stale");
         }

@@ -123,7 +123,8 @@ impl RegionHandle {
             Some(OpOutcome::Taken(entry)) => entry.ok_or(MissReason::Absent),
             _ => return Err(broken_contract("the outcome of a take is of another kind")),
         };
-        Ok(self.context.find_counted(key, entry, Accept::Fresh, started).await?.0.fresh())
+        let found = self.context.find_counted(key, entry, Accept::Fresh, started).await?;
+        Ok(found.found.fresh())
     }
 
     pub(super) async fn apply_batch(&self, batch: Batch) -> Result<()> {

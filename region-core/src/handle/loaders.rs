@@ -10,7 +10,7 @@ use futures_core::future::BoxFuture;
 use super::RegionHandle;
 use crate::error::{BoxError, Error, ErrorKind, Result};
 use crate::load;
-use crate::region::{LoadOptions, Loaded};
+use crate::region::{Answer, LoadOptions, Loaded};
 use crate::value::serializer::Value;
 
 /// The question to a load function that is registered for a region: see
@@ -164,7 +164,7 @@ impl RegionHandle {
     pub(super) async fn get_and_refresh<V: Value>(
         &self,
         key: &str,
-    ) -> Option<Result<Option<Arc<V>>>> {
+    ) -> Option<Result<Answer<Option<Arc<V>>>>> {
         if !self.context.policy().refreshes() {
             return None;
         }

@@ -12,11 +12,11 @@ use super::flights::Flights;
 use super::key::KeySpace;
 use super::loader::Loader;
 use super::open::Stale;
-use super::reads::{Answer, Reader, shared_found};
-use crate::engine::{Accept, Chain, Context, Found, FoundOne, Started};
-use crate::error::{Error, Result};
+use super::reads::{ReadAnswer, Reader, shared_found};
+use crate::engine::{Accept, Chain, Context, CountsAs, Found, FoundOne, Started};
+use crate::error::{Error, ErrorKind, Result};
 use crate::path::check_key;
-use crate::region::LoadOptions;
+use crate::region::{Answer, LoadOptions, Outcome};
 use crate::stats::MissReason;
 use crate::value::serializer::Value;
 
@@ -54,7 +54,7 @@ pub(super) enum Held<V> {
     /// A value to make do with while another loads.
     Stale(Stale<V>),
     /// A fresh value that ends within this time, and is to be refreshed early.
-    Due(Arc<V>, Duration),
+    Due(Answer<Arc<V>>, Duration),
 }
 
 impl<'a> Call<'a> {
@@ -81,7 +81,7 @@ impl<'a> Call<'a> {
         key: &str,
         options: &LoadOptions,
         loader: impl FnOnce() -> Loader<V>,
-    ) -> Result<Option<Arc<V>>> {
+    ) -> Result<Answer<Option<Arc<V>>>> {
         if !options.dependencies().is_empty() {
             self.declared = Declared::new(self.context, options.dependencies())?;
         }
@@ -92,17 +92,18 @@ impl<'a> Call<'a> {
             }
             false => match self.shown_miss(key) {
                 Some(reason) => {
-                    self.context.counters().misses(reason).add(1);
+                    self.context.count_one(CountsAs::Miss(reason));
                     (Held::Nothing(reason), None)
                 }
                 None => {
-                    let (found, outage) = match self.finds_alone() {
+                    let one = match self.finds_alone() {
                         true => self.find_alone(key).await?,
                         // Boxed, so that the future of a hit stays small.
                         false => Box::pin(self.find(key)).await?,
                     };
-                    match self.held(key, found, outage.as_ref()) {
-                        Ok(value) => return Ok(value),
+                    let (outcome, outage) = (one.counts_as.outcome(), one.outage);
+                    match self.held(key, one.found, outage.as_ref(), outcome) {
+                        Ok(answer) => return Ok(answer),
                         Err(held) => (held, outage),
                     }
                 }
@@ -110,7 +111,8 @@ impl<'a> Call<'a> {
         };
         // Boxed, so that the future of a hit stays small.
         let loaded = Box::pin(self.load(vec![Missing { key, held }], outage, loader));
-        Ok(loaded.await?.pop().flatten())
+        let answer = loaded.await?.pop();
+        answer.ok_or_else(|| Error::new(ErrorKind::Load, "the load has answered for no key"))
     }
 
     /// The values that are there of `keys`, each once, or what a load starts from.
@@ -135,9 +137,12 @@ impl<'a> Call<'a> {
                 (found, outage)
             }
         };
-        let each = keys.iter().zip(found);
-        let held = each.map(|(key, found)| self.held(key, found, outage.as_ref())).collect();
-        Ok((held, outage))
+        let held = keys.iter().zip(found).map(|(key, found)| {
+            // Which of them were held near is known for all of them together, and nobody asks.
+            let held = self.held(key, found, outage.as_ref(), Outcome::Hit);
+            held.map(Answer::into_value)
+        });
+        Ok((held.collect(), outage))
     }
 
     /// The reason for which there is no value at `key`, if a load under way shows that: then the call need
@@ -150,10 +155,7 @@ impl<'a> Call<'a> {
     }
 
     /// Looks up the value at `key` for this caller alone.
-    pub(super) async fn find_alone<V: Value>(
-        &mut self,
-        key: &str,
-    ) -> Result<(Found<V>, Option<Error>)> {
+    pub(super) async fn find_alone<V: Value>(&mut self, key: &str) -> Result<FoundOne<V>> {
         let mut started = Started::default();
         let found = self.context.find(key, self.accept, &mut started).await;
         self.started_at = started.noted();
@@ -168,35 +170,32 @@ impl<'a> Call<'a> {
     }
 
     /// Looks up the value at `key`. Markers of the regions that were declared are read at the same time.
-    async fn find<V: Value>(&mut self, key: &str) -> Result<(Found<V>, Option<Error>)> {
+    async fn find<V: Value>(&mut self, key: &str) -> Result<FoundOne<V>> {
         let Some(declared) = &mut self.declared else { return self.find_shared(key).await };
         let started = Started::now();
         self.started_at = started.noted();
         let regions = &declared.regions;
         let finding = self.context.find_beside_markers(key, self.accept, regions, started);
-        let (found, outage, seen) = finding.await?;
+        let (found, seen) = finding.await?;
         declared.seen = seen;
-        Ok((found, outage))
+        Ok(found)
     }
 
     /// Does the same by a lookup that begins after this call, and that other callers share.
-    pub(super) async fn find_shared<V: Value>(
-        &mut self,
-        key: &str,
-    ) -> Result<(Found<V>, Option<Error>)> {
+    pub(super) async fn find_shared<V: Value>(&mut self, key: &str) -> Result<FoundOne<V>> {
         check_key(key)?;
         if self.context.policy().refreshes_early()
             && let Some(found) = self.context.find_near(key, self.accept)
         {
-            return Ok((found, None));
+            return Ok(found);
         }
         self.started_at = Some(Instant::now());
         let reader = Reader::join::<V>(self.context, self.flights, key, self.accept);
         let one = match reader.answer().await {
-            Answer::Found(found) | Answer::TimedOut(found) => shared_found::<V>(&found)?,
-            Answer::Missing(reason) => FoundOne::missing(reason),
+            ReadAnswer::Found(found) | ReadAnswer::TimedOut(found) => shared_found::<V>(&found)?,
+            ReadAnswer::Missing(reason) => FoundOne::missing(reason),
             // Whatever panics does so in each caller.
-            Answer::Panicked => {
+            ReadAnswer::Panicked => {
                 let started = Started::at(self.started_at);
                 self.context.find_one(key, self.accept, started).await?
             }
@@ -209,7 +208,7 @@ impl<'a> Call<'a> {
             }
             self.reading = Some(Box::new(reader));
         }
-        Ok((one.found, one.outage))
+        Ok(one)
     }
 
     pub(super) fn started_at(&self) -> Instant {
@@ -217,20 +216,23 @@ impl<'a> Call<'a> {
     }
 
     /// The fresh value that was found at `key`, or else what a load starts from. In an outage nothing is
-    /// refreshed early, for it could not be stored.
+    /// refreshed early, for it could not be stored. `outcome` is that of the lookup.
     pub(super) fn held<V: Value>(
         &self,
         key: &str,
         found: Found<V>,
         outage: Option<&Error>,
-    ) -> Result<Option<Arc<V>>, Held<V>> {
+        outcome: Outcome,
+    ) -> Result<Answer<Option<Arc<V>>>, Held<V>> {
         match found {
-            Found::Absent => Ok(None),
-            Found::Fresh(value, _) if outage.is_some() => Ok(Some(value)),
-            Found::Fresh(value, left) => match self.due::<V>(key, left) {
-                None => Ok(Some(value)),
-                Some(lead) => Err(Held::Due(value, lead)),
-            },
+            Found::Absent => Ok(Answer::new(None, outcome)),
+            Found::Fresh(value, left) => {
+                let answer = Answer::new(value, outcome).with_left(left);
+                match outage.map_or_else(|| self.due::<V>(key, left), |_| None) {
+                    None => Ok(answer.map(Some)),
+                    Some(lead) => Err(Held::Due(answer, lead)),
+                }
+            }
             Found::Stale(value, left) => Err(Held::Stale(Stale::for_time(value, left))),
             Found::Nothing(MissReason::Dependency) => Err(Held::Ended),
             Found::Nothing(reason) => Err(Held::Nothing(reason)),

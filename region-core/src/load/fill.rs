@@ -1,16 +1,18 @@
 //! Storing what was loaded, if nothing ended meanwhile.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::brought::Stored;
 use super::lease::Leases;
 use crate::engine::{Context, Outages};
 use crate::error::{Error, ErrorKind, Result};
+use crate::lifetime::Lifetime;
 use crate::lineage::Lineage;
-use crate::region::{MAX_STEP_BYTES, MAX_STEP_KEYS};
+use crate::region::{MAX_STEP_BYTES, MAX_STEP_KEYS, UncachedReason};
 use crate::store::{Guard, Lease, LeaseTerms, Op, TakeLease, Write, Written};
 use crate::value::envelope::EnvelopeContent;
 
@@ -37,17 +39,33 @@ pub(super) struct Fill<'a> {
     pub(super) outages: &'a Outages,
 }
 
+/// The fate of loaded values. One that is not here was fenced.
+#[derive(Default)]
+pub(super) struct Filled<'l> {
+    stored: HashMap<&'l str, Stored>,
+    /// The time at which the last step began.
+    pub(super) last_step: Option<Instant>,
+}
+
+impl Filled<'_> {
+    /// The fate of the value of `key`, which was to be stored.
+    pub(super) fn of(&self, key: &str) -> Stored {
+        self.stored.get(key).copied().unwrap_or(Err(UncachedReason::Fenced))
+    }
+}
+
 impl Fill<'_> {
     /// Stores `values` in steps of bounded size. A value that the store refuses, or whose lease is
-    /// lost, keeps only itself from being stored. Returns the time at which the last step began.
-    pub(super) async fn store(&mut self, values: &[Loadable<'_>]) -> Option<Instant> {
-        let mut last = None;
+    /// lost, keeps only itself from being stored.
+    pub(super) async fn store<'l>(&mut self, values: &[Loadable<'l>]) -> Filled<'l> {
+        let mut filled = Filled::default();
         let mut steps = steps(values);
         steps.reverse();
         while let Some(step) = steps.pop() {
             let started = Instant::now();
-            last = Some(started);
-            let Some(error) = self.store_step(step, started).await else { continue };
+            filled.last_step = Some(started);
+            let stored = self.store_step(step, started, &mut filled.stored).await;
+            let Some(error) = stored else { continue };
             let (first, second) = step.split_at(step.len() / 2);
             if error.kind() == ErrorKind::TooLarge && !first.is_empty() {
                 // One of them is too large; halving finds it.
@@ -56,23 +74,33 @@ impl Fill<'_> {
             }
             for value in step {
                 self.context.not_stored(value.key, &error);
+                filled.stored.insert(value.key, Err(reason(&error)));
             }
             self.outages.remember(&self.context.engine().store, &error);
         }
-        last
+        filled
     }
 
     /// Stores a step but for those whose leases are lost, within one limit; the error if the store fails.
-    async fn store_step(&mut self, step: &[Loadable<'_>], started: Instant) -> Option<Error> {
+    async fn store_step<'l>(
+        &mut self,
+        step: &[Loadable<'l>],
+        started: Instant,
+        stored: &mut HashMap<&'l str, Stored>,
+    ) -> Option<Error> {
         if let Some(outage) = self.outages.recent(&self.context.engine().store) {
             return Some(outage);
         }
         let mut left: Vec<&Loadable<'_>> = step.iter().collect();
         for _ in 0..ATTEMPTS {
-            match self.write(&left, started).await {
+            let mut lifetimes = Vec::with_capacity(left.len());
+            match self.write(&left, started, &mut lifetimes).await {
                 Ok(Written::Applied(_)) => {
                     self.context.counters().fills.add(left.len());
-                    left.iter().for_each(|value| self.leases.settled(value.key));
+                    for (value, lifetime) in left.iter().zip(lifetimes) {
+                        self.leases.settled(value.key);
+                        stored.insert(value.key, Ok((lifetime, started)));
+                    }
                     return None;
                 }
                 Ok(Written::Fenced) => match self.still_leased(left.clone(), started).await {
@@ -92,7 +120,13 @@ impl Fill<'_> {
         None
     }
 
-    async fn write(&self, values: &[&Loadable<'_>], started: Instant) -> Result<Written> {
+    /// Writes `values`, and adds the ttls that they get to `lifetimes`.
+    async fn write(
+        &self,
+        values: &[&Loadable<'_>],
+        started: Instant,
+        lifetimes: &mut Vec<Lifetime>,
+    ) -> Result<Written> {
         let Some(first) = values.first() else {
             return Ok(Written::Fenced);
         };
@@ -102,6 +136,7 @@ impl Fill<'_> {
             if value.content == EnvelopeContent::Absence {
                 put = put.stale_for(Duration::ZERO);
             }
+            lifetimes.push(put.fresh_for);
             ops.push(Op::Put(put));
         }
         let keys: Vec<_> = values.iter().map(|value| value.key).collect();
@@ -144,6 +179,13 @@ impl Fill<'_> {
             let region = self.context.path();
             tracing::debug!(%region, values, "not stored: invalidated or changed during the load");
         }
+    }
+}
+
+fn reason(error: &Error) -> UncachedReason {
+    match error.kind() {
+        ErrorKind::TooLarge => UncachedReason::TooLarge,
+        _ => UncachedReason::StoreFailed,
     }
 }
 

@@ -1,21 +1,22 @@
 //! One key's load in this process, and the callers that wait for it.
 
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::any::Any;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use crate::sync::Mutex;
 use tokio::sync::Notify;
 
+use super::brought::Brought;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lineage::Lineage;
+use crate::region::Answer;
 use crate::stats::MissReason;
 use crate::store::LeaseToken;
 use crate::value::serializer::Value;
 
-/// The result of a load, without its type.
-pub(super) type Outcome = Result<Option<Arc<dyn Any + Send + Sync>>>;
+/// The end of a flight.
+pub(super) type FlightEnd = Result<Brought>;
 
 /// A logical time of this cache: what comes later has the greater tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,7 +71,7 @@ pub(super) enum Purpose {
 enum FlightResult {
     /// Another flight brings the result. The waiter keeps that one alive.
     From(Waiter),
-    Outcome(Outcome),
+    End(FlightEnd),
 }
 
 /// The lineage and the lease that a load began under.
@@ -94,6 +95,8 @@ pub(super) struct Group {
 /// Waits for a flight and keeps it alive: for as long as there is one, the flight goes on.
 pub(super) struct Waiter {
     flight: Arc<Flight>,
+    /// The flight was there before.
+    has_joined: bool,
 }
 
 impl Group {
@@ -140,7 +143,7 @@ impl Flight {
             asked_late: AtomicU32::new(0),
             previous,
         });
-        (Arc::clone(&flight), Waiter { flight })
+        (Arc::clone(&flight), Waiter { flight, has_joined: false })
     }
 
     pub(super) fn group(&self) -> &Arc<Group> {
@@ -258,13 +261,13 @@ impl Flight {
     pub(super) fn followed(&self) -> Option<Arc<Self>> {
         match self.result.get() {
             Some(FlightResult::From(waiter)) => Some(Arc::clone(&waiter.flight)),
-            Some(FlightResult::Outcome(_)) | None => None,
+            Some(FlightResult::End(_)) | None => None,
         }
     }
 
-    /// Ends the flight with `outcome`, unless it has a result already.
-    pub(super) fn finish(&self, outcome: Outcome) {
-        self.set_result(FlightResult::Outcome(outcome));
+    /// Ends the flight with `end`, unless it has a result already.
+    pub(super) fn finish(&self, end: FlightEnd) {
+        self.set_result(FlightResult::End(end));
     }
 
     /// Lets the flight take its result from another, unless it has one already.
@@ -300,7 +303,7 @@ impl Waiter {
         let waiters = &flight.group.waiters;
         let add = |waiting: usize| (waiting > 0).then_some(waiting + 1);
         waiters.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add).ok()?;
-        Some(Self { flight: Arc::clone(flight) })
+        Some(Self { flight: Arc::clone(flight), has_joined: true })
     }
 
     /// Does the same for `flight`, or the latest one before it that anybody waits for.
@@ -339,21 +342,15 @@ impl Waiter {
     }
 
     /// Waits for the result of the flight.
-    pub(super) async fn outcome(&self) -> Outcome {
-        let mut flight = Arc::clone(&self.flight);
+    pub(super) async fn answer<V: Value>(&self) -> Result<Answer<Option<Arc<V>>>> {
+        let (mut flight, mut has_joined) = (Arc::clone(&self.flight), self.has_joined);
         loop {
             let next = match flight.result().await {
-                FlightResult::Outcome(outcome) => return outcome.clone(),
+                FlightResult::End(end) => return Ok(end.clone()?.answer(has_joined)),
                 FlightResult::From(waiter) => Arc::clone(&waiter.flight),
             };
-            flight = next;
+            (flight, has_joined) = (next, true);
         }
-    }
-
-    /// Waits for the result of the flight and gives it its type back.
-    pub(super) async fn value<V: Value>(&self) -> Result<Option<Arc<V>>> {
-        // The type is part of the flight's key, so it always fits.
-        Ok(self.outcome().await?.and_then(|value| value.downcast().ok()))
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::flight::{Flight, Group, Outcome, Purpose, Stage, Tick, Waiter};
+use super::flight::{Flight, FlightEnd, Group, Purpose, Stage, Tick, Waiter};
 use super::key::{ByKey, FlightKey, KeySpace};
 use super::reads::Reads;
 use super::recent::{LoadTimes, Recent};
@@ -94,9 +94,9 @@ impl Flights {
         self.flights.of(&key).lock().contains_key(&key)
     }
 
-    /// Ends a flight: its waiters get `outcome`, and nobody joins it any more.
-    pub(super) fn finish(&self, key: &FlightKey, flight: &Arc<Flight>, outcome: Outcome) {
-        flight.finish(outcome);
+    /// Ends a flight: its waiters get `end`, and nobody joins it any more.
+    pub(super) fn finish(&self, key: &FlightKey, flight: &Arc<Flight>, end: FlightEnd) {
+        flight.finish(end);
         if let MapEntry::Occupied(entry) = self.flights.of(key).lock().entry(key.clone())
             && Arc::ptr_eq(entry.get(), flight)
         {
@@ -107,8 +107,8 @@ impl Flights {
 
     /// Ends a flight that nobody waits for, or whose task is gone. If one before it is under way, later callers
     /// find that one again.
-    pub(super) fn give_up(&self, key: &FlightKey, flight: &Arc<Flight>, outcome: Outcome) {
-        flight.finish(outcome);
+    pub(super) fn give_up(&self, key: &FlightKey, flight: &Arc<Flight>, end: FlightEnd) {
+        flight.finish(end);
         if let MapEntry::Occupied(mut entry) = self.flights.of(key).lock().entry(key.clone())
             && Arc::ptr_eq(entry.get(), flight)
         {

@@ -11,12 +11,14 @@ use shuttle::future::{JoinHandle, block_on, spawn, yield_now};
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::thread;
 
+use super::brought::Brought;
 use super::flight::{Fence, Group};
 use super::flights::{Flights, Joining, NewFlight, Start};
 use super::key::KeySpace;
 use super::open::OpenFlight;
 use crate::lineage::{Incarnation, Incarnations, Lineage};
 use crate::path::RegionPath;
+use crate::region::UncachedReason;
 use crate::stats::{Counters, MissReason};
 use crate::store::{LeaseToken, TakeLease};
 use crate::sync::{Mutex, check};
@@ -106,7 +108,7 @@ impl Loads {
                 new.into_iter().map(|new| spawn(serve(Arc::clone(self), group.clone(), new)));
             self.tasks.lock().extend(tasks);
         }
-        let loaded = waiter.value::<u64>().await.unwrap().unwrap();
+        let loaded = waiter.answer::<u64>().await.unwrap().into_value().unwrap();
         assert!(*loaded >= life, "a load of life {loaded} for a caller of life {life}");
     }
 
@@ -172,7 +174,8 @@ async fn serve(loads: Arc<Loads>, group: Arc<Group>, new: NewFlight) {
                 () = loads.load() => {}
             }
             drop(lease);
-            return open.finish(Ok(Some(Arc::new(life))));
+            let loaded = Brought::loaded(Some(Arc::new(life)), Err(UncachedReason::Declined), None);
+            return open.finish(Ok(loaded));
         }
         if let Some(previous) = open.previous_under(&fence) {
             return open.follow(previous);

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::flight::{Fence, Outcome, Purpose, Stage, Tick, Waiter, dropped};
+use super::brought::{Brought, Until};
+use super::flight::{Fence, FlightEnd, Purpose, Stage, Tick, Waiter, dropped};
 use super::flights::{Flights, NewFlight};
 use super::loader::ToLoad;
 use super::pace::pause_of_late_callers;
@@ -13,6 +14,7 @@ use super::waits;
 use crate::engine::Context;
 use crate::error::Error;
 use crate::lifetime::Lifetime;
+use crate::region::{Answer, Outcome};
 use crate::store::{Freshness, TakeLease};
 use crate::value::serializer::Value;
 
@@ -31,7 +33,7 @@ pub(super) struct OpenFlight<V> {
 /// A value to make do with if the load fails, or to be replaced early.
 pub(super) struct Stale<V> {
     value: Arc<V>,
-    until: Option<Instant>,
+    until: Until,
 }
 
 impl<V> OpenFlight<V> {
@@ -152,18 +154,13 @@ impl<V> OpenFlight<V> {
         self.flights.refreshed.remember(&self.new.key, Instant::now().checked_add(pause));
     }
 
-    /// Returns true if a caller has left the load to the background.
-    pub(super) fn is_detached(&self) -> bool {
-        self.new.flight.is_detached()
-    }
-
-    pub(super) fn finish(self, outcome: Outcome) {
-        self.finish_here(outcome);
+    pub(super) fn finish(self, end: FlightEnd) {
+        self.finish_here(end);
     }
 
     /// The first result is the one that counts.
-    fn finish_here(&self, outcome: Outcome) {
-        self.flights.finish(&self.new.key, &self.new.flight, outcome);
+    fn finish_here(&self, end: FlightEnd) {
+        self.flights.finish(&self.new.key, &self.new.flight, end);
     }
 }
 
@@ -181,7 +178,7 @@ impl<V: Value> OpenFlight<V> {
                     true => context.refresh_failed(self.key(), error),
                     false => context.serving_stale(self.key(), error),
                 }
-                self.finish_here(Ok(Some(Arc::clone(&stale.value) as _)));
+                self.finish_here(Ok(Brought::still_stale(stale)));
             }
         }
     }
@@ -209,16 +206,25 @@ impl<V> Stale<V> {
     }
 
     pub(super) fn for_time(value: Arc<V>, left: Lifetime) -> Self {
-        let until = left.duration().and_then(|left| Instant::now().checked_add(left));
-        Self { value, until }
+        Self { value, until: Until::after(left, Instant::now()) }
     }
 
     pub(super) fn value(&self) -> &Arc<V> {
         &self.value
     }
 
+    /// The end of the time for which the value may be returned.
+    pub(super) fn until(&self) -> Until {
+        self.until
+    }
+
     /// Returns true if the value may still be returned.
     pub(super) fn lasts(&self) -> bool {
-        self.until.is_none_or(|until| Instant::now() < until)
+        self.until.lasts()
+    }
+
+    /// The answer of a call that makes do with the value.
+    pub(super) fn answer(&self) -> Answer<Option<Arc<V>>> {
+        self.until.tell(Answer::new(Some(Arc::clone(&self.value)), Outcome::Stale))
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::brought::{Brought, Stored};
 use super::dependencies::LoadDependencies;
 use super::fill::{Fill, Loadable};
 use super::lease::extend;
@@ -11,9 +12,10 @@ use super::loader::Results;
 use super::open::OpenFlight;
 use super::place::early;
 use super::result::{LoadResult, NewEntry};
-use super::run::{GroupTask, fail_all, outcome, timed_out};
-use crate::engine::{Chain, Started};
+use super::run::{GroupTask, fail_all, timed_out};
+use crate::engine::{Chain, Context, Started};
 use crate::error::{Error, ErrorKind, Result};
+use crate::region::UncachedReason;
 use crate::value::dependencies::DependsOn;
 use crate::value::serializer::Value;
 
@@ -33,7 +35,7 @@ impl<V: Value> GroupTask<V> {
         // A load has taken its own time: the questions after it do not share the limit of those before.
         self.started = Started::default();
         match loaded {
-            Some(Ok((values, depends_on))) => self.fill(loading, values, depends_on).await,
+            Some(Ok(loaded)) => self.fill(loading, loaded).await,
             Some(Err(error)) => {
                 self.leases.release(keys);
                 loading.into_iter().for_each(|flight| flight.fail(&context, &error));
@@ -49,10 +51,13 @@ impl<V: Value> GroupTask<V> {
     pub(super) async fn load_unfenced(&mut self, mut loading: Vec<OpenFlight<V>>) {
         loading.iter_mut().for_each(|flight| flight.loading(None, None));
         match self.load(&loading).await {
-            Some(Ok((results, _))) => {
+            Some(Ok(Loading { results, began, .. })) => {
                 for (flight, loaded) in loading.into_iter().zip(results) {
                     let result = LoadResult::of(loaded, flight.previous_value());
-                    flight.finish(result.and_then(|result| outcome(result.value)));
+                    flight.finish(result.map(|result| {
+                        let reason = result.declined().unwrap_or(UncachedReason::StoreFailed);
+                        Brought::loaded(result.value, Err(reason), Some(began))
+                    }));
                 }
             }
             Some(Err(error)) => fail_all(loading, &error),
@@ -61,12 +66,7 @@ impl<V: Value> GroupTask<V> {
     }
 
     /// Runs the loader within the limit of time; `None` once nobody waits any more.
-    ///
-    /// Also returns what the values depend on; `None`: they must not be stored.
-    async fn load(
-        &mut self,
-        loading: &[OpenFlight<V>],
-    ) -> Option<Result<(Results<V>, Option<Vec<DependsOn>>)>> {
+    async fn load(&mut self, loading: &[OpenFlight<V>]) -> Option<Result<Loading<V>>> {
         if self.group.is_abandoned() {
             return None;
         }
@@ -89,49 +89,51 @@ impl<V: Value> GroupTask<V> {
             true => Ok(values),
             false => Err(Error::new(ErrorKind::Load, "the load answered for other keys")),
         });
-        counters.load_time.add(started.elapsed());
+        let time = started.elapsed();
+        counters.load_time.add(time);
         match &loaded {
-            Ok(_) => self.flights.load_times.add::<V>(self.context.path(), started.elapsed()),
+            Ok(_) => self.flights.load_times.add::<V>(self.context.path(), time),
             Err(_) => counters.load_failures.add(1),
         }
-        Some(loaded.map(|values| (values, dependencies.close())))
+        Some(loaded.map(|results| Loading {
+            results,
+            depends_on: dependencies.close(),
+            began: started,
+        }))
     }
 
     async fn fill(
         &mut self,
         loading: Vec<OpenFlight<V>>,
-        results: Results<V>,
-        depends_on: Option<Vec<DependsOn>>,
+        Loading { results, depends_on, began }: Loading<V>,
     ) {
         let context = Arc::clone(&self.context);
-        let mut ended = Vec::with_capacity(results.len());
-        for (flight, loaded) in loading.iter().zip(results) {
-            let result = LoadResult::of(loaded, flight.previous_value());
-            ended.push(result.and_then(|result| {
-                let Some(depends_on) = &depends_on else { return Ok((result.value, None)) };
-                let entry = match result.entry(&context, flight.key(), depends_on) {
-                    Err(error) if error.kind() == ErrorKind::TooLarge => {
-                        context.not_stored(flight.key(), &error);
-                        None
-                    }
-                    entry => entry?,
-                };
-                Ok((result.value, entry))
-            }));
-        }
+        let each = loading.iter().zip(results);
+        let ended = each.map(|(flight, loaded)| {
+            let result = LoadResult::of(loaded, flight.previous_value())?;
+            let entry = entry_of(&context, flight.key(), &result, depends_on.as_deref())?;
+            Ok((result.value, entry))
+        });
+        let ended: Vec<Ended<V>> = ended.collect();
         let loadable: Vec<_> = loading.iter().zip(&ended).filter_map(loadable).collect();
         let (leases, outages) = (&mut self.leases, &*self.outages);
         let mut fill = Fill { context: &context, leases, outages };
         // But that of the last call that stored what was loaded.
-        self.started = Started::at(fill.store(&loadable).await);
-        drop(loadable);
+        let filled = fill.store(&loadable).await;
+        self.started = Started::at(filled.last_step);
+        let fates = loading.iter().map(|flight| filled.of(flight.key()));
+        let fates: Vec<Stored> = fates.collect();
+        drop((filled, loadable));
         self.leases.release(loading.iter().map(OpenFlight::key));
-        for (flight, ended) in loading.into_iter().zip(ended) {
+        for ((flight, ended), fate) in loading.into_iter().zip(ended).zip(fates) {
             match ended {
                 Ok((value, entry)) => {
-                    let ttl = entry.map_or(context.policy().ttl, |entry| entry.lifetime(&context));
+                    let (ttl, stored) = match entry {
+                        Ok(entry) => (entry.lifetime(&context), fate),
+                        Err(reason) => (context.policy().ttl, Err(reason)),
+                    };
                     flight.loaded(early(&context, None).pause(ttl));
-                    flight.finish(outcome(value));
+                    flight.finish(Ok(Brought::loaded(value, stored, Some(began))));
                 }
                 Err(error) => flight.fail(&context, &error),
             }
@@ -139,11 +141,40 @@ impl<V: Value> GroupTask<V> {
     }
 }
 
-/// The value of a key after its load, and the entry to store.
-type Ended<V> = Result<(Option<Arc<V>>, Option<NewEntry>)>;
+/// The results of a load.
+struct Loading<V> {
+    results: Results<V>,
+    /// The regions that they depend on; `None`: that is not known, so they must not be stored.
+    depends_on: Option<Vec<DependsOn>>,
+    /// The time at which the load began.
+    began: Instant,
+}
+
+/// The value of a key after its load, and the entry to store or the reason for which there is none.
+type Ended<V> = Result<(Option<Arc<V>>, Result<NewEntry, UncachedReason>)>;
+
+/// The entry to store for a loaded value.
+fn entry_of<V: Value>(
+    context: &Context,
+    key: &str,
+    result: &LoadResult<V>,
+    depends_on: Option<&[DependsOn]>,
+) -> Result<Result<NewEntry, UncachedReason>> {
+    if let Some(declined) = result.declined() {
+        return Ok(Err(declined));
+    }
+    let Some(depends_on) = depends_on else { return Ok(Err(UncachedReason::UnknownDependency)) };
+    match result.entry(context, key, depends_on) {
+        Err(error) if error.kind() == ErrorKind::TooLarge => {
+            context.not_stored(key, &error);
+            Ok(Err(UncachedReason::TooLarge))
+        }
+        entry => Ok(entry?.ok_or(UncachedReason::Declined)),
+    }
+}
 
 fn loadable<'a, V>((flight, ended): (&'a OpenFlight<V>, &'a Ended<V>)) -> Option<Loadable<'a>> {
-    let (Ok((_, Some(entry))), Some(fence)) = (ended, &flight.fence) else { return None };
+    let (Ok((_, Ok(entry))), Some(fence)) = (ended, &flight.fence) else { return None };
     let (key, lineage, bytes) = (flight.key(), &fence.lineage, entry.bytes.clone());
     Some(Loadable { key, bytes, lineage, ttl: entry.ttl, content: entry.content })
 }

@@ -16,6 +16,7 @@ use super::waits;
 use crate::engine::{Context, LoadId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifetime::Lifetime;
+use crate::region::{Answer, Outcome};
 use crate::stats::MissReason;
 use crate::value::serializer::Value;
 
@@ -24,9 +25,9 @@ pub(super) enum Place<V> {
     /// Waits for a load, perhaps with a value to make do with.
     Waits(Waiter, Option<Stale<V>>),
     /// Does not wait.
-    HasStale(Arc<V>),
+    HasStale(Stale<V>),
     /// Does not wait: the value is fresh, and refreshed early.
-    HasFresh(Arc<V>),
+    HasFresh(Answer<Arc<V>>),
 }
 
 impl Call<'_> {
@@ -53,12 +54,12 @@ impl Call<'_> {
                 Place::Waits(joining.join_or_start_reload::<V>(within, key, counters), None)
             }
             Held::Stale(stale) => self.place_stale(joining, key, hold, stale),
-            Held::Due(value, lead) => {
+            Held::Due(answer, lead) => {
                 let purpose = Purpose::Early(lead);
                 if joining.refresh_if_none::<V>(within, key, hold, (purpose, counters)) {
                     counters.early_refreshes.add(1);
                 }
-                Place::HasFresh(value)
+                Place::HasFresh(answer)
             }
         }
     }
@@ -84,7 +85,7 @@ impl Call<'_> {
                 }
             }
         }
-        Place::HasStale(Arc::clone(stale.value()))
+        Place::HasStale(stale)
     }
 
     fn is_recent<V: Value>(&self, recent: &Recent, key: &str) -> bool {
@@ -115,43 +116,52 @@ impl Call<'_> {
     ///
     /// # Cancel safety
     /// Dropping it ends the wait. After the soft timeout the load goes on without the caller.
-    pub(super) async fn value_at<V: Value>(
+    pub(super) async fn answer_at<V: Value>(
         &self,
         key: &str,
         place: Place<V>,
         inside: Option<&Arc<LoadId>>,
-    ) -> Result<Option<Arc<V>>> {
-        let (waiter, stale) = match place {
-            Place::Waits(waiter, stale) => (waiter, stale),
-            Place::HasStale(value) => {
-                self.context.counters().stale_hits.add(1);
-                return Ok(Some(value));
-            }
-            Place::HasFresh(value) => return Ok(Some(value)),
+    ) -> Result<Answer<Option<Arc<V>>>> {
+        let answer = match place {
+            Place::Waits(waiter, stale) => self.wait_at(key, waiter, stale, inside).await?,
+            Place::HasStale(stale) => stale.answer(),
+            Place::HasFresh(answer) => answer.map(Some),
         };
-        let value = async {
+        if answer.outcome() == Outcome::Stale {
+            self.context.counters().stale_hits.add(1);
+        }
+        Ok(answer)
+    }
+
+    async fn wait_at<V: Value>(
+        &self,
+        key: &str,
+        waiter: Waiter,
+        stale: Option<Stale<V>>,
+        inside: Option<&Arc<LoadId>>,
+    ) -> Result<Answer<Option<Arc<V>>>> {
+        let answer = async {
             match inside {
-                None => waiter.value().await,
-                Some(load) => waits::value_inside(load, &waiter).await,
+                None => waiter.answer().await,
+                Some(load) => waits::answer_inside(load, &waiter).await,
             }
         };
-        let Some(stale) = stale else { return value.await };
-        let mut value = std::pin::pin!(value);
+        let Some(stale) = stale else { return answer.await };
+        let mut answer = std::pin::pin!(answer);
         if let Some(soft_deadline) = self.soft_deadline() {
-            match timeout_at(soft_deadline, &mut value).await {
-                Ok(value) => return self.or_stale(key, value, &stale),
+            match timeout_at(soft_deadline, &mut answer).await {
+                Ok(answer) => return self.or_stale(key, answer, &stale),
                 Err(_) if stale.lasts() => {
                     waiter.detach();
                     let counters = self.context.counters();
                     counters.background_loads.add(1);
                     counters.soft_timeouts.add(1);
-                    counters.stale_hits.add(1);
-                    return Ok(Some(Arc::clone(stale.value())));
+                    return Ok(stale.answer());
                 }
                 Err(_) => {}
             }
         }
-        self.or_stale(key, value.await, &stale)
+        self.or_stale(key, answer.await, &stale)
     }
 
     fn soft_deadline(&self) -> Option<Instant> {
@@ -164,18 +174,18 @@ impl Call<'_> {
     fn or_stale<V: Value>(
         &self,
         key: &str,
-        value: Result<Option<Arc<V>>>,
+        answer: Result<Answer<Option<Arc<V>>>>,
         stale: &Stale<V>,
-    ) -> Result<Option<Arc<V>>> {
-        match value {
+    ) -> Result<Answer<Option<Arc<V>>>> {
+        match answer {
             Err(error) if is_of_load(&error) && stale.lasts() => {
                 let retry_after = self.context.policy().load_retry_after;
                 let key_of = FlightKey::new::<V>(KeySpace::of(self.context), key);
                 self.flights.failed.remember(&key_of, Instant::now().checked_add(retry_after));
                 self.context.serving_stale(key, &error);
-                Ok(Some(Arc::clone(stale.value())))
+                Ok(stale.answer())
             }
-            value => value,
+            answer => answer,
         }
     }
 }

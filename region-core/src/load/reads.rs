@@ -62,12 +62,12 @@ struct Latest {
 struct Round {
     /// True once it has begun, or is over: then nobody may join.
     is_closed: Arc<AtomicBool>,
-    answer: Shared<BoxFuture<'static, Answer>>,
+    answer: Shared<BoxFuture<'static, ReadAnswer>>,
 }
 
 /// The answer of a lookup.
 #[derive(Clone)]
-pub(super) enum Answer {
+pub(super) enum ReadAnswer {
     /// The store was asked.
     Found(AnyFound),
     /// The lookup before ran into its limit, and the store was not asked again.
@@ -124,7 +124,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Cancel safety
     /// Dropping it ends this caller's wait.
-    pub(super) async fn answer(&self) -> Answer {
+    pub(super) async fn answer(&self) -> ReadAnswer {
         self.round.answer.clone().await
     }
 
@@ -216,12 +216,12 @@ impl Round {
                 return known;
             }
             if let Some(reason) = flights.shown_miss(&key) {
-                return Answer::Missing(reason);
+                return ReadAnswer::Missing(reason);
             }
             let read = AssertUnwindSafe(read::<V>(&context, &key, accept, started));
             read.catch_unwind()
                 .await
-                .map_or(Answer::Panicked, |found| Answer::Found(Arc::new(found)))
+                .map_or(ReadAnswer::Panicked, |found| ReadAnswer::Found(Arc::new(found)))
         };
         Self { is_closed, answer: answer.boxed().shared() }
     }
@@ -248,11 +248,11 @@ async fn read<V: Value>(
 }
 
 /// The meaning of the previous lookup's answer for callers that have come since it began.
-fn known_by<V: Value>(previous: Answer) -> Option<Answer> {
-    let Answer::Found(found) = &previous else { return None };
+fn known_by<V: Value>(previous: ReadAnswer) -> Option<ReadAnswer> {
+    let ReadAnswer::Found(found) = &previous else { return None };
     let found_one = found.downcast_ref::<Result<FoundOne<V>>>()?;
     if let Some(reason) = found_one.as_ref().ok().and_then(FoundOne::missed) {
-        return Some(Answer::Missing(reason));
+        return Some(ReadAnswer::Missing(reason));
     }
     match found_one {
         // Its limit has cost these callers time too, and there is no reason to think that another lookup
@@ -260,7 +260,7 @@ fn known_by<V: Value>(previous: Answer) -> Option<Answer> {
         Ok(FoundOne { outage: Some(error), .. }) | Err(error)
             if error.kind() == ErrorKind::Timeout =>
         {
-            Some(Answer::TimedOut(Arc::clone(found)))
+            Some(ReadAnswer::TimedOut(Arc::clone(found)))
         }
         _ => None,
     }

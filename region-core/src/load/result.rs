@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::engine::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifetime::{Lifetime, MAX_LIFETIME};
-use crate::region::Loaded;
+use crate::region::{Loaded, UncachedReason};
 use crate::value::dependencies::DependsOn;
 use crate::value::envelope::EnvelopeContent;
 use crate::value::serializer::Value;
@@ -51,6 +51,11 @@ impl<V: Value> LoadResult<V> {
             Some(Loaded::DontStore(value)) => (Some(Arc::new(value)), Storing::Nothing),
         };
         Ok(Self { value, storing })
+    }
+
+    /// The reason if the load function wants nothing to be stored.
+    pub(super) fn declined(&self) -> Option<UncachedReason> {
+        matches!(self.storing, Storing::Nothing).then_some(UncachedReason::Declined)
     }
 
     /// The entry to store at `key`, if there is one.

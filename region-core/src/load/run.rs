@@ -8,8 +8,9 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use super::brought::Brought;
 use super::dependencies::Declared;
-use super::flight::{Fence, Group, Outcome, Purpose, Waiter};
+use super::flight::{Fence, Group, Purpose, Waiter};
 use super::flights::{Flights, Start};
 use super::lease::Leases;
 use super::loader::Loader;
@@ -147,10 +148,14 @@ impl<V: Value> GroupTask<V> {
     async fn wait_for_previous(&mut self) {
         let mut open = Vec::with_capacity(self.open.len());
         for flight in std::mem::take(&mut self.open) {
-            tokio::select! {
+            let flight = tokio::select! {
                 biased;
-                flight = flight.after_previous() => open.extend(flight),
+                flight = flight.after_previous() => flight,
                 () = self.group.abandoned() => return,
+            };
+            match flight {
+                Some(flight) => open.push(flight),
+                None => self.context.counters().joined_loads.add(1),
             }
         }
         self.open = open;
@@ -248,6 +253,7 @@ impl<V: Value> GroupTask<V> {
         for ((mut flight, answer), found) in asked.into_iter().zip(keys).zip(found) {
             let BegunKey { entry, lease, .. } = answer;
             let freshness = entry.map(|entry| entry.freshness);
+            let found_left = found.left();
             let (shown, value) = shown(found, flight.purpose());
             let (holder, previous) = holder(&mut flight, lease, &lineage);
             match (decide(shown, holder), previous) {
@@ -256,17 +262,13 @@ impl<V: Value> GroupTask<V> {
                         // Another process refreshes it. No need to ask for as long as it lives.
                         flight.pause_refreshes(left);
                     }
-                    flight.finish(outcome(value));
+                    flight.finish(Ok(Brought::shown(value, found_left)));
                 }
                 (Step::ReturnAndRelease, _) => {
                     self.leases.release([flight.key()]);
-                    flight.finish(outcome(value));
+                    flight.finish(Ok(Brought::shown(value, found_left)));
                 }
-                (Step::ReturnStale, _) => {
-                    // Who left the load to the background has the stale value already.
-                    self.context.counters().stale_hits.add(usize::from(!flight.is_detached()));
-                    flight.finish(outcome(value));
-                }
+                (Step::ReturnStale, _) => flight.finish(Ok(Brought::stale(value, found_left))),
                 (Step::Load, _) => {
                     let token = self.leases.token();
                     let stale = value.zip(freshness).map(|(value, it)| Stale::new(value, it));
@@ -335,10 +337,6 @@ fn holder<V>(
             }
         }
     }
-}
-
-pub(super) fn outcome<V: Value>(value: Option<Arc<V>>) -> Outcome {
-    Ok(value.map(|value| value as _))
 }
 
 pub(super) fn fail_all<V>(open: Vec<OpenFlight<V>>, error: &Error) {

@@ -17,6 +17,7 @@ use super::run::GroupTask;
 use super::waits;
 use crate::engine::{Chain, LoadId, Started};
 use crate::error::{Error, ErrorKind, Result};
+use crate::region::Answer;
 use crate::store::LeaseToken;
 use crate::timers::has_timers;
 use crate::value::serializer::Value;
@@ -32,7 +33,7 @@ impl Call<'_> {
         missing: Vec<Missing<'_, V>>,
         outage: Option<Error>,
         loader: impl FnOnce() -> Loader<V>,
-    ) -> Result<Vec<Option<Arc<V>>>> {
+    ) -> Result<Vec<Answer<Option<Arc<V>>>>> {
         let runtime = Handle::try_current().map_err(no_runtime)?;
         if !has_timers() {
             return Err(no_timers());
@@ -64,11 +65,11 @@ impl Call<'_> {
             task.spawn(&runtime, start);
         }
         self.reading = None;
-        let mut values = Vec::with_capacity(places.len());
+        let mut answers = Vec::with_capacity(places.len());
         for (key, place) in places {
-            values.push(self.value_at(key, place, inside.as_ref()).await?);
+            answers.push(self.answer_at(key, place, inside.as_ref()).await?);
         }
-        Ok(values)
+        Ok(answers)
     }
 
     /// Without the store nothing tells that a load is called from inside itself, so it is looked for.

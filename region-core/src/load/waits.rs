@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::flight::{Flight, Waiter};
 use crate::engine::LoadId;
 use crate::error::{Error, ErrorKind, Result};
+use crate::region::Answer;
 use crate::store::LeaseToken;
 use crate::value::serializer::Value;
 
@@ -60,10 +61,10 @@ struct Step {
 ///
 /// # Errors
 /// [`ErrorKind::LoadCycle`] if the flight waits for `load`, from the start or from some moment on.
-pub(super) async fn value_inside<V: Value>(
+pub(super) async fn answer_inside<V: Value>(
     load: &Arc<LoadId>,
     waiter: &Waiter,
-) -> Result<Option<Arc<V>>> {
+) -> Result<Answer<Option<Arc<V>>>> {
     let (end, ended) = oneshot::channel();
     let target = Target::Flight(Arc::clone(waiter.flight()));
     let _waiting = {
@@ -75,7 +76,7 @@ pub(super) async fn value_inside<V: Value>(
     };
     tokio::select! {
         biased;
-        value = waiter.value() => value,
+        answer = waiter.answer() => answer,
         Ok(error) = ended => Err(error),
     }
 }

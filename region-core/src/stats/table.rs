@@ -35,7 +35,7 @@ macro_rules! stats {
         }
 
         /// The reason of a miss.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum MissReason {
             $($(#[doc = $reason_doc])* $reason,)*
@@ -127,8 +127,8 @@ stats! {
         near_evictions,
         /// Lookups that found the record that there is no value. They are neither hits nor misses.
         absent_hits,
-        /// Stale values that were returned because a load was under way or had failed. The read that found
-        /// them counts as a miss too.
+        /// Stale values that were returned because a load was under way or had failed, one for each call that
+        /// got one. The read that found them counts as a miss too.
         stale_hits,
         /// Loads that were left to the background: by [`OnStale::Refresh`](crate::OnStale::Refresh), or
         /// after a soft timeout.

@@ -1,6 +1,7 @@
 //! Real servers under real faults.
 
 mod acknowledgements;
+mod across;
 mod assumed;
 #[path = "../shared/calls.rs"]
 mod calls;

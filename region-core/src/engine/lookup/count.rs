@@ -13,13 +13,13 @@ impl Context {
         &self,
         lookup: Lookup<V>,
         resolved: Resolved,
-    ) -> Result<(Vec<Found<V>>, Option<Error>)> {
+    ) -> Result<(Vec<Found<V>>, Option<Error>, Tally)> {
         let (found, outage, tally) = self.tally(lookup, resolved)?;
         self.count(&found, &tally);
-        Ok((found, outage))
+        Ok((found, outage, tally))
     }
 
-    /// As [`counted`](Self::counted), but returns the counts.
+    /// As [`counted`](Self::counted), but leaves the counting to the caller.
     pub(super) fn tally<V>(
         &self,
         lookup: Lookup<V>,

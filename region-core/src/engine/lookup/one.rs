@@ -3,7 +3,7 @@
 use super::left;
 use crate::engine::found::{Accept, CountsAs, Found, FoundOne};
 use crate::engine::{Context, Looked, Started};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::path::check_key;
 use crate::stats::MissReason;
 use crate::store::Entry;
@@ -17,24 +17,26 @@ impl Context {
         key: &str,
         accept: Accept,
         started: &mut Started,
-    ) -> Result<(Found<V>, Option<Error>)> {
+    ) -> Result<FoundOne<V>> {
         match self.served_near(self.look_near(key), accept) {
-            Ok(found) => return Ok((found, None)),
+            Ok(found) => return Ok(found),
             Err(Looked::Nothing) => {}
             Err(_) => {
                 // Boxed, so that the future of a plain read stays small.
                 started.note();
-                let (mut found, outage) =
-                    Box::pin(self.find_many(&[key], accept, *started)).await?;
-                return Ok((found.pop().unwrap_or(Found::Nothing(MissReason::Absent)), outage));
+                let one = Box::pin(self.find_in_doubt(key, accept, *started)).await?;
+                self.count_one(one.counts_as);
+                return Ok(one);
             }
         }
         check_key(key)?;
         let (entry, label) = match self.read_one(key, started).await {
             Ok(read) => read,
             Err(error) if self.is_miss(&error) => {
-                self.counters().misses(MissReason::Unavailable).add(1);
-                return Ok((Found::Nothing(MissReason::Unavailable), Some(error)));
+                let found = Found::Nothing(MissReason::Unavailable);
+                let one = FoundOne::stored(found, Some(error));
+                self.count_one(one.counts_as);
+                return Ok(one);
             }
             Err(error) => return Err(error),
         };
@@ -42,18 +44,31 @@ impl Context {
         if let Found::Depending(_) = found {
             return Box::pin(self.resolve_counted(found, accept, *started)).await;
         }
-        self.count_one(CountsAs::of(&found));
-        Ok((found, None))
+        let one = FoundOne::stored(found, None);
+        self.count_one(one.counts_as);
+        Ok(one)
     }
 
     /// Finds and counts what is held near at `key` and may be served without a question.
-    pub(crate) fn find_near<V: Value>(&self, key: &str, accept: Accept) -> Option<Found<V>> {
+    pub(crate) fn find_near<V: Value>(&self, key: &str, accept: Accept) -> Option<FoundOne<V>> {
         self.served_near(self.look_near(key), accept).ok()
+    }
+
+    /// As [`find_near`](Self::find_near), and leaves the record that there is no value to a lookup, if that is a
+    /// miss to a read which returns what `accept` says.
+    pub(crate) fn find_answer_near<V: Value>(
+        &self,
+        key: &str,
+        accept: Accept,
+    ) -> Option<FoundOne<V>> {
+        let looked = self.look_near(key);
+        let is_answer = !looked.is_absence() || accept == Accept::FreshStaleOrAbsent;
+        is_answer.then(|| self.served_near(looked, accept).ok()).flatten()
     }
 
     /// Counts what a look has found near, if it may be served without a question; else gives it back.
     #[inline]
-    fn served_near<V>(&self, looked: Looked<V>, accept: Accept) -> Result<Found<V>, Looked<V>> {
+    fn served_near<V>(&self, looked: Looked<V>, accept: Accept) -> Result<FoundOne<V>, Looked<V>> {
         let (found, counts_as) = match looked {
             Looked::Hit(value, until) => (Found::Fresh(value, left(until)), CountsAs::NearHit),
             Looked::Unverified(value, until) => {
@@ -67,7 +82,21 @@ impl Context {
             }
         };
         self.count_one(counts_as);
-        Ok(found)
+        Ok(FoundOne::found(found, counts_as))
+    }
+
+    /// Looks up what is held near and has to be asked about. It is not counted.
+    async fn find_in_doubt<V: Value>(
+        &self,
+        key: &str,
+        accept: Accept,
+        started: Started,
+    ) -> Result<FoundOne<V>> {
+        check_key(key)?;
+        let (mut found, outage, tally) = self.find_uncounted(&[key], accept, started).await?;
+        let found = found.pop().unwrap_or(Found::Nothing(MissReason::Absent));
+        let counts_as = tally.of_one(&found);
+        Ok(FoundOne { found, outage, counts_as })
     }
 
     /// As [`find`](Self::find), but leaves the counting to the caller. The operation began at `started`.
@@ -79,10 +108,7 @@ impl Context {
     ) -> Result<FoundOne<V>> {
         check_key(key)?;
         if !matches!(self.look_near::<V>(key), Looked::Nothing) {
-            let (mut found, outage, tally) = self.find_uncounted(&[key], accept, started).await?;
-            let found = found.pop().unwrap_or(Found::Nothing(MissReason::Absent));
-            let counts_as = tally.of_one(&found);
-            return Ok(FoundOne { found, outage, counts_as });
+            return self.find_in_doubt(key, accept, started).await;
         }
         let (entry, label) = match self.read_one(key, &mut started).await {
             Ok(read) => read,
@@ -103,7 +129,7 @@ impl Context {
         entry: Result<Entry, MissReason>,
         accept: Accept,
         started: Started,
-    ) -> Result<(Found<V>, Option<Error>)> {
+    ) -> Result<FoundOne<V>> {
         self.resolve_counted(self.find_in(key, entry, accept, None), accept, started).await
     }
 
@@ -113,10 +139,10 @@ impl Context {
         found: Found<V>,
         accept: Accept,
         started: Started,
-    ) -> Result<(Found<V>, Option<Error>)> {
+    ) -> Result<FoundOne<V>> {
         let one = self.resolve_one(found, accept, started).await?;
         self.count_one(one.counts_as);
-        Ok((one.found, one.outage))
+        Ok(one)
     }
 
     /// Asks for the dependencies of what was found.
