@@ -1,6 +1,8 @@
 //! The cache as a whole: a store, a root and what applies to all regions.
 
 mod builder;
+#[cfg(feature = "metrics")]
+mod publish;
 
 use std::fmt;
 use std::sync::Arc;

@@ -13,6 +13,7 @@ mod observe;
 mod started;
 mod steps;
 mod wakes;
+mod watch;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -39,6 +40,7 @@ use near::{Near, NearHandle, NearRegion};
 use observe::{FailureLog, LogLimiter};
 pub(crate) use started::Started;
 pub(crate) use wakes::Heard;
+pub(crate) use watch::LoadWatch;
 
 /// The shortest ttl: that is the resolution of lifetimes.
 const SHORTEST_TTL: Duration = Duration::from_millis(1);
@@ -53,6 +55,8 @@ pub(crate) struct Engine {
     pub(crate) counters: Arc<CountersByRegion>,
     pub(crate) random: Random,
     pub(crate) near: Near,
+    #[cfg(feature = "metrics")]
+    pub(crate) metrics: crate::metric::Timings,
     failures: FailureLog,
     limiter: LogLimiter,
     /// The store has answered the last lookup at once. Then sharing lookups would cost more than it saves.
@@ -102,6 +106,8 @@ impl Engine {
         let counters = Arc::new(CountersByRegion::new(max_region_stats));
         let near = Near::new(near_bytes, Arc::clone(&counters));
         Self {
+            #[cfg(feature = "metrics")]
+            metrics: crate::metric::Timings::new(&root),
             store,
             root,
             counters,

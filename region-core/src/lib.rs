@@ -30,6 +30,8 @@ mod lifetime;
 mod lineage;
 mod load;
 mod memo;
+#[cfg(feature = "metrics")]
+mod metric;
 mod path;
 mod policy;
 mod random;
@@ -60,6 +62,8 @@ pub use lifetime::{Lifetime, MAX_LIFETIME};
 pub use lineage::{Incarnation, Incarnations, Lineage};
 pub use load::LoadDependencies;
 pub use memo::{MAX_MEMO_KEYS, Memo};
+#[cfg(feature = "metrics")]
+pub use metric::{Metric, MetricKind};
 pub use path::{
     IdText, MARKER_KEY, MAX_DEPTH, MAX_KEY_BYTES, MAX_PATH_BYTES, MAX_SEGMENT_BYTES, PathError,
     PathRule, RegionPath, Segment,

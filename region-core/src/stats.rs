@@ -11,6 +11,8 @@ use std::time::Duration;
 use crate::path::RegionPath;
 
 pub(crate) use regions::{CountersByRegion, DEFAULT_REGIONS, RegionCounters};
+#[cfg(feature = "metrics")]
+pub(crate) use table::Counted;
 pub(crate) use table::Counters;
 pub use table::{MissReason, Stats};
 

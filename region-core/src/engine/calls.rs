@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::near::Covers;
+use super::watch::CallWatch;
 use super::{Chain, Context, Engine, Started};
 use crate::error::{Error, Result};
 use crate::path::{RegionPath, Segment};
@@ -24,17 +25,20 @@ pub(super) struct Reading<'a> {
     context: &'a Context,
     started: &'a mut Started,
     answer: BoxFuture<'a, Result<Read>>,
+    watch: CallWatch,
 }
 
 impl Future for Reading<'_> {
     type Output = Result<Read>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
-        let Poll::Ready(read) = self.answer.poll_unpin(cx) else {
+        let Self { answer, watch, .. } = &mut *self;
+        let Poll::Ready(read) = watch.within(|| answer.poll_unpin(cx)) else {
             self.started.note();
             self.context.engine.saw_wait();
             return Poll::Pending;
         };
+        self.watch.ended(&self.context.engine, read.is_ok());
         self.context.observe(&read);
         self.context.remember_outage(&read);
         Poll::Ready(read)
@@ -51,7 +55,8 @@ impl Context {
         self.refuse_during_outage()?;
         let terms = ReadTerms { started: started.noted(), ..self.read_terms() };
         let answer = self.engine.read_steps(&self.path, keys, terms);
-        Ok(Reading { context: self, started, answer })
+        let watch = CallWatch::start("read", &self.path);
+        Ok(Reading { context: self, started, answer, watch })
     }
 
     /// Does `call`, which reads.
@@ -81,8 +86,8 @@ impl Context {
     pub(crate) async fn begin(&self, keys: &[&str], terms: LeaseTerms) -> Result<Begun> {
         let sent = self.begin_sent();
         let terms = terms.trust(self.trust());
-        let begun = self.engine.begin_steps(&self.path, keys, terms).await;
-        self.observe(&begun);
+        let call = self.engine.begin_steps(&self.path, keys, terms);
+        let begun = self.watched("begin", call).await;
         if let (Ok(begun), Some(sent)) = (&begun, sent) {
             self.learn_begun(keys, begun, &sent);
         }
@@ -94,8 +99,8 @@ impl Context {
         let keys = ChangedKey::of_keys(write.ops.iter().map(Op::key)).unwrap_or(ChangedKey::All);
         let (change, sent) = (self.own_change(Covers::Entries(keys)), self.write_sent());
         let write = write.trust(self.trust());
-        let written = self.engine.store.write(&self.path, write).await;
-        self.observe(&written);
+        let call = self.engine.store.write(&self.path, write);
+        let written = self.watched("write", call).await;
         if let (Ok(Written::Applied(applied)), Some(sent)) = (&written, sent) {
             self.learn_write(&change, write, applied, sent);
         }
@@ -106,33 +111,40 @@ impl Context {
     pub(crate) async fn end(&self, verb: Verb) -> Result<()> {
         let change = self.own_change(Covers::Ended(verb));
         let terms = EndTerms::new(verb).trust(self.trust());
-        let ended = self.engine.store.end(&self.path, terms).await;
-        self.observe(&ended);
+        let ended = self.watched("end", self.engine.store.end(&self.path, terms)).await;
+        self.tell_verb(verb, ended.is_ok());
         self.engine.near.wakes().ended(&self.path, verb);
         ended.map(|ended| self.learn_end(&change, &ended))
     }
 
     pub(crate) async fn scan(&self, terms: PageTerms) -> Result<Page<ScanItem>> {
-        let result = self.engine.store.scan(&self.path, terms).await;
-        self.observe(&result);
-        result
+        self.watched("scan", self.engine.store.scan(&self.path, terms)).await
     }
 
     pub(crate) async fn children(&self, terms: PageTerms) -> Result<Page<Segment>> {
-        let result = self.engine.store.children(&self.path, terms).await;
-        self.observe(&result);
-        result
+        self.watched("children", self.engine.store.children(&self.path, terms)).await
     }
 
     pub(crate) async fn len(&self) -> Result<u64> {
-        let result = self.engine.store.len(&self.path).await;
-        self.observe(&result);
-        result
+        self.watched("len", self.engine.store.len(&self.path)).await
     }
 
     /// Releases the leases of `keys` that `token` holds, in the background.
     pub(crate) fn release(&self, keys: &[&str], token: LeaseToken) {
         self.engine.store.release(&self.path, keys, token);
+    }
+
+    /// Does `call`, and observes how it ends.
+    async fn watched<T>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let watch = CallWatch::start(operation, &self.path);
+        let result = watch.run(call).await;
+        watch.ended(&self.engine, result.is_ok());
+        self.observe(&result);
+        result
     }
 
     fn observe<T>(&self, result: &Result<T>) {
@@ -148,7 +160,9 @@ impl Engine {
         keys: &[&str],
         terms: ReadTerms<'_>,
     ) -> Result<Read> {
-        let read = self.read_steps(path, keys, terms).await;
+        let watch = CallWatch::start("read", path);
+        let read = watch.run(self.read_steps(path, keys, terms)).await;
+        watch.ended(self, read.is_ok());
         self.observe(path, read.as_ref().err());
         read
     }

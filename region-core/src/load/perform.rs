@@ -13,7 +13,7 @@ use super::open::OpenFlight;
 use super::place::early;
 use super::result::{LoadResult, NewEntry};
 use super::run::{GroupTask, fail_all, timed_out};
-use crate::engine::{Chain, Context, Started};
+use crate::engine::{Chain, Context, LoadWatch, Started};
 use crate::error::{Error, ErrorKind, Result};
 use crate::region::UncachedReason;
 use crate::value::dependencies::DependsOn;
@@ -79,7 +79,8 @@ impl<V: Value> GroupTask<V> {
         let dependencies = LoadDependencies::new(&self.context, &self.group, is_fenced);
         let started = Instant::now();
         let load = dependencies.run(self.declared.as_deref(), self.started, self.loader.load(keys));
-        let running = limited(self.deadline, chain.run(load));
+        let watch = LoadWatch::start(&self.context, loading.len());
+        let running = limited(self.deadline, watch.run(chain.run(load)));
         let loaded = tokio::select! {
             biased;
             loaded = running => loaded,
@@ -91,6 +92,7 @@ impl<V: Value> GroupTask<V> {
         });
         let time = started.elapsed();
         counters.load_time.add(time);
+        watch.ended(&self.context, time, loaded.is_ok());
         match &loaded {
             Ok(_) => self.flights.load_times.add::<V>(self.context.path(), time),
             Err(_) => counters.load_failures.add(1),

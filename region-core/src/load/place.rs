@@ -130,6 +130,7 @@ impl Call<'_> {
         if answer.outcome() == Outcome::Stale {
             self.context.counters().stale_hits.add(1);
         }
+        self.context.tell_answer(answer.outcome());
         Ok(answer)
     }
 

@@ -12,7 +12,7 @@ use crate::stats::MissReason;
 /// ```
 /// use std::convert::Infallible;
 /// use std::time::Duration;
-/// use region_core::{Outcome, Policy, RegionCache, RegionExt, Result};
+/// use region_core::{Outcome, Policy, Region, RegionCache, Result};
 /// use region_memory::MemoryStore;
 ///
 /// # #[tokio::main(flavor = "current_thread")]

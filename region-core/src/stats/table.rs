@@ -6,6 +6,14 @@ use std::ops::AddAssign;
 use super::LoadTime;
 use super::counter::{Counter, LoadTimer};
 
+/// A count that is a metric too.
+#[cfg(feature = "metrics")]
+pub(crate) struct Counted {
+    pub(crate) metric: &'static str,
+    pub(crate) description: &'static str,
+    pub(crate) of: fn(&Stats) -> u64,
+}
+
 /// Declares the statistics: those that are sums of others, those that are counted, and the reasons of misses.
 macro_rules! stats {
     (
@@ -63,6 +71,18 @@ macro_rules! stats {
                     $(MissReason::$reason => &self.$of,)*
                 }
             }
+        }
+
+        #[cfg(feature = "metrics")]
+        impl Counted {
+            /// Each count once.
+            pub(crate) const ALL: &'static [Self] = &[
+                $(Self {
+                    metric: concat!("region_cache_", stringify!($name), "_total"),
+                    description: concat!("Stats::", stringify!($name), " of the cache"),
+                    of: |stats| stats.$name,
+                },)*
+            ];
         }
 
         impl AddAssign<&Stats> for Stats {

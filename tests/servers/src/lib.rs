@@ -14,6 +14,7 @@ pub use certificates::Certificates;
 pub use client::{Reply, ask, ask_as};
 pub use cluster::{Cluster, Endpoint};
 pub use monitor::{Monitor, Monitored};
+pub use process::free_port;
 pub use proxy::Proxy;
 pub use sentinels::{Sentinel, SentinelSet, SentinelSettings, Sentinels};
 pub use server::{Flavor, TestServer};

@@ -88,11 +88,11 @@ pub(crate) fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
 /// server while that is down.
 const PORTS: Range<u16> = 10_000..32_000;
 
-/// A port of [`PORTS`] that nobody listens on.
+/// A port that nobody listens on, outside of the range of outgoing connections.
 ///
 /// # Panics
 /// When there seems to be none.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let random = || RandomState::new().build_hasher().finish();
     let mut drawn = (0..1_000).map(|_| {
         let at = random() % u64::from(PORTS.end - PORTS.start);

@@ -45,6 +45,7 @@ impl Context {
 
     pub(super) fn count<V>(&self, found: &[Found<V>], tally: &Tally) {
         let &Tally { near, near_absences, unverified, hits, absent } = tally;
+        self.tell_reads(found.len(), tally);
         self.counters().near_hits.add(near);
         self.counters().near_absences.add(near_absences);
         self.counters().near_unverified_hits.add(unverified);
@@ -61,6 +62,7 @@ impl Context {
     /// Counts a lookup of one key.
     #[inline]
     pub(crate) fn count_one(&self, counts_as: CountsAs) {
+        self.tell_read(counts_as);
         match counts_as {
             CountsAs::NearHit => self.counters().near_hits.add(1),
             CountsAs::NearUnverifiedHit => {

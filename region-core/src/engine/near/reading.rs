@@ -87,7 +87,7 @@ impl Context {
     pub(crate) fn near_hit<V: Value>(&self, key: &str) -> Option<Arc<V>> {
         let near = self.near.as_ref()?;
         if let Some((value, _)) = self.verified_hit(near, key) {
-            self.counters().near_hits.add(1);
+            self.count_one(CountsAs::NearHit);
             return Some(value);
         }
         let (value, counts_as) = match self.look_closer(near, key) {
@@ -110,7 +110,7 @@ impl Context {
     ) -> Option<Option<Arc<V>>> {
         let near = self.near.as_ref()?;
         if let Some((value, _)) = self.verified_hit(near, key) {
-            self.counters().near_hits.add(1);
+            self.count_one(CountsAs::NearHit);
             return Some(Some(value));
         }
         self.closer_answer(near, key, accept)
