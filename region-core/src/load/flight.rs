@@ -8,6 +8,7 @@ use crate::sync::Mutex;
 use tokio::sync::Notify;
 
 use super::brought::Brought;
+use super::plan::Shown;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lineage::Lineage;
 use crate::region::Answer;
@@ -51,8 +52,21 @@ pub(super) enum Stage {
     /// The store was asked at this tick. Callers that started before may join.
     Asking(Tick),
     /// The load runs. Callers that started before `known` may join: a question sent at that tick
-    /// showed that the load began later or still holds its lease.
-    Loading { known: Tick, fence: Option<Fence> },
+    /// showed that the load began later or still holds its lease. `fallback` is the state of the stale value
+    /// that a failure ends with.
+    Loading { known: Tick, fence: Option<Fence>, fallback: Fallback },
+    /// The load has failed, and a stale value is about to be the result. Who has found no value may not
+    /// take it.
+    FallingBack,
+}
+
+/// The state of the stale value that stands in for a load that fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fallback {
+    Kept,
+    /// The store has shown to a caller that it has the value no more. Callers that come after that one must
+    /// not get it either.
+    Lost,
 }
 
 /// The reason for a load.
@@ -168,11 +182,30 @@ impl Flight {
         self.answered.notify_waiters();
     }
 
-    /// Notes that a question sent at `tick` showed that the load still holds its lease.
-    pub(super) fn confirm(&self, tick: Tick) {
-        if let Stage::Loading { known, .. } = &mut *self.stage.lock() {
-            *known = tick.max(*known);
+    /// Notes that a question sent at `tick` showed `shown`, and that the load still holds its lease. Returns
+    /// false if the result is older than that: a stale value that the store has lost.
+    pub(super) fn confirm(&self, tick: Tick, shown: Shown) -> bool {
+        match &mut *self.stage.lock() {
+            Stage::Loading { known, fallback, .. } => {
+                *known = tick.max(*known);
+                if shown == Shown::Nothing {
+                    *fallback = Fallback::Lost;
+                }
+                true
+            }
+            Stage::FallingBack => shown != Shown::Nothing,
+            Stage::Open | Stage::Asking(_) => true,
         }
+    }
+
+    /// Returns true if the stale value may be the result. Then nobody joins any more who may not get it.
+    pub(super) fn falls_back(&self) -> bool {
+        let mut stage = self.stage.lock();
+        let is_lost = matches!(*stage, Stage::Loading { fallback: Fallback::Lost, .. });
+        if !is_lost {
+            *stage = Stage::FallingBack;
+        }
+        !is_lost
     }
 
     /// Returns true if a caller that started at `started` may take the result as it is.
@@ -181,6 +214,7 @@ impl Flight {
             && match *self.stage.lock() {
                 Stage::Open => true,
                 Stage::Asking(known) | Stage::Loading { known, .. } => known > started,
+                Stage::FallingBack => false,
             }
     }
 
@@ -192,6 +226,7 @@ impl Flight {
             && match &*self.stage.lock() {
                 Stage::Open | Stage::Asking(_) => true,
                 Stage::Loading { fence, .. } => fence.is_some(),
+                Stage::FallingBack => false,
             };
         is_shown.then_some(reason)
     }

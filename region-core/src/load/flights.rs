@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::flight::{Flight, FlightEnd, Group, Purpose, Stage, Tick, Waiter};
+use super::flight::{Fallback, Flight, FlightEnd, Group, Purpose, Stage, Tick, Waiter};
 use super::key::{ByKey, FlightKey, KeySpace};
 use super::reads::Reads;
 use super::recent::{LoadTimes, Recent};
@@ -296,7 +296,10 @@ impl<'a> Joining<'a> {
     ) -> Waiter {
         let stage = match self.start {
             Start::Asking => Stage::Open,
-            Start::Loading => Stage::Loading { known: self.flights.tick(), fence: None },
+            Start::Loading => {
+                let (known, fallback) = (self.flights.tick(), Fallback::Kept);
+                Stage::Loading { known, fence: None, fallback }
+            }
         };
         let before = previous.as_ref().map(|it| Arc::downgrade(it.flight())).unwrap_or_default();
         let (flight, waiter) = Flight::new(&self.group, stage, purpose, before);

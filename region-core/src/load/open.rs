@@ -6,10 +6,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::brought::{Brought, Until};
-use super::flight::{Fence, FlightEnd, Purpose, Stage, Tick, Waiter, dropped};
+use super::flight::{Fallback, Fence, FlightEnd, Purpose, Stage, Tick, Waiter, dropped};
 use super::flights::{Flights, NewFlight};
 use super::loader::ToLoad;
 use super::pace::pause_of_late_callers;
+use super::plan::Shown;
 use super::waits;
 use crate::engine::Context;
 use crate::error::Error;
@@ -72,7 +73,7 @@ impl<V> OpenFlight<V> {
                 }
                 Err(previous) => self.new.previous = Some(previous),
             }
-            if matches!(stage, Stage::Loading { .. }) {
+            if matches!(stage, Stage::Loading { .. } | Stage::FallingBack) {
                 if self.purpose() == Purpose::Reload {
                     self.new.previous = None;
                 }
@@ -108,7 +109,8 @@ impl<V> OpenFlight<V> {
     /// Notes that the load begins, under `fence` if the store has granted the lease.
     pub(super) fn loading(&mut self, fence: Option<Fence>, stale: Option<Stale<V>>) {
         if let Some(known) = self.asked {
-            self.new.flight.set_stage(Stage::Loading { known, fence: fence.clone() });
+            let (fence, fallback) = (fence.clone(), Fallback::Kept);
+            self.new.flight.set_stage(Stage::Loading { known, fence, fallback });
         }
         self.new.previous = None;
         self.new.hold = None;
@@ -121,11 +123,14 @@ impl<V> OpenFlight<V> {
         self.new.previous.take().filter(|previous| previous.flight().is_loading_under(fence))
     }
 
-    /// Takes the result of `previous`, which the last question showed to hold its lease.
+    /// Returns true if the result of `previous` may be taken, of which the last question showed that it holds
+    /// its lease, and `shown`.
+    pub(super) fn may_follow(&self, previous: &Waiter, shown: Shown) -> bool {
+        self.asked.is_some_and(|asked| previous.flight().confirm(asked, shown))
+    }
+
+    /// Takes the result of `previous`.
     pub(super) fn follow(self, previous: Waiter) {
-        if let Some(asked) = self.asked {
-            previous.flight().confirm(asked);
-        }
         self.flights.follow(&self.new.key, &self.new.flight, previous);
         waits::now_follows(&self.new.flight);
     }
@@ -168,7 +173,9 @@ impl<V: Value> OpenFlight<V> {
     /// Ends the flight with the stale value, if there is one whose time is not over, or the error.
     pub(super) fn fail(self, context: &Context, error: &Error) {
         let is_reload = self.purpose() == Purpose::Reload;
-        match self.stale.as_ref().filter(|stale| stale.lasts() && !is_reload) {
+        let may_fall_back =
+            |stale: &&Stale<V>| stale.lasts() && !is_reload && self.new.flight.falls_back();
+        match self.stale.as_ref().filter(may_fall_back) {
             None => self.finish_here(Err(error.clone())),
             Some(stale) => {
                 let retry_after = context.policy().load_retry_after;

@@ -275,7 +275,7 @@ impl<V: Value> GroupTask<V> {
                     flight.loading(Some(Fence { lineage: lineage.clone(), token }), stale);
                     to_load.push(flight);
                 }
-                (Step::Follow, Some(previous)) => {
+                (Step::Follow, Some(previous)) if flight.may_follow(&previous, shown) => {
                     self.context.counters().joined_loads.add(1);
                     flight.follow(previous);
                 }

@@ -3,9 +3,11 @@
 use std::io;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use region_core::testing::Method;
 use region_core::{ErrorKind, OnStale, Policy, Region, RegionExt, RegionHandle, Result, Stats};
 use region_core::{RegionCache, Store};
+use region_memory::Loss;
 use tokio::time::{Instant, advance, sleep};
 
 use super::kit::{Source, faulty, memory, region_with, within};
@@ -266,4 +268,41 @@ async fn a_caller_that_goes_before_the_soft_timeout_ends_the_load() {
     })
     .await;
     assert_eq!((source.begun(), source.finished()), (1, 0));
+}
+
+/// Bug: who joined a load in the background got its stale value when it failed, though the store had lost it since
+/// and shown that to the caller.
+/// Effect: a value came back after a loss.
+/// Fix: a caller that finds nothing ends the use of the stale value by the load that it joins.
+#[tokio::test(start_paused = true)]
+async fn a_stale_value_that_was_lost_is_nobodys_fallback() {
+    let store = memory();
+    let (cache, region) = stale(store.clone(), refreshing()).await;
+    let source = Source::default();
+    assert_eq!(fail(&region, &source).await.unwrap(), 0);
+    sleep(NOW).await;
+    store.lose(region.path(), Loss::Entries);
+    let late = join_all((0..3).map(|_| fail(&region, &source))).await;
+    for late in late {
+        assert_eq!(late.unwrap_err().kind(), ErrorKind::Load);
+    }
+    assert_eq!((source.begun(), cache.stats().joined_loads), (1, 3));
+    // The failure is no reason not to load what is missing.
+    assert_eq!(get(&region, &source).await.unwrap(), 2);
+}
+
+/// Callers that have found the stale value keep it, whatever later ones find.
+#[tokio::test(start_paused = true)]
+async fn who_found_a_stale_value_before_it_was_lost_falls_back_to_it() {
+    let store = memory();
+    let (_, region) = stale(store.clone(), policy()).await;
+    let source = Source::default();
+    let late = async {
+        sleep(NOW).await;
+        store.lose(region.path(), Loss::Entries);
+        fail(&region, &source).await
+    };
+    let (first, late) = tokio::join!(fail(&region, &source), late);
+    assert_eq!((first.unwrap(), late.unwrap_err().kind()), (0, ErrorKind::Load));
+    assert_eq!(source.begun(), 1);
 }

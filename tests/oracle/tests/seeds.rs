@@ -17,6 +17,12 @@ const KEPT: &[&str] = &[
      pauses,ttl,early,stale,unverified,replica,tracked,wide",
     // An explanation took bytes near for a value whatever it depended on.
     "54296 steps=29,32,33,76 without=latency,fail,lose-reply,late,lose-release,delay-push,cancel,ttl,early,stale,unverified,replica,tracked,watch,clock,bound",
+    // Who joined a refresh got its stale value when it failed, though the store had lost that and shown it.
+    "240893 steps=2,13,14,39 without=latency,fail,lose-reply,late,lose-release,delay-push,cancel,dependencies,ttl,early,unverified,replica,tracked,wide,watch,forms,clock,bound",
+    // The checker's: nothing tells of a change while the connection is silent, if an earlier one was told of.
+    "295742 steps=0,1,2,3,4,5,8,9,10,11,12,13,15,16,17,18,19,22,23,24,25,26,27,28,29,31,32,33,34,35,36,37,38,39,40,43,46,58,59,60,61,62,65,66,69,70,71,72,73,74,75,76,79,80,81,82,83,84,85,86,88 without=fail,late,delay-push,cancel,ttl,early,stale,unverified,replica,watch,forms,clock",
+    // The simulation's: what was evicted after a write, in its call, was told before the client tracked it.
+    "358645 steps=0,14,15,16,23,24 without=latency,fail,lose-reply,late,lose-release,delay-push,cancel,dependencies,ttl,early,stale,unverified,replica,watch,forms,clock",
     // An answer that was not trusted showed what no push had told of yet, and what was near stayed trusted.
     "71779 steps=0,1,31,54,55,56,91 without=fail,lose-reply,late,lose-release,cancel,dependencies,ttl,early,stale,unverified,replica,watch,forms,clock,bound",
     // An explanation took bytes near for a value of whatever type was asked for.

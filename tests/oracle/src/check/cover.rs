@@ -89,6 +89,12 @@ impl Facts<'_> {
                 .flatten()
                 .any(|told| excuses(*told, read.begin, change.when, unverified))
         };
+        // Whatever a server tells over a silent connection, or would if it had not told of the key before, is dropped.
+        let silence = self.silence(read.process, change.when.seq).filter(|_| told.is_none());
+        if let Some(silence) = silence {
+            let by_loss = Told::ByLoss(silence.lost, silence.covered_until);
+            return !excuses(by_loss, read.begin, change.when, unverified);
+        }
         // A server tells of a key once, until it is read again: the push of an earlier change, which is on its way, tells
         // of this one too.
         let mut earlier = self.changes.iter().filter(|it| it.when.seq < change.when.seq);

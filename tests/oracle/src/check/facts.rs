@@ -83,6 +83,16 @@ pub(super) struct Lag {
     pub(super) until: Moment,
 }
 
+/// A time in which nothing came over the connection of a process.
+pub(super) struct Silence {
+    process: usize,
+    since: Seq,
+    /// The time until which pushes were relied on, if that is limited.
+    pub(super) covered_until: Option<Duration>,
+    /// The connection was lost, and that ended it.
+    pub(super) lost: Option<Moment>,
+}
+
 pub(super) struct Facts<'a> {
     pub(super) plan: &'a Plan,
     pub(super) steps: BTreeMap<usize, Done<'a>>,
@@ -115,8 +125,8 @@ pub(super) struct Facts<'a> {
     pub(super) shares: BTreeMap<usize, usize>,
     /// True if something has happened to a server.
     pub(super) servers_failed: bool,
-    /// The time until which each process relies on pushes, while its connection is silent.
-    covered_until: BTreeMap<usize, Duration>,
+    /// The times in which the connection of a process carried nothing.
+    silences: Vec<Silence>,
     pub(super) end: Moment,
 }
 
@@ -143,7 +153,7 @@ impl<'a> Facts<'a> {
             reached: BTreeMap::new(),
             shares: BTreeMap::new(),
             servers_failed: false,
-            covered_until: BTreeMap::new(),
+            silences: Vec::new(),
             end: Moment { seq: history.events().len(), at },
         };
         let steps = plan.clients.iter().flat_map(|client| {
@@ -199,7 +209,7 @@ impl<'a> Facts<'a> {
             What::Reached { store } => self.reached.entry(*store).or_default().push(now.seq),
             What::PushDelayed { process, of } => self.tell(*process, *of, Told::Later(None)),
             What::PushDropped { process, of } => {
-                let covered = self.covered_until.get(process).copied();
+                let covered = self.silence(*process, now.seq).and_then(|it| it.covered_until);
                 self.tell(*process, *of, Told::ByLoss(None, covered));
             }
             What::PushLeftOut { process, of } => self.tell(*process, *of, Told::Never),
@@ -221,9 +231,9 @@ impl<'a> Facts<'a> {
                 self.changes.extend(effects.iter().map(change));
             }
             What::Silent { process, covered_until } => {
-                if let Some(until) = covered_until {
-                    self.covered_until.insert(*process, *until);
-                }
+                let (process, covered_until) = (*process, *covered_until);
+                let silence = Silence { process, since: now.seq, covered_until, lost: None };
+                self.silences.push(silence);
             }
             What::FailedOver { to } => self.failovers.push((now, *to)),
             What::RolledBack { to } => self.rollbacks.push((now, *to)),
@@ -283,8 +293,20 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// The silence of a process's connection at a moment.
+    pub(super) fn silence(&self, process: usize, at: Seq) -> Option<&Silence> {
+        let is_at = |it: &&Silence| {
+            let is_over = it.lost.is_some_and(|lost| lost.seq < at);
+            it.process == process && it.since < at && !is_over
+        };
+        self.silences.iter().rfind(is_at)
+    }
+
     fn lost(&mut self, now: Moment, process: usize) {
-        self.covered_until.remove(&process);
+        let silences = self.silences.iter_mut();
+        for silence in silences.filter(|it| it.process == process && it.lost.is_none()) {
+            silence.lost = Some(now);
+        }
         let mine = self.told.range_mut((process, 0)..(process + 1, 0));
         for told in mine.flat_map(|(_, told)| told) {
             match told {

@@ -41,6 +41,7 @@ struct State {
     down_until: Option<Instant>,
     /// This client changes something at this moment, and the answer will tell it of that.
     own_change: bool,
+    own_write: Option<OwnWrite>,
     listeners: Vec<(u64, Arc<dyn Listener>)>,
     next_listener: u64,
     listening: Option<Listening>,
@@ -49,6 +50,26 @@ struct State {
     recent: Vec<LateCall>,
     /// They are to be repeated before anything else is done: the store was put back to that copy.
     repeats: bool,
+}
+
+/// A write of this client that the store executes at this moment.
+struct OwnWrite {
+    region: RegionPath,
+    /// The store has told of the write. What comes after that are evictions.
+    is_told: bool,
+    /// Entries of the region were evicted, in this call. A server evicts before a call, or before the next one:
+    /// then it tracks what this call has written.
+    evicted: Option<Seq>,
+}
+
+impl OwnWrite {
+    /// Returns true if the event tells of an eviction, not of the write.
+    fn is_eviction(&mut self, event: &Event) -> bool {
+        let is_of_region = matches!(event, Event::Entries(path) if *path == self.region);
+        let was_told = self.is_told;
+        self.is_told |= is_of_region;
+        was_told
+    }
 }
 
 impl Channel {
@@ -64,6 +85,7 @@ impl Channel {
             silent_until: None,
             down_until: None,
             own_change: false,
+            own_write: None,
             listeners: Vec::new(),
             next_listener: 0,
             listening: None,
@@ -192,6 +214,20 @@ impl Channel {
         self.state.lock().down_until = Some(Instant::now() + duration);
     }
 
+    /// A write of this client begins.
+    pub(super) fn own_write(&self, region: &RegionPath) {
+        let (region, is_told, evicted) = (region.clone(), false, None);
+        self.state.lock().own_write = Some(OwnWrite { region, is_told, evicted });
+    }
+
+    /// It is over, and the client reads what it wrote. Tells of what was evicted since.
+    pub(super) fn own_write_is_over(&self) {
+        let write = self.state.lock().own_write.take();
+        if let Some(OwnWrite { region, evicted: Some(of), .. }) = write {
+            self.heard_of(of, Event::Entries(region));
+        }
+    }
+
     pub(super) fn own_change(&self, is_under_way: bool) {
         self.state.lock().own_change = is_under_way;
     }
@@ -292,13 +328,28 @@ impl Channel {
 
 impl Listener for Channel {
     fn heard(&self, event: Event) {
-        let (of, process) = (self.world.executing(), self.process);
+        self.heard_of(self.world.executing(), event);
+    }
+}
+
+impl Channel {
+    /// Hears of something that was executed at `of`.
+    fn heard_of(&self, of: Seq, event: Event) {
+        let process = self.process;
         let setup = &self.world.plan.setup;
         let mut state = self.state.lock();
         if state.is_dead || matches!(event, Event::Lost(_)) {
             return;
         }
-        let is_untold = setup.processes[process].own_changes_untold && state.own_change;
+        let is_eviction = state.own_write.as_mut().is_some_and(|it| it.is_eviction(&event));
+        if let Some(write) = state.own_write.as_mut().filter(|_| is_eviction)
+            && matches!(&event, Event::Entries(path) if *path == write.region)
+        {
+            write.evicted = Some(of);
+            return;
+        }
+        let is_untold =
+            setup.processes[process].own_changes_untold && state.own_change && !is_eviction;
         let untold = is_untold.then_some(state.present);
         if let Some(lane) = untold.filter(|_| setup.processes[process].tracked) {
             // It is told no more of this, until it reads it again.
@@ -332,9 +383,7 @@ impl Listener for Channel {
         }
         later.into_iter().for_each(|lane| self.flush_later(lane, of));
     }
-}
 
-impl Channel {
     /// Sends a push over a connection.
     fn send(&self, lane: &mut Lane, (of, number): (Seq, u64), event: &Event) -> Sent {
         let setup = &self.world.plan.setup;

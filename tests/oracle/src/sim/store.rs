@@ -329,7 +329,9 @@ impl Store for ClientStore {
     async fn write(&self, region: &RegionPath, write: Write<'_>) -> Result<Written> {
         let late = LateCall::Write(Box::new(OwnedWrite::new(region, &write)));
         let call = |inner: &Inner| {
-            Ok(match inner.write(region, write, Own::This)? {
+            inner.channel.own_write(region);
+            let written = inner.write(region, write, Own::This);
+            let written = written.map(|written| match written {
                 Written::Applied(applied) => {
                     let source = inner.source(applied.source);
                     if source.is_some() {
@@ -338,7 +340,9 @@ impl Store for ClientStore {
                     Written::Applied(applied.source(source))
                 }
                 Written::Fenced => Written::Fenced,
-            })
+            });
+            inner.channel.own_write_is_over();
+            written
         };
         let written = self.call(write.started, Some(late), call).await;
         self.execute_later();
