@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io::{BufRead, BufReader};
@@ -5,6 +6,7 @@ use std::net::TcpListener;
 use std::ops::Range;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::server::Flavor;
@@ -88,7 +90,10 @@ pub(crate) fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
 /// server while that is down.
 const PORTS: Range<u16> = 10_000..32_000;
 
-/// A port that nobody listens on, outside of the range of outgoing connections.
+/// The ports that were given to servers of this program. None is given twice: its server may be down, and start again.
+static GIVEN: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default);
+
+/// A port that nobody listens on, outside of the range of outgoing connections, and that was not given before.
 ///
 /// # Panics
 /// When there seems to be none.
@@ -98,6 +103,22 @@ pub fn free_port() -> u16 {
         let at = random() % u64::from(PORTS.end - PORTS.start);
         PORTS.start + u16::try_from(at).unwrap_or_default()
     });
+    let is_new = |port: &u16| GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(*port);
     let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    drawn.find(is_free).unwrap_or_else(|| panic!("no free port in {PORTS:?}"))
+    drawn
+        .find(|port| is_free(port) && is_new(port))
+        .unwrap_or_else(|| panic!("no free port in {PORTS:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bug: a port was free while its server was down. Effect: another server of the same program took it, and that one
+    /// could not start again. Fix: a port is given once.
+    #[test]
+    fn no_port_is_given_twice() {
+        let ports: HashSet<_> = (0..2_000).map(|_| free_port()).collect();
+        assert_eq!(ports.len(), 2_000);
+    }
 }

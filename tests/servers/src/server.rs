@@ -312,7 +312,10 @@ impl TestServer {
     /// When it does not start.
     pub fn restart(&mut self) {
         self.kill();
-        assert!(self.run(), "{} does not start again: see {:?}", self.url(), self.folder);
+        if !self.run() {
+            let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+            panic!("{} does not start again: {log}", self.url());
+        }
     }
 
     /// Stops the process: it keeps its connections and takes new ones, but answers nothing.
