@@ -3,6 +3,7 @@
 
 pub(crate) mod acknowledgements;
 pub(crate) mod clock;
+pub(crate) mod compared_roots;
 pub(crate) mod counts;
 pub(crate) mod hints;
 pub(crate) mod lag;

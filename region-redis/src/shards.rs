@@ -57,10 +57,11 @@ impl Shards {
     /// Returns where a region lies.
     pub(crate) fn of(&self, region: &RegionPath) -> Home<'_> {
         match self {
-            Self::One(shard) => Home { shard: Cow::Borrowed(shard), above: None },
+            Self::One(shard) => Home { shard: Cow::Borrowed(shard), above: None, compared: None },
             Self::Cluster(cluster) => {
                 let (shard, above) = cluster.shards_of(region);
-                Home { shard: Cow::Owned(shard), above }
+                let compared = Some(cluster.compared_roots());
+                Home { shard: Cow::Owned(shard), above, compared }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What lies above an anchor: asked of the shard of the root.
 
-use redis::Pipeline;
+use redis::{Pipeline, Value};
 use region_core::{Result, Source, Timestamp};
 use tokio::time::Instant;
 
@@ -10,7 +10,7 @@ use crate::ops::ask::ReplyForm;
 use crate::ops::one;
 use crate::protocol::hold::{HoldReply, ListFor, Needed, Show, hold, ids_above};
 use crate::protocol::layout::{Claim, Id, Located};
-use crate::protocol::reply::{Replies, bytes};
+use crate::protocol::reply::{Replies, borrowed, bytes};
 use crate::session::listed::Life;
 use crate::topology::shard::Shard;
 
@@ -38,7 +38,7 @@ impl Shard {
         };
         let form = ReplyForm::PerCommand;
         let (ids, _, source) = self.ask(at.region, at.above(), deadline, form, request).await?;
-        Ok(Above { claim: Claim::new(ids.into_iter().map(bytes).collect()), source })
+        Ok(Above { claim: claim_of(at, ids)?, source })
     }
 
     /// As [`read_above`](Self::read_above); creates what does not exist, and sees to it that it lives, and the anchor stays
@@ -104,7 +104,8 @@ impl Shard {
         let Response { values, connections, source, .. } =
             self.primary.call(deadline, request).await?;
         let replies = Replies::new(&connections.server, values).within()?;
-        let HoldReply { claim } = HoldReply::parse(replies)?;
+        let HoldReply { ids } = HoldReply::parse(replies)?;
+        let claim = claim_of(at, ids)?;
         self.check_for_loss(&connections);
         if let Some(before) = before.filter(|_| needed.show != Show::Unlisted) {
             let until = needed.millis.map(|millis| {
@@ -115,4 +116,13 @@ impl Shard {
         }
         Ok(Above { claim, source })
     }
+}
+
+/// The claim of the regions above an anchor, by what their keys hold.
+///
+/// # Errors
+/// If the root was created by a process with other anchors.
+fn claim_of(at: Located<'_>, ids: Vec<Value>) -> Result<Claim> {
+    at.anchor.check(ids.first().and_then(borrowed))?;
+    Ok(Claim::new(ids.into_iter().map(bytes).collect()))
 }

@@ -42,6 +42,7 @@ impl Shard {
                 self.primary.call(deadline, request).await?;
             let replies = Replies::new(&connections.server, values).within()?;
             let reply = BeginReply::parse(replies)?;
+            reply.ids.check(at.anchor)?;
             if reply.created {
                 let (connections, count) = match &receipt {
                     None => (Arc::clone(&connections), reply.count),

@@ -33,7 +33,7 @@ impl Shard {
             self.ask(at.region, at.here().len(), deadline, ReplyForm::PerCommand, request).await?;
         let (stamp, page) = (replies.next_of_type()?, replies.next_of_type()?);
         let now = replies.time()?;
-        let ids = path_ids(at, &ids);
+        let ids = path_ids(at, &ids)?;
         let (Some(ids), Some(stamp), Some(page)) = (ids, stamp, page) else {
             return Ok(Page::end());
         };

@@ -4,6 +4,7 @@
 //! in one slot: in parallel with a read, and before what changes something. What changes something takes them as
 //! claimed: see `tests/model/anchors.py`.
 
+mod anchors;
 mod changes;
 mod reads;
 
@@ -13,6 +14,7 @@ use region_core::{Error, Result};
 
 use crate::error::ClaimRefused;
 use crate::protocol::layout::Claim;
+use crate::session::compared_roots::ComparedRoots;
 use crate::topology::shard::{Shard, ShardHandle};
 
 /// The most attempts of a call whose claim is refused, each with one that was read after the one before was refused. Only
@@ -23,6 +25,8 @@ const CLAIMS: usize = 64;
 pub(crate) struct Home<'s> {
     pub(crate) shard: Cow<'s, ShardHandle>,
     pub(crate) above: Option<ShardHandle>,
+    /// The roots whose anchors have been compared, where there are anchors.
+    pub(crate) compared: Option<&'s ComparedRoots>,
 }
 
 impl Home<'_> {

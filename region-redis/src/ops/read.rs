@@ -98,7 +98,7 @@ impl Shard {
         deadline: Instant,
     ) -> Result<Read> {
         let Lines { ids, fields, now, source } = lines;
-        let ids = path_ids(at, &ids);
+        let ids = path_ids(at, &ids)?;
         let valid = self.validate(at.region, keys, ids.as_ref(), &fields, now);
         let (valid, now) = match valid {
             Ok(valid) => (valid, now),
@@ -257,9 +257,14 @@ impl Shard {
 }
 
 /// The ids along a path: those that are claimed, and those that its slot holds.
-pub(crate) fn path_ids(at: Located<'_>, here: &[Value]) -> Option<PathIds> {
+///
+/// # Errors
+/// If the root was created by a process with other anchors.
+pub(crate) fn path_ids(at: Located<'_>, here: &[Value]) -> Result<Option<PathIds>> {
     let above = at.claim.into_iter().flat_map(Claim::ids);
-    PathIds::parse(above.chain(here.iter().map(borrowed)))
+    let mut path = above.chain(here.iter().map(borrowed)).peekable();
+    at.anchor.check(path.peek().copied().flatten())?;
+    Ok(PathIds::parse(path))
 }
 
 fn found(

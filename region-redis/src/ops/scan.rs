@@ -55,7 +55,7 @@ impl Shard {
             |count: Option<&str>| one(scan(at, cursor, limit, counted, count), lane, Retry::Safe);
         let (ids, replies, _) =
             self.ask(at.region, at.here().len(), deadline, ReplyForm::OneScript, request).await?;
-        Ok((path_ids(at, &ids), ScanReply::parse(replies)?))
+        Ok((path_ids(at, &ids)?, ScanReply::parse(replies)?))
     }
 }
 

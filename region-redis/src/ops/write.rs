@@ -57,6 +57,7 @@ impl Shard {
         else {
             return Ok((Written::Fenced, None));
         };
+        check_anchor(at, after.as_ref().and_then(|after| after.ids.as_ref()))?;
         if wanted.guard.is_none() {
             self.existing.add(region);
         }
@@ -102,6 +103,7 @@ impl Shard {
             self.primary.call(deadline, request).await?;
         match PutReply::parse(Replies::new(&connections.server, values))? {
             PutReply::Done { count, region: after } => {
+                check_anchor(at, after.as_ref().map(|(ids, _)| ids))?;
                 own_write.into_iter().for_each(OwnWrite::done);
                 self.recovery.written(region, &connections, count);
                 self.check_for_loss(&connections);
@@ -172,6 +174,10 @@ pub(crate) fn outcomes_of(
     });
     let outcomes = ops.iter().zip(outcomes);
     outcomes.map(|(op, outcome)| outcome_of(op, outcome, validator.as_ref())).collect()
+}
+
+fn check_anchor(at: Located<'_>, ids: Option<&PathIds>) -> Result<()> {
+    ids.map_or(Ok(()), |ids| ids.check(at.anchor))
 }
 
 /// The `tree` of the anchor of a region that has these ids, if there is one above it.

@@ -45,6 +45,7 @@ impl<'k> Count<'k> {
 pub(crate) struct Call<'p> {
     command: Cmd,
     claim: Option<&'p Claim>,
+    anchor: Anchor,
     names: NameBuffer,
 }
 
@@ -62,7 +63,7 @@ impl<'p> Call<'p> {
         let keys = keys + usize::from(claim.is_some());
         let mut command = Cmd::with_capacity(keys + 16, (keys + 6) * NAME_BYTES);
         command.arg("EVALSHA").arg(&script.digest).arg(keys);
-        Self { command, claim, names: NameBuffer::new(anchor) }
+        Self { command, claim, anchor, names: NameBuffer::new(anchor) }
     }
 
     pub(crate) fn key(&mut self, kind: Kind, path: &str) {
@@ -85,12 +86,18 @@ impl<'p> Call<'p> {
         self.command.arg(arg);
     }
 
-    /// Adds a new random id for each of `regions` regions.
+    /// Adds a new random id for each of `regions` regions, and what the ids of a root say of its anchors.
     pub(crate) fn ids(&mut self, regions: usize) {
-        let mut bytes = [0_u8; MAX_DEPTH * ID];
-        let ids = &mut bytes[..regions * ID];
+        let mut bytes = [0_u8; MAX_DEPTH * ID + 4];
+        let (ids, rest) = bytes.split_at_mut(regions * ID);
         random::draw(|rng| rng.fill(ids));
-        self.arg(&*ids);
+        rest[..4].copy_from_slice(&self.anchor.mark());
+        self.arg(&bytes[..regions * ID + 4]);
+    }
+
+    /// Adds a new random id.
+    pub(crate) fn id(&mut self) {
+        self.arg(&random::bits().to_be_bytes()[..]);
     }
 
     /// Adds a random id for a tombstone.

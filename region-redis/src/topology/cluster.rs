@@ -25,6 +25,7 @@ use crate::net::pushes::Pushes;
 use crate::protocol::layout::Slot;
 use crate::server::Server;
 use crate::servers::ClusterServers;
+use crate::session::compared_roots::ComparedRoots;
 use crate::session::recovery::Recovery;
 use crate::settings::Settings;
 use crate::topology::releases::Release;
@@ -75,6 +76,7 @@ pub(crate) struct ClusterHandle(Arc<Owner>);
 
 struct Owner {
     cluster: Arc<Cluster>,
+    compared_roots: ComparedRoots,
     watching: AbortHandle,
 }
 
@@ -101,7 +103,7 @@ impl ClusterHandle {
             recoveries: Mutex::default(),
         });
         let watching = watch::start(&cluster, newest_epoch, runtime);
-        Self(Arc::new(Owner { cluster, watching }))
+        Self(Arc::new(Owner { cluster, compared_roots: ComparedRoots::default(), watching }))
     }
 
     /// Returns the shards of the slots in which a region, and the regions above its anchor, lie.
@@ -110,6 +112,11 @@ impl ClusterHandle {
         let at = cluster.nodes.servers.anchor.locate(region);
         let above = at.slot_above().map(|slot| cluster.shard(slot));
         (cluster.shard(at.slot()), above)
+    }
+
+    /// The roots whose anchors have been compared with those of other processes.
+    pub(crate) fn compared_roots(&self) -> &ComparedRoots {
+        &self.0.compared_roots
     }
 
     /// Returns a shard that any question may go to: one that can be called now, if there is one.

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use region_core::{
-    Lifetime, Op, PageTerms, Put, ReadFrom, ReadTerms, Region, RegionExt, Store, Verb, Write,
+    ErrorKind, LeaseTerms, LeaseToken, Lifetime, Op, PageTerms, Put, ReadFrom, ReadTerms, Region,
+    RegionExt, Store, Verb, Write,
 };
 use region_redis::{OnInvalidationFailure, RedisStore, RedisStoreBuilder};
 use servers::{Cluster, Flavor, Reply, TestServer};
@@ -28,6 +29,7 @@ servers::on_both! {
     slots_are_moved_under_load
     a_hung_node_concerns_no_other_anchor
     near_values_hang_on_what_is_above
+    a_process_with_another_anchor_is_told
 }
 
 /// The number of anchors below a root.
@@ -109,6 +111,37 @@ async fn an_invalidation_above_is_one_write_and_frees_all(flavor: Flavor) {
         until_ok(async || store.reclaim().await).await;
     }
     assert_eq!(keys(&cluster, "rc1:g{shop*"), Vec::<String>::new());
+}
+
+/// Bug: nothing told that processes had different anchors.
+/// Effect: what one invalidated below the root stayed valid for the other.
+/// Fix: a root names the anchors of who created it, and all others get an error.
+async fn a_process_with_another_anchor_is_told(flavor: Flavor) {
+    let cluster = Cluster::start(flavor);
+    let deep = connect(&cluster).await;
+    let plain = builder(&cluster.url()).connect().await.unwrap();
+    let (region, lease) =
+        (path(&leaf("shop", 1)), LeaseTerms::new(LeaseToken::from_bits(7), RECOVERY));
+    for (first, second) in [(&deep, &plain), (&plain, &deep)] {
+        set(first, &leaf("shop", 1), "k", "1").await.unwrap();
+        let errors = [
+            second.read(&region, &["k"], ReadTerms::default()).await.map(drop).unwrap_err(),
+            second.begin(&region, &["k"], lease).await.map(drop).unwrap_err(),
+            second.children(&region, PageTerms::new(9)).await.map(drop).unwrap_err(),
+            second.len(&region).await.map(drop).unwrap_err(),
+            end(second, &leaf("shop", 1), Verb::Invalidate).await.map(drop).unwrap_err(),
+            end(second, &leaf("shop", 1), Verb::Touch).await.map(drop).unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");
+            let text = error.to_string();
+            assert!(text.contains("anchor=1") && text.contains("anchor=2"), "{text}");
+        }
+        // The root lies in one place: so it can be invalidated, and then belongs to whoever comes first.
+        assert_eq!(get(first, &leaf("shop", 1), "k").await.unwrap().as_deref(), Some("1"));
+        end(second, "shop", Verb::Invalidate).await.unwrap();
+        assert_eq!(get(first, &leaf("shop", 1), "k").await.unwrap(), None);
+    }
 }
 
 async fn children(store: &RedisStore) -> usize {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join;
 use region_core::{
     Applied, Begun, EndTerms, Ended, Guard, LeaseTerms, Lifetime, MARKER_KEY, Op, OpOutcome, Put,
     RegionPath, RegionTtl, Result, Verb, Write, Written,
@@ -79,7 +80,10 @@ impl Home<'_> {
 
     pub(crate) async fn end(&self, region: &RegionPath, terms: EndTerms) -> Result<Ended> {
         let started = Instant::now();
-        let ended = self.shard.end(region, terms, started).await?;
+        let ending = self.shard.end(region, terms, started);
+        let (compared, ended) = join(self.compare_anchors(region), ending).await;
+        compared?;
+        let ended = ended?;
         let Some((above, parent)) = self.touched_above(region, terms.verb) else {
             return Ok(ended);
         };
@@ -98,7 +102,10 @@ impl Home<'_> {
         within: Duration,
     ) -> Result<u32> {
         let started = Instant::now();
-        let reached = self.shard.end_and_wait(region, verb, replicas, within, started).await?;
+        let ending = self.shard.end_and_wait(region, verb, replicas, within, started);
+        let (compared, reached) = join(self.compare_anchors(region), ending).await;
+        compared?;
+        let reached = reached?;
         let Some((above, parent)) = self.touched_above(region, verb) else { return Ok(reached) };
         let left = within.saturating_sub(started.elapsed());
         let outer =

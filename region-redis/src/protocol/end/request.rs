@@ -22,7 +22,7 @@ pub(crate) fn end(path: Located<'_>, verb: Verb, count: Count<'_>) -> Cmd {
             call.arg(count.key);
             call.path(Kind::Ids, path);
             call.arg(count.floor);
-            call.ids(1);
+            call.id();
             call.done()
         }
     }

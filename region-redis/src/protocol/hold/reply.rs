@@ -1,18 +1,18 @@
+use redis::Value;
 use region_core::Result;
 
-use crate::protocol::layout::Claim;
-use crate::protocol::reply::{Replies, bytes};
+use crate::protocol::reply::Replies;
 
 /// The answer to [`hold`](super::hold).
 pub(crate) struct HoldReply {
-    pub(crate) claim: Claim,
+    /// The contents of the `i` keys from the root down.
+    pub(crate) ids: Vec<Value>,
 }
 
 impl HoldReply {
     pub(crate) fn parse(mut replies: Replies) -> Result<Self> {
         // The count of writes.
         replies.number()?;
-        let ids = replies.list()?.into_iter().map(bytes);
-        Ok(Self { claim: Claim::new(ids.collect()) })
+        Ok(Self { ids: replies.list()? })
     }
 }

@@ -1,8 +1,9 @@
 //! The regions whose paths are hash tags.
 
-use region_core::RegionPath;
+use region_core::{Error, ErrorKind, RegionPath, Result};
 
 use super::claim::Claim;
+use super::ids::Ids;
 use super::slots::Slot;
 
 /// The depth of a store's *anchors*: the regions whose paths are hash tags. A region lies in the slot of the anchor that
@@ -21,6 +22,34 @@ impl Anchor {
 
     pub(crate) fn depth(self) -> usize {
         self.0
+    }
+
+    /// The mark by which the ids of a root name the anchors below it.
+    pub(crate) fn mark(self) -> [u8; 4] {
+        (self.0 as u32 - 1).to_be_bytes()
+    }
+
+    /// Compares these anchors with those that the ids of a root name, as its key holds them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] if the process that created the root has others: it keeps most regions in other
+    /// slots, so that neither sees what the other changes.
+    pub(crate) fn check(self, root: Option<&[u8]>) -> Result<()> {
+        self.check_ids(root.and_then(Ids::parse).as_ref())
+    }
+
+    pub(super) fn check_ids(self, root: Option<&Ids>) -> Result<()> {
+        match root.and_then(Ids::anchor).filter(|others| *others != self) {
+            None => Ok(()),
+            Some(Self(others)) => {
+                let own = self.0;
+                let message = format!(
+                    "this process has anchor={own}, and one with anchor={others} has created the root: all must have \
+                     the same; to change it, restart them all and invalidate the root"
+                );
+                Err(Error::new(ErrorKind::InvalidConfig, message))
+            }
+        }
     }
 
     /// The hash tag of the keys of the region whose path has the text `path`.

@@ -1,6 +1,8 @@
 //! The `i` key: a region's incarnations and when it expired.
 
-use region_core::{Incarnation, Lineage};
+use region_core::{Incarnation, Lineage, MAX_DEPTH, Result};
+
+use super::anchor::Anchor;
 
 /// `tree`, the beginning of the parent's `tree`, and when the key expires.
 const IDS: usize = 18;
@@ -24,7 +26,8 @@ pub(crate) type Mark = [u8; 8];
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ids {
     tree: Id,
-    /// The first bytes of the `tree` that the parent had when the region was created.
+    /// The first bytes of the `tree` that the parent had when the region was created; of a root, the mark of the
+    /// anchors below it.
     parent: [u8; 4],
     /// Zeros: never expired since it was created.
     soft: Id,
@@ -54,6 +57,12 @@ impl Ids {
                 .map(|interval| (big_endian(&interval[..7]), big_endian(&interval[7..])))
                 .collect(),
         })
+    }
+
+    /// The anchors that the process had which created this root; `None` if these are not the ids of one.
+    pub(super) fn anchor(&self) -> Option<Anchor> {
+        let depth = usize::try_from(big_endian(&self.parent)).ok()? + 1;
+        (depth <= MAX_DEPTH).then(|| Anchor::at(depth))
     }
 }
 
@@ -97,6 +106,12 @@ impl PathIds {
             mark,
             expirations: Expirations::Unknown,
         })
+    }
+
+    /// # Errors
+    /// If the root was created by a process with other anchors.
+    pub(crate) fn check(&self, anchor: Anchor) -> Result<()> {
+        anchor.check_ids(self.path.first())
     }
 
     /// The `tree` of the region at `depth`.
@@ -203,6 +218,22 @@ mod tests {
         other[8] = 7;
         assert!(PathIds::parse([Some(&there[..]), Some(&other[..])]).is_none(), "another tree");
         assert!(PathIds::parse([Some(&other[..])]).is_some(), "a root has no parent");
+    }
+
+    #[test]
+    fn a_root_names_the_anchors_below_it() {
+        let mut root = ids(1, None);
+        for depth in [1, 2, MAX_DEPTH] {
+            root[8..12].copy_from_slice(&Anchor::at(depth).mark());
+            for anchor in [1, 2, MAX_DEPTH] {
+                let path = PathIds::parse([Some(&root[..])]).unwrap();
+                assert_eq!(path.check(Anchor::at(anchor)).is_ok(), anchor == depth);
+                assert_eq!(Anchor::at(anchor).check(Some(&root)).is_ok(), anchor == depth);
+            }
+        }
+        root[8] = 7;
+        assert!(Anchor::ROOT.check(Some(&root)).is_ok(), "no process writes that");
+        assert!(Anchor::ROOT.check(None).is_ok() && Anchor::ROOT.check(Some(b"odd")).is_ok());
     }
 
     #[test]

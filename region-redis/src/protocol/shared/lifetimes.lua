@@ -23,9 +23,10 @@ local function store_ids(key, ids, expiry)
   return value
 end
 
--- Gives ids to those of a path that do not exist. They are not stored yet: `extend_path` does that.
+-- Gives ids to those of a path that do not exist. They are not stored yet: `extend_path` does that. A root has the
+-- mark of its anchors in the place of its parent's `tree`: the last four bytes of `ids`.
 local function draw_ids(path, ids)
-  local parent = '\0\0\0\0'
+  local parent = sub(ids, -4)
   for depth = 1, #path do
     if not exists_at(path, depth) then
       path[depth] = sub(ids, (depth - 1) * 8 + 1, depth * 8) .. parent .. struct.pack('>I6', NEW)
