@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use region_core::{ErrorKind, RegionPath, Result};
 use tokio::time::timeout;
 
@@ -18,28 +19,29 @@ use crate::topology::shard::Shard;
 const LIMIT: Duration = Duration::from_millis(250);
 
 impl Home<'_> {
-    /// Compares the anchors of this process with those that the root of a region names, once in a while: the answer to
-    /// an invalidation shows no ids. A root itself lies in one place, whatever its anchors are.
+    /// Compares the anchors of this process with those that the root of a region names; `None` while that is not due: it
+    /// is so once in a while, for the answer to an invalidation shows no ids. A root itself lies in one place, whatever
+    /// its anchors are.
     ///
-    /// # Errors
-    /// If a process with other anchors has created the root. Nothing if that cannot be found out in time.
-    pub(super) async fn compare_anchors(&self, region: &RegionPath) -> Result<()> {
-        let Some(compared) = self.compared.filter(|_| region.depth() > 1) else { return Ok(()) };
-        let Some(root) = std::iter::successors(Some(region.clone()), RegionPath::parent).last()
-        else {
-            return Ok(());
-        };
-        if !compared.begin(root.as_str()) {
-            return Ok(());
-        }
+    /// It fails if a process with other anchors has created the root, and not if that cannot be found out in time.
+    pub(super) fn comparison_of_anchors(
+        &self,
+        region: &RegionPath,
+    ) -> Option<BoxFuture<'_, Result<()>>> {
+        let compared = self.compared.filter(|_| region.depth() > 1)?;
+        let root = std::iter::successors(Some(region.clone()), RegionPath::parent).last()?;
         let shard = self.above.as_ref().unwrap_or(&self.shard);
-        match timeout(LIMIT, shard.compare_anchors(&root)).await {
-            Ok(Err(error)) if error.kind() == ErrorKind::InvalidConfig => {
-                compared.forget(root.as_str());
-                Err(error)
-            }
-            _ => Ok(()),
-        }
+        compared.begin(root.as_str()).then(|| {
+            Box::pin(async move {
+                match timeout(LIMIT, shard.compare_anchors(&root)).await {
+                    Ok(Err(error)) if error.kind() == ErrorKind::InvalidConfig => {
+                        compared.forget(root.as_str());
+                        Err(error)
+                    }
+                    _ => Ok(()),
+                }
+            }) as _
+        })
     }
 }
 

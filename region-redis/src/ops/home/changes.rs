@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::future::join;
+use futures_util::future::{OptionFuture, join};
 use region_core::{
     Applied, Begun, EndTerms, Ended, Guard, LeaseTerms, Lifetime, MARKER_KEY, Op, OpOutcome, Put,
     RegionPath, RegionTtl, Result, Verb, Write, Written,
@@ -80,9 +80,9 @@ impl Home<'_> {
 
     pub(crate) async fn end(&self, region: &RegionPath, terms: EndTerms) -> Result<Ended> {
         let started = Instant::now();
-        let ending = self.shard.end(region, terms, started);
-        let (compared, ended) = join(self.compare_anchors(region), ending).await;
-        compared?;
+        let comparison = OptionFuture::from(self.comparison_of_anchors(region));
+        let (compared, ended) = join(comparison, self.shard.end(region, terms, started)).await;
+        compared.transpose()?;
         let ended = ended?;
         let Some((above, parent)) = self.touched_above(region, terms.verb) else {
             return Ok(ended);
@@ -102,9 +102,11 @@ impl Home<'_> {
         within: Duration,
     ) -> Result<u32> {
         let started = Instant::now();
-        let ending = self.shard.end_and_wait(region, verb, replicas, within, started);
-        let (compared, reached) = join(self.compare_anchors(region), ending).await;
-        compared?;
+        let comparison = OptionFuture::from(self.comparison_of_anchors(region));
+        let (compared, reached) =
+            join(comparison, self.shard.end_and_wait(region, verb, replicas, within, started))
+                .await;
+        compared.transpose()?;
         let reached = reached?;
         let Some((above, parent)) = self.touched_above(region, verb) else { return Ok(reached) };
         let left = within.saturating_sub(started.elapsed());
