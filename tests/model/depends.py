@@ -55,11 +55,24 @@ class Server:
         s.create(region); trees, softs = s.lineage(region)
         if region not in s.state.d or s.state.d[region]['trees'] != trees: s.state.d[region] = {'trees': trees, 'e': {}}
         s.state.d[region]['e'][key] = (value, softs, s.now + life); s.state.lease.pop((region, key), None); s.wrote(c)
-    def fill(s, c, region, key, value, life, guard, is_marker=False):
-        lineage, token = guard; held = s.state.lease.get((region, key)); mut = MUT if is_marker else ()
-        if s.lineage(region) != lineage and 'marker-without-lineage' not in mut: return False
-        if (held is None or held[0] != token) and 'marker-without-lease' not in mut: return False
+    def guarded(s, region, key, guard):
+        lineage, token = guard; held = s.state.lease.get((region, key))
+        return s.lineage(region) == lineage and held is not None and held[0] == token
+    def fill(s, c, region, key, value, life, guard):
+        if not s.guarded(region, key, guard): return False
         s.put(c, region, key, value, life); return True
+    def swap(s, c, region, key, held, value, spare, life, guard):
+        """puts a marker in the place of another one; where that is not there any more, one that nothing hangs on"""
+        if guard and not s.guarded(region, key, guard): return None
+        found = s.read(c, region, key)
+        if found and found[1] and found[0] == held or 'lost-marker-extended' in MUT: s.put(c, region, key, value, life); return value
+        if found and found[1]: return None
+        s.put(c, region, key, spare, life); return spare
+    def replace_stale(s, c, region, key, held, value, life, guard):
+        """takes what is there, and puts a marker that nothing hangs on; answers if the stale one was there"""
+        if not s.guarded(region, key, guard): return None
+        found = s.read(c, region, key); s.put(c, region, key, value, life)
+        return bool(found and found[0] == held) or 'lost-marker-followed' in MUT
     def put_if_absent(s, c, region, key, value, life):
         """answers what is there: the fresh entry in the way, or what was put"""
         found = s.read(c, region, key)
@@ -81,7 +94,9 @@ class Server:
 
     def lose(s):
         pool = [('tree', p) for p in s.state.tree] + [('d', p) for p in s.state.d] + [('lease', p) for p in s.state.lease]
-        if pool: kind, p = s.rng.choice(pool); getattr(s.state, kind).pop(p)
+        if not pool: return
+        kind, p = s.rng.choice(pool); getattr(s.state, kind).pop(p)
+        if (kind, p) == ('d', ON): s.ends.append((s.now, 'lose', p, None))      # a marker that was lost does not come back
     def roll_back(s):
         """a failover to an older copy; what came after it is undone, ends too: who made them repeats them before it reads"""
         (s.state, t), s.ends = copy.deepcopy(s.snap), [x for x in s.ends if x[0] <= s.snap[1]]
@@ -89,6 +104,7 @@ class Server:
 
 def covers(end, region):
     _, what, at, _ = end
+    if what == 'lose': return region == at
     return region in around(at) if what == 'touch' else region == at or region.startswith(at + '.')
 
 class Client:
@@ -139,12 +155,20 @@ def take(srv, c, seen):
             if token: yield lambda: srv.release(ON, MARKER, token)
             return found[0][0]
         if token is None: continue
-        if found is None: new = (srv.new(), None)
-        elif found[1]: new = found[0]                                           # extended: what hangs on it goes on
-        else: new = (found[0][0] if 'replaced-by-itself' in MUT else srv.new(), found[0][0])   # what hung on it is stale
-        if 'fixed-ids' in MUT: new = (7, new[1])
-        if 'marker-unguarded' in MUT: yield lambda: srv.put(c, ON, MARKER, new, LIFE); return new[0]
-        if (yield lambda: srv.fill(c, ON, MARKER, new, LIFE, (lineage, token), True)): return new[0]
+        new = (srv.new(), None) if 'fixed-ids' not in MUT else (7, None)
+        if found is None:
+            if (yield lambda: srv.fill(c, ON, MARKER, new, LIFE, (lineage, token))): return new[0]
+        elif found[1]:                                                          # extended: what hangs on it goes on
+            if 'marker-unguarded' in MUT: yield lambda: srv.put(c, ON, MARKER, found[0], LIFE); return found[0][0]
+            put = yield lambda: srv.swap(c, ON, MARKER, found[0], found[0], new, LIFE, (lineage, token))
+            if put: return put[0]
+        else:                                                                   # what hung on it is stale
+            if 'replaced-by-itself' in MUT: new = (found[0][0], None)
+            was_there = yield lambda: srv.replace_stale(c, ON, MARKER, found[0], new, LIFE, (lineage, token))
+            if was_there is False: return new[0]
+            if was_there:
+                put = yield lambda: srv.swap(c, ON, MARKER, new, (new[0], found[0][0]), (srv.new(), None), LIFE, None)
+                if put: return put[0]
     new = (srv.new() if 'fixed-ids' not in MUT else 7, None)
     there = yield lambda: srv.put_if_absent(c, ON, MARKER, new, LIFE)
     return there[0]
@@ -213,8 +237,8 @@ def check(srv, reads):
     return None
 
 MUT = set()
-ALL_MUTATIONS = ['markers-unread', 'old-marker-serves', 'late-marker', 'fixed-ids', 'marker-unguarded', 'marker-without-lineage',
-    'marker-without-lease', 'replaced-by-itself', 'touch-spares-markers', 'expire-spares-markers', 'shared-by-lease', 'replica-believed']
+ALL_MUTATIONS = ['markers-unread', 'old-marker-serves', 'late-marker', 'fixed-ids', 'marker-unguarded', 'lost-marker-extended',
+    'lost-marker-followed', 'replaced-by-itself', 'touch-spares-markers', 'expire-spares-markers', 'shared-by-lease', 'replica-believed']
 if __name__ == '__main__':
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 20000
     for mut in ([sys.argv[2]] if len(sys.argv) > 2 else [''] + ALL_MUTATIONS):

@@ -3,7 +3,8 @@
 //! A marker holds a random id. A load reads it before it begins, and its value is valid while the
 //! region's marker has that id. `invalidate` and `touch` drop the marker as they drop every entry, and
 //! `expire` makes it stale; a marker that is lost takes all that hangs on it along. No id is ever
-//! written again but under a guard which shows that the marker has been there all the time.
+//! written again but by a write which shows that the marker has been there all the time: a guard is not
+//! enough, for the store may lose the marker and keep the lease.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -95,7 +96,7 @@ impl Marker {
         Self { id, fresh_ms, stale_ms: millis(need.stale.saturating_mul(2)), previous: None }
     }
 
-    /// The same marker with a life that is long enough. Only for a guarded write: anything that ended it
+    /// The same marker with a life that is long enough. Only for a write in the place of this one: anything that ended it
     /// meanwhile would be undone.
     pub(crate) fn extended(&self, need: Need, left: Lifetime) -> Self {
         let need = Need { stale: need.stale.max(self.stale() / 2), ..need };
@@ -106,8 +107,8 @@ impl Marker {
         Self { previous, ..Self::new(self.id, need) }
     }
 
-    /// A marker in the place of this one, which has expired and stays stale for `left`. Only for a
-    /// guarded write.
+    /// A marker in the place of this one, which has expired and stays stale for `left`. Only for a write that shows
+    /// that this one was there until then.
     pub(crate) fn replaced(&self, id: u64, need: Need, left: Lifetime) -> Self {
         let need = Need { stale: need.stale.max(self.stale() / 2), ..need };
         let expired = self.expired(left).map(millis);

@@ -3,13 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use tokio::time::Instant;
+
 use super::lease::Leases;
 use crate::engine::{Accept, Context, Found, Marker, Need, Started};
 use crate::error::Result;
+use crate::lifetime::Lifetime;
 use crate::path::MARKER_KEY;
 use crate::stats::MissReason;
 use crate::store::{
-    BegunKey, Guard, Lease, LeaseTerms, LeaseToken, Op, OpOutcome, TakeLease, When, Write, Written,
+    BegunKey, Guard, Lease, LeaseTerms, LeaseToken, Op, OpOutcome, TakeLease, When, Write,
 };
 
 /// The time for which nobody else may replace a marker while one caller does.
@@ -56,9 +60,10 @@ pub(super) async fn take(
         if lease != Lease::Granted {
             leases.settled(MARKER_KEY);
         }
+        let held = entry.as_ref().map(|entry| entry.bytes.clone());
         let entry = entry.ok_or(MissReason::Absent);
         let found = context.find_in::<Marker>(MARKER_KEY, entry, Accept::FreshOrStale, None);
-        let new = match &found {
+        match &found {
             Found::Fresh(marker, left) if need.is_met(marker, *left) => {
                 return Ok(Some(marker.id));
             }
@@ -66,20 +71,25 @@ pub(super) async fn take(
             Found::Fresh(marker, _) if matches!(lease, Lease::Held { .. }) => {
                 return Ok(Some(marker.id));
             }
-            Found::Fresh(marker, left) => marker.extended(need, *left),
-            Found::Stale(marker, left) => marker.replaced(random.bits(), need, *left),
-            _ => Marker::new(random.bits(), need),
-        };
+            _ => {}
+        }
         match lease {
             Lease::Granted => {
-                let put = new.put(context.codec().encode(MARKER_KEY, &new)?);
                 let guard = Guard::new(&lineage, &[MARKER_KEY], token);
-                let ops = [Op::Put(put)];
-                let write = Write::new(&ops).guard(guard).started(started.note());
-                let written = context.write(write).await?;
-                if let Written::Applied(_) = written {
+                let putting =
+                    Putting { context, need, guard: Some(guard), started: started.note() };
+                let put = match (&found, held) {
+                    (Found::Fresh(marker, left), Some(held)) => {
+                        putting.instead(held, &marker.extended(need, *left)).await?
+                    }
+                    (Found::Stale(marker, left), Some(held)) => {
+                        putting.after_stale(held, marker, *left).await?
+                    }
+                    _ => putting.new_one().await?,
+                };
+                if let Put::Done(id) = put {
                     leases.settled(MARKER_KEY);
-                    return Ok(Some(new.id));
+                    return Ok(Some(id));
                 }
             }
             Lease::NotTaken => take = TakeLease::Always,
@@ -89,6 +99,77 @@ pub(super) async fn take(
         }
     }
     create(context, need, started).await
+}
+
+/// The outcome of a put.
+enum Put {
+    /// The store holds the marker with this id.
+    Done(u64),
+    /// The guard does not hold, or another has put one.
+    Prevented,
+}
+
+/// What puts a marker.
+struct Putting<'a> {
+    context: &'a Context,
+    need: Need,
+    guard: Option<Guard<'a>>,
+    started: Instant,
+}
+
+impl Putting<'_> {
+    fn draw(&self) -> Marker {
+        Marker::new(self.context.engine().random.bits(), self.need)
+    }
+
+    fn encode(&self, marker: &Marker) -> Result<Bytes> {
+        self.context.codec().encode(MARKER_KEY, marker)
+    }
+
+    async fn apply(&self, ops: &[Op<'_>]) -> Result<Option<Vec<OpOutcome>>> {
+        let write = Write { guard: self.guard, ..Write::new(ops).started(self.started) };
+        Ok(self.context.write(write).await?.outcomes())
+    }
+
+    /// Puts a marker that nothing hangs on.
+    async fn new_one(&self) -> Result<Put> {
+        let marker = self.draw();
+        let applied = self.apply(&[Op::Put(marker.put(self.encode(&marker)?))]).await?;
+        Ok(applied.map_or(Put::Prevented, |_| Put::Done(marker.id)))
+    }
+
+    /// Puts `marker` in the place of one with the bytes `held`. Where that is not there any more, for the store may
+    /// lose it and keep the lease, one that nothing hangs on: its loss must not be undone.
+    async fn instead(&self, held: Bytes, marker: &Marker) -> Result<Put> {
+        let spare = self.draw();
+        let unless_there = spare.put(self.encode(&spare)?).when(When::Absent);
+        let in_place = marker.put(self.encode(marker)?).when(When::AbsentOrHolding(held));
+        let applied = self.apply(&[Op::Put(unless_there), Op::Put(in_place)]).await?;
+        Ok(match applied.as_deref() {
+            Some([OpOutcome::Stored, _]) => Put::Done(spare.id),
+            Some([_, OpOutcome::Stored]) => Put::Done(marker.id),
+            _ => Put::Prevented,
+        })
+    }
+
+    /// Puts a new marker where `stale` has expired, whose bytes are `held` and which stays stale for `left`. What
+    /// hangs on that one is stale, but only if it is there to the end.
+    async fn after_stale(&self, held: Bytes, stale: &Marker, left: Lifetime) -> Result<Put> {
+        let marker = self.draw();
+        let bytes = self.encode(&marker)?;
+        let take = Op::Take { key: MARKER_KEY };
+        let applied = self.apply(&[take, Op::Put(marker.put(bytes.clone()))]).await?;
+        match applied.as_deref() {
+            None => Ok(Put::Prevented),
+            Some([OpOutcome::Taken(Some(taken)), _]) if taken.bytes == held => {
+                let linked = stale.replaced(marker.id, self.need, left);
+                // The put has voided the lease; the bytes tell as much.
+                let unguarded = Putting { guard: None, ..*self };
+                unguarded.instead(bytes, &linked).await
+            }
+            Some(_) => Ok(Put::Done(marker.id)),
+        }
+    }
 }
 
 /// Puts a marker unless there is one; the id of the one that is there. It ends what hung on a marker that

@@ -2,12 +2,14 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use region_core::testing::Method;
 use region_core::{
     LoadOptions, Loaded, MARKER_KEY, Op, Policy, Put, ReadTerms, Region, RegionExt, Store, Write,
 };
+use region_memory::Loss;
 use tokio::time::advance;
 
 use super::kit::{Process, memory, on};
@@ -58,17 +60,67 @@ async fn a_marker_that_has_ended_is_not_extended() {
     here.load().await;
     let long = Process::new(8, &store, Policy::new().ttl(HOUR * 24));
     let paused = long.faulty.on(Method::Write).nth(1).within(long.region("b").path()).pause();
-    let loading = {
-        let (other, b) = (long.region("other"), long.region("b"));
-        let load = |_| async { Ok::<_, Infallible>(Loaded::new(5u32)) };
-        tokio::spawn(async move { other.get_or_compute_with("k", on(&b), load).await })
-    };
+    let loading = load_other(&long);
     paused.reached().await;
     here.region("b").touch().await.unwrap();
     paused.release();
-    loading.await.unwrap().unwrap();
+    loading.await.unwrap();
     assert_eq!(here.get().await, None);
     assert_eq!(long.region("other").get::<u32>("k").await.unwrap().as_deref(), Some(&5));
+}
+
+/// Bug: a marker that the store lost between the look at it and its extension, while it kept the lease, came back.
+/// Effect: what hung on it was valid again, though its loss had been a miss.
+/// Fix: it is extended only where it is still there.
+#[tokio::test(start_paused = true)]
+async fn a_marker_that_was_lost_is_not_extended() {
+    let store = memory();
+    let here = Process::new(7, &store, Policy::new().ttl(TTL));
+    here.load().await;
+    let long = Process::new(8, &store, Policy::new().ttl(HOUR * 24));
+    let paused = long.faulty.on(Method::Write).nth(1).within(long.region("b").path()).pause();
+    let loading = load_other(&long);
+    paused.reached().await;
+    store.lose(long.region("b").path(), Loss::Entries);
+    paused.release();
+    loading.await.unwrap();
+    assert_eq!(here.get().await, None);
+    assert_eq!(long.region("other").get::<u32>("k").await.unwrap().as_deref(), Some(&5));
+}
+
+/// The same of a marker that has expired: what hangs on it is stale while it is there, and gone once it is lost.
+#[tokio::test(start_paused = true)]
+async fn a_marker_that_was_lost_is_not_followed() {
+    for is_lost in [false, true] {
+        let store = memory();
+        let policy = || Policy::new().ttl(TTL).stale_for(HOUR);
+        let (here, there) = (Process::new(7, &store, policy()), Process::new(8, &store, policy()));
+        here.load().await;
+        here.region("b").expire().await.unwrap();
+        let paused = there.faulty.on(Method::Write).nth(1).within(there.region("b").path()).pause();
+        let loading = load_other(&there);
+        paused.reached().await;
+        if is_lost {
+            store.lose(there.region("b").path(), Loss::Entries);
+        }
+        paused.release();
+        loading.await.unwrap();
+        assert_eq!(there.region("other").get::<u32>("k").await.unwrap().as_deref(), Some(&5));
+        let load = |previous: Option<Arc<u32>>| async move {
+            Ok::<_, Infallible>(Loaded::new(previous.map_or(0, |previous| *previous)))
+        };
+        let loaded = here.page().get_or_compute_with("k", on(&here.region("b")), load).await;
+        let expected = if is_lost { 0 } else { 1 };
+        assert_eq!(loaded.unwrap().as_deref(), Some(&expected), "lost: {is_lost}");
+    }
+}
+
+fn load_other(process: &Process) -> tokio::task::JoinHandle<()> {
+    let (other, b) = (process.region("other"), process.region("b"));
+    let load = |_| async { Ok::<_, Infallible>(Loaded::new(5u32)) };
+    tokio::spawn(async move {
+        other.get_or_compute_with("k", on(&b), load).await.unwrap();
+    })
 }
 
 /// A marker that is lost, or overwritten with other bytes, is a miss, and the next load puts another.

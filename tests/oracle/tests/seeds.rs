@@ -23,6 +23,11 @@ const KEPT: &[&str] = &[
     "295742 steps=0,1,2,3,4,5,8,9,10,11,12,13,15,16,17,18,19,22,23,24,25,26,27,28,29,31,32,33,34,35,36,37,38,39,40,43,46,58,59,60,61,62,65,66,69,70,71,72,73,74,75,76,79,80,81,82,83,84,85,86,88 without=fail,late,delay-push,cancel,ttl,early,stale,unverified,replica,watch,forms,clock",
     // The simulation's: what was evicted after a write, in its call, was told before the client tracked it.
     "358645 steps=0,14,15,16,23,24 without=latency,fail,lose-reply,late,lose-release,delay-push,cancel,dependencies,ttl,early,stale,unverified,replica,watch,forms,clock",
+    // A marker that was lost, and whose lease was not, was extended: what hung on it came back.
+    "385950 steps=0,1,2,11,12,18,19,25,26,27,32,34 without=fail,lose-reply,late,lose-release,delay-push,cancel,early,stale,unverified,replica,tracked,wide,watch,forms,clock,bound",
+    // The checker's: nobody is told of a change where nothing was left to change.
+    "413328 steps=0,1,2,3,4,8,9,10,11,12,14,16,17,18 without=fail,lose-reply,late,lose-release,delay-push,cancel,dependencies,ttl,early,stale,replica,watch,forms,clock,bound",
+    "500674 steps=44,45,46,47,48,49,50,51,52,54,56,57,58 without=latency,fail,lose-reply,late,lose-release,delay-push,cancel,dependencies,ttl,early,stale,replica,watch,forms,clock,bound",
     // An answer that was not trusted showed what no push had told of yet, and what was near stayed trusted.
     "71779 steps=0,1,31,54,55,56,91 without=fail,lose-reply,late,lose-release,cancel,dependencies,ttl,early,stale,unverified,replica,watch,forms,clock,bound",
     // An explanation took bytes near for a value of whatever type was asked for.

@@ -102,7 +102,9 @@ impl Facts<'_> {
             let tracked = (tracked(it.effect), tracked(change.effect));
             tracked.0.is_some() && tracked.0 == tracked.1 && excused(it)
         };
-        !(excused(change) || told.is_none() && earlier.any(is_told_by))
+        // Nobody is told of a change where nothing was left to change, as after a server was put back.
+        let is_untold = || excuses(Told::Never, read.begin, change.when, unverified);
+        !(excused(change) || told.is_none() && (is_untold() || earlier.any(is_told_by)))
     }
 
     /// Returns true if a read must not show what was before the change because the process had heard of that when
