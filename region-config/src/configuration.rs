@@ -81,7 +81,7 @@ pub struct Configuration {
     pub max_region_stats: Option<usize>,
     /// The store.
     pub store: StoreConfiguration,
-    /// The read replicas of a server.
+    /// The read replicas of a server. In a file each is a table, or its URL.
     pub replicas: Vec<ReplicaConfiguration>,
     /// Connections over TLS.
     pub tls: TlsConfiguration,

@@ -351,6 +351,17 @@ fn secrets_are_never_shown() {
     let given =
         [("REGION_CACHE_URL", "redis://:secret@h"), ("REGION_CACHE_SENTINEL_PASSWORD", "secret")];
     assert!(!format!("{:?}", variables(&given).unwrap()).contains("secret"));
+    // A URL where a table has to be.
+    for (toml, says) in [
+        ("store = 'redis://:secret@h'", "store: it is not a table of settings"),
+        ("replicas = 'redis://:secret@h'", "replicas: it is not a list"),
+        ("replicas = [['redis://:secret@h']]", "replicas[0]: it is not a table"),
+        ("regions.'a.b' = 'redis://:secret@h'", "regions.\"a.b\": it is not a table"),
+    ] {
+        let error = toml::from_str::<Configuration>(toml).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
+    }
     // A wrong type, whose value a format would repeat, with the line that it stands in.
     for toml in
         ["store.password = 987654", "store.url = 987654", "[[replicas]]\npassword = 98765.4"]

@@ -259,6 +259,10 @@ fn of_the_store() -> Vec<Row> {
             [REPLICAS = "redis://r1, redis://r2"],
             StoreAt("redis://h", |s| s.replica("redis://r1").unwrap().replica("redis://r2").unwrap()),
             "store.url = 'redis://h'\nreplicas = [{ url = 'redis://r1' }, { url = 'r2' }]" => "replicas[1].url: the URL is wrong";
+        "replicas = ['redis://r1', 'redis://u:p@r2']", "store.url = 'redis://h'",
+            [REPLICAS = "redis://r1,redis://u:p@r2"],
+            StoreAt("redis://h", |s| s.replica("redis://r1").unwrap().replica("redis://u:p@r2").unwrap()),
+            "store.url = 'redis://h'\nreplicas = ['r1']" => "replicas[0].url: the URL is wrong";
         "replicas = [{ url = 'redis://r:7' }]", "store.url = 'redis://h'", [RR_URL = "redis://r:7"],
             StoreAt("redis://h", |store| store.replica("redis://r:7").unwrap()),
             "store.url = 'redis://h'\nreplicas = [{ url = 'redis://r', port = 7 }]" => "replicas[0].url: port and db are part of it";

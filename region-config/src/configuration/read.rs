@@ -16,6 +16,9 @@ use super::settings::{
 use super::{Configuration, address};
 use crate::tree::Tree;
 
+/// The settings that are tables.
+const TABLES: [&str; 6] = ["store", "tls", "redis", "near", "policy", "regions"];
+
 /// A setting that is wrong.
 pub(super) struct Fault {
     pub(super) path: String,
@@ -57,7 +60,8 @@ pub(super) fn of_tree(tree: Value) -> Result<Configuration, Fault> {
         return Err(Fault { path: "redis".to_owned(), why });
     }
     // A file that is empty, as YAML has it.
-    let tree = if tree.is_null() { Value::Object(serde_json::Map::new()) } else { tree };
+    let mut tree = if tree.is_null() { Value::Object(serde_json::Map::new()) } else { tree };
+    shape(&mut tree)?;
     let mut track = Track::new();
     let fields = Fields::deserialize(serde_path_to_error::Deserializer::new(tree, &mut track));
     match fields {
@@ -77,6 +81,45 @@ pub(super) fn of_tree(tree: Value) -> Result<Configuration, Fault> {
         }),
         Err(error) => Err(Fault { path: shown(&track.path()), why: error.to_string() }),
     }
+}
+
+/// Refuses what is no table where one has to be, since serde's own message would repeat it: it may be a URL with
+/// a password. Text in the list of replicas is the URL of one.
+fn shape(tree: &mut Value) -> Result<(), Fault> {
+    let Value::Object(tables) = tree else { return Err(no_table(".")) };
+    for (name, value) in tables {
+        match (name.as_str(), value) {
+            ("replicas", Value::Array(replicas)) => {
+                for (number, replica) in replicas.iter_mut().enumerate() {
+                    if replica.is_string() {
+                        *replica = serde_json::json!({ "url": replica.take() });
+                    }
+                    if !replica.is_object() {
+                        return Err(no_table(&format!("replicas[{number}]")));
+                    }
+                }
+            }
+            ("replicas", _) => {
+                let why = "it is not a list, of tables or URLs".to_owned();
+                return Err(Fault { path: name.clone(), why });
+            }
+            ("regions", Value::Object(policies)) => {
+                let wrong = policies.iter().find(|(_, policy)| !policy.is_object());
+                if let Some((names, _)) = wrong {
+                    return Err(no_table(&format!("regions.{}", super::quoted(names))));
+                }
+            }
+            (name, value) if TABLES.contains(&name) && !value.is_object() => {
+                return Err(no_table(name));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn no_table(path: &str) -> Fault {
+    Fault { path: path.to_owned(), why: "it is not a table of settings".to_owned() }
 }
 
 /// The path of a setting as files write it: what is no bare word stands in quotes.
