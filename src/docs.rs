@@ -6,5 +6,8 @@ pub mod configuration {}
 #[doc = include_str!("../docs/from-python.md")]
 pub mod from_python {}
 
+#[doc = include_str!("../docs/other-languages.md")]
+pub mod other_languages {}
+
 #[doc = include_str!("../docs/which-topology.md")]
 pub mod which_topology {}

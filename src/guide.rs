@@ -120,7 +120,7 @@ page!(
     serializer,
     "serializer.md",
     "[`Serializer`](crate::Serializer), [`Postcard`](crate::Postcard), [`Json`](crate::Json), \
-     [`Shape`](crate::Shape)"
+     [`Shape`](crate::Shape), [`ValueContext`](crate::ValueContext)"
 );
 page!(
     migrating,

@@ -70,32 +70,41 @@ struct Wide {
 /// Decodes `bytes` as values of many types: no panic, no endless loop, no more memory than the
 /// bytes justify.
 pub fn decode_all(serializer: &impl Serializer, bytes: &[u8]) {
-    decode::<u64>(serializer, bytes);
-    decode::<String>(serializer, bytes);
-    decode::<Vec<u8>>(serializer, bytes);
-    decode::<Vec<u64>>(serializer, bytes);
-    decode::<Vec<()>>(serializer, bytes);
-    decode::<Vec<[u32; 0]>>(serializer, bytes);
-    decode::<Vec<Vec<String>>>(serializer, bytes);
-    decode::<Vec<Wide>>(serializer, bytes);
-    decode::<HashMap<String, Vec<u8>>>(serializer, bytes);
-    decode::<BTreeMap<(), ()>>(serializer, bytes);
-    decode::<Vec<HashSet<()>>>(serializer, bytes);
-    decode::<Wide>(serializer, bytes);
-    decode::<Recursive>(serializer, bytes);
-    decode::<Vec<Recursive>>(serializer, bytes);
-    decode::<Result<Box<str>, std::net::IpAddr>>(serializer, bytes);
-    decode::<std::time::SystemTime>(serializer, bytes);
+    decode_all_of(serializer, bytes, bytes.len());
+}
+
+/// The same of bytes that stand for `size` bytes.
+pub fn decode_all_of(serializer: &impl Serializer, bytes: &[u8], size: usize) {
+    decode_of::<u64>(serializer, bytes, size);
+    decode_of::<String>(serializer, bytes, size);
+    decode_of::<Vec<u8>>(serializer, bytes, size);
+    decode_of::<Vec<u64>>(serializer, bytes, size);
+    decode_of::<Vec<()>>(serializer, bytes, size);
+    decode_of::<Vec<[u32; 0]>>(serializer, bytes, size);
+    decode_of::<Vec<Vec<String>>>(serializer, bytes, size);
+    decode_of::<Vec<Wide>>(serializer, bytes, size);
+    decode_of::<HashMap<String, Vec<u8>>>(serializer, bytes, size);
+    decode_of::<BTreeMap<(), ()>>(serializer, bytes, size);
+    decode_of::<Vec<HashSet<()>>>(serializer, bytes, size);
+    decode_of::<Wide>(serializer, bytes, size);
+    decode_of::<Recursive>(serializer, bytes, size);
+    decode_of::<Vec<Recursive>>(serializer, bytes, size);
+    decode_of::<Result<Box<str>, std::net::IpAddr>>(serializer, bytes, size);
+    decode_of::<std::time::SystemTime>(serializer, bytes, size);
 }
 
 /// Decodes `bytes` as a `T`.
 pub fn decode<T: DeserializeOwned>(serializer: &impl Serializer, bytes: &[u8]) {
+    decode_of::<T>(serializer, bytes, bytes.len());
+}
+
+fn decode_of<T: DeserializeOwned>(serializer: &impl Serializer, bytes: &[u8], size: usize) {
     let before = LIVE.load(Ordering::Relaxed);
     PEAK.store(before, Ordering::Relaxed);
     let decoded = serializer.deserialize(bytes, PhantomData::<T>);
     let taken = PEAK.load(Ordering::Relaxed).saturating_sub(before);
     drop(decoded);
-    let justified = FREE_BYTES + BYTES_PER_BYTE * bytes.len();
+    let justified = FREE_BYTES + BYTES_PER_BYTE * size;
     assert!(
         taken <= justified,
         "{} bytes for {} of input, as {}",

@@ -97,6 +97,16 @@ pub use value::codec::{EntryHeader, MAX_ENTRY_BYTES};
 pub use value::dependencies::{DependsOn, MAX_DEPENDENCIES};
 pub use value::envelope::{BadBytes, ENVELOPE_BYTES, Envelope, EnvelopeContent, Place};
 pub use value::fingerprint::{Fingerprint, Readability, Shape};
+#[cfg(feature = "cbor")]
+pub use value::serializer::Cbor;
+#[cfg(any(feature = "lz4", feature = "zstd"))]
+pub use value::serializer::Compressed;
 #[cfg(feature = "json")]
 pub use value::serializer::Json;
-pub use value::serializer::{AnySerializer, Postcard, Serializer, SerializerId, Value};
+#[cfg(feature = "msgpack")]
+pub use value::serializer::MessagePack;
+pub use value::serializer::{
+    AnySerializer, Postcard, Serializer, SerializerId, Value, ValueContext,
+};
+#[cfg(feature = "encryption")]
+pub use value::serializer::{Encrypted, EncryptionKey, KeyRing};

@@ -4,13 +4,15 @@ use std::any::type_name;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::error::{BoxError, Error, ErrorKind, Result, catch_panic};
 use crate::path::RegionPath;
 use crate::value::dependencies::{Dependencies, DependsOn};
 use crate::value::envelope::{BadBytes, Envelope, EnvelopeContent, Header, Place};
+use crate::value::fingerprint::Fingerprint;
 use crate::value::readback::Readback;
-use crate::value::serializer::{AnySerializer, SerializerId, Value};
+use crate::value::serializer::{AnySerializer, SerializerId, Value, ValueContext};
 
 /// The largest size of an entry in bytes, its envelope included. It is Redis's own limit for a value.
 pub const MAX_ENTRY_BYTES: usize = 512 * 1024 * 1024;
@@ -42,6 +44,7 @@ pub struct EntryHeader {
 /// Encodes and decodes the values of one region under one policy.
 #[derive(Clone, Debug)]
 pub(crate) struct Codec {
+    path: RegionPath,
     place: Place,
     serializer: AnySerializer,
     version: u32,
@@ -51,7 +54,8 @@ pub(crate) struct Codec {
 
 impl Codec {
     pub(crate) fn new(path: &RegionPath, serializer: AnySerializer, version: u32) -> Self {
-        Self { place: Place::of_region(path), serializer, version, first: OnceLock::new() }
+        let place = Place::of_region(path);
+        Self { path: path.clone(), place, serializer, version, first: OnceLock::new() }
     }
 
     #[inline]
@@ -70,7 +74,22 @@ impl Codec {
 
     /// A number that tells apart codecs that decode the same bytes differently.
     pub(crate) fn identity(&self) -> u64 {
-        u64::from(self.version) << u8::BITS | u64::from(self.serializer.id().get())
+        let id = self.serializer.id();
+        let outermost = u64::from(self.version) << u8::BITS | u64::from(id.get());
+        match id.inner() {
+            None => outermost,
+            Some(inner) => xxh3_64_with_seed(&outermost.to_le_bytes(), inner),
+        }
+    }
+
+    /// The fingerprint of the values of type `V` in this region.
+    fn fingerprint<V: Value>(&self) -> Fingerprint {
+        self.fingerprint_by(self.readback::<V>())
+    }
+
+    fn fingerprint_by(&self, readback: &Readback) -> Fingerprint {
+        let fingerprint = readback.fingerprint().with_version(self.version);
+        fingerprint.with_inner_formats(self.serializer.id().inner())
     }
 
     /// Encodes `value` as the entry at `key`. A value that cannot be read back, and a panic in the type's
@@ -109,12 +128,16 @@ impl Codec {
         depends_on: &[DependsOn],
     ) -> Result<Bytes> {
         let seal = || {
-            let fingerprint = self.readback::<V>().fingerprint();
-            let fingerprint = fingerprint.with_version(self.version);
-            let (place, serializer) = (self.place.of_key(key), self.serializer.id());
-            Envelope::seal_absence(place, serializer, fingerprint, depends_on)
+            let fingerprint = self.fingerprint::<V>();
+            let context = ValueContext::new(&self.path, key, fingerprint.to_bits()).of_absence();
+            let header = Header::of_value(self.serializer.id(), fingerprint, depends_on);
+            let write = |out: &mut Vec<u8>| match self.serializer.authenticates() {
+                true => self.serializer.serialize_for(&context, &(), out),
+                false => Ok(()),
+            };
+            Envelope::seal_sized(self.place.of_key(key), header.of_absence(), 0, write)
         };
-        catch_panic(seal).map_err(|error| {
+        catch_panic(seal).flatten().map_err(|error| {
             let message = format!("the type {} cannot be encoded", type_name::<V>());
             Error::new(ErrorKind::Encode, message).at_key(key).with_source(error)
         })
@@ -127,8 +150,9 @@ impl Codec {
         depends_on: &[DependsOn],
     ) -> Result<Bytes, BoxError> {
         let readback = self.readback::<V>();
-        let fingerprint = readback.fingerprint().with_version(self.version);
-        let write = |out: &mut Vec<u8>| readback.write(&self.serializer, value, out);
+        let fingerprint = self.fingerprint_by(readback);
+        let context = ValueContext::new(&self.path, key, fingerprint.to_bits());
+        let write = |out: &mut Vec<u8>| readback.write(&self.serializer, &context, value, out);
         let header = Header::of_value(self.serializer.id(), fingerprint, depends_on);
         Envelope::seal_sized(self.place.of_key(key), header, readback.usual_size(), write)
     }
@@ -137,16 +161,20 @@ impl Codec {
     pub(crate) fn decode<V: Value>(&self, key: &str, bytes: &[u8]) -> Result<Decoded<V>, BadBytes> {
         let envelope = self.open(key, bytes)?;
         let decode = || {
-            let fingerprint = self.readback::<V>().fingerprint().with_version(self.version);
-            if envelope.fingerprint != fingerprint.to_bits() {
+            let fingerprint = self.fingerprint::<V>().to_bits();
+            if envelope.fingerprint != fingerprint {
                 return Err(BadBytes::Type);
             }
             let value = match envelope.content {
                 EnvelopeContent::Value => {
-                    let value = self.serializer.deserialize(envelope.payload);
+                    let context = ValueContext::new(&self.path, key, fingerprint);
+                    let value = self.serializer.deserialize_for(&context, envelope.payload);
                     Some(value.map_err(BadBytes::Payload)?)
                 }
-                EnvelopeContent::Absence => None,
+                EnvelopeContent::Absence => {
+                    self.check_absence(key, &envelope)?;
+                    None
+                }
             };
             Ok(Decoded { value, dependencies: envelope.into_dependencies() })
         };
@@ -158,18 +186,29 @@ impl Codec {
         let envelope = self.open(key, bytes)?;
         match envelope.content {
             EnvelopeContent::Value => Ok(envelope.into_dependencies()),
-            EnvelopeContent::Absence => Err(BadBytes::Absent),
+            EnvelopeContent::Absence => {
+                self.check_absence(key, &envelope)?;
+                Err(BadBytes::Absent)
+            }
         }
+    }
+
+    /// Checks the record that there is no value: nothing else tells one that was forged, where that matters.
+    fn check_absence(&self, key: &str, envelope: &Envelope<'_>) -> Result<(), BadBytes> {
+        if !self.serializer.authenticates() {
+            return envelope.payload.is_empty().then_some(()).ok_or(BadBytes::Version);
+        }
+        let context = ValueContext::new(&self.path, key, envelope.fingerprint).of_absence();
+        self.serializer.deserialize_for(&context, envelope.payload).map_err(BadBytes::Payload)
     }
 
     /// Reads what the envelope of an entry says, beside what is expected of a `V`. `None` if it cannot be read.
     pub(crate) fn header<V: Value>(&self, key: &str, bytes: &[u8]) -> Option<EntryHeader> {
-        let envelope = Envelope::open(bytes, self.place.of_key(key)).ok()?;
-        let fingerprint = || self.readback::<V>().fingerprint();
-        let fingerprint = catch_panic(fingerprint).ok()?.with_version(self.version);
+        let envelope = Envelope::open_any(bytes, self.place.of_key(key)).ok()?;
+        let fingerprint = catch_panic(|| self.fingerprint::<V>()).ok()?;
         Some(EntryHeader {
             serializer: envelope.serializer,
-            expected_serializer: self.serializer.id(),
+            expected_serializer: SerializerId::new(self.serializer.id().get()),
             fingerprint: envelope.fingerprint,
             expected_fingerprint: fingerprint.to_bits(),
             content: envelope.content,
@@ -177,8 +216,9 @@ impl Codec {
     }
 
     fn open<'a>(&self, key: &str, bytes: &'a [u8]) -> Result<Envelope<'a>, BadBytes> {
-        let envelope = Envelope::open(bytes, self.place.of_key(key))?;
-        if envelope.serializer != self.serializer.id() {
+        let envelope = Envelope::open_any(bytes, self.place.of_key(key))?;
+        // Of the formats inside of it the fingerprint tells.
+        if envelope.serializer.get() != self.serializer.id().get() {
             return Err(BadBytes::Serializer(envelope.serializer));
         }
         Ok(envelope)

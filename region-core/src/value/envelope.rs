@@ -3,12 +3,13 @@
 //! | bytes | content |
 //! |---|---|
 //! | 0 | the envelope's version: 1 |
-//! | 1 | flags: bit 0 says that there is no value, and then no payload; bit 1 that a list of dependencies
+//! | 1 | flags: bit 0 says that there is no value; bit 1 that a list of dependencies
 //! follows the header; another set bit means something that this version cannot read |
 //! | 2 | the serializer's id |
 //! | 3..11 | the fingerprint of the value's type, with the policy's version mixed in, little-endian |
 //! | 11..19 | the seal: XXH3 of bytes 0..11 and all bytes after the seal, seeded with the entry's place |
-//! | 19.. | the payload: what the serializer wrote; with bit 1 after the list of dependencies |
+//! | 19.. | the payload: what the serializer wrote; with bit 1 after the list of dependencies. With bit 0 it is empty,
+//! unless the serializer authenticates what it writes |
 //!
 //! The list of dependencies has a byte with their number, 1 to 32, and for each the length of the region's
 //! path (two bytes, little-endian), the path, and the id of the region's marker (eight bytes,
@@ -89,7 +90,7 @@ pub struct Envelope<'a> {
 pub enum EnvelopeContent {
     /// A value.
     Value,
-    /// The record that there is no value. The payload is empty.
+    /// The record that there is no value.
     Absence,
 }
 
@@ -132,6 +133,12 @@ impl<'a> Header<'a> {
     ) -> Self {
         Self { flags: NO_FLAGS, serializer, fingerprint, depends_on }
     }
+
+    /// The same header of the record that there is no value.
+    pub(crate) const fn of_absence(mut self) -> Self {
+        self.flags = ABSENT;
+        self
+    }
 }
 
 impl<'a> Envelope<'a> {
@@ -140,6 +147,16 @@ impl<'a> Envelope<'a> {
     /// # Errors
     /// If the bytes are not an envelope that was sealed for this place.
     pub fn open(bytes: &'a [u8], place: Place) -> Result<Self, BadBytes> {
+        let envelope = Self::open_any(bytes, place)?;
+        match envelope.content {
+            EnvelopeContent::Absence if !envelope.payload.is_empty() => Err(BadBytes::Version),
+            _ => Ok(envelope),
+        }
+    }
+
+    /// As [`open`](Self::open); the record that there is no value may have a payload, by which a serializer
+    /// that [authenticates](crate::Serializer::authenticates) knows it.
+    pub(crate) fn open_any(bytes: &'a [u8], place: Place) -> Result<Self, BadBytes> {
         let Some((header, rest)) = bytes.split_at_checked(ENVELOPE_BYTES) else {
             return Err(BadBytes::Truncated);
         };
@@ -158,8 +175,7 @@ impl<'a> Envelope<'a> {
         };
         let content = match header[FLAGS_AT] & ABSENT {
             NO_FLAGS => EnvelopeContent::Value,
-            _ if payload.is_empty() => EnvelopeContent::Absence,
-            _ => return Err(BadBytes::Version),
+            _ => EnvelopeContent::Absence,
         };
         Ok(Self {
             serializer: SerializerId::new(header[SERIALIZER_AT]),
@@ -221,7 +237,7 @@ impl<'a> Envelope<'a> {
         fingerprint: Fingerprint,
         depends_on: &[DependsOn],
     ) -> Bytes {
-        let header = Header { flags: ABSENT, serializer, fingerprint, depends_on };
+        let header = Header::of_value(serializer, fingerprint, depends_on).of_absence();
         sealed(header.to_bytes(0), place)
     }
 }

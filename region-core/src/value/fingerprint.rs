@@ -98,6 +98,14 @@ impl Fingerprint {
             version => Self(xxh3_64_with_seed(&version.to_le_bytes(), self.0)),
         }
     }
+
+    /// Mixes in a hash of the formats inside of the one that wrote the value, if there are any.
+    pub(crate) fn with_inner_formats(self, inner: Option<u64>) -> Self {
+        match inner {
+            None => self,
+            Some(inner) => Self(xxh3_64_with_seed(&inner.to_le_bytes(), self.0)),
+        }
+    }
 }
 
 bits!(Fingerprint(u64), "Fingerprint({:016x})");

@@ -27,7 +27,7 @@ use parking_lot::RwLock;
 
 use crate::error::{BoxError, catch_panic};
 use crate::value::fingerprint::{Fingerprint, Readability, Shape};
-use crate::value::serializer::{AnySerializer, SerializerId, Value};
+use crate::value::serializer::{AnySerializer, SerializerId, Value, ValueContext};
 
 use format::Format;
 use key::KeyHasher;
@@ -106,6 +106,7 @@ impl Readback {
     pub(super) fn write<V: Value>(
         &self,
         serializer: &AnySerializer,
+        context: &ValueContext<'_>,
         value: &V,
         out: &mut Vec<u8>,
     ) -> Result<(), BoxError> {
@@ -117,7 +118,7 @@ impl Readback {
         }
         let start = out.len();
         let watcher = Watcher::new(self.format.fields, self.format.limits);
-        watcher.watch(value, |value| serializer.serialize(value, out))?;
+        watcher.watch(value, |value| serializer.serialize_for(context, value, out))?;
         let payload = out.get(start..).unwrap_or_default();
         watcher.check_elements(payload.len())?;
         self.last_size.store(payload.len().min(MAX_USUAL_SIZE) as u32, Ordering::Relaxed);
@@ -125,11 +126,12 @@ impl Readback {
         self.written.store(written, Ordering::Relaxed);
         let is_due = written.is_power_of_two()
             || watcher.is_deep()
+            || watcher.has_free_elements(payload.len())
             || self.is_suspect.load(Ordering::Relaxed);
         if !is_due && self.verified.cover(watcher.marks()) {
             return Ok(());
         }
-        if let Err(error) = catch_panic(|| read_back::<V>(serializer, payload)).flatten() {
+        if let Err(error) = catch_panic(|| read_back::<V>(serializer, context, payload)).flatten() {
             self.is_suspect.store(true, Ordering::Relaxed);
             return Err(self.not_readable::<V>(&error.to_string()));
         }
@@ -160,11 +162,15 @@ impl fmt::Debug for Readback {
 /// Reads `payload`, writes the value again and reads that too: bytes that were misread once rarely pass
 /// twice. The two need not be equal: a map may come in another order, and a type may normalise what it
 /// reads.
-fn read_back<V: Value>(serializer: &AnySerializer, payload: &[u8]) -> Result<(), BoxError> {
-    let value: V = serializer.deserialize(payload)?;
+fn read_back<V: Value>(
+    serializer: &AnySerializer,
+    context: &ValueContext<'_>,
+    payload: &[u8],
+) -> Result<(), BoxError> {
+    let value: V = serializer.deserialize_for(context, payload)?;
     let mut again = Vec::with_capacity(payload.len());
-    serializer.serialize(&value, &mut again)?;
-    serializer.deserialize::<V>(&again).map(drop)
+    serializer.serialize_for(context, &value, &mut again)?;
+    serializer.deserialize_for::<V>(context, &again).map(drop)
 }
 
 #[cfg(test)]

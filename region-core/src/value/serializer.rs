@@ -1,23 +1,44 @@
 //! Serializers: the formats of stored values.
 
 mod any;
+#[cfg(feature = "cbor")]
+mod cbor;
+#[cfg(any(feature = "lz4", feature = "zstd"))]
+mod compressed;
+mod context;
+#[cfg(any(feature = "encryption", feature = "lz4", feature = "zstd"))]
+mod detached;
+#[cfg(feature = "encryption")]
+mod encrypted;
 mod erased;
 mod guard;
 #[cfg(feature = "json")]
 mod json;
+#[cfg(feature = "msgpack")]
+mod msgpack;
 mod named;
 mod postcard;
 
 use serde::Serialize;
 use serde::de::{DeserializeOwned, DeserializeSeed};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::error::BoxError;
 use crate::value::fingerprint::Readability;
 
 pub use any::AnySerializer;
+#[cfg(feature = "cbor")]
+pub use cbor::Cbor;
+#[cfg(any(feature = "lz4", feature = "zstd"))]
+pub use compressed::Compressed;
+pub use context::ValueContext;
+#[cfg(feature = "encryption")]
+pub use encrypted::{Encrypted, EncryptionKey, KeyRing};
 pub(crate) use guard::{MAX_FREE_ELEMENTS, MAX_NESTING};
 #[cfg(feature = "json")]
 pub use json::Json;
+#[cfg(feature = "msgpack")]
+pub use msgpack::MessagePack;
 pub use postcard::Postcard;
 
 /// A type whose values can be stored in a region. Every owned type that implements serde's traits is one.
@@ -29,9 +50,14 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Value for T {}
 /// versions of a format that cannot read each other's bytes.
 ///
 /// Ids below [`SerializerId::FIRST_OF_USERS`] are reserved for this project; the others are free for
-/// your own formats.
+/// your own formats. A serializer that changes what another one writes has an id for each: see
+/// [`around`](Self::around).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SerializerId(u8);
+pub struct SerializerId {
+    number: u8,
+    /// A hash of the ids of the serializers inside; 0 if there is none.
+    inner: u64,
+}
 
 impl SerializerId {
     /// The lowest id that this project will never use.
@@ -40,13 +66,37 @@ impl SerializerId {
     /// Creates the id with this number.
     #[must_use]
     pub const fn new(id: u8) -> Self {
-        Self(id)
+        Self { number: id, inner: 0 }
+    }
+
+    /// Returns the id of this format around what the serializer `inner` writes, such as compression around
+    /// JSON.
+    ///
+    /// The number that is stored stays that of this format; `inner` is mixed into the fingerprint that is
+    /// stored with the value. So compressed JSON and compressed CBOR are misses to each other.
+    ///
+    /// ```
+    /// use region_core::SerializerId;
+    ///
+    /// let (outer, json, cbor) = (SerializerId::new(130), SerializerId::new(2), SerializerId::new(4));
+    /// assert_eq!(outer.around(json).get(), 130);
+    /// assert_ne!(outer.around(json), outer.around(cbor));
+    /// assert_ne!(outer.around(json), outer);
+    /// ```
+    #[must_use]
+    pub fn around(self, inner: Self) -> Self {
+        Self { inner: xxh3_64_with_seed(&[inner.number], inner.inner).max(1), ..self }
     }
 
     /// Returns the number.
     #[must_use]
     pub const fn get(self) -> u8 {
-        self.0
+        self.number
+    }
+
+    /// The hash of the ids of the serializers inside, unless there is none.
+    pub(crate) fn inner(self) -> Option<u64> {
+        (self.inner != 0).then_some(self.inner)
     }
 }
 
@@ -108,4 +158,45 @@ pub trait Serializer: Send + Sync + 'static {
         bytes: &'de [u8],
         seed: S,
     ) -> Result<S::Value, BoxError>;
+
+    /// As [`serialize`](Self::serialize), of a value for the entry that `context` names. Regions call this
+    /// method.
+    ///
+    /// A serializer whose bytes hang on the entry implements it, and one around another serializer hands
+    /// `context` on.
+    ///
+    /// # Errors
+    /// As [`serialize`](Self::serialize).
+    fn serialize_for<T: Serialize + ?Sized>(
+        &self,
+        context: &ValueContext<'_>,
+        value: &T,
+        out: &mut Vec<u8>,
+    ) -> Result<(), BoxError> {
+        let _ = context;
+        self.serialize(value, out)
+    }
+
+    /// As [`deserialize`](Self::deserialize), of bytes found at the entry that `context` names. Regions
+    /// call this method.
+    ///
+    /// # Errors
+    /// As [`deserialize`](Self::deserialize).
+    fn deserialize_for<'de, S: DeserializeSeed<'de>>(
+        &self,
+        context: &ValueContext<'_>,
+        bytes: &'de [u8],
+        seed: S,
+    ) -> Result<S::Value, BoxError> {
+        let _ = context;
+        self.deserialize(bytes, seed)
+    }
+
+    /// Returns true if [`deserialize_for`](Self::deserialize_for) tells bytes that were written for this
+    /// very entry, by a party that may write it, from all others.
+    ///
+    /// A region then has the record that there is no value written and read by the serializer too, as a `()`.
+    fn authenticates(&self) -> bool {
+        false
+    }
 }

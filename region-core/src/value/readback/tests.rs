@@ -3,11 +3,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::*;
+use crate::path::RegionPath;
 use crate::value::serializer::{Postcard, Serializer};
 
 fn write<V: Value>(serializer: &AnySerializer, value: &V) -> Result<Vec<u8>, String> {
     let mut out = b"before".to_vec();
-    let written = Readback::of::<V>(serializer).write(serializer, value, &mut out);
+    let region = RegionPath::root("r").unwrap();
+    let readback = Readback::of::<V>(serializer);
+    let context = ValueContext::new(&region, "k", readback.fingerprint().to_bits());
+    let written = readback.write(serializer, &context, value, &mut out);
     written.map(|()| out.split_off(6)).map_err(|error| error.to_string())
 }
 

@@ -66,11 +66,17 @@ impl Watcher {
         self.is_deep.get()
     }
 
+    /// Returns true if there seem to be elements that take no bytes. Readers limit these, and a value that is
+    /// compressed does not tell.
+    pub(super) fn has_free_elements(&self, bytes: usize) -> bool {
+        self.elements.get() > bytes.max(MAX_FREE_ELEMENTS)
+    }
+
     /// Refuses what readers refuse because hostile bytes could claim it: see
     /// [`Postcard`](crate::Postcard).
     pub(super) fn check_elements(&self, bytes: usize) -> Result<(), BoxError> {
         let elements = self.elements.get();
-        if self.limits == Limits::OfPostcard && elements > bytes.max(MAX_FREE_ELEMENTS) {
+        if self.limits == Limits::OfPostcard && self.has_free_elements(bytes) {
             let text = format!(
                 "{elements} elements in {bytes} bytes are not read back: elements that take no \
                  bytes are limited to {MAX_FREE_ELEMENTS}"

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::erased::{ErasedSerializer, seed};
-use super::{Postcard, Serializer, SerializerId};
+use super::{Postcard, Serializer, SerializerId, ValueContext};
 use crate::error::BoxError;
 use crate::value::fingerprint::Readability;
 
@@ -56,7 +56,47 @@ impl AnySerializer {
     pub fn serialize<T: Serialize>(&self, value: &T, out: &mut Vec<u8>) -> Result<(), BoxError> {
         match &self.0 {
             Inner::Postcard => Postcard.serialize(value, out),
-            Inner::Other(other) => other.serialize_erased(value, out),
+            Inner::Other(other) => other.serialize_erased(None, value, out),
+        }
+    }
+
+    /// As [`Serializer::serialize_for`].
+    ///
+    /// # Errors
+    /// When the format cannot express the value.
+    pub fn serialize_for<T: Serialize>(
+        &self,
+        context: &ValueContext<'_>,
+        value: &T,
+        out: &mut Vec<u8>,
+    ) -> Result<(), BoxError> {
+        match &self.0 {
+            Inner::Postcard => Postcard.serialize(value, out),
+            Inner::Other(other) => other.serialize_erased(Some(context), value, out),
+        }
+    }
+
+    /// As [`Serializer::deserialize_for`].
+    ///
+    /// # Errors
+    /// When the bytes are not a `T` that was written for this entry.
+    pub fn deserialize_for<T: DeserializeOwned>(
+        &self,
+        context: &ValueContext<'_>,
+        bytes: &[u8],
+    ) -> Result<T, BoxError> {
+        match &self.0 {
+            Inner::Postcard => Postcard.deserialize(bytes, seed::<T>()),
+            Inner::Other(other) => other.deserialize(Some(context), bytes),
+        }
+    }
+
+    /// As [`Serializer::authenticates`].
+    #[must_use]
+    pub fn authenticates(&self) -> bool {
+        match &self.0 {
+            Inner::Postcard => Postcard.authenticates(),
+            Inner::Other(other) => other.authenticates_erased(),
         }
     }
 
@@ -67,7 +107,7 @@ impl AnySerializer {
     pub fn deserialize<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, BoxError> {
         match &self.0 {
             Inner::Postcard => Postcard.deserialize(bytes, seed::<T>()),
-            Inner::Other(other) => other.deserialize(bytes),
+            Inner::Other(other) => other.deserialize(None, bytes),
         }
     }
 }

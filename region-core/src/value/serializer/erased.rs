@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _};
 
-use super::{Serializer, SerializerId};
+use super::{Serializer, SerializerId, ValueContext};
 use crate::error::BoxError;
 use crate::value::fingerprint::Readability;
 
@@ -17,12 +17,19 @@ type Visit<'a> =
 pub(super) trait ErasedSerializer: Send + Sync {
     fn id_erased(&self) -> SerializerId;
     fn readability_erased(&self) -> Readability;
+    fn authenticates_erased(&self) -> bool;
     fn serialize_erased(
         &self,
+        context: Option<&ValueContext<'_>>,
         value: &dyn erased_serde::Serialize,
         out: &mut Vec<u8>,
     ) -> Result<(), BoxError>;
-    fn deserialize_erased(&self, bytes: &[u8], visit: Visit<'_>) -> Result<(), BoxError>;
+    fn deserialize_erased(
+        &self,
+        context: Option<&ValueContext<'_>>,
+        bytes: &[u8],
+        visit: Visit<'_>,
+    ) -> Result<(), BoxError>;
 }
 
 impl<S: Serializer> ErasedSerializer for S {
@@ -34,23 +41,43 @@ impl<S: Serializer> ErasedSerializer for S {
         Serializer::readability(self)
     }
 
+    fn authenticates_erased(&self) -> bool {
+        Serializer::authenticates(self)
+    }
+
     fn serialize_erased(
         &self,
+        context: Option<&ValueContext<'_>>,
         value: &dyn erased_serde::Serialize,
         out: &mut Vec<u8>,
     ) -> Result<(), BoxError> {
-        self.serialize(value, out)
+        match context {
+            Some(context) => self.serialize_for(context, value, out),
+            None => self.serialize(value, out),
+        }
     }
 
-    fn deserialize_erased(&self, bytes: &[u8], visit: Visit<'_>) -> Result<(), BoxError> {
-        self.deserialize(bytes, VisitSeed(visit))
+    fn deserialize_erased(
+        &self,
+        context: Option<&ValueContext<'_>>,
+        bytes: &[u8],
+        visit: Visit<'_>,
+    ) -> Result<(), BoxError> {
+        match context {
+            Some(context) => self.deserialize_for(context, bytes, VisitSeed(visit)),
+            None => self.deserialize(bytes, VisitSeed(visit)),
+        }
     }
 }
 
 impl dyn ErasedSerializer {
-    pub(super) fn deserialize<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, BoxError> {
+    pub(super) fn deserialize<T: DeserializeOwned>(
+        &self,
+        context: Option<&ValueContext<'_>>,
+        bytes: &[u8],
+    ) -> Result<T, BoxError> {
         let mut value = None;
-        self.deserialize_erased(bytes, &mut |deserializer| {
+        self.deserialize_erased(context, bytes, &mut |deserializer| {
             value = Some(T::deserialize(deserializer)?);
             Ok(())
         })?;

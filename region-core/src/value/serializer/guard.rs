@@ -26,12 +26,23 @@ pub(super) struct Guard {
     believed: Cell<usize>,
     nesting: Cell<usize>,
     elements: Cell<usize>,
+    floats: Floats,
 }
 
 /// Anything of serde's, under guard.
 pub(super) struct Guarded<'g, T> {
     inner: T,
     guard: &'g Guard,
+}
+
+/// The numbers that are read where a type asks for a float.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Floats {
+    /// Those that the format reads as floats.
+    AsFormat,
+    #[cfg_attr(not(feature = "cbor"), expect(dead_code, reason = "other formats do so themselves"))]
+    /// Integers too: a writer whose language has one type of number writes 1 for 1.0.
+    AnyNumber,
 }
 
 /// The party that says how many elements there are.
@@ -49,7 +60,14 @@ impl Guard {
             believed: Cell::new(bytes),
             nesting: Cell::new(MAX_NESTING),
             elements: Cell::new(elements),
+            floats: Floats::AsFormat,
         }
+    }
+
+    /// As [`new`](Self::new), of a format that would refuse an integer where a float is asked for.
+    #[cfg(feature = "cbor")]
+    pub(super) fn of_any_numbers(bytes: usize) -> Self {
+        Self { floats: Floats::AnyNumber, ..Self::new(bytes) }
     }
 
     pub(super) fn watch<T>(&self, inner: T) -> Guarded<'_, T> {
@@ -117,7 +135,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Guarded<'_, D> {
         deserialize_bool
         deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
         deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
-        deserialize_f32 deserialize_f64 deserialize_char deserialize_str deserialize_string
+        deserialize_char deserialize_str deserialize_string
         deserialize_bytes deserialize_byte_buf deserialize_unit deserialize_identifier ;
         Claimed:
             deserialize_any()
@@ -132,6 +150,20 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Guarded<'_, D> {
             deserialize_tuple_struct(name: &'static str, len: usize)
             deserialize_struct(name: &'static str, fields: &'static [&'static str])
             deserialize_enum(name: &'static str, variants: &'static [&'static str]);
+    }
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        match self.guard.floats {
+            Floats::AsFormat => self.inner.deserialize_f32(visitor),
+            Floats::AnyNumber => self.inner.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        match self.guard.floats {
+            Floats::AsFormat => self.inner.deserialize_f64(visitor),
+            Floats::AnyNumber => self.inner.deserialize_any(visitor),
+        }
     }
 
     fn is_human_readable(&self) -> bool {

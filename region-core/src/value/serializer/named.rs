@@ -2,8 +2,12 @@
 
 use serde::de::{Deserialize, Deserializer, Error};
 
+#[cfg(feature = "cbor")]
+use super::Cbor;
 #[cfg(feature = "json")]
 use super::Json;
+#[cfg(feature = "msgpack")]
+use super::MessagePack;
 use super::{AnySerializer, Postcard};
 
 /// A name, and what it stands for.
@@ -14,13 +18,18 @@ const NAMED: &[Named] = &[
     ("postcard", || AnySerializer::new(Postcard)),
     #[cfg(feature = "json")]
     ("json", || AnySerializer::new(Json)),
+    #[cfg(feature = "msgpack")]
+    ("msgpack", || AnySerializer::new(MessagePack)),
+    #[cfg(feature = "cbor")]
+    ("cbor", || AnySerializer::new(Cbor)),
 ];
 
 /// The names of serializers that need a feature of the same name.
-const FEATURES: &[&str] = &["json"];
+const FEATURES: &[&str] = &["json", "msgpack", "cbor"];
 
 impl AnySerializer {
-    /// Returns the serializer with this name: `postcard`, or `json` with the feature of that name.
+    /// Returns the serializer with this name: `postcard`, or `json`, `msgpack` or `cbor` with the feature of
+    /// that name.
     ///
     /// ```
     /// use region_core::AnySerializer;
