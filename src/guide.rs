@@ -22,6 +22,7 @@ page!(
      [`expire`](crate::RegionExt::expire), \
      [`invalidate_and_touch`](crate::RegionExt::invalidate_and_touch), \
      [`invalidate_on`](crate::RegionExt::invalidate_on), [`Signal`](crate::Signal), \
+     [`SharedSignal`](crate::SharedSignal), \
      [`SignalExt`](crate::SignalExt), [`Verb`](crate::Verb), \
      [`LoadOptions::depends_on`](crate::LoadOptions::depends_on), \
      [`LoadDependencies`](crate::LoadDependencies)",

@@ -12,7 +12,7 @@
 //! | say how long values live, and more | [`Policy`] |
 //! | give domain types their regions | [`Regioned`] |
 //! | choose or write a format | [`Serializer`], [`Postcard`] |
-//! | tell handlers and regions that something has happened | [`Signal`] and [`SignalExt`] |
+//! | tell handlers and regions that something has happened | [`Signal`], [`SharedSignal`] and [`SignalExt`] |
 //! | write a backend | [`Store`] |
 //! | test a service | the module `testing` (feature of the same name) |
 
@@ -81,8 +81,9 @@ pub use region::{
 pub use regioned::private as __private;
 pub use regioned::{AppendId, ParseSegmentId, PathFn, Regioned, SegmentId, TopLevel, TypedPath};
 pub use signal::{
-    Connecting, Connection, HandlerFailure, HandlerOutcome, MAX_PENDING_REGIONS, PathBelow,
-    SendReport, Sending, Sent, Signal, SignalExt, SignalSource,
+    Connecting, Connection, HandlerFailure, HandlerOutcome, MAX_PENDING_REGIONS, MAX_SIGNAL_BYTES,
+    MAX_SIGNALS_KEPT, PathBelow, Received, SHARED_SIGNAL_TTL, SendReport, Sending, Sent,
+    SharedSignal, Signal, SignalExt, SignalSource,
 };
 pub use stats::{LoadTime, MissReason, NearUse, RegionStats, Stats};
 pub use store::{

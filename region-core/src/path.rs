@@ -18,8 +18,8 @@ use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 pub use error::{PathError, PathRule};
-pub(crate) use limits::check_key;
 pub use limits::{MARKER_KEY, MAX_DEPTH, MAX_KEY_BYTES, MAX_PATH_BYTES, MAX_SEGMENT_BYTES};
+pub(crate) use limits::{SIGNAL_SEGMENT, check_key};
 pub(crate) use prehashed::Prehashed;
 pub use relative::IdText;
 pub(crate) use relative::RelativePath;

@@ -7,6 +7,7 @@ mod local;
 mod regions;
 mod sending;
 mod sent;
+mod shared;
 mod source;
 
 pub use bind::SignalExt;
@@ -16,4 +17,5 @@ pub use local::Signal;
 pub use regions::{MAX_PENDING_REGIONS, PathBelow};
 pub use sending::{HandlerFailure, SendReport, Sending};
 pub use sent::Sent;
+pub use shared::{MAX_SIGNAL_BYTES, MAX_SIGNALS_KEPT, Received, SHARED_SIGNAL_TTL, SharedSignal};
 pub use source::SignalSource;

@@ -1,4 +1,4 @@
-//! Signals: handlers in one process, and regions that signals invalidate.
+//! Signals: handlers in one process and in several, and regions that signals invalidate.
 
 #![cfg(feature = "testing")]
 
@@ -6,4 +6,6 @@ mod signals {
     mod handlers;
     mod kit;
     mod regions;
+    mod shared;
+    mod silent;
 }

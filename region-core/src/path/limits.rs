@@ -16,6 +16,10 @@ pub const MAX_KEY_BYTES: usize = 1024;
 /// hang that depend on this one. Users of a [`Region`](crate::Region) cannot reach it.
 pub const MARKER_KEY: &str = "\0marker";
 
+/// The name of the roots that shared signals lie in. The id is the root of the cache. They lie beside it and not in it:
+/// a cache that is invalidated must not lose its signals, least of all if a signal has invalidated it.
+pub(crate) const SIGNAL_SEGMENT: &str = "\0signal";
+
 /// Refuses keys that no store has to take, empty ones and ones over [`MAX_KEY_BYTES`], and the one that
 /// the library keeps for itself.
 pub(crate) fn check_key(key: &str) -> Result<(), PathError> {

@@ -22,7 +22,8 @@ impl Connection {
         Self { disconnect: Some(Box::new(disconnect)) }
     }
 
-    /// Leaves the handler connected for as long as the signal lives.
+    /// Leaves the handler connected for as long as the signal lives. A [`SharedSignal`](super::SharedSignal) then
+    /// lives until its runtime ends.
     pub fn detach(mut self) {
         // Dropping it would end what it holds: a connection may be made of others.
         std::mem::forget(self.disconnect.take());

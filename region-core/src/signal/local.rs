@@ -9,7 +9,8 @@ use super::{Sending, Sent};
 /// A named signal of one type, within one process.
 ///
 /// Cheap to clone; clones have the same handlers. Make it once, and hand clones to those who send and those who
-/// handle it. Regions can be bound to it: see [`SignalExt`](super::SignalExt).
+/// handle it. Regions can be bound to it: see [`SignalExt`](super::SignalExt). A signal of all processes over one
+/// store is a [`SharedSignal`](super::SharedSignal).
 ///
 /// ```
 /// use region_core::{Sent, Signal};
