@@ -6,11 +6,11 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use region_core::testing::{Faulty, Method};
 use region_core::{
-    Connection, ErrorKind, MAX_SIGNAL_BYTES, MAX_SIGNALS_KEPT, Received, Region, RegionExt,
-    RegionPath, SHARED_SIGNAL_TTL, SharedSignal, SignalExt, Store,
+    Connection, ErrorKind, MAX_SIGNAL_BYTES, MAX_SIGNALS_KEPT, Op, PageTerms, Received, Region,
+    RegionExt, RegionPath, SHARED_SIGNAL_TTL, SharedSignal, SignalExt, Store, Write,
 };
-use region_memory::Loss;
-use tokio::time::sleep;
+use region_memory::{Loss, MemoryStore};
+use tokio::time::{Instant, sleep};
 
 use super::kit::{cache, memory, until};
 use super::silent::Silent;
@@ -92,7 +92,10 @@ async fn every_process_gets_each_value_once_and_in_order() {
     for value in 1..=5 {
         a.signal.send(value).await.unwrap();
     }
+    let sent = Instant::now();
     b.signal.send_from("importer", 6).await.unwrap();
+    until(async || a.log.contains(6) && second.log.contains(6)).await;
+    assert!(sent.elapsed() < Duration::from_secs(1), "a push tells of it: {:?}", sent.elapsed());
     let senders: Arc<Mutex<Vec<Option<String>>>> = Arc::default();
     let note = Arc::clone(&senders);
     let _connection = second.signal.connect(move |received: Received<u64>| {
@@ -118,12 +121,14 @@ async fn a_store_without_pushes_is_polled() {
     let store = memory();
     let (a, b) =
         (Process::start(Silent(store.client())).await, Process::start(Silent(store)).await);
+    let begun = Instant::now();
     for round in 0..20 {
         let sent = round * 2 + 1;
         a.signal.send(sent).await.unwrap();
         b.signal.send(sent + 1).await.unwrap();
         until(async || a.log.contains(sent + 1) && b.log.contains(sent)).await;
     }
+    assert!(begun.elapsed() < Duration::from_secs(40), "{:?}", begun.elapsed());
     assert_eq!((a.log.0.lock().len(), b.log.0.lock().len()), (40, 40));
     assert!(!a.log.contains(0) && !b.log.contains(0));
 }
@@ -200,6 +205,63 @@ async fn a_value_that_is_lost_before_it_is_read_is_told() {
     store.inner().lose(&region_of("changed"), Loss::Entries);
     reads.release();
     b.log.gets(&[0]).await;
+}
+
+/// Removes the entries of all senders, and leaves everything else, as a store that evicts entries one by one.
+async fn evict_senders(store: &MemoryStore) {
+    let region = region_of("changed");
+    let page = store.scan(&region, PageTerms::new(100)).await.unwrap();
+    let keys = page.items.iter().map(|item| item.key.as_str());
+    let ops: Vec<_> =
+        keys.filter(|key| *key != "continuity").map(|key| Op::Remove { key }).collect();
+    assert!(!ops.is_empty());
+    for op in ops {
+        store.write(&region, Write::new(&[op])).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_is_lost_alone_is_told() {
+    // Of a sender that is known.
+    let store = memory();
+    let b = Process::start(store.client()).await;
+    let sender = open(store.client());
+    sender.send(1).await.unwrap();
+    b.log.gets(&[1]).await;
+    drop(sender);
+    sleep(Duration::from_secs(1)).await;
+    evict_senders(&store).await;
+    b.log.gets(&[1, 0]).await;
+    sleep(SHARED_SIGNAL_TTL).await;
+    assert!(b.log.has(&[1, 0]));
+
+    // Of one that nobody has heard of.
+    let store = Faulty::new(memory());
+    let b = Process::start(store.clone()).await;
+    let reads = store.on(Method::Now).pause();
+    let sender = open(store.inner().client());
+    sender.send(7).await.unwrap();
+    reads.reached().await;
+    drop(sender);
+    sleep(Duration::from_secs(1)).await;
+    evict_senders(store.inner()).await;
+    reads.release();
+    b.log.gets(&[0]).await;
+}
+
+/// The entries are lost while the one that would show it is renewed.
+#[tokio::test(start_paused = true)]
+async fn a_loss_during_the_renewal_is_told() {
+    let store = Faulty::new(memory());
+    let b = Process::start(store.clone()).await;
+    let renewal = store.pause(Method::Write);
+    renewal.reached().await;
+    store.inner().lose(&region_of("changed"), Loss::Entries);
+    assert!(b.log.has(&[]));
+    renewal.release();
+    b.log.gets(&[0]).await;
+    sleep(SHARED_SIGNAL_TTL).await;
+    assert!(b.log.has(&[0]));
 }
 
 #[tokio::test(start_paused = true)]
