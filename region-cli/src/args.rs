@@ -82,6 +82,9 @@ pub(crate) enum Command {
         after_help = "Example:\n  region watch org:42 --for 10s\n  2026-11-28T12:00:00.123Z  entries  org:42.project:7"
     )]
     Watch(Watch),
+    /// Shows what is busy now: servers, and the regions that change most; q quits
+    #[command(after_help = "Example:\n  region top --every 2s")]
+    Top(Top),
     /// Prints numbers of the servers and of the root
     #[command(after_help = "Example:\n  region stats")]
     Stats,
@@ -186,6 +189,17 @@ pub(crate) struct Watch {
     /// Shows leases too: each load takes one
     #[arg(long)]
     pub(crate) leases: bool,
+}
+
+/// What to show.
+#[derive(clap::Args)]
+pub(crate) struct Top {
+    /// The time between two questions to the servers
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = limit)]
+    pub(crate) every: Duration,
+    /// Ends after so long
+    #[arg(long = "for", value_name = "DURATION", value_parser = limit)]
+    pub(crate) duration: Option<Duration>,
 }
 
 /// What to free.

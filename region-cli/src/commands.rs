@@ -8,6 +8,7 @@ mod get;
 mod install;
 mod reclaim;
 mod stats;
+mod top;
 mod tree;
 mod watch;
 
@@ -48,6 +49,7 @@ async fn on_target(common: &Common, command: Command, output: Output) -> Result<
         Command::Touch(end) => end::run(&target, Verb::Touch, &end, output).await,
         Command::Expire(end) => end::run(&target, Verb::Expire, &end, output).await,
         Command::Watch(watch) => watch::run(&target, &watch, output).await,
+        Command::Top(top) => top::run(&target, &top, output).await,
         Command::Stats => stats::run(&target, output).await,
         Command::Reclaim(reclaim) => reclaim::run(&target, &reclaim, output).await,
         // These need no store.

@@ -100,7 +100,7 @@ pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 /// Runs the program on a terminal of its own, with this input. What it says and its output come together.
 pub(crate) fn on_terminal(url: &str, args: &str, input: &[u8]) -> Ran {
     let program = env!("CARGO_BIN_EXE_region");
-    let line = format!("{program} {args} --timeout 20s");
+    let line = format!("stty rows 30 cols 100 && exec {program} {args} --timeout 20s");
     let mut command = Command::new("script");
     command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
     command.env("REGION_CACHE_URL", url).env("REGION_CACHE_ROOT", "shop").env("TERM", "xterm");

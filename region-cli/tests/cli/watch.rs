@@ -7,13 +7,14 @@ use region_cache::RegionExt;
 use serde_json::Value;
 use servers::{Flavor, TestServer, on_both};
 
-use crate::kit::{fill, region, start};
+use crate::kit::{fill, on_terminal, region, start};
 
 on_both! {
     changes_are_shown_as_they_happen
     a_watch_ends_by_its_count_and_its_time
     a_lost_connection_is_told_and_replaced
     an_interrupt_ends_it
+    what_is_busy_is_drawn_on_a_terminal
 }
 
 /// A watch that is under way.
@@ -120,4 +121,27 @@ async fn an_interrupt_ends_it(flavor: Flavor) {
     let killed = std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap();
     assert!(killed.success());
     assert_eq!(watching.end(), 0);
+}
+
+async fn what_is_busy_is_drawn_on_a_terminal(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let (cache, url) = (fill(&server.url()).await, server.url());
+    let writing = tokio::spawn(async move {
+        let org = cache.region("org:42").unwrap();
+        loop {
+            org.set("name", &"Doll".to_owned()).await.unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    });
+    let at = url.clone();
+    let top = || on_terminal(&at, "top --for 3s", b"").exits(0);
+    let ran = tokio::task::block_in_place(top);
+    for part in ["region", "top:", "shop;", "calls/s", "changes/s", "org:42"] {
+        assert!(ran.stdout.contains(part), "{part}: {ran:?}");
+    }
+    let ran = tokio::task::block_in_place(|| on_terminal(&url, "top", b"q"));
+    assert_eq!(ran.code, 0, "{ran:?}");
+    writing.abort();
+    let ran = region(&url, &["top"]).exits(64);
+    assert!(ran.stderr.contains("top needs a terminal"), "{ran:?}");
 }
