@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::exit::CODES;
@@ -18,6 +18,24 @@ pub(crate) struct Args {
     pub(crate) common: Common,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Args {
+    /// Reads the command line of this process.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        Self::from_arg_matches(&command().try_get_matches()?)
+    }
+}
+
+/// The command line. The help of each command ends with the exit codes.
+pub(crate) fn command() -> clap::Command {
+    Args::command().mut_subcommands(|command| match command.get_after_help() {
+        Some(example) => {
+            let help = format!("{example}\n\n{CODES}");
+            command.after_help(help)
+        }
+        None => command,
+    })
 }
 
 /// The options of every command.
@@ -97,8 +115,7 @@ pub(crate) enum Command {
     ///
     /// It looks at the version, the role, the user's permissions, memory, replication, the clock, and whether
     /// changes are pushed. It writes two keys, in a root of its own, for ten seconds at most.
-    #[command(after_help = "Example:\n  region doctor --url redis://app:secret@cache\n\n\
-        Exit codes: 0 nothing is wrong, 1 something is, 2 the server cannot be reached")]
+    #[command(after_help = "Example:\n  region doctor --url redis://app:secret@cache")]
     Doctor,
     /// Prints the completions of a shell
     #[command(after_help = "Example:\n  region completions bash > /etc/bash_completion.d/region")]
@@ -225,18 +242,16 @@ fn limit(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_sound() {
-        Args::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]
     fn each_command_has_an_example() {
-        let mut root = Args::command();
+        let mut root = command();
         root.build();
         for command in root.get_subcommands().filter(|command| command.get_name() != "help") {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();

@@ -14,6 +14,7 @@ fn help_has_examples_and_exit_codes() {
     }
     let help = region("redis://:secret@h", &["watch", "--help"]).exits(0);
     assert!(help.stdout.contains("Example:\n  region watch org:42 --for 10s"), "{}", help.stdout);
+    assert!(help.stdout.contains("Exit codes:"), "{}", help.stdout);
     let nothing = region("", &[]).exits(64);
     assert!(nothing.stderr.contains("Usage: region"), "{nothing:?}");
     assert!(region("", &["--version"]).exits(0).stdout.starts_with("region 0."));

@@ -5,7 +5,7 @@ use std::process::{Child, ChildStderr, ChildStdout};
 
 use region_cache::RegionExt;
 use serde_json::Value;
-use servers::{Flavor, TestServer, on_both};
+use servers::{Cluster, Flavor, TestServer, on_both};
 
 use crate::kit::{fill, on_terminal, region, start};
 
@@ -13,6 +13,7 @@ on_both! {
     changes_are_shown_as_they_happen
     a_watch_ends_by_its_count_and_its_time
     a_lost_connection_is_told_and_replaced
+    a_cluster_is_watched
     an_interrupt_ends_it
     what_is_busy_is_drawn_on_a_terminal
 }
@@ -111,6 +112,23 @@ async fn a_lost_connection_is_told_and_replaced(flavor: Flavor) {
     watching.until("back", "");
     region(&server.url(), &["touch", "org:42", "-y"]).exits(0);
     watching.until("entries", "org:42");
+}
+
+async fn a_cluster_is_watched(flavor: Flavor) {
+    let cluster = Cluster::start(flavor);
+    for anchor in [1, 2] {
+        let url = format!("{}?anchor={anchor}", cluster.url());
+        let cache = fill(&url).await;
+        let mut watching = Watching::start(&url, &[]);
+        // With an anchor of 2 they lie in slots of several primaries.
+        for id in 42..52 {
+            let org = cache.region(&format!("org:{id}")).unwrap();
+            org.set("name", &"Doll".to_owned()).await.unwrap();
+            watching.until("entries", &format!("org:{id}"));
+        }
+        cache.root().invalidate().await.unwrap();
+        watching.until("ids", ".");
+    }
 }
 
 async fn an_interrupt_ends_it(flavor: Flavor) {
