@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use region_cache::{Server, Store};
+use region_cache::{RegionPath, Server, Store};
 use serde::Serialize;
 
 use crate::exit::{Code, Failure};
@@ -17,8 +17,7 @@ struct StatsReport {
     root: String,
     /// The number of entries of the root itself.
     entries: u64,
-    /// The number of regions that wait to be freed, and of those whose time to be looked at has not come. Of a
-    /// cluster: among the keys of the root's slot.
+    /// The number of regions that wait to be freed. Of a cluster: among the keys of the root's slot.
     to_reclaim: Option<u64>,
     servers: Vec<ServerReport>,
 }
@@ -46,15 +45,21 @@ pub(crate) async fn run(target: &Target, output: Output) -> Result<Code, Failure
     let (mut servers, mut to_reclaim) = (Vec::new(), None);
     for server in raw::primaries(&target.store, target.timeout).await? {
         let raw = Raw::connect(&server, target.timeout).await?;
-        // Another node of a cluster refuses it.
-        let first = root.prefixes().next().unwrap_or_default();
-        let list: Result<u64, _> =
-            raw.ask(redis::cmd("ZCARD").arg(format!("rc1:g{{{first}}}"))).await;
-        to_reclaim = to_reclaim.or(list.ok());
+        to_reclaim = to_reclaim.or(due(&raw, root).await.ok());
         servers.push(report(&server, &raw).await);
     }
     output.print(&StatsReport { root: root.to_string(), entries, to_reclaim, servers })?;
     Ok(Code::Done)
+}
+
+/// The number of regions below a root that wait to be freed. Of a cluster, another node refuses to tell.
+async fn due(raw: &Raw, root: &RegionPath) -> redis::RedisResult<u64> {
+    let (seconds, micros): (u64, u64) = raw.ask(&redis::cmd("TIME")).await?;
+    let tag = root.prefixes().next().unwrap_or_default();
+    let mut count = redis::cmd("ZCOUNT");
+    // The score says when each is to be looked at, in milliseconds.
+    count.arg(format!("rc1:g{{{tag}}}")).arg("-inf").arg(seconds * 1000 + micros / 1000);
+    raw.ask(&count).await
 }
 
 async fn report(server: &Server, raw: &Raw) -> ServerReport {
@@ -93,12 +98,11 @@ impl fmt::Display for ServerReport {
         row(f, "clients", self.clients)?;
         row(f, "writers", self.writers)?;
         row(f, "replicas", self.replicas)?;
-        let limit = self.max_memory.map(|max| match max {
-            0 => "no limit".to_owned(),
-            max => text::bytes(max),
+        let memory = self.used_memory.zip(self.max_memory).map(|(used, max)| match max {
+            0 => format!("{}, no limit", text::bytes(used)),
+            max => format!("{} of {}", text::bytes(used), text::bytes(max)),
         });
-        let memory = self.used_memory.zip(limit);
-        row(f, "memory", memory.map(|(used, limit)| format!("{} of {limit}", text::bytes(used))))?;
+        row(f, "memory", memory)?;
         row(f, "eviction policy", self.eviction_policy.as_deref())?;
         row(f, "evicted keys", self.evicted_keys)
     }
