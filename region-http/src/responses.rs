@@ -6,6 +6,7 @@ mod conditional;
 mod directives;
 mod entry;
 mod exchange;
+mod forget;
 mod key;
 mod produce;
 mod settings;
@@ -90,6 +91,9 @@ use wish::Demands;
 /// `no-cache`, `max-age`, `min-fresh` and `only-if-cached` of requests are
 /// [honoured](Self::ignore_request_directives); `no-store`, ranges and `If-Match` pass by the cache. `HEAD` is answered from the response to `GET`, if that is stored. `If-None-Match` and
 /// `If-Modified-Since` are answered with 304; the service does not see them. Answers from the cache have an `Age`.
+/// A request with another method than `GET`, `HEAD`, `OPTIONS` and `TRACE` that succeeds removes what is stored for its
+/// target. A handler that changes more than that invalidates the regions itself, and learns of an error.
+///
 /// While the store fails, and whatever else the cache cannot do, requests pass to the service.
 ///
 /// # Cancel safety

@@ -29,10 +29,25 @@ const NOT_STORED: [HeaderName; 9] = [
 pub(super) enum Entry {
     /// A response to all requests that have this key.
     Response(StoredResponse),
-    /// The response is at another key, by the values of these request headers.
-    Varies(Vec<String>),
+    /// The response is at another key.
+    Varies(Variants),
     /// There was a response that must not be stored: so the next one is not waited for by others.
     Uncacheable,
+}
+
+/// The keys of the responses for a target that vary: one for the values of these request headers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Variants {
+    /// Random, and part of the keys: once this entry is removed, no response is found that it led to.
+    pub(super) id: u64,
+    /// Sorted.
+    pub(super) names: Vec<String>,
+}
+
+impl Variants {
+    pub(super) fn new(names: Vec<String>) -> Self {
+        Self { id: rand::random(), names }
+    }
 }
 
 /// A response.

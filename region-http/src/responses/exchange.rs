@@ -14,7 +14,8 @@ use tracing::Instrument;
 
 use super::cacheable::Sender;
 use super::conditional;
-use super::entry::{Entry, StoredResponse};
+use super::entry::{Entry, StoredResponse, Variants};
+use super::forget::Forget;
 use super::key;
 use super::produce::{Produced, Producer};
 use super::settings::Settings;
@@ -36,6 +37,15 @@ where
     S::Future: Send,
 {
     let (mut parts, body) = request.into_parts();
+    if !parts.method.is_safe() {
+        let region = settings.region(&mut parts).await.ok().flatten();
+        let forget = region.map(|region| Forget::new(region, &parts));
+        let response = pass(service, parts, body).await;
+        if let Some(forget) = forget {
+            forget.after(response.status()).await;
+        }
+        return response;
+    }
     let Some(wish) = Wish::of(&parts, &body, settings.demands) else {
         return pass(service, parts, body).await;
     };
@@ -88,15 +98,15 @@ impl Exchange {
         S::Response: IntoResponse,
         S::Future: Send,
     {
-        let mut names = Vec::new();
+        let mut variants = None;
         let mut is_reload = wish.from == Origin::Service;
         if is_reload {
             // A load at the target's key would only find out again what the response varies by.
-            names = self.names().await;
+            variants = self.variants().await;
         }
         for _ in 0..MAX_LOOKUPS {
             let produced = Produced::default();
-            let loaded = self.load_at(service, &names, is_reload, &produced).await;
+            let loaded = self.load_at(service, variants.as_ref(), is_reload, &produced).await;
             if let Some(response) = produced.take() {
                 return Some(response);
             }
@@ -112,19 +122,19 @@ impl Exchange {
                     }
                     is_reload = true;
                 }
-                Entry::Varies(others) if *others == names => return None,
-                Entry::Varies(others) => names.clone_from(others),
+                Entry::Varies(others) if variants.as_ref() == Some(others) => return None,
+                Entry::Varies(others) => variants = Some(others.clone()),
                 Entry::Uncacheable => return None,
             }
         }
         None
     }
 
-    /// Loads the response that is selected by the values of the headers `names`.
+    /// Loads the response of the target, or the one of its variants that is for the request.
     async fn load_at<S>(
         &self,
         service: &S,
-        names: &[String],
+        variants: Option<&Variants>,
         is_reload: bool,
         produced: &Produced,
     ) -> region_core::Result<Option<Arc<Entry>>>
@@ -139,19 +149,19 @@ impl Exchange {
             settings: Arc::clone(&self.settings),
             region: self.region.clone(),
             target: self.target.clone(),
-            names: names.to_vec(),
+            names: variants.map(|variants| variants.names.clone()).unwrap_or_default(),
             produced: produced.clone(),
         };
         let (service, span) = (service.clone(), tracing::Span::current());
         let load = move |_old| producer.run(service).instrument(span);
         let options = LoadOptions::new();
         let options = if is_reload { options.reload() } else { options };
-        self.region.get_or_compute_with(&self.key(names), options, load).await
+        self.region.get_or_compute_with(&self.key(variants), options, load).await
     }
 
     /// The stored response, if there is one that is fresh.
     async fn look_up(&self, wish: &Wish) -> Option<Response> {
-        let key = self.key(&self.names().await);
+        let key = self.key(self.variants().await.as_ref());
         let entry = self.region.get::<Entry>(&key).await.ok()??;
         let now = SystemTime::now();
         match &*entry {
@@ -160,19 +170,18 @@ impl Exchange {
         }
     }
 
-    /// The headers that responses for the target are known to vary by.
-    async fn names(&self) -> Vec<String> {
-        let entry = self.region.get::<Entry>(&self.target).await.ok().flatten();
-        match entry.as_deref() {
-            Some(Entry::Varies(names)) => names.clone(),
-            _ => Vec::new(),
+    /// The variants of the responses for the target, if they are known to vary.
+    async fn variants(&self) -> Option<Variants> {
+        match &*self.region.get::<Entry>(&self.target).await.ok()?? {
+            Entry::Varies(variants) => Some(variants.clone()),
+            Entry::Response(_) | Entry::Uncacheable => None,
         }
     }
 
-    fn key(&self, names: &[String]) -> String {
-        match names {
-            [] => self.target.clone(),
-            names => key::of_variant(&self.target, names, &self.request.headers),
+    fn key(&self, variants: Option<&Variants>) -> String {
+        match variants {
+            None => self.target.clone(),
+            Some(variants) => key::of_variant(&self.target, variants, &self.request.headers),
         }
     }
 

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderName, header};
 use sha2::{Digest, Sha256};
 
 use super::cacheable::Sender;
+use super::entry::Variants;
 
 /// The longest host and path that a key holds as they are, in bytes. A longer one is hashed.
 const MAX_PLAIN: usize = 512;
@@ -36,9 +37,9 @@ pub(super) fn of_target(parts: &Parts, sender: Sender) -> String {
 }
 
 /// The key of the response that is selected by the values of these headers.
-pub(super) fn of_variant(target: &str, names: &[String], headers: &HeaderMap) -> String {
-    let mut parts: Vec<Vec<u8>> = Vec::new();
-    for name in names {
+pub(super) fn of_variant(target: &str, variants: &Variants, headers: &HeaderMap) -> String {
+    let mut parts: Vec<Vec<u8>> = vec![variants.id.to_be_bytes().to_vec()];
+    for name in &variants.names {
         parts.push(name.as_bytes().to_vec());
         let values: Vec<&[u8]> =
             headers.get_all(name).iter().map(|value| value.as_bytes()).collect();
@@ -117,13 +118,14 @@ mod tests {
 
     #[test]
     fn a_variant_has_a_key_by_the_values_of_its_headers() {
-        let names = ["accept".to_owned(), "accept-language".to_owned()];
+        let names = vec!["accept".to_owned(), "accept-language".to_owned()];
+        let variants = Variants::new(names.clone());
         let variant = |lines: &[(&'static str, &str)]| {
             let mut headers = HeaderMap::new();
             for (name, value) in lines {
                 headers.append(*name, value.parse().unwrap());
             }
-            of_variant("t", &names, &headers)
+            of_variant("t", &variants, &headers)
         };
         let keys = [
             variant(&[]),
@@ -137,6 +139,8 @@ mod tests {
             assert!(!keys[..at].contains(key), "{at}");
         }
         assert_eq!(keys[2], variant(&[("accept", "a"), ("cookie", "b")]));
+        let other = of_variant("t", &Variants::new(names), &HeaderMap::new());
+        assert_ne!(keys[0], other, "an entry that is gone leads nowhere");
     }
 
     #[test]

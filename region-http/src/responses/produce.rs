@@ -16,7 +16,7 @@ use tower::{Service, ServiceExt};
 use super::body::{Collected, collect};
 use super::cacheable::{Freshness, Refusal, Sender, freshness};
 use super::conditional;
-use super::entry::{Entry, StoredResponse};
+use super::entry::{Entry, StoredResponse, Variants};
 use super::key;
 use super::settings::Settings;
 
@@ -149,16 +149,18 @@ impl Producer {
     /// The response varies by headers whose values are not in the key of the load.
     async fn varies(&self, names: Vec<String>) -> Loaded<Entry> {
         if self.names.is_empty() {
-            return Loaded::new(Entry::Varies(names)).ttl(REMEMBER_VARIES);
+            let entry = Entry::Varies(Variants::new(names));
+            return Loaded::new(entry).ttl(REMEMBER_VARIES);
         }
         let Some(names) = key::union(&self.names, &names) else { return self.uncacheable() };
         // It is at the target's key, not at that of the load. It needs no fence: it only says where to look, and
         // what is there is compared with all that it varies by before it is stored.
-        let entry = Entry::Varies(names.clone());
+        let variants = Variants::new(names);
+        let entry = Entry::Varies(variants.clone());
         let options = SetOptions::new().ttl(REMEMBER_VARIES);
         if let Err(error) = self.region.set_with(&self.target, &entry, options).await {
             tracing::debug!(kind = ?error.kind(), "it is not stored what a response varies by");
         }
-        Loaded::DontStore(Entry::Varies(names))
+        Loaded::DontStore(Entry::Varies(variants))
     }
 }

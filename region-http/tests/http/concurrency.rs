@@ -13,13 +13,14 @@ use region_memory::MemoryStore;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::kit::{Answer, Count, Lines, cache, get, layer, until};
+use crate::kit::{Answer, Count, Lines, cache, get, layer, send, until, until_async};
 
 /// A service that greets the user in `x-user`, once a test lets it.
 #[derive(Clone)]
 struct Greeter {
     begun: Count,
     dropped: Count,
+    changed: Count,
     gate: watch::Sender<bool>,
     status: u16,
     headers: Lines<'static>,
@@ -47,13 +48,25 @@ impl Greeter {
     fn new(status: u16, headers: Lines<'static>) -> Self {
         let (begun, dropped, gate) =
             (Count::default(), Count::default(), watch::Sender::new(false));
-        Self { begun, dropped, gate, status, headers, outcome: Outcome::Response }
+        let changed = Count::default();
+        Self { begun, dropped, changed, gate, status, headers, outcome: Outcome::Response }
     }
 
     fn app(&self, cache: &RegionCache) -> Router {
         let this = self.clone();
         let handler = move |request: Request| this.clone().greet(request);
-        Router::new().route("/", route(handler)).layer(layer(&cache.root()))
+        let changed = self.changed.clone();
+        // It changes something, and then takes a while to answer.
+        let change = move |request: Request| {
+            changed.next();
+            async move {
+                if request.headers().contains_key("x-slow") {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        let methods = route(handler).put(change);
+        Router::new().route("/", methods).layer(layer(&cache.root()))
     }
 
     async fn greet(self, request: Request) -> Response {
@@ -171,6 +184,35 @@ async fn a_late_response_is_fenced() {
     assert_eq!(before.await.unwrap().body, "ann 1");
     assert_eq!(cache.stats().fenced_fills, 1);
     assert_eq!(get(&app, "/", &[("x-user", "bob")]).await.body, "bob 2");
+}
+
+#[tokio::test]
+async fn a_response_from_before_a_change_of_its_target_is_not_stored() {
+    let cache = cache();
+    let greeter = Greeter::new(200, &[("cache-control", "max-age=60")]);
+    let app = greeter.app(&cache);
+    let before = spawn(&app, "ann");
+    until("the service is called", || greeter.begun.get() == 1).await;
+    assert_eq!(send(&app, "PUT", "/", &[]).await.status, 200);
+    greeter.open();
+    assert_eq!(before.await.unwrap().body, "ann 1");
+    assert_eq!(get(&app, "/", &[("x-user", "bob")]).await.body, "bob 2");
+}
+
+#[tokio::test]
+async fn a_change_that_is_dropped_ends_responses_too() {
+    let cache = cache();
+    let greeter = Greeter::new(200, &[("cache-control", "max-age=60")]);
+    greeter.open();
+    let app = greeter.app(&cache);
+    assert_eq!(get(&app, "/", &[]).await.body, "nobody 1");
+    let slow = app.clone();
+    let change = tokio::spawn(async move { send(&slow, "PUT", "/", &[("x-slow", "1")]).await });
+    until("it is changed", || greeter.changed.get() == 1).await;
+    assert_eq!(get(&app, "/", &[]).await.body, "nobody 1");
+    change.abort();
+    until_async("the response is removed", async || get(&app, "/", &[]).await.body == "nobody 2")
+        .await;
 }
 
 #[tokio::test]

@@ -42,6 +42,11 @@ impl Answer {
     }
 }
 
+/// Returns true if the response was in the cache.
+pub(crate) fn is_stored(answer: &Answer) -> bool {
+    answer.header("age").is_some()
+}
+
 pub(crate) fn request(method: &str, uri: &str, headers: Lines<'_>) -> Request<Body> {
     let mut request = Request::builder().method(method).uri(uri);
     for (name, value) in headers {

@@ -5,6 +5,7 @@ mod errors;
 mod extract;
 mod health;
 mod kit;
+mod redis;
 mod responses;
 mod tcp;
 mod variants;

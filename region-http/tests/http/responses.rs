@@ -19,7 +19,7 @@ use region_http::ResponseCacheLayer;
 use region_memory::MemoryStore;
 
 use crate::extract::Project;
-use crate::kit::{Count, Lines, cache, faulty, get, layer, send, until, until_async};
+use crate::kit::{Count, Lines, cache, faulty, get, is_stored, layer, send, until, until_async};
 
 /// A service that answers with the number of the call, these headers and this status.
 fn numbered(layer: ResponseCacheLayer, status: u16, headers: Lines<'static>) -> (Router, Count) {
@@ -50,7 +50,7 @@ async fn a_response_comes_from_its_region_until_that_ends() {
         (200, "call 1", None)
     );
     let second = get(&app, "/a?x=1", &[]).await;
-    assert_eq!((second.body.as_str(), second.header("age")), ("call 1", Some("0")));
+    assert_eq!((second.body.as_str(), is_stored(&second)), ("call 1", true));
     assert_eq!(second.header("cache-control"), Some("max-age=60"));
     assert_eq!(second.header("date"), first.header("date"));
     // Other targets.
@@ -161,6 +161,40 @@ async fn what_requests_demand_can_be_ignored() {
     assert_eq!(calls.get(), 1);
 }
 
+#[tokio::test]
+async fn a_change_of_a_target_ends_its_responses() {
+    let (app, calls) = numbered(layer(&cache().root()), 200, PUBLIC);
+    let cookie: Lines<'_> = &[("cookie", "a=b")];
+    for method in ["POST", "PUT", "PATCH", "DELETE"] {
+        get(&app, "/other", &[]).await;
+        let before = [get(&app, "/a", &[]).await.body, get(&app, "/a", cookie).await.body];
+        assert_eq!(get(&app, "/a", &[]).await.body, before[0]);
+        let count = calls.get();
+        send(&app, method, "/a", &[]).await;
+        assert_eq!(get(&app, "/a", &[]).await.body, format!("call {}", count + 2), "{method}");
+        assert_eq!(get(&app, "/a", cookie).await.body, format!("call {}", count + 3), "{method}");
+    }
+    assert_eq!(get(&app, "/other", &[]).await.body, "call 1");
+    send(&app, "OPTIONS", "/other", &[]).await;
+    assert_eq!(get(&app, "/other", &[]).await.body, "call 1");
+}
+
+#[tokio::test]
+async fn a_change_that_fails_ends_nothing() {
+    let calls = Count::default();
+    let count = calls.clone();
+    let handler = move |request: Request| {
+        let status = if request.method() == "GET" { 200 } else { 409 };
+        let response = Response::builder().status(status).header("cache-control", "max-age=60");
+        let response = response.body(Body::from(count.next().to_string())).unwrap();
+        async move { response }
+    };
+    let app = Router::new().route("/", any(handler)).layer(layer(&cache().root()));
+    assert_eq!(get(&app, "/", &[]).await.body, "1");
+    assert_eq!(send(&app, "PUT", "/", &[]).await.status, 409);
+    assert_eq!(get(&app, "/", &[]).await.body, "1");
+}
+
 /// Bug: a response with any status that is not stored was remembered as one that cannot be stored.
 /// Effect: a client with a bad header kept others from the cache, and replaced what was stored.
 /// Fix: only what a response to a good request says is remembered.
@@ -193,12 +227,12 @@ async fn conditions_are_answered_by_the_cache() {
     ];
     let (app, calls) = numbered(layer(&cache().root()), 200, headers);
     let matching: Lines<'_> = &[("if-none-match", r#""0", "1""#)];
-    for age in [None, Some("0")] {
+    for has_age in [false, true] {
         let answer = get(&app, "/a", matching).await;
         assert_eq!((answer.status.as_u16(), answer.body.as_str()), (304, ""));
         assert_eq!(answer.header("etag"), Some(r#"W/"1""#));
         assert_eq!(answer.header("cache-control"), Some("max-age=60"));
-        assert_eq!((answer.header("content-type"), answer.header("age")), (None, age));
+        assert_eq!((answer.header("content-type"), is_stored(&answer)), (None, has_age));
     }
     let since = [("if-modified-since", "Sun, 06 Nov 1994 08:49:37 GMT")];
     assert_eq!(get(&app, "/a", &since).await.status, 304);
@@ -214,6 +248,18 @@ async fn a_cookie_is_for_the_request_that_got_it() {
     assert_eq!(get(&app, "/a", &[]).await.header("set-cookie"), Some("session=secret"));
     let other = get(&app, "/a", &[]).await;
     assert_eq!((other.header("set-cookie"), other.body.as_str(), calls.get()), (None, "call 1", 1));
+}
+
+#[tokio::test]
+async fn requests_with_credentials_and_others_do_not_share_responses() {
+    for (headers, of_one, of_other) in [(MINUTE, "call 2", "call 3"), (PUBLIC, "call 2", "call 2")]
+    {
+        let (app, _) = numbered(layer(&cache().root()), 200, headers);
+        assert_eq!(get(&app, "/a", &[]).await.body, "call 1");
+        assert_eq!(get(&app, "/a", &[("cookie", "user=ann")]).await.body, of_one);
+        assert_eq!(get(&app, "/a", &[("cookie", "user=bob")]).await.body, of_other);
+        assert_eq!(get(&app, "/a", &[]).await.body, "call 1");
+    }
 }
 
 #[tokio::test]

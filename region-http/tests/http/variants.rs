@@ -24,7 +24,8 @@ fn greeter(vary: impl Fn(&str) -> &'static str + Clone + Send + Sync + 'static) 
             .body(axum::body::Body::from(body));
         async move { response.unwrap() }
     };
-    (Router::new().route("/", route(handler)).layer(layer(&cache().root())), calls)
+    let methods = route(handler).put(async || "changed");
+    (Router::new().route("/", methods).layer(layer(&cache().root())), calls)
 }
 
 async fn greet(app: &Router, headers: Lines<'_>) -> String {
@@ -86,4 +87,26 @@ async fn a_response_that_varies_by_everything_is_never_stored() {
         }
         assert_eq!(calls.get(), 3, "{vary}");
     }
+}
+
+/// Bug: the responses that vary stay where they are when the entry goes that leads to them.
+/// Effect: once it was there again, they were served, though their target had changed.
+/// Fix: each such entry leads to keys of its own.
+#[tokio::test]
+async fn no_variant_comes_back_after_a_change() {
+    let (app, _) = greeter(|_| "accept-language");
+    let (de, fr): (Lines<'_>, Lines<'_>) =
+        (&[("accept-language", "de")], &[("accept-language", "fr")]);
+    for headers in [de, de, fr] {
+        greet(&app, headers).await;
+    }
+    assert_eq!(
+        (greet(&app, de).await, greet(&app, fr).await),
+        ("de none 2".into(), "fr none 3".into())
+    );
+    assert_eq!(send(&app, "PUT", "/", &[]).await.body, "changed");
+    assert_eq!(greet(&app, de).await, "de none 4");
+    assert_eq!(greet(&app, fr).await, "fr none 5");
+    assert_eq!(greet(&app, de).await, "de none 6");
+    assert_eq!(greet(&app, fr).await, "fr none 5");
 }
