@@ -214,6 +214,158 @@ async fn functions_are_memoised_by_their_arguments() {
     assert_eq!(error.load_error::<io::Error>().map(ToString::to_string), Some("odd".to_owned()));
 }
 
+/// A service with memoised methods.
+#[derive(Clone)]
+struct Service {
+    region: RegionHandle,
+    runs: Arc<AtomicUsize>,
+}
+
+impl Service {
+    fn new() -> Self {
+        let cache = RegionCache::builder(MemoryStore::new()).build().unwrap();
+        Self { region: cache.root(), runs: Arc::default() }
+    }
+
+    fn run(&self) -> usize {
+        self.runs.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    fn runs(&self) -> usize {
+        self.runs.load(Ordering::SeqCst)
+    }
+
+    /// By reference.
+    #[cached(region = self.region, skip(self))]
+    pub(crate) async fn doubled(&self, mut number: u32) -> u32 {
+        self.run();
+        number *= 2;
+        number
+    }
+
+    #[cached(region = self.region.clone(), skip(self))]
+    async fn by_value(mut self, number: u32) -> Result<u32, io::Error> {
+        self.runs = Arc::clone(&self.runs);
+        self.run();
+        Ok(number)
+    }
+
+    #[cached(region = self.region.clone(), skip(self))]
+    async fn in_an_arc(self: Arc<Self>, number: u32) -> u32 {
+        self.run();
+        number
+    }
+
+    #[cached(region = self.region, skip(self))]
+    async fn behind_an_arc(self: &Arc<Self>, number: u32) -> u32 {
+        self.run();
+        number
+    }
+
+    /// Only what is there is a value.
+    #[cached(region = self.region, skip(self))]
+    async fn even(&self, number: u32) -> Option<u32> {
+        self.run();
+        (number % 2 == 0).then_some(number)
+    }
+
+    #[cached(region = self.region, skip(self))]
+    async fn even_or_error(&self, number: u32) -> Result<Option<u32>, io::Error> {
+        self.run();
+        match number {
+            0 => Err(io::Error::other("zero")),
+            _ => Ok((number % 2 == 0).then_some(number)),
+        }
+    }
+
+    #[cached(region = self.region, skip(self), ttl = "1ms")]
+    async fn brief(&self, number: u32) -> u32 {
+        self.run();
+        number
+    }
+
+    #[cached(region = self.region.region_of(&org)?, skip(self, org), name = "of")]
+    async fn of_org(&self, org: Org) -> u64 {
+        self.run();
+        org.id
+    }
+
+    #[cached(region = self.region, skip(self))]
+    async fn unused(&self, _number: u32) -> u32 {
+        #![allow(unused_variables)]
+        let unused = self.run();
+        7
+    }
+}
+
+/// A value that is part of the key.
+#[derive(Clone, serde::Serialize)]
+struct Rate {
+    percent: u32,
+    #[serde(skip)]
+    region: Option<RegionHandle>,
+}
+
+impl Rate {
+    #[cached(region = self.region.clone().unwrap())]
+    async fn of(&self, number: u32) -> u32 {
+        number * self.percent / 100
+    }
+}
+
+#[tokio::test]
+async fn methods_are_memoised_by_their_arguments() {
+    let service = Service::new();
+    for number in [3, 3, 4, 3] {
+        assert_eq!(*service.doubled(number).await.unwrap(), 2 * number);
+    }
+    assert_eq!(service.runs(), 2);
+    for _ in 0..2 {
+        assert_eq!(*service.clone().by_value(1).await.unwrap(), 1);
+        assert_eq!(*Arc::new(service.clone()).in_an_arc(1).await.unwrap(), 1);
+        assert_eq!(*Arc::new(service.clone()).behind_an_arc(1).await.unwrap(), 1);
+        assert_eq!(*service.unused(1).await.unwrap(), 7);
+    }
+    assert_eq!(service.runs(), 6);
+}
+
+#[tokio::test]
+async fn what_a_method_is_called_on_is_part_of_the_key_unless_it_is_skipped() {
+    let region = Some(Service::new().region);
+    for percent in [50, 20, 50] {
+        let rate = Rate { percent, region: region.clone() };
+        assert_eq!(*rate.of(200).await.unwrap(), 2 * percent);
+    }
+    assert_eq!(region.unwrap().stats().loads, 2);
+}
+
+#[tokio::test]
+async fn that_there_is_no_value_is_remembered() {
+    let service = Service::new();
+    for _ in 0..2 {
+        assert_eq!(service.even(2).await.unwrap().as_deref(), Some(&2));
+        assert_eq!(service.even(3).await.unwrap(), None);
+        assert_eq!(service.even_or_error(2).await.unwrap().as_deref(), Some(&2));
+        assert_eq!(service.even_or_error(3).await.unwrap(), None);
+    }
+    assert_eq!(service.runs(), 4);
+    let error = service.even_or_error(0).await.unwrap_err();
+    assert_eq!(error.load_error::<io::Error>().map(ToString::to_string), Some("zero".to_owned()));
+}
+
+#[tokio::test]
+async fn a_memoised_function_has_its_region_and_policy() {
+    let service = Service::new();
+    service.brief(1).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    service.brief(1).await.unwrap();
+    assert_eq!(service.runs(), 2);
+    assert_eq!(*service.of_org(Org { id: 7 }).await.unwrap(), 7);
+    service.region.region_of(&Org { id: 7 }).unwrap().invalidate().await.unwrap();
+    service.of_org(Org { id: 7 }).await.unwrap();
+    assert_eq!(service.runs(), 4);
+}
+
 #[tokio::test]
 async fn closures_are_memoised_too() {
     let cache = RegionCache::builder(MemoryStore::new()).build().unwrap();

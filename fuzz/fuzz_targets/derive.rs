@@ -2,6 +2,8 @@
 
 //! The macros, given any tokens. A crate of macros exports nothing else, so its files are part of this target.
 
+#[path = "../../region-derive/src/arguments.rs"]
+mod arguments;
 #[path = "../../region-derive/src/ast.rs"]
 mod ast;
 #[path = "../../region-derive/src/attr.rs"]
@@ -16,12 +18,16 @@ mod duration;
 mod expand;
 #[path = "../../region-derive/src/fallback.rs"]
 mod fallback;
+#[path = "../../region-derive/src/method.rs"]
+mod method;
 #[path = "../../region-derive/src/names.rs"]
 mod names;
 #[path = "../../region-derive/src/nesting.rs"]
 mod nesting;
 #[path = "../../region-derive/src/policy.rs"]
 mod policy;
+#[path = "../../region-derive/src/returned.rs"]
+mod returned;
 #[path = "../../region-derive/src/valid.rs"]
 mod valid;
 #[path = "../../region-derive/src/value.rs"]
@@ -37,7 +43,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut parts = bytes.splitn(4, |byte| *byte == u8::MAX).map(code);
     let mut part = || parts.next().unwrap_or_default();
     let [one, two, three, four] = [part(), part(), part(), part()];
-    match form % 6 {
+    match form % 7 {
         0 => derived(&one),
         1 => derived(&format!(
             "#[region({one})] struct Org<{two}> {{ #[region(id)] id: u64, {three} }}"
@@ -47,6 +53,7 @@ fuzz_target!(|bytes: &[u8]| {
             derived(&format!("#[region({one})] enum Page {{ {two}, A({three}), B {{ {four} }} }}"))
         }
         4 => memoised(&one, &format!("async fn f({two}) -> {three} {{ {four} }}")),
+        5 => memoised(&one, &format!("async fn f(&self, {two}) -> {three} {{ {four} }}")),
         _ => memoised(&format!("region = r, {one}"), &two),
     }
 });

@@ -1,5 +1,6 @@
 //! The macros of region-cache. Use them through the facade, which re-exports them.
 
+mod arguments;
 mod ast;
 mod attr;
 mod cached;
@@ -9,9 +10,11 @@ mod expand;
 mod fallback;
 #[cfg(test)]
 mod golden;
+mod method;
 mod names;
 mod nesting;
 mod policy;
+mod returned;
 mod valid;
 mod value;
 
@@ -99,7 +102,7 @@ pub fn derive_regioned(input: TokenStream) -> TokenStream {
     derive::derive(&input).into()
 }
 
-/// Memoises an async function: stores its results in a region, under a key made of its serialized
+/// Memoises an async function or method: stores its results in a region, under a key made of its serialized
 /// arguments.
 ///
 /// ```
@@ -123,21 +126,70 @@ pub fn derive_regioned(input: TokenStream) -> TokenStream {
 /// # }
 /// ```
 ///
-/// The function then returns `region_cache::Result<Arc<V>>`, with `V` the type of its values. It returns
-/// the stored value if the region has one; otherwise it runs the body and stores the result. Concurrent
-/// calls with the same arguments run the body once.
+/// The function then returns the stored value if the region has one; otherwise it runs the body and stores the
+/// result. Concurrent calls with the same arguments run the body once.
+///
+/// | the function returns | it becomes | stored |
+/// |---|---|---|
+/// | `V` | `region_cache::Result<Arc<V>>` | the values |
+/// | `Result<V, E>` | `region_cache::Result<Arc<V>>` | the values; an error is returned, see `Error::load_error` |
+/// | `Option<V>` | `region_cache::Result<Option<Arc<V>>>` | the values, and that there is none, for the policy's `absent_ttl` |
+/// | `Result<Option<V>, E>` | `region_cache::Result<Option<Arc<V>>>` | the same; an error is returned |
+///
+/// The macro goes by the names `Result` and `Option`, so aliases of other names count as a `V`.
 ///
 /// | attribute | meaning |
 /// |---|---|
-/// | `region = expression` | required: the region; the expression may borrow the arguments and use `?` |
+/// | `region = expression` | required: the region; the expression may borrow the arguments and use `?`, as in `cache.region_of(&project)?` |
 /// | `name = "report"` | the name that the keys begin with; default: the function's name. Functions that share a region need different names |
 /// | `skip(db, ..)` | arguments that are not part of the key |
+/// | `ttl = "5m"`, `policy = function`, .. | settings of the policy, over those of the region: each attribute of `#[derive(Regioned)]` that is one |
 /// | `crate = "cache"` | the path of the crate `region-cache`; default: `::region_cache` |
 ///
-/// If the function returns `Result<V, E>`, the values `V` are stored; if it returns any other type, that
-/// type is stored. Arguments must be owned and `'static`, because the body may outlive the call: take
-/// `String` and `Arc`, not references. The arguments that are part of the key implement `Serialize`. Generic
-/// functions are refused, because two instances of one would share their entries.
+/// Arguments must be owned and `'static`, because the body may outlive the call: take `String` and `Arc`, not
+/// references. The arguments that are part of the key implement `Serialize`. Generic functions are refused, because
+/// two instances of one would share their entries; so would the instances of a generic type with a memoised method:
+/// give them different regions.
+///
+/// # Methods
+///
+/// `self` is an argument as all others: part of the key, unless it is skipped. It may be taken by value, by
+/// reference or in an `Arc`; one behind a reference is cloned for a load, which may outlive the call.
+///
+/// ```
+/// use region_cache::{MemoryStore, RegionCache, RegionExt, Regioned, cached};
+///
+/// #[derive(Regioned)]
+/// struct Project {
+///     #[region(id)]
+///     id: u64,
+/// }
+///
+/// #[derive(Clone)]
+/// struct Tasks {
+///     cache: RegionCache,
+/// }
+///
+/// impl Tasks {
+///     /// The title of a task, if there is such a task.
+///     #[cached(region = self.cache.region_at(Project::path(project))?, skip(self, project), ttl = "5m")]
+///     async fn title(&self, project: u64, task: u64) -> Option<String> {
+///         (task < 100).then(|| format!("task {task} of project {project}"))
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> region_cache::Result<()> {
+/// let tasks = Tasks { cache: RegionCache::builder(MemoryStore::new()).build()? };
+/// assert_eq!(tasks.title(7, 1).await?.as_deref().map(String::as_str), Some("task 1 of project 7"));
+/// assert_eq!(tasks.title(7, 100).await?, None);
+/// tasks.cache.region_of(&Project { id: 7 })?.invalidate().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The body moves to a hidden method, `__title_uncached`, in the same `impl` block. So a method of an
+/// implementation of a trait cannot be memoised: let it call one that is.
 #[proc_macro_attribute]
 pub fn cached(attributes: TokenStream, item: TokenStream) -> TokenStream {
     cached::expand(attributes.into(), item.into()).into()

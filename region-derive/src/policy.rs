@@ -121,8 +121,8 @@ impl PolicyAttrs {
         })
     }
 
-    /// Returns the method `policy` of the implementation, or `None` if there are no settings.
-    pub(crate) fn method(&self, krate: &Path) -> Option<TokenStream> {
+    /// Returns the policy, or `None` if there are no settings.
+    pub(crate) fn expression(&self, krate: &Path) -> Option<TokenStream> {
         if self.settings.is_empty() {
             return None;
         }
@@ -142,6 +142,12 @@ impl PolicyAttrs {
                 }
             };
         }
+        Some(policy)
+    }
+
+    /// Returns the method `policy` of the implementation, or `None` if there are no settings.
+    pub(crate) fn method(&self, krate: &Path) -> Option<TokenStream> {
+        let policy = self.expression(krate)?;
         Some(quote! {
             fn policy() -> #krate::Policy {
                 #policy

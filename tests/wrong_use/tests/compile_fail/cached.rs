@@ -33,10 +33,25 @@ async fn unknown_attribute(region: RegionHandle) -> u32 {
 struct Service;
 
 impl Service {
-    #[cached(region = region, skip(region))]
-    async fn method(&self, region: RegionHandle) -> u32 {
+    #[cached(region = region, skip(self, region))]
+    async fn changes_itself(&mut self, region: RegionHandle) -> u32 {
         7
     }
+}
+
+#[cached(region = region, skip(self))]
+async fn no_method(region: RegionHandle) -> u32 {
+    7
+}
+
+#[cached(region = region, skip(region), ttl = "soon")]
+async fn wrong_setting(region: RegionHandle) -> u32 {
+    7
+}
+
+#[cached(region = region, skip(region), ttl = "1m", no_ttl)]
+async fn contradiction(region: RegionHandle) -> u32 {
+    7
 }
 
 fn main() {}
