@@ -10,6 +10,7 @@
 //! | read, write, load, invalidate | [`Region`] and [`RegionExt`], which [`RegionHandle`] implements |
 //! | read each key once in a request | [`Memo`] |
 //! | say how long values live, and more | [`Policy`] |
+//! | do without async code | the module `blocking` (feature of the same name) |
 //! | give domain types their regions | [`Regioned`] |
 //! | choose or write a format | [`Serializer`], [`Postcard`] |
 //! | tell handlers and regions that something has happened | [`Signal`], [`SharedSignal`] and [`SignalExt`] |
@@ -45,6 +46,8 @@ mod sync;
 mod timers;
 mod value;
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "testing")]

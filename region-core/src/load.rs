@@ -13,6 +13,8 @@
 //! Each waiter keeps its flight alive, and a flight keeps the one alive that it comes after or
 //! follows. So a load goes on for as long as anyone waits for its key.
 
+#[cfg(feature = "blocking")]
+mod around;
 mod brought;
 mod call;
 mod dependencies;
@@ -51,6 +53,8 @@ use crate::region::{Answer, LoadOptions, Loaded};
 use crate::timers::has_timers;
 use crate::value::serializer::Value;
 
+#[cfg(feature = "blocking")]
+pub(crate) use around::AroundLoad;
 use call::{Call, Held, Missing};
 pub use dependencies::LoadDependencies;
 pub(crate) use flights::Flights;

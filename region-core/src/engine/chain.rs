@@ -104,6 +104,12 @@ impl Chain {
         CHAIN.scope(Arc::new(self), loader).await
     }
 
+    /// Runs `part`, which does not wait, as a part of the same loads.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn run_here<T>(self: Arc<Self>, part: impl FnOnce() -> T) -> T {
+        CHAIN.sync_scope(self, part)
+    }
+
     /// Returns the outage of `store` that the loads around this call met lately.
     pub(super) fn recent_outage(store: &SharedStore) -> Option<Error> {
         CHAIN.try_with(|chain| chain.outages.recent(store)).ok().flatten()

@@ -141,6 +141,12 @@ impl LoadDependencies {
         CURRENT.scope(self.clone(), load).await
     }
 
+    /// Runs a part of the load that does not wait, with these dependencies as the current ones.
+    #[cfg(feature = "blocking")]
+    pub(super) fn run_here<T>(self, part: impl FnOnce() -> T) -> T {
+        CURRENT.sync_scope(self, part)
+    }
+
     /// Ends the adding. Returns the dependencies of what was loaded; `None`: it must not be stored.
     pub(super) fn close(&self) -> Option<Vec<DependsOn>> {
         let mut state = self.0.state.lock();
