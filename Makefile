@@ -1,6 +1,6 @@
 # `make test` is all that a change has to pass; the other targets are parts of it.
 
-.PHONY: help test fmt lint docs bench compare fuzz mutations soak churn rounds oracle real oracle-redis teeth
+.PHONY: help test fmt lint docs bench compare fuzz mutations soak churn rounds oracle real oracle-redis teeth publish minimal licences
 .DEFAULT_GOAL := help
 
 help: ## Says what there is.
@@ -50,3 +50,12 @@ oracle-redis: ## As oracle, of stores over simulated servers, which run the real
 
 teeth: ## Takes each mechanism out, or those of ONLY='"name" ...', and prints how many seeds the oracle needs to notice.
 	@ci/teeth.py $(ONLY)
+
+publish: ## Packs each package that is published, builds it from what was packed, and uploads nothing.
+	@ci/publish.sh
+
+minimal: ## Builds with the oldest version of each dependency that the packages say is enough.
+	@ci/minimal.sh
+
+licences: ## Refuses licences and sources that deny.toml does not name; needs cargo-deny.
+	cargo deny check licenses bans sources

@@ -30,6 +30,7 @@ step "documentation" env RUSTDOCFLAGS="-D warnings" \
 step "tests" cargo test --workspace --all-targets --all-features
 step "schedules" ci/concurrency.sh
 step "documentation tests" cargo test --workspace --doc --all-features
+step "packages" ci/publish.sh
 step "fuzz" ci/fuzz.sh
 
 printf '\n== all checks passed\n'
