@@ -143,10 +143,11 @@ async fn lost_pushes_delay_values_and_lose_none() {
         sleep(Duration::from_secs(40)).await;
     }
     assert!(b.log.has(&[1, 2, 3]), "{:?}", b.log.0);
-    store.heal();
     a.signal.send(4).await.unwrap();
+    let cut = Instant::now();
     store.cut_pushes();
     b.log.gets(&[1, 2, 3, 4]).await;
+    assert!(cut.elapsed() < Duration::from_secs(1), "a lost connection tells of it too");
 }
 
 /// What is sent once `connect` has returned is not taken for old, even if nothing was read by then.
