@@ -72,8 +72,8 @@ pub(crate) enum Command {
     Tree(Tree),
     /// Prints the value at a key
     ///
-    /// JSON is printed readably. Of a format that does not describe itself, such as postcard, the bytes
-    /// are printed, with what the envelope around them says.
+    /// A value of a format that describes itself (JSON, MessagePack, CBOR) is printed as JSON. Of another,
+    /// such as postcard, the bytes are printed, with what the envelope around them says.
     #[command(after_help = "Example:\n  region get org:42.project:7 summary")]
     Get(Get),
     /// Says why a read of a key would be a hit or a miss

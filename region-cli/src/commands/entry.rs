@@ -1,16 +1,41 @@
 //! An entry of the store, as far as it can be understood without the type of its value.
 
-use region_cache::{Entry, Envelope, EnvelopeContent, Freshness, Place, RegionPath};
+use std::marker::PhantomData;
+
+use region_cache::{
+    Cbor, Entry, Envelope, EnvelopeContent, Freshness, Json, MessagePack, Place, RegionPath,
+    Serializer,
+};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::target::Root;
 use crate::text;
 
 /// The formats whose ids this program knows.
-const FORMATS: [(u8, &str); 2] = [(1, "postcard"), (2, JSON)];
+const FORMATS: [(u8, &str); 6] = [
+    (1, "postcard"),
+    (JSON, "json"),
+    (MESSAGE_PACK, "msgpack"),
+    (CBOR, "cbor"),
+    (16, "compressed"),
+    (17, "encrypted"),
+];
 
-/// The name of the JSON format.
-pub(crate) const JSON: &str = "json";
+const JSON: u8 = 2;
+const MESSAGE_PACK: u8 = 3;
+const CBOR: u8 = 4;
+
+/// Reads the value of a format that describes itself; `None` of any other, and of what JSON cannot express.
+pub(crate) fn decode(envelope: &Envelope<'_>) -> Option<Value> {
+    let (bytes, seed) = (envelope.payload, PhantomData::<Value>);
+    match envelope.serializer.get() {
+        JSON => Json.deserialize(bytes, seed).ok(),
+        MESSAGE_PACK => MessagePack.deserialize(bytes, seed).ok(),
+        CBOR => Cbor.deserialize(bytes, seed).ok(),
+        _ => None,
+    }
+}
 
 /// An entry, and what its envelope says.
 #[derive(Debug, Serialize)]
@@ -103,5 +128,19 @@ impl EntryReport {
             lines.push(format!("depends on: {}", self.depends_on.join(", ")));
         }
         lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use region_cache::Postcard;
+
+    use super::*;
+
+    #[test]
+    fn the_ids_are_those_of_the_library() {
+        let ids = [Json.id(), MessagePack.id(), Cbor.id()];
+        assert_eq!(ids.map(|id| id.get()), [JSON, MESSAGE_PACK, CBOR]);
+        assert_eq!(format_name(Postcard.id().get()), "postcard");
     }
 }

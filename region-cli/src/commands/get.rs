@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::args::Get;
-use crate::commands::entry::{self, EntryReport, JSON};
+use crate::commands::entry::{self, EntryReport};
 use crate::exit::{Code, Failure};
 use crate::output::{Format, Output};
 use crate::target::{Target, check_key};
@@ -78,7 +78,7 @@ fn fill<'e>(
     output: Output,
 ) -> Option<&'e [u8]> {
     let opened = entry::open(&target.root, region, &report.key, found);
-    let (content, is_json) = (opened.report.content, opened.report.format.as_deref() == Some(JSON));
+    let content = opened.report.content;
     report.entry = Some(opened.report);
     let bytes: &[u8] = match &opened.envelope {
         Some(envelope) if content == "value" => envelope.payload,
@@ -91,7 +91,7 @@ fn fill<'e>(
             &found.bytes
         }
     };
-    report.value = is_json.then(|| serde_json::from_slice(bytes).ok()).flatten();
+    report.value = opened.envelope.as_ref().and_then(entry::decode);
     if report.value.is_none() {
         match output.0 {
             Format::Json => report.payload = Some(text::hex(bytes)),

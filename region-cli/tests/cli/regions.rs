@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use region_cache::{LoadOptions, Loaded, Policy, Region, RegionExt};
+use region_cache::{Cbor, LoadOptions, Loaded, MessagePack, Policy, Region, RegionExt};
 use serde_json::json;
 use servers::{Flavor, TestServer, on_both};
 
-use crate::kit::{cache, fill, on_terminal, region};
+use crate::kit::{Summary, cache, fill, on_terminal, region};
 
 on_both! {
     the_tree_is_listed
     a_tree_is_cut_where_it_was_asked_to
     a_value_is_printed_by_its_format
+    formats_that_describe_themselves_are_read
     an_entry_without_a_value_says_why
     a_miss_is_explained
     a_region_is_ended
@@ -99,6 +100,27 @@ async fn a_value_is_printed_by_its_format(flavor: Flavor) {
         (&json["value"], &json["payload"]),
         (&json!(null), &json!("0a4d617472796f73686b61"))
     );
+}
+
+async fn formats_that_describe_themselves_are_read(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let (cache, url) = (fill(&server.url()).await, server.url());
+    let doll = || Summary { title: "Doll".to_owned(), open: 300 };
+    let handle = cache.region("formats").unwrap();
+    let msgpack = handle.with_policy(Policy::new().serializer(MessagePack)).unwrap();
+    msgpack.set("msgpack", &doll()).await.unwrap();
+    let cbor = handle.with_policy(Policy::new().serializer(Cbor)).unwrap();
+    cbor.set("cbor", &doll()).await.unwrap();
+    for format in ["msgpack", "cbor"] {
+        let ran = region(&url, &["get", "formats", format]).exits(0);
+        assert!(ran.stdout.contains(&format!("format: {format}; type and version: ")), "{ran:?}");
+        assert!(
+            ran.stdout.ends_with("\n{\n  \"open\": 300,\n  \"title\": \"Doll\"\n}\n"),
+            "{ran:?}"
+        );
+        let json = region(&url, &["get", "formats", format, "--json"]).exits(0).json();
+        assert_eq!(json["value"], json!({"title": "Doll", "open": 300}));
+    }
 }
 
 async fn an_entry_without_a_value_says_why(flavor: Flavor) {
