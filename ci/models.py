@@ -12,7 +12,7 @@ MODELS = pathlib.Path(__file__).resolve().parent.parent / 'tests' / 'model'
 DESIGN, MUTATION = 600, 400
 
 # Where a mutation shows seldom, the seed from which its schedules are tried.
-FROM = {('protocol', 'flying-trusted'): 11700, ('protocol', 'counted-ids'): 3000,
+FROM = {('depends', 'lost-marker-followed'): 2600, ('protocol', 'flying-trusted'): 11700, ('protocol', 'counted-ids'): 3000,
         ('anchors', 'stale-claim-replaces'): 800, ('anchors', 'seen-unchecked'): 800, ('anchors', 'outer-first'): 300}
 
 
