@@ -83,7 +83,7 @@ impl Keeper {
 
     /// Waits for the next delay of the backoff. Calls fail meanwhile.
     async fn back_off(&mut self) {
-        let why = "drops its connections again and again";
+        let why = "drops its connections soon after they are opened";
         let error = Failure::unavailable(&self.shared.target(), why).error;
         self.shared.change(Event::BackingOff(error));
         let backoff = self.shared.origin.dialer.settings.backoff;

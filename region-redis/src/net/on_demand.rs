@@ -116,7 +116,8 @@ impl<O: Opener> OnDemand<O> {
                     if since.elapsed() >= STEADY {
                         Some(0)
                     } else {
-                        let failure = self.unusable("drops its connections again and again");
+                        let failure =
+                            self.unusable("drops its connections soon after they are opened");
                         *state = self.failed(failure, *attempt);
                         return true;
                     }
