@@ -1,8 +1,7 @@
 //! What each format of values takes, in time and in bytes, for values of several sizes.
 //!
 //! `cargo bench --bench formats --all-features` prints a table of medians. Compression pays where the bytes
-//! it saves are worth more than the time: the default of `Compressed::above` is where it begins to save a
-//! third.
+//! it saves are worth more than the time.
 
 use std::fmt::Write as _;
 use std::hint::black_box;
