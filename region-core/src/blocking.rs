@@ -22,7 +22,7 @@
 //! # Calls from async code
 //!
 //! A call blocks its thread. In async code that thread is one of a runtime's, which does nothing else
-//! meanwhile: use [`RegionCache`](crate::RegionCache) there, or `spawn_blocking`.
+//! meanwhile: use [`RegionCache`] there, or `spawn_blocking`.
 
 mod listing;
 mod region;
