@@ -11,5 +11,12 @@ target=$PWD/target/minimal
 cd "$copy"
 # The option is unstable, and concerns the resolver alone: what is built is built as always.
 RUSTC_BOOTSTRAP=1 cargo update -Z direct-minimal-versions --quiet
-cargo check --target-dir "$target" --all-features --locked \
-    --package region-core --package region-memory --package region-redis --package region-derive --package region-cache
+packages=()
+while read -r name; do
+    packages+=(--package "$name")
+done < <(cargo metadata --no-deps --format-version 1 | python3 -c '
+import json, sys
+for package in json.load(sys.stdin)["packages"]:
+    if package["publish"] != []:
+        print(package["name"])')
+cargo check --target-dir "$target" --all-features --locked "${packages[@]}"
