@@ -135,6 +135,11 @@ async fn a_server_that_will_refuse_entries(flavor: Flavor) {
 async fn replicas_and_those_that_are_silent(flavor: Flavor) {
     let server = TestServer::start(flavor);
     let replica = server.replica();
+    // The primary says a little later than the replica that it follows.
+    until("the replica to be online", || {
+        server.command(&["INFO", "replication"]).text().contains("state=online")
+    })
+    .await;
     let json = doctor_json(&server.url(), 0);
     assert_eq!(finding(&json, "replication")["found"], "1 replica follows");
     assert_eq!(finding(&json, "min-replicas")["state"], "note");
