@@ -21,6 +21,7 @@ pub(crate) mod own_pushes;
 pub(crate) mod pending;
 pub(crate) mod pool;
 pub(crate) mod pushes;
+pub(crate) mod request;
 pub(crate) mod role;
 pub(crate) mod sign;
 pub(crate) mod slot_probes;

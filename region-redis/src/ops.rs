@@ -3,7 +3,7 @@
 use redis::Pipeline;
 use tokio::time::Instant;
 
-use crate::net::connections::{Lane, Request, Retry, Tracking};
+use crate::net::request::{Lane, Request, Retry, Tracking};
 use crate::topology::shard::Shard;
 
 pub(crate) mod above;

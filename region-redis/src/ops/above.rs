@@ -4,8 +4,9 @@ use redis::{Pipeline, Value};
 use region_core::{Result, Source, Timestamp};
 use tokio::time::Instant;
 
-use crate::net::connections::{Connections, Lane, Request, Retry, Tracking};
+use crate::net::connections::Connections;
 use crate::net::link::Response;
+use crate::net::request::{Lane, Request, Retry, Tracking};
 use crate::ops::ask::ReplyForm;
 use crate::ops::one;
 use crate::protocol::hold::{HoldReply, ListFor, Needed, Show, hold, ids_above};

@@ -6,8 +6,9 @@ use redis::{Pipeline, Value};
 use region_core::{Error, ErrorKind, Result};
 use tokio::time::Instant;
 
-use crate::net::connections::{Connections, Lane, Request, Retry, Tracking};
+use crate::net::connections::Connections;
 use crate::net::link::Response;
+use crate::net::request::{Lane, Request, Retry, Tracking};
 use crate::protocol::prepare::{Refreshed, refresh};
 use crate::protocol::reply::{Replies, number};
 use crate::session::acknowledgements::Round;

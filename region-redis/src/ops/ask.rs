@@ -7,8 +7,9 @@ use region_core::{Error, RegionPath, Result, Source};
 use tokio::time::Instant;
 
 use crate::error::Failure;
-use crate::net::connections::{Connections, Request, half_way_to};
+use crate::net::connections::{Connections, half_way_to};
 use crate::net::link::Response;
+use crate::net::request::Request;
 use crate::protocol::reply::{Replies, number};
 use crate::topology::shard::Shard;
 

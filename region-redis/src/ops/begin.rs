@@ -5,8 +5,9 @@ use std::sync::Arc;
 use region_core::{Begun, BegunKey, LeaseTerms, RegionPath, Result, Trust};
 use tokio::time::Instant;
 
-use crate::net::connections::{Connections, Lane, Request, Retry, Tracking};
+use crate::net::connections::Connections;
 use crate::net::link::Response;
+use crate::net::request::{Lane, Request, Retry, Tracking};
 use crate::ops::ask::ATTEMPTS;
 use crate::ops::one;
 use crate::ops::read::valid_entries;

@@ -4,7 +4,7 @@ use redis::Pipeline;
 use region_core::{Page, PageTerms, Result, Segment};
 use tokio::time::Instant;
 
-use crate::net::connections::{Lane, Request, Retry, Tracking};
+use crate::net::request::{Lane, Request, Retry, Tracking};
 use crate::ops::ask::ReplyForm;
 use crate::ops::read::path_ids;
 use crate::ops::scan::position;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use region_core::Result;
 use tokio::time::Instant;
 
-use crate::net::connections::{Connections, Lane, Retry};
+use crate::net::connections::Connections;
 use crate::net::link::Response;
+use crate::net::request::{Lane, Retry};
 use crate::ops::one;
 use crate::protocol::confirm::confirm;
 use crate::protocol::reply::answered_count;

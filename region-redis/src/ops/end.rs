@@ -5,9 +5,10 @@ use std::time::Duration;
 use region_core::{EndTerms, Ended, Error, ErrorKind, RegionPath, Result, Trust, Verb};
 use tokio::time::Instant;
 
-use crate::net::connections::{Connections, Lane, Retry};
+use crate::net::connections::Connections;
 use crate::net::link::Response;
 use crate::net::pending::PendingChange;
+use crate::net::request::{Lane, Retry};
 use crate::ops::one;
 use crate::protocol::end::{EndReply, end};
 use crate::protocol::layout::PathIds;

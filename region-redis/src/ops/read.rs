@@ -8,8 +8,9 @@ use region_core::{
 };
 use tokio::time::Instant;
 
-use crate::net::connections::{Connections, Lane, Request, Retry, Tracking};
+use crate::net::connections::Connections;
 use crate::net::link::Response;
+use crate::net::request::{Lane, Request, Retry, Tracking};
 use crate::ops::ask::{ReplyForm, ids_and_count};
 use crate::ops::one;
 use crate::protocol::layout::{Claim, Located, PathIds, Unsure, Validator, leftover};

@@ -13,7 +13,8 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::net::connections::{Connections, Lane, Request, Retry, Tracking};
+use crate::net::connections::Connections;
+use crate::net::request::{Lane, Request, Retry, Tracking};
 use crate::ops::reclaim::pace::Pace;
 use crate::ops::reclaim::stages::Stages;
 use crate::protocol::reply::Replies;

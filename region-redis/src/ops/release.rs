@@ -7,7 +7,8 @@ use region_core::Result;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::net::connections::{Connections, Lane, Request, Retry, Tracking};
+use crate::net::connections::Connections;
+use crate::net::request::{Lane, Request, Retry, Tracking};
 use crate::protocol::release::release;
 use crate::topology::releases::Release;
 use crate::topology::shard::Shard;

@@ -3,7 +3,7 @@
 use region_core::{Cursor, Error, ErrorKind, Page, PageTerms, Result, ScanItem, Show};
 use tokio::time::Instant;
 
-use crate::net::connections::{Lane, Retry};
+use crate::net::request::{Lane, Retry};
 use crate::ops::ask::ReplyForm;
 use crate::ops::one;
 use crate::ops::read::path_ids;

@@ -7,9 +7,10 @@ use region_core::{
 };
 use tokio::time::Instant;
 
-use crate::net::connections::{Connections, Lane, Request, Retry, Tracking};
+use crate::net::connections::Connections;
 use crate::net::link::Response;
 use crate::net::own_pushes::OwnWrite;
+use crate::net::request::{Lane, Request, Retry, Tracking};
 use crate::ops::one;
 use crate::protocol::layout::{Id, Located, PathIds, Stamp, Validator};
 use crate::protocol::reply::Replies;

@@ -7,7 +7,8 @@ use redis::{Cmd, Pipeline, Value};
 use region_core::ErrorKind;
 
 use crate::error::Failure;
-use crate::net::connections::{Connections, first_error};
+use crate::net::connections::Connections;
+use crate::net::request::first_error;
 use crate::protocol::prepare::{Counts, prepare};
 use crate::protocol::reply::number;
 use crate::protocol::scripts::{SCRIPTS, is_refused_as_lost, is_unknown_script, with_sources};

@@ -7,8 +7,9 @@ use region_core::{ErrorKind, RegionPath, Result};
 use tokio::time::timeout;
 
 use super::Home;
-use crate::net::connections::{Connections, Lane, Retry};
+use crate::net::connections::Connections;
 use crate::net::link::Response;
+use crate::net::request::{Lane, Retry};
 use crate::ops::one;
 use crate::protocol::read::ids;
 use crate::protocol::reply::{Replies, borrowed};

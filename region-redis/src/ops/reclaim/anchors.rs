@@ -4,7 +4,8 @@ use futures_util::future::try_join_all;
 use redis::{Cmd, Pipeline, Value};
 use region_core::{Error, ErrorKind, RegionPath, Result};
 
-use crate::net::connections::{Connections, Lane, Request, Retry, Tracking};
+use crate::net::connections::Connections;
+use crate::net::request::{Lane, Request, Retry, Tracking};
 use crate::ops::above::Above;
 use crate::ops::one;
 use crate::protocol::layout::{Claim, Located};

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::{Found, Sentinels};
 use crate::error::{Failure, within};
-use crate::net::connections::first_error;
 use crate::net::pushes::Pushes;
+use crate::net::request::first_error;
 use crate::net::transport::Transport;
 use crate::random;
 use crate::server::Server;
