@@ -26,6 +26,8 @@ need_package c++ g++
 need_package make make
 need_package python3 python3-minimal
 need_package redis-server redis-server
+need_package chromium chromium
+need_package chromedriver chromium-driver
 
 # Debian 12 has Valkey in its backports alone.
 if ! command -v valkey-server >/dev/null; then
