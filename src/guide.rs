@@ -70,6 +70,13 @@ page!(
      [`OnInvalidationFailure`](crate::OnInvalidationFailure)"
 );
 page!(
+    web_service,
+    "web-service.md",
+    "[`http::CacheLayer`](crate::http::CacheLayer), [`Cache`](crate::http::Cache), \
+     [`RegionOf`](crate::http::RegionOf), [`CacheError`](crate::http::CacheError), \
+     [`Health`](crate::http::Health), [`ResponseCacheLayer`](crate::http::ResponseCacheLayer)"
+);
+page!(
     connect,
     "connect.md",
     "[`RegionCacheExt`](crate::RegionCacheExt), [`RedisStore::builder`](crate::RedisStore::builder), \

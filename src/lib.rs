@@ -53,6 +53,7 @@ pub mod docs;
     any(doc, doctest),
     feature = "conformance",
     feature = "derive",
+    feature = "http",
     feature = "json",
     feature = "memory",
     feature = "testing",
