@@ -123,5 +123,5 @@ impl Doll for Book {
 }
 
 fn rendered(stamp: &str) -> Markup {
-    html! { small .stamp title="when, by which process, and the how many-th fragment of that" { (stamp) } }
+    html! { small .stamp title="time / process / number of the rendering" { (stamp) } }
 }
