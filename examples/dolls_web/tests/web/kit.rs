@@ -4,15 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use browser::{Browser, By, ElementQueryable};
 use dolls_web::app::App;
 use dolls_web::database::Database;
-use region_cache::{MemoryStore, RegionCache, RegionCacheBuilder, RegionCacheExt};
+use region_cache::http::{Condition, Health};
+use region_cache::{Configuration, MemoryStore, RegionCache, RegionCacheBuilder};
 use servers::{Flavor, TestServer};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 /// Runs each case, a function of the calling module, over the memory store and over a Redis server.
 macro_rules! on_both {
@@ -36,6 +39,12 @@ macro_rules! on_both {
     };
 }
 pub(crate) use on_both;
+
+/// The longest time until the store of an instance is ready.
+const READY_LIMIT: Duration = Duration::from_secs(20);
+
+/// More than any call takes while the machine is busy: a call that is late is a miss.
+pub(crate) const CALL_TIMEOUT: &str = "20s";
 
 /// The bytes that each instance holds near.
 const NEAR_BYTES: u64 = 1 << 20;
@@ -76,8 +85,12 @@ impl Place {
     }
 
     /// The state of one instance of the service.
-    pub(crate) fn app(&self, name: &str) -> App {
-        let cache = RegionCache::builder_from_url(&self.url()).unwrap();
+    fn app(&self, name: &str) -> App {
+        let mut settings = vec![("REGION_CACHE_URL", self.url())];
+        if self.server.is_some() {
+            settings.push(("REGION_CACHE_CALL_TIMEOUT", CALL_TIMEOUT.to_owned()));
+        }
+        let cache = Configuration::new().with_variables(settings).unwrap().builder().unwrap();
         self.app_over(cache.near(NEAR_BYTES), name)
     }
 
@@ -85,9 +98,16 @@ impl Place {
         App::new(cache, Database::open(&self.database()).unwrap(), name).unwrap()
     }
 
-    /// Starts an instance of the service.
+    /// Starts an instance of the service, and waits until its store is there: without it, pages are rendered anew.
     pub(crate) async fn serve(&self, name: &str) -> Site {
-        Site::serve(dolls_web::router(self.app(name))).await
+        let app = self.app(name);
+        let health = Health::new(app.cache.clone());
+        let deadline = Instant::now() + READY_LIMIT;
+        while health.check().await.status != Condition::Ready {
+            assert!(Instant::now() < deadline, "the store is not ready");
+            sleep(Duration::from_millis(10)).await;
+        }
+        Site::serve(dolls_web::router(app)).await
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::kit::Place;
+use crate::kit::{CALL_TIMEOUT, Place};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -20,7 +20,7 @@ impl Program {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dolls_web"));
         command.args(args).stderr(Stdio::piped()).env_remove("REGION_CACHE_URL");
         if let Some(url) = url {
-            command.env("REGION_CACHE_URL", url);
+            command.env("REGION_CACHE_URL", url).env("REGION_CACHE_CALL_TIMEOUT", CALL_TIMEOUT);
         }
         let mut process = command.spawn().unwrap();
         let log = BufReader::new(process.stderr.take().unwrap());
@@ -54,13 +54,23 @@ impl Drop for Program {
     }
 }
 
-fn get(address: &str) -> String {
+fn get(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
-    stream.write_all(b"GET / HTTP/1.1\r\nhost: library\r\nconnection: close\r\n\r\n").unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: library\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
+}
+
+/// Without its store a program renders pages anew.
+fn wait_until_ready(address: &str) {
+    let deadline = Instant::now() + LIMIT;
+    while !get(address, "/health").contains(r#""status":"ready""#) {
+        assert!(Instant::now() < deadline, "the store is not ready");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]
@@ -72,7 +82,8 @@ fn the_program_keeps_its_database_and_ends_at_ctrl_c() {
     for _ in 0..2 {
         let mut program = Program::start(&args, Some(&place.url()));
         let address = program.address();
-        let answer = get(&address);
+        wait_until_ready(&address);
+        let answer = get(&address, "/");
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
         bodies.push(answer.split("\r\n\r\n").nth(1).unwrap().to_owned());
         let pid = program.process.id().to_string();
@@ -86,7 +97,7 @@ fn the_program_keeps_its_database_and_ends_at_ctrl_c() {
 #[test]
 fn the_program_needs_neither_a_file_nor_a_server() {
     let mut program = Program::start(&["--address", "127.0.0.1:0"], None);
-    assert!(get(&program.address()).contains("Dead Souls"));
+    assert!(get(&program.address(), "/").contains("Dead Souls"));
 }
 
 #[test]
