@@ -64,7 +64,8 @@ pub mod guide;
 #[cfg(feature = "redis")]
 pub use region_config::RedisConfiguration;
 pub use region_config::{
-    Configuration, ConfigurationSetting, NearConfiguration, RegionCacheExt, ReplicaConfiguration,
+    Compression, CompressionConfiguration, Configuration, ConfigurationSetting,
+    EncryptionConfiguration, KeySource, NearConfiguration, RegionCacheExt, ReplicaConfiguration,
     Secret, StoreConfiguration, TlsConfiguration, URL_VARIABLE,
 };
 pub use region_core::*;

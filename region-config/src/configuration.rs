@@ -4,10 +4,13 @@ mod address;
 mod build;
 mod check;
 mod environment;
+#[cfg(feature = "encryption")]
+mod keys;
 mod origins;
 mod read;
 mod rows;
 mod settings;
+mod wrapping;
 
 use std::collections::BTreeMap;
 
@@ -21,7 +24,10 @@ use origins::Origins;
 pub use rows::{ConfigurationSetting, URL_VARIABLE};
 #[cfg(feature = "redis")]
 pub use settings::RedisConfiguration;
-pub use settings::{NearConfiguration, ReplicaConfiguration, StoreConfiguration, TlsConfiguration};
+pub use settings::{
+    Compression, CompressionConfiguration, EncryptionConfiguration, KeySource, NearConfiguration,
+    ReplicaConfiguration, StoreConfiguration, TlsConfiguration,
+};
 
 /// All settings of a cache, in one structure that serde reads: from TOML, JSON, YAML or any other format that
 /// describes itself, by whatever loader an application uses.
@@ -90,6 +96,10 @@ pub struct Configuration {
     pub redis: RedisConfiguration,
     /// The near cache.
     pub near: NearConfiguration,
+    /// The compression of all values.
+    pub compression: CompressionConfiguration,
+    /// The encryption of all values.
+    pub encryption: EncryptionConfiguration,
     /// The policy of the root, which all regions inherit.
     pub policy: Policy,
     /// The policies of regions, by their names below the root: [`RegionCacheBuilder::region_policy`].
@@ -171,12 +181,13 @@ impl Configuration {
     /// [`RegionCacheExt::builder_from_url`](crate::RegionCacheExt::builder_from_url).
     ///
     /// # Errors
-    /// As [`check`](Self::check), when the feature that the store needs is not enabled, a file of TLS cannot be read, or
-    /// the store is a server and there is no Tokio runtime.
+    /// As [`check`](Self::check), when the feature that the store needs is not enabled, a file of TLS or a key cannot be
+    /// read, or the store is a server and there is no Tokio runtime.
     pub fn builder(&self) -> Result<RegionCacheBuilder> {
         self.check_cache()?;
+        let around = self.wrapping()?;
         let store = self.build_store()?;
-        Ok(self.apply(store))
+        Ok(self.apply(store, around))
     }
 
     /// As [`builder`](Self::builder), after the store is connected.
@@ -188,8 +199,9 @@ impl Configuration {
     /// A dropped call leaves no connection behind.
     pub async fn connect(&self) -> Result<RegionCacheBuilder> {
         self.check_cache()?;
+        let around = self.wrapping()?;
         let store = self.connect_store().await?;
-        Ok(self.apply(store))
+        Ok(self.apply(store, around))
     }
 
     /// Opens a cache with these settings, and waits until the store is connected.
@@ -201,6 +213,27 @@ impl Configuration {
     /// A dropped call leaves no connection behind.
     pub async fn open(&self) -> Result<RegionCache> {
         self.connect().await?.build()
+    }
+
+    /// Sets on `builder`, whose store code has made, all that does not concern the store.
+    ///
+    /// ```
+    /// use region_config::Configuration;
+    /// use region_core::RegionCache;
+    /// use region_memory::MemoryStore;
+    ///
+    /// let configuration = Configuration::new().with_variables([("REGION_CACHE_TTL", "10m")])?;
+    /// let cache = configuration.apply_to(RegionCache::builder(MemoryStore::new()))?.build()?;
+    /// # drop(cache);
+    /// # Ok::<(), region_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`](region_core::ErrorKind::InvalidConfig) that names the settings that are out of range or
+    /// contradict one another, and when a key cannot be read.
+    pub fn apply_to(&self, builder: RegionCacheBuilder) -> Result<RegionCacheBuilder> {
+        self.check_cache()?;
+        Ok(self.apply(builder, self.wrapping()?))
     }
 
     /// Returns a builder of the store on Redis or Valkey that this configuration names, to set in code what goes over

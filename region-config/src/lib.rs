@@ -14,7 +14,8 @@ mod tree;
 #[cfg(feature = "redis")]
 pub use configuration::RedisConfiguration;
 pub use configuration::{
-    Configuration, ConfigurationSetting, NearConfiguration, ReplicaConfiguration,
+    Compression, CompressionConfiguration, Configuration, ConfigurationSetting,
+    EncryptionConfiguration, KeySource, NearConfiguration, ReplicaConfiguration,
     StoreConfiguration, TlsConfiguration, URL_VARIABLE,
 };
 pub use open::RegionCacheExt;

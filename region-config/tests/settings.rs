@@ -128,7 +128,7 @@ macro_rules! rows {
 }
 
 fn rows() -> Vec<Row> {
-    [of_the_cache(), of_policies(), of_the_store(), of_tls(), of_limits()]
+    [of_the_cache(), of_serializers(), of_policies(), of_the_store(), of_tls(), of_limits()]
         .into_iter()
         .flatten()
         .collect()
@@ -155,6 +155,32 @@ fn of_the_cache() -> Vec<Row> {
         "regions.org.ttl_jitter = 5", "", [REGIONS = r#"{"org": {"ttl_jitter": 5}}"#],
             Cache(|cache| cache.default_region_policy("org", Policy::new().ttl_jitter(5))),
             "store.url = 'memory:'\nregions.'org:1'.ttl = '1s'" => "regions.\"org:1\": a policy is for all regions";
+    }
+}
+
+/// What each of them does to a value, `tests/serializers.rs` shows.
+fn of_serializers() -> Vec<Row> {
+    use Effect::Cache;
+    const WRAPS: Effect = Cache(|cache| cache.wrap_serializers(|format| format));
+    rows! {
+        "compression.algorithm = 'zstd'", "", [COMPRESSION = "zstd"], WRAPS,
+            "compression.algorithm = 'gzip'" => "compression.algorithm: unknown variant `gzip`, expected one of `off`, `zstd`, `lz4`";
+        "compression.algorithm = 'off'", "", [COMPRESSION = "off"], Cache(|cache| cache),
+            "compression = 'zstd'" => "compression: it is not a table of settings";
+        "compression.level = -3", "compression.algorithm = 'zstd'", [COMPRESSION_LEVEL = "-3"], WRAPS,
+            "store.url = 'memory:'\ncompression = { algorithm = 'lz4', level = 3 }" => "compression.level: compression.algorithm is lz4, which has no levels";
+        "compression.above = '2 KiB'", "compression.algorithm = 'lz4'", [COMPRESSION_ABOVE = "2 KiB"], WRAPS,
+            "store.url = 'memory:'\ncompression.above = 9" => "compression.above: it needs compression.algorithm";
+        "compression.max_size = '1 MiB'", "compression.algorithm = 'lz4'", [COMPRESSION_MAX_SIZE = "1 MiB"], WRAPS,
+            "compression.max_size = 'much'" => "compression.max_size: invalid value: string \"much\", expected a number of bytes";
+        "compression.max_ratio = 8", "compression.algorithm = 'lz4'", [COMPRESSION_MAX_RATIO = "8"], WRAPS,
+            "store.url = 'memory:'\ncompression = { algorithm = 'lz4', max_ratio = 0 }" => "compression.max_ratio: it must be more than zero";
+        "encryption.keys.7 = '0707070707070707070707070707070707070707070707070707070707070707'", "",
+            [ENCRYPTION_KEYS = r#"{"7": "0707070707070707070707070707070707070707070707070707070707070707"}"#], WRAPS,
+            "encryption.keys.seven = { env = 'KEY' }" => "encryption.keys.seven: the id of a key is a number";
+        "encryption.current = 7", "encryption.keys.7 = 'BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc='",
+            [ENCRYPTION_CURRENT = "7"], WRAPS,
+            "store.url = 'memory:'\nencryption = { current = 7, keys = { 8 = { env = 'KEY' } } }" => "encryption.current: no key in encryption.keys has the id 7";
     }
 }
 

@@ -29,6 +29,7 @@ use crate::random::Random;
 use crate::stats::{Counters, CountersByRegion, RegionCounters};
 use crate::store::{Put, ReadFrom, SharedStore};
 use crate::value::codec::Codec;
+use crate::value::serializer::AnySerializer;
 
 pub(crate) use chain::{Chain, LoadId, Outages};
 pub(crate) use found::{Accept, CountsAs, Found, FoundOne};
@@ -47,6 +48,9 @@ const SHORTEST_TTL: Duration = Duration::from_millis(1);
 
 static NEXT_CONTEXT: AtomicU64 = AtomicU64::new(0);
 
+/// What [`wrap_serializers`](crate::RegionCacheBuilder::wrap_serializers) was given.
+pub(crate) type WrapSerializer = Arc<dyn Fn(AnySerializer) -> AnySerializer + Send + Sync>;
+
 /// The state that all regions of a cache share.
 pub(crate) struct Engine {
     pub(crate) store: SharedStore,
@@ -55,6 +59,8 @@ pub(crate) struct Engine {
     pub(crate) counters: Arc<CountersByRegion>,
     pub(crate) random: Random,
     pub(crate) near: Near,
+    /// Wraps the serializer of each region's policy.
+    pub(crate) around: Option<WrapSerializer>,
     #[cfg(feature = "metrics")]
     pub(crate) metrics: crate::metric::Timings,
     failures: FailureLog,
@@ -113,6 +119,7 @@ impl Engine {
             counters,
             random,
             near,
+            around: None,
             failures: FailureLog::default(),
             limiter: LogLimiter::default(),
             is_immediate: AtomicBool::new(false),
@@ -142,7 +149,12 @@ impl Engine {
 impl Context {
     pub(crate) fn new(engine: Arc<Engine>, path: RegionPath, given: Policy) -> Result<Self> {
         let policy = ResolvedPolicy::new(&given).map_err(|error| error.on("open", &path))?;
-        let codec = Codec::new(&path, policy.serializer.clone(), policy.version);
+        let serializer = policy.serializer.clone();
+        let serializer = match &engine.around {
+            None => serializer,
+            Some(around) => around(serializer),
+        };
+        let codec = Codec::new(&path, serializer, policy.version);
         let near = (policy.near == NearCache::On)
             .then(|| engine.near.open(&engine.store, &path, codec.identity()));
         if let Some(near) = near.as_ref().filter(|_| policy.serves_unverified()) {

@@ -9,6 +9,7 @@ use region_core::{Policy, ReadFrom, RegionCacheBuilder, Result};
 
 use super::Configuration;
 use super::check::Address;
+use super::wrapping::Wrap;
 
 #[cfg(all(test, feature = "redis"))]
 pub(super) use redis::path_of;
@@ -64,7 +65,11 @@ impl Configuration {
     }
 
     /// Sets what concerns the cache.
-    pub(super) fn apply(&self, mut builder: RegionCacheBuilder) -> RegionCacheBuilder {
+    pub(super) fn apply(
+        &self,
+        mut builder: RegionCacheBuilder,
+        around: Option<Wrap>,
+    ) -> RegionCacheBuilder {
         if let Some(root) = &self.root {
             builder = builder.root(root);
         }
@@ -76,6 +81,9 @@ impl Configuration {
         }
         if let Some(bytes) = self.near.bytes {
             builder = builder.near(bytes);
+        }
+        if let Some(around) = around {
+            builder = builder.wrap_serializers(move |inner| around(inner));
         }
         if self.reads_replica && !self.replicas.is_empty() {
             builder = builder.default_policy(Policy::new().read_from(ReadFrom::Replica));

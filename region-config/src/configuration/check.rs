@@ -29,6 +29,7 @@ impl Configuration {
             RegionPath::parse(root)
                 .map_err(|error| self.refuse("root", &format!("{root:?}: {}", error.rule())))?;
         }
+        self.check_wrapping()?;
         self.policy.check().map_err(|error| self.refuse("policy", &error.to_string()))?;
         for (names, policy) in &self.regions {
             let at = format!("regions.{}", quoted(names));

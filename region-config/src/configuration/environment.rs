@@ -148,6 +148,10 @@ fn value(setting: &ConfigurationSetting, text: &str) -> Result<Value> {
             Ok(number) => Value::from(number),
             Err(_) => return Err(refuse(name, "is not a whole number")),
         },
+        Kind::Integer => match trimmed.parse::<i64>() {
+            Ok(number) => Value::from(number),
+            Err(_) => return Err(refuse(name, "is not a whole number")),
+        },
         Kind::Switch => Value::from(switch(name, trimmed)?),
         Kind::Words { on, off } => Value::from(if switch(name, trimmed)? { on } else { off }),
         Kind::Seconds => seconds(name, trimmed)?,

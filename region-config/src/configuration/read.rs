@@ -11,13 +11,15 @@ use serde_path_to_error::{Path, Segment, Track};
 #[cfg(feature = "redis")]
 use super::settings::RedisConfiguration;
 use super::settings::{
-    NearConfiguration, ReplicaConfiguration, StoreConfiguration, TlsConfiguration,
+    CompressionConfiguration, EncryptionConfiguration, NearConfiguration, ReplicaConfiguration,
+    StoreConfiguration, TlsConfiguration,
 };
 use super::{Configuration, address};
 use crate::tree::Tree;
 
 /// The settings that are tables.
-const TABLES: [&str; 6] = ["store", "tls", "redis", "near", "policy", "regions"];
+const TABLES: [&str; 8] =
+    ["store", "tls", "redis", "near", "compression", "encryption", "policy", "regions"];
 
 /// A setting that is wrong.
 pub(super) struct Fault {
@@ -38,6 +40,8 @@ struct Fields {
     #[cfg(feature = "redis")]
     redis: RedisConfiguration,
     near: NearConfiguration,
+    compression: CompressionConfiguration,
+    encryption: EncryptionConfiguration,
     policy: Policy,
     regions: BTreeMap<String, Policy>,
 }
@@ -75,6 +79,8 @@ pub(super) fn of_tree(tree: Value) -> Result<Configuration, Fault> {
             #[cfg(feature = "redis")]
             redis: fields.redis,
             near: fields.near,
+            compression: fields.compression,
+            encryption: fields.encryption,
             policy: fields.policy,
             regions: fields.regions,
             ..Configuration::default()
@@ -112,7 +118,35 @@ fn shape(tree: &mut Value) -> Result<(), Fault> {
             (name, value) if TABLES.contains(&name) && !value.is_object() => {
                 return Err(no_table(name));
             }
+            ("encryption", Value::Object(settings)) => {
+                shape_keys(settings.get_mut("keys").unwrap_or(&mut Value::Null))?;
+            }
             _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The same of the keys of encryption. Text is the key itself.
+fn shape_keys(keys: &mut Value) -> Result<(), Fault> {
+    let keys = match keys {
+        Value::Null => return Ok(()),
+        Value::Object(keys) => keys,
+        _ => return Err(no_table("encryption.keys")),
+    };
+    for (id, source) in keys {
+        let fault = |why: &str| {
+            let path = format!("encryption.keys.{}", super::quoted(id));
+            Err(Fault { path, why: why.to_owned() })
+        };
+        if id.parse::<u32>().is_err() {
+            return fault("the id of a key is a number, from 0 to 4294967295");
+        }
+        if source.is_string() {
+            *source = serde_json::json!({ "value": source.take() });
+        }
+        if !source.is_object() {
+            return fault(r#"it is no key: write { file = ".." } or { env = ".." }"#);
         }
     }
     Ok(())
@@ -176,6 +210,8 @@ impl Configuration {
             #[cfg(feature = "redis")]
             redis: other.redis.within(self.redis),
             near: other.near.within(self.near),
+            compression: other.compression.within(self.compression),
+            encryption: other.encryption.within(self.encryption),
             policy: other.policy.within(&self.policy),
             regions,
             reads_replica: other.reads_replica || self.reads_replica,
@@ -211,6 +247,8 @@ impl Configuration {
         #[cfg(feature = "redis")]
         given.extend(of("redis", self.redis.given()));
         given.extend(of("near", self.near.given()));
+        given.extend(of("compression", self.compression.given()));
+        given.extend(of("encryption", self.encryption.given()));
         given.extend(self.root.is_some().then(|| "root".to_owned()));
         given
     }

@@ -29,6 +29,8 @@ pub(super) enum Kind {
     /// As in a file: names, durations, sizes and words.
     Text,
     Number,
+    /// A number that may be negative.
+    Integer,
     Switch,
     /// A duration, which without a unit is a number of seconds.
     Seconds,
@@ -50,7 +52,7 @@ impl Kind {
     fn form(self) -> &'static str {
         match self {
             Self::Text => "as in a file",
-            Self::Number => "number",
+            Self::Number | Self::Integer => "number",
             Self::Switch | Self::Words { .. } => "true or false",
             Self::Seconds => "duration, or a number of seconds",
             Self::Urls => "URLs, with commas between them",
@@ -118,6 +120,13 @@ const ROWS: &[(&str, &[&str], Kind)] = &[
         ),
     ),
     ("NEAR_BYTES", &["near.bytes"], Kind::Text),
+    ("COMPRESSION", &["compression.algorithm"], Kind::Text),
+    ("COMPRESSION_LEVEL", &["compression.level"], Kind::Integer),
+    ("COMPRESSION_ABOVE", &["compression.above"], Kind::Text),
+    ("COMPRESSION_MAX_SIZE", &["compression.max_size"], Kind::Text),
+    ("COMPRESSION_MAX_RATIO", &["compression.max_ratio"], Kind::Number),
+    ("ENCRYPTION_CURRENT", &["encryption.current"], Kind::Number),
+    ("ENCRYPTION_KEYS", &["encryption.keys"], Kind::Table),
     ("OP_TIMEOUT_RAISE", &["policy.on_outage"], Kind::Words { on: "error", off: "miss" }),
     ("REGIONS", &["regions"], Kind::Table),
 ];
@@ -156,7 +165,10 @@ fn setting(name: &str, paths: Vec<String>, kind: Kind) -> ConfigurationSetting {
 
 #[cfg(test)]
 mod tests {
-    use super::super::settings::{NearConfiguration, StoreConfiguration, TlsConfiguration};
+    use super::super::settings::{
+        CompressionConfiguration, EncryptionConfiguration, NearConfiguration, StoreConfiguration,
+        TlsConfiguration,
+    };
     use super::*;
 
     /// A setting that is added to a table needs a variable, and no two variables have one name.
@@ -170,6 +182,8 @@ mod tests {
         add("store", StoreConfiguration::NAMES);
         add("tls", TlsConfiguration::NAMES);
         add("near", NearConfiguration::NAMES);
+        add("compression", CompressionConfiguration::NAMES);
+        add("encryption", EncryptionConfiguration::NAMES);
         #[cfg(feature = "redis")]
         add("redis", super::super::settings::RedisConfiguration::NAMES);
         for path in expected {

@@ -1,5 +1,6 @@
 //! The tables of settings.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 #[cfg(feature = "redis")]
 use std::time::Duration;
@@ -157,6 +158,60 @@ table! {
         #[serde(deserialize_with = "duration")] wait_for_replicas_within: Duration;
         /// Says if this process frees the memory of invalidated regions. Default: true.
         reclaim: bool;
+    }
+}
+
+/// An algorithm of compression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Compression {
+    /// Nothing is compressed.
+    Off,
+    /// Zstandard: the smallest values (feature `zstd`).
+    Zstd,
+    /// LZ4: the least time (feature `lz4`).
+    Lz4,
+}
+
+table! {
+    /// The compression of all values, whatever the format of their region:
+    /// [`Compressed`](https://docs.rs/region-core/latest/region_core/struct.Compressed.html).
+    CompressionConfiguration {
+        /// The algorithm. Default: nothing is compressed. It can be changed: earlier values are still read.
+        algorithm: Compression;
+        /// The level of `zstd`, from 1, the fastest, to 22; negative ones are faster still. Default: 1.
+        level: i32;
+        /// The size from which values are compressed. Default: 1 KiB.
+        #[serde(deserialize_with = "bytes")] above: u64;
+        /// The largest size of a value before it is compressed. Default: 64 MiB.
+        #[serde(deserialize_with = "bytes")] max_size: u64;
+        /// The most bytes that one compressed byte may become. Default: 256.
+        max_ratio: u32;
+    }
+}
+
+/// The place of a key of encryption: 32 bytes, which text says in 64 hexadecimal digits or in Base64.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum KeySource {
+    /// A file with the key: its 32 bytes, or text. It is read when the cache is built.
+    File(PathBuf),
+    /// The environment variable with the text. Its name must not begin with `REGION_CACHE_`.
+    Env(String),
+    /// The text itself.
+    Value(Secret),
+}
+
+table! {
+    /// The encryption of all values, whatever the format of their region, bound to region and key of the entry:
+    /// [`Encrypted`](https://docs.rs/region-core/latest/region_core/struct.Encrypted.html).
+    EncryptionConfiguration {
+        /// The id of the key that writes. Default: that of the only key.
+        current: u32;
+        /// The keys by their ids. All of them read.
+        keys: BTreeMap<u32, KeySource>;
     }
 }
 

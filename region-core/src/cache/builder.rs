@@ -3,7 +3,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use super::RegionCache;
-use crate::engine::{DEFAULT_NEAR_BYTES, Engine};
+use crate::engine::{DEFAULT_NEAR_BYTES, Engine, WrapSerializer};
 use crate::error::{BoxError, Error, ErrorKind, Result};
 use crate::handle::{LoadRequest, Loaders, RegionHandle, Shared};
 use crate::load::Flights;
@@ -13,7 +13,7 @@ use crate::random::Random;
 use crate::region::Loaded;
 use crate::stats::DEFAULT_REGIONS;
 use crate::store::{SharedStore, Store};
-use crate::value::serializer::{Serializer, Value};
+use crate::value::serializer::{AnySerializer, Serializer, Value};
 
 /// The default of [`RegionCacheBuilder::max_refreshes`].
 const DEFAULT_MAX_REFRESHES: usize = 64;
@@ -36,6 +36,7 @@ pub struct RegionCacheBuilder {
     max_refreshes: usize,
     near_bytes: u64,
     max_region_stats: usize,
+    around: Option<WrapSerializer>,
     seed: Option<u64>,
 }
 
@@ -53,6 +54,7 @@ impl RegionCache {
             max_refreshes: DEFAULT_MAX_REFRESHES,
             near_bytes: DEFAULT_NEAR_BYTES,
             max_region_stats: DEFAULT_REGIONS,
+            around: None,
             seed: None,
         }
     }
@@ -112,6 +114,38 @@ impl RegionCacheBuilder {
     /// [`Postcard`](crate::Postcard).
     pub fn serializer(mut self, serializer: impl Serializer) -> Self {
         self.defaults = self.defaults.serializer(serializer);
+        self
+    }
+
+    /// Has the serializer of every region wrapped, wherever its policy comes from: by compression or encryption that
+    /// is to leave out nothing. A later call takes the place of an earlier one.
+    ///
+    /// What this library stores for itself in regions is wrapped too, cached responses and signals among it; the random
+    /// ids of [dependencies](crate::LoadDependencies) are not. Caches over one store need the same wrapping: what was
+    /// wrapped otherwise is a miss.
+    ///
+    /// ```
+    /// # #[cfg(feature = "encryption")] {
+    /// use region_core::{AnySerializer, Encrypted, EncryptionKey, KeyRing, RegionCache};
+    /// use region_memory::MemoryStore;
+    ///
+    /// # fn main() -> region_core::Result<()> {
+    /// # let key = [7; 32];
+    /// let keys = KeyRing::new(1, EncryptionKey::new(&key));
+    /// let cache = RegionCache::builder(MemoryStore::new())
+    ///     .wrap_serializers(move |inner| AnySerializer::new(Encrypted::new(inner, keys.clone())))
+    ///     .build()?;
+    /// # drop(cache);
+    /// # Ok(())
+    /// # }
+    /// # main().unwrap();
+    /// # }
+    /// ```
+    pub fn wrap_serializers<F>(mut self, wrap: F) -> Self
+    where
+        F: Fn(AnySerializer) -> AnySerializer + Send + Sync + 'static,
+    {
+        self.around = Some(Arc::new(wrap));
         self
     }
 
@@ -232,7 +266,9 @@ impl RegionCacheBuilder {
         }
         let random = self.seed.map_or_else(Random::from_system, Random::from_seed);
         let (near, regions) = (self.near_bytes, self.max_region_stats);
-        let engine = Arc::new(Engine::new(self.store, root.clone(), random, near, regions));
+        let mut engine = Engine::new(self.store, root.clone(), random, near, regions);
+        engine.around = self.around;
+        let engine = Arc::new(engine);
         let flights = Flights::new(self.max_refreshes);
         let shared = Arc::new(Shared::new(flights, region_policies, loaders, root.depth()));
         let policy = self.policy.within(&self.defaults);
@@ -250,6 +286,7 @@ impl fmt::Debug for RegionCacheBuilder {
             .field("max_refreshes", &self.max_refreshes)
             .field("near_bytes", &self.near_bytes)
             .field("max_region_stats", &self.max_region_stats)
+            .field("wraps_serializers", &self.around.is_some())
             .finish_non_exhaustive()
     }
 }

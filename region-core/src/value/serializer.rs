@@ -6,7 +6,6 @@ mod cbor;
 #[cfg(any(feature = "lz4", feature = "zstd"))]
 mod compressed;
 mod context;
-#[cfg(any(feature = "encryption", feature = "lz4", feature = "zstd"))]
 mod detached;
 #[cfg(feature = "encryption")]
 mod encrypted;

@@ -1,16 +1,25 @@
-use std::any::TypeId;
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, DeserializeSeed};
 
+use super::detached::Detached;
 use super::erased::{ErasedSerializer, seed};
 use super::{Postcard, Serializer, SerializerId, ValueContext};
 use crate::error::BoxError;
 use crate::value::fingerprint::Readability;
 
-/// Any [`Serializer`]: what a policy holds.
+/// Any [`Serializer`]: what a policy holds. It is one itself, so another can stand around it.
+///
+/// ```
+/// use region_core::{AnySerializer, Postcard, Serializer};
+///
+/// let any = AnySerializer::new(Postcard);
+/// assert_eq!(Serializer::id(&any), Postcard.id());
+/// assert_eq!(AnySerializer::new(any).id(), Postcard.id());
+/// ```
 #[derive(Clone)]
 pub struct AnySerializer(Inner);
 
@@ -25,10 +34,15 @@ impl AnySerializer {
     /// Keeps `serializer` and forgets its type.
     #[must_use]
     pub fn new<S: Serializer>(serializer: S) -> Self {
-        if TypeId::of::<S>() == TypeId::of::<Postcard>() {
+        let mut serializer = Some(serializer);
+        let any: &mut dyn Any = &mut serializer;
+        if any.is::<Option<Postcard>>() {
             return Self(Inner::Postcard);
         }
-        Self(Inner::Other(Arc::new(serializer)))
+        if let Some(same) = any.downcast_mut::<Option<Self>>().and_then(Option::take) {
+            return same;
+        }
+        serializer.map_or(Self(Inner::Postcard), |other| Self(Inner::Other(Arc::new(other))))
     }
 
     /// Names the format in what it wrote.
@@ -109,6 +123,61 @@ impl AnySerializer {
             Inner::Postcard => Postcard.deserialize(bytes, seed::<T>()),
             Inner::Other(other) => other.deserialize(None, bytes),
         }
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl Serializer for AnySerializer {
+    fn id(&self) -> SerializerId {
+        self.id()
+    }
+
+    fn readability(&self) -> Readability {
+        self.readability()
+    }
+
+    fn serialize<T: Serialize + ?Sized>(
+        &self,
+        value: &T,
+        out: &mut Vec<u8>,
+    ) -> Result<(), BoxError> {
+        self.serialize(&value, out)
+    }
+
+    fn deserialize<'de, S: DeserializeSeed<'de>>(
+        &self,
+        bytes: &'de [u8],
+        seed: S,
+    ) -> Result<S::Value, BoxError> {
+        match &self.0 {
+            Inner::Postcard => Postcard.deserialize(bytes, seed),
+            Inner::Other(other) => other.deserialize_by(None, bytes, Detached::new(seed)),
+        }
+    }
+
+    fn serialize_for<T: Serialize + ?Sized>(
+        &self,
+        context: &ValueContext<'_>,
+        value: &T,
+        out: &mut Vec<u8>,
+    ) -> Result<(), BoxError> {
+        self.serialize_for(context, &value, out)
+    }
+
+    fn deserialize_for<'de, S: DeserializeSeed<'de>>(
+        &self,
+        context: &ValueContext<'_>,
+        bytes: &'de [u8],
+        seed: S,
+    ) -> Result<S::Value, BoxError> {
+        match &self.0 {
+            Inner::Postcard => Postcard.deserialize_for(context, bytes, seed),
+            Inner::Other(other) => other.deserialize_by(Some(context), bytes, Detached::new(seed)),
+        }
+    }
+
+    fn authenticates(&self) -> bool {
+        self.authenticates()
     }
 }
 

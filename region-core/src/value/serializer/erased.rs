@@ -5,6 +5,8 @@ use std::marker::PhantomData;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _};
 
+use super::detached::Detached;
+
 use super::{Serializer, SerializerId, ValueContext};
 use crate::error::BoxError;
 use crate::value::fingerprint::Readability;
@@ -79,6 +81,22 @@ impl dyn ErasedSerializer {
         let mut value = None;
         self.deserialize_erased(context, bytes, &mut |deserializer| {
             value = Some(T::deserialize(deserializer)?);
+            Ok(())
+        })?;
+        value.ok_or_else(|| "the serializer read nothing".into())
+    }
+
+    /// Reads a value by a seed that borrows nothing.
+    pub(super) fn deserialize_by<'de, S: DeserializeSeed<'de>>(
+        &self,
+        context: Option<&ValueContext<'_>>,
+        bytes: &[u8],
+        seed: Detached<'de, S>,
+    ) -> Result<S::Value, BoxError> {
+        let (mut seed, mut value) = (Some(seed), None);
+        self.deserialize_erased(context, bytes, &mut |deserializer| {
+            let seed = seed.take().ok_or_else(|| erased_serde::Error::custom("read twice"))?;
+            value = Some(seed.deserialize(deserializer)?);
             Ok(())
         })?;
         value.ok_or_else(|| "the serializer read nothing".into())
