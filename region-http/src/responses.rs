@@ -67,7 +67,8 @@ use wish::Demands;
 /// # What is stored
 ///
 /// Responses to `GET` without content, with a status of 200, 203, 204, 300, 301, 302, 307, 308, 404, 405, 410 or
-/// 414, that are fresh for some time by `s-maxage`, `max-age` or `Expires`, less `Age`. Not stored are
+/// 414, that are fresh for some time by `s-maxage`, `max-age` or `Expires`, less their age by `Age` and `Date`. For so
+/// long they are stored, whatever the `ttl` of the region's policy; its `region_ttl` bounds all. Not stored are
 ///
 /// - responses with other statuses, errors of the server (5xx) among them, and those whose body fails or does not
 ///   have its `Content-Length`;
@@ -85,11 +86,13 @@ use wish::Demands;
 /// # What a request gets
 ///
 /// One response is produced for all requests that come meanwhile for the same host, path, query and values of
-/// the headers in `Vary`. If it turns out not to be for all, each of the others is passed to the service. A response
+/// the headers in `Vary`. So a response that hangs on any other header of the request, a forwarded host or the address of
+/// the client has to say so, or be `private`. If it turns out not to be for all, each of the others is passed to the service. A response
 /// is stored only if its region was neither invalidated nor touched while it was produced.
 ///
 /// `no-cache`, `max-age`, `min-fresh` and `only-if-cached` of requests are
-/// [honoured](Self::ignore_request_directives); `no-store`, ranges and `If-Match` pass by the cache. `HEAD` is answered from the response to `GET`, if that is stored. `If-None-Match` and
+/// [honoured](Self::ignore_request_directives); `no-store`, ranges, `If-Match` and credentials in the target pass by the
+/// cache. `HEAD` is answered from the response to `GET`, if that is stored. `If-None-Match` and
 /// `If-Modified-Since` are answered with 304; the service does not see them. Answers from the cache have an `Age`.
 /// A request with another method than `GET`, `HEAD`, `OPTIONS` and `TRACE` that succeeds removes what is stored for its
 /// target. A handler that changes more than that invalidates the regions itself, and learns of an error.
@@ -154,15 +157,17 @@ impl ResponseCacheLayer {
         self.with(|settings| settings.body_limit = bytes)
     }
 
-    /// Stores responses that do not say how long they are fresh, for so long. Without it they are not stored.
+    /// Stores responses that do not say how long they are fresh, for so long; not those with a status of 302 or 307.
+    /// Without it they are not stored.
     #[must_use]
     pub fn default_ttl(self, ttl: Duration) -> Self {
         self.with(|settings| settings.default_ttl = Some(ttl))
     }
 
     /// Honours `stale-while-revalidate` of responses, up to this time: a response that is not fresh any more is served
-    /// at once, and refreshed in the background. The default is zero. So is one that an
-    /// [`expire`](region_core::RegionExt::expire) has ended. How old a response is, is told by the clocks of the
+    /// at once, and refreshed in the background. The default is zero. So is one
+    /// that an [`expire`](region_core::RegionExt::expire) has ended, if it allows to be used stale; else it is produced
+    /// anew. How old a response is, is told by the clocks of the
     /// processes.
     #[must_use]
     pub fn stale_while_revalidate(self, at_most: Duration) -> Self {

@@ -25,24 +25,52 @@ pub(super) async fn collect(mut body: Body, limit: usize) -> Collected {
     if body.size_hint().lower() > limit as u64 {
         return Collected::NotStored(body);
     }
-    let mut read = VecDeque::new();
-    let mut bytes = 0_usize;
+    let mut read = Beginning::default();
     while let Some(frame) = body.frame().await {
-        let is_failed = frame.is_err();
-        let data = frame.as_ref().ok().and_then(Frame::data_ref);
-        bytes = data.map_or(usize::MAX, |data| data.len().saturating_add(bytes));
-        read.push_back(frame);
-        if is_failed || bytes > limit {
-            let body = Body::new(PartlyRead { read, rest: body });
-            return if is_failed { Collected::Failed(body) } else { Collected::NotStored(body) };
+        match frame.map(Frame::into_data) {
+            Ok(Ok(data)) if read.len() + data.len() <= limit => read.add(data),
+            Ok(Ok(data)) => {
+                return Collected::NotStored(read.before(Ok(Frame::data(data)), body));
+            }
+            Ok(Err(trailers)) => return Collected::NotStored(read.before(Ok(trailers), body)),
+            Err(error) => return Collected::Failed(read.before(Err(error), body)),
         }
     }
-    let mut parts = read.into_iter().filter_map(|frame| frame.ok()?.into_data().ok());
-    let first = parts.next().unwrap_or_default();
-    let Some(second) = parts.next() else { return Collected::Whole(first) };
-    let mut whole = BytesMut::with_capacity(bytes);
-    [first, second].into_iter().chain(parts).for_each(|part| whole.extend_from_slice(&part));
-    Collected::Whole(whole.freeze())
+    Collected::Whole(read.into_bytes())
+}
+
+/// What was read of a body: it takes about as much memory as it has bytes, in whatever parts they came.
+#[derive(Default)]
+struct Beginning {
+    first: Bytes,
+    /// All, once there is a second part.
+    more: BytesMut,
+}
+
+impl Beginning {
+    fn len(&self) -> usize {
+        self.first.len() + self.more.len()
+    }
+
+    fn add(&mut self, data: Bytes) {
+        if self.len() == 0 {
+            self.first = data;
+            return;
+        }
+        self.more.extend_from_slice(&std::mem::take(&mut self.first));
+        self.more.extend_from_slice(&data);
+    }
+
+    fn into_bytes(self) -> Bytes {
+        if self.more.is_empty() { self.first } else { self.more.freeze() }
+    }
+
+    /// The body that begins so, goes on with `next`, and then with `rest`.
+    fn before(self, next: Result<Frame<Bytes>, Error>, rest: Body) -> Body {
+        let beginning = self.into_bytes();
+        let beginning = (!beginning.is_empty()).then(|| Ok(Frame::data(beginning)));
+        Body::new(PartlyRead { read: beginning.into_iter().chain([next]).collect(), rest })
+    }
 }
 
 /// A body whose beginning was read.
@@ -95,6 +123,29 @@ mod tests {
         for large in [body(&[Ok("ab"), Ok("cd"), Ok("ef")]), Body::from("abcdef")] {
             let Collected::NotStored(passed) = collect(large, 3).await else { panic!("too large") };
             assert_eq!(to_bytes(passed, 100).await.unwrap(), "abcdef");
+        }
+    }
+
+    /// Bug: each part of a body was kept by itself until all had come. Effect: a body in parts of one byte took dozens of
+    /// times its size, and one in empty parts memory without end. Fix: parts are put together as they come.
+    #[tokio::test]
+    async fn parts_are_put_together_as_they_come() {
+        let empty = std::iter::repeat_n(Ok(""), 1000);
+        let parts: Vec<_> = empty.chain(std::iter::repeat_n(Ok("x"), 1000)).collect();
+        let Collected::Whole(whole) = collect(body(&parts), 1000).await else { panic!("it fits") };
+        assert_eq!(whole, "x".repeat(1000));
+        let lost: Vec<_> = parts.into_iter().chain([Err("lost")]).collect();
+        for (limit, frames) in [(1000, 2), (999, 3)] {
+            let (Collected::Failed(mut passed) | Collected::NotStored(mut passed)) =
+                collect(body(&lost), limit).await
+            else {
+                panic!("it fails")
+            };
+            let mut seen = 0;
+            while passed.frame().await.is_some() {
+                seen += 1;
+            }
+            assert_eq!(seen, frames, "{limit}");
         }
     }
 

@@ -52,8 +52,9 @@ pub(super) fn freshness(
         return Err(Refusal::NotCacheable);
     }
     let explicit = explicit_lifetime(&directives, headers, now);
+    let default_ttl = default_ttl.filter(|_| !is_temporary(status));
     let lifetime = explicit.or(default_ttl).ok_or(Refusal::NotCacheable)?;
-    let age = age(headers).ok_or(Refusal::NotCacheable)?;
+    let age = age(headers, now).ok_or(Refusal::NotCacheable)?;
     let fresh_for = lifetime.checked_sub(age).filter(|left| !left.is_zero());
     let must_revalidate = directives.has("must-revalidate") || directives.has("proxy-revalidate");
     let stale_for = directives.seconds("stale-while-revalidate").filter(|_| !must_revalidate);
@@ -68,6 +69,11 @@ pub(super) fn freshness(
 /// gets for a bad request.
 fn has_cacheable_status(status: StatusCode) -> bool {
     matches!(status.as_u16(), 200 | 203 | 204 | 300 | 301 | 302 | 307 | 308 | 404 | 405 | 410 | 414)
+}
+
+/// Redirections for the moment, which are stored only if they say for how long: RFC 9110, section 15.1.
+fn is_temporary(status: StatusCode) -> bool {
+    matches!(status, StatusCode::FOUND | StatusCode::TEMPORARY_REDIRECT)
 }
 
 fn explicit_lifetime(
@@ -96,10 +102,16 @@ pub(super) fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime>
     httpdate::parse_http_date(value).ok()
 }
 
-/// The age in `Age`; `None` if it cannot be read.
-fn age(headers: &HeaderMap) -> Option<Duration> {
-    let Some(value) = headers.get(header::AGE) else { return Some(Duration::ZERO) };
-    Some(Duration::from_secs(value.to_str().ok()?.trim().parse().ok()?))
+/// The age by `Age` or by `Date`, whichever is more; `None` if `Age` cannot be read.
+fn age(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let dated = date(headers, &header::DATE).and_then(|date| now.duration_since(date).ok());
+    // Dates are in whole seconds.
+    let apparent = dated.map_or(0, |age| age.as_secs());
+    let given = match headers.get(header::AGE) {
+        Some(value) => value.to_str().ok()?.trim().parse().ok()?,
+        None => 0,
+    };
+    Some(Duration::from_secs(apparent.max(given)))
 }
 
 #[cfg(test)]
@@ -158,6 +170,17 @@ mod tests {
             (200, &[minute, "age: 20"], Anonymous, Ok((40, 0))),
             (200, &[minute, "age: 60"], Anonymous, NO),
             (200, &[minute, "age: old"], Anonymous, NO),
+            (200, &[minute, "age: -1"], Anonymous, NO),
+            (200, &[minute, "date: Sun, 06 Nov 1994 08:49:07 GMT"], Anonymous, Ok((30, 0))),
+            (
+                200,
+                &[minute, "date: Sun, 06 Nov 1994 08:49:07 GMT", "age: 40"],
+                Anonymous,
+                Ok((20, 0)),
+            ),
+            (200, &[minute, "date: Sun, 06 Nov 1994 08:48:37 GMT"], Anonymous, NO),
+            (200, &[minute, "date: Sun, 06 Nov 1994 08:50:37 GMT"], Anonymous, Ok((60, 0))),
+            (200, &[IN_A_MINUTE, "date: Sun, 06 Nov 1994 08:49:07 GMT"], Anonymous, Ok((60, 0))),
             // Statuses.
             (404, &[minute], Anonymous, Ok((60, 0))),
             (301, &[minute], Anonymous, Ok((60, 0))),
@@ -200,5 +223,24 @@ mod tests {
         assert_eq!(judge(&headers).map(|found| found.fresh_for), Ok(Duration::from_secs(7)));
         headers.insert(header::CACHE_CONTROL, "max-age=0".parse().unwrap());
         assert_eq!(judge(&headers), Err(Refusal::NotCacheable));
+    }
+
+    /// Bug: a redirection for the moment that said nothing was stored for the default time. Effect: a visitor who was
+    /// sent to sign in took all others with him. Fix: RFC 9110 lets caches guess of the other statuses only.
+    #[test]
+    fn the_default_is_not_for_redirections_of_the_moment() {
+        let judge = |status: u16, headers: &HeaderMap| {
+            let status = StatusCode::from_u16(status).unwrap();
+            let default = Some(Duration::from_secs(7));
+            freshness(status, headers, Sender::Anonymous, default, SystemTime::now()).is_ok()
+        };
+        let mut headers = HeaderMap::new();
+        for (status, is_stored) in
+            [(301, true), (302, false), (307, false), (308, true), (404, true)]
+        {
+            assert_eq!(judge(status, &headers), is_stored, "{status}");
+        }
+        headers.insert(header::CACHE_CONTROL, "max-age=5".parse().unwrap());
+        assert!(judge(302, &headers) && judge(307, &headers));
     }
 }

@@ -131,6 +131,20 @@ mod tests {
         assert_eq!(status(&both, &modified), 200);
     }
 
+    /// Another status has nothing that could be unmodified: RFC 9110, section 13.2.1.
+    #[test]
+    fn only_what_was_found_is_not_modified() {
+        let mut request = HeaderMap::new();
+        request.insert(header::IF_NONE_MATCH, r#""a""#.parse().unwrap());
+        for status in [StatusCode::NOT_FOUND, StatusCode::MOVED_PERMANENTLY, StatusCode::NO_CONTENT]
+        {
+            let mut response = Response::new(Body::from("content"));
+            *response.status_mut() = status;
+            response.headers_mut().insert(header::ETAG, r#""a""#.parse().unwrap());
+            assert_eq!(answer(&request, response).status(), status);
+        }
+    }
+
     #[test]
     fn a_response_without_content_keeps_what_caches_need() {
         let mut full = Response::new(Body::from("content"));

@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{Method, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
-use region_core::{Error, ErrorKind, LoadOptions, Region, RegionHandle};
+use region_core::{Answer, Error, ErrorKind, LoadOptions, Outcome, Region, RegionHandle};
 use tower::{Service, ServiceExt};
 use tracing::Instrument;
 
@@ -110,14 +110,16 @@ impl Exchange {
             if let Some(response) = produced.take() {
                 return Some(response);
             }
-            let entry = match loaded {
-                Ok(entry) => entry?,
+            let (entry, outcome) = match loaded {
+                Ok(answer) => (answer.value().clone()?, answer.outcome()),
                 Err(error) => return self.failed(error, &produced),
             };
             match &*entry {
                 Entry::Response(stored) => {
                     let now = SystemTime::now();
-                    if is_reload || self.accepts(stored, wish, now) {
+                    let is_ended =
+                        outcome == Outcome::Stale && !stored.may_be_stale(self.settings.stale_for);
+                    if is_reload || (!is_ended && self.accepts(stored, wish, now)) {
                         return stored.to_response(now);
                     }
                     is_reload = true;
@@ -137,7 +139,7 @@ impl Exchange {
         variants: Option<&Variants>,
         is_reload: bool,
         produced: &Produced,
-    ) -> region_core::Result<Option<Arc<Entry>>>
+    ) -> region_core::Result<Answer<Option<Arc<Entry>>>>
     where
         S: Service<Request<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
         S::Response: IntoResponse,
@@ -156,7 +158,7 @@ impl Exchange {
         let load = move |_old| producer.run(service).instrument(span);
         let options = LoadOptions::new();
         let options = if is_reload { options.reload() } else { options };
-        self.region.get_or_compute_with(&self.key(variants), options, load).await
+        self.region.get_or_compute_answer_with(&self.key(variants), options, load).await
     }
 
     /// The stored response, if there is one that is fresh.

@@ -20,8 +20,13 @@ const MAX_VARY: usize = 8;
 pub(super) fn of_target(parts: &Parts, sender: Sender) -> String {
     // Nested routers take their prefix away.
     let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri);
+    // What stands before the service may have written another, by a header of the request.
+    let seen = parts.uri.path_and_query().filter(|seen| Some(*seen) != uri.path_and_query());
+    let seen =
+        seen.map_or(String::new(), |seen| format!("?{}", digest([seen.as_str().as_bytes()])));
     let host = match uri.authority() {
-        Some(authority) => authority.as_str(),
+        // Keys are logged, and what stands before the `@` may be a password.
+        Some(authority) => authority.as_str().rsplit('@').next().unwrap_or_default(),
         None => parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or(""),
     };
     let mut place = format!("{} {}", host.to_ascii_lowercase(), uri.path());
@@ -33,7 +38,7 @@ pub(super) fn of_target(parts: &Parts, sender: Sender) -> String {
         Sender::Anonymous => "anonymous",
         Sender::Identified => "identified",
     };
-    format!("http {sender} {place}?{query}")
+    format!("http {sender} {place}?{query}{seen}")
 }
 
 /// The key of the response that is selected by the values of these headers.
@@ -104,6 +109,7 @@ mod tests {
             "{key}"
         );
         assert_eq!(key, target("http://example.org/a?token=secret", "other.org"));
+        assert_eq!(key, target("http://ann:secret@example.org/a?token=secret", "other.org"));
         let others = [
             target("/a", "example.org"),
             target("/a?", "example.org"),

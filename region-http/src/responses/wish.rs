@@ -58,9 +58,13 @@ impl Wish {
         let is_head = parts.method == Method::HEAD;
         let passes = PASSED.iter().any(|name| parts.headers.contains_key(name));
         let has_content = body.size_hint().exact() != Some(0);
+        // Credentials, which no key shows.
+        let has_user =
+            parts.uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
         if !(is_head || parts.method == Method::GET)
             || passes
             || has_content
+            || has_user
             || directives.has("no-store")
         {
             return None;
@@ -120,6 +124,9 @@ mod tests {
             assert_eq!(wish(method, none, ""), None, "{method}");
         }
         assert_eq!(wish("GET", none, "content"), None);
+        let with_user = Request::get("http://ann:secret@example.org/").body(Body::empty()).unwrap();
+        let (parts, body) = with_user.into_parts();
+        assert_eq!(Wish::of(&parts, &body, Demands::Honoured), None);
         for (name, value) in [
             ("range", "bytes=0-1"),
             ("if-range", "\"a\""),

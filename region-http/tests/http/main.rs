@@ -1,6 +1,7 @@
 //! The package as a service uses it.
 
 mod concurrency;
+mod edges;
 mod errors;
 mod extract;
 mod health;

@@ -22,7 +22,11 @@ use crate::extract::Project;
 use crate::kit::{Count, Lines, cache, faulty, get, is_stored, layer, send, until, until_async};
 
 /// A service that answers with the number of the call, these headers and this status.
-fn numbered(layer: ResponseCacheLayer, status: u16, headers: Lines<'static>) -> (Router, Count) {
+pub(crate) fn numbered(
+    layer: ResponseCacheLayer,
+    status: u16,
+    headers: Lines<'static>,
+) -> (Router, Count) {
     let calls = Count::default();
     let count = calls.clone();
     let handler = move || {
@@ -36,7 +40,7 @@ fn numbered(layer: ResponseCacheLayer, status: u16, headers: Lines<'static>) -> 
     (Router::new().route("/{*path}", any(handler)).layer(layer), calls)
 }
 
-const MINUTE: Lines<'static> = &[("cache-control", "max-age=60")];
+pub(crate) const MINUTE: Lines<'static> = &[("cache-control", "max-age=60")];
 const PUBLIC: Lines<'static> = &[("cache-control", "public, max-age=60")];
 
 #[tokio::test]
@@ -409,7 +413,7 @@ async fn a_handler_names_what_its_response_depends_on() {
     assert_eq!(get(&app, "/", &[]).await.body, "2");
 }
 
-fn cache_by(clock: &ManualClock) -> RegionCache {
+pub(crate) fn cache_by(clock: &ManualClock) -> RegionCache {
     let store = MemoryStore::builder().clock(clock.clone()).build();
     RegionCache::builder(store).build().unwrap()
 }

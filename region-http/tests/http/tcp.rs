@@ -15,13 +15,26 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::extract::Project;
-use crate::kit::{Answer, Count, cache, is_stored, layer, request, until};
+use crate::kit::{Answer, Count, Lines, cache, is_stored, layer, request, until};
 
-async fn serve(app: Router) -> SocketAddr {
+/// Serves `app` on a port until the test ends.
+pub(crate) async fn serve(app: Router) -> SocketAddr {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await });
     address
+}
+
+/// Sends a request to a service on a port.
+pub(crate) async fn ask(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: Lines<'_>,
+) -> Answer {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Body>();
+    let request = request(method, &format!("http://{address}{path}"), headers);
+    Answer::of(client.request(request).await.unwrap().map(Body::new)).await
 }
 
 #[tokio::test]
@@ -40,10 +53,8 @@ async fn a_whole_service_answers_over_http() {
         .layer(CacheLayer::new(cache.clone()))
         .route("/health", Health::new(cache.clone()).route());
     let address = serve(app).await;
-    let client = Client::builder(TokioExecutor::new()).build_http::<Body>();
-    let ask = async |method: &str, path: &str, headers: &[(&str, &str)]| {
-        let request = request(method, &format!("http://{address}{path}"), headers);
-        Answer::of(client.request(request).await.unwrap().map(Body::new)).await
+    let ask = async |method: &str, path: &str, headers: Lines<'_>| {
+        ask(address, method, path, headers).await
     };
     for has_age in [false, true] {
         let answer = ask("GET", "/42/a?q=1", &[]).await;
