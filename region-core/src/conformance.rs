@@ -285,6 +285,10 @@ macro_rules! __conformance_cases {
             children_end_with_their_parent
             counting_counts_the_fresh
             odd_cursors_do_no_harm);
+        $crate::__conformance_cases!(@topic $callback, $argument, health:
+            a_store_that_serves_tells_no_problem
+            health_needs_no_runtime
+            a_cut_connection_is_no_lasting_problem);
         $crate::__conformance_cases!(@topic $callback, $argument, sharing:
             clients_see_each_other
             pushes_cover_every_change

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,7 +14,8 @@ use region_core::{
     Applied, Begun, Change, ChangeRing, ChangedKey, EndTerms, Ended, Entry, Event, Freshness,
     Guard, Lease, LeaseTerms, LeaseToken, Leftover, Lifetime, Listener, Listening, ManualClock, Op,
     Page, PageTerms, Put, Read, ReadFrom, ReadTerms, RegionPath, RegionTtl, Result, ScanItem,
-    Segment, Show, Store, TakeLease, Timestamp, Trust, Verb, When, Write, Written,
+    Segment, Show, Store, StoreHealth, StoreProblem, TakeLease, Timestamp, Trust, Verb, When,
+    Write, Written,
 };
 use region_memory::MemoryStore;
 use tokio::runtime::Handle;
@@ -62,6 +64,9 @@ enum Flaw {
     AssumedFindsNothing,
     LeftoversHaveExpired,
     LeftoversOfValid,
+    AlwaysIll,
+    IllForEver,
+    HealthInARuntime,
 }
 
 #[derive(Clone)]
@@ -69,6 +74,7 @@ struct Broken {
     store: MemoryStore,
     flaw: Flaw,
     rings: Arc<Mutex<HashMap<RegionPath, ChangeRing>>>,
+    was_cut: Arc<AtomicBool>,
 }
 
 impl Broken {
@@ -319,6 +325,16 @@ impl Store for Broken {
         }))
     }
 
+    fn health(&self) -> StoreHealth {
+        let is_ill = match self.flaw {
+            Flaw::AlwaysIll => true,
+            Flaw::IllForEver => self.was_cut.load(Ordering::SeqCst),
+            Flaw::HealthInARuntime => Handle::current().metrics().num_workers() == 0,
+            _ => false,
+        };
+        StoreHealth::new(is_ill.then_some(StoreProblem::PushesLost))
+    }
+
     async fn now(&self) -> Result<Timestamp> {
         if self.is(Flaw::ClockStands) {
             return Ok(Timestamp::default());
@@ -334,7 +350,7 @@ impl Harness for Flawed {
 
     async fn store(&self) -> Broken {
         let store = MemoryStore::builder().clock(self.1.clone()).replica().build();
-        Broken { store, flaw: self.0, rings: Arc::default() }
+        Broken { store, flaw: self.0, rings: Arc::default(), was_cut: Arc::default() }
     }
 
     async fn client(&self, store: &Broken) -> Broken {
@@ -366,6 +382,7 @@ impl Harness for Flawed {
 
     async fn cut_pushes(&self, store: &Broken) -> Able {
         store.store.cut_pushes();
+        store.was_cut.store(true, Ordering::SeqCst);
         Able::Yes
     }
 }
@@ -440,5 +457,8 @@ bites! {
     LeftoversHaveExpired: reading::leftovers_have_their_reason, misses::a_miss_has_one_reason;
     LeftoversOfValid: reading::leftovers_have_their_reason, reading::what_is_put_is_read;
     AssumedFindsNothing: assumed::an_assumed_lineage_changes_no_answer;
+    AlwaysIll: health::a_store_that_serves_tells_no_problem;
+    IllForEver: health::a_cut_connection_is_no_lasting_problem;
+    HealthInARuntime: health::health_needs_no_runtime;
     ValuesComeBack: sharing::losing_all_is_a_miss, sharing::losing_incarnations_is_a_miss;
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use region_core::testing::{Faulty, Method, Pause, Recorder};
-use region_core::{ErrorKind, OnOutage, Policy, Region, RegionCache, RegionExt, RegionHandle};
+use region_core::{
+    ErrorKind, OnOutage, Policy, Region, RegionCache, RegionExt, RegionHandle, SharedStore, Store,
+    StoreHealth, StoreProblem,
+};
 use region_memory::MemoryStore;
 use tokio::task::JoinHandle;
 
@@ -53,6 +56,29 @@ async fn an_outage_is_a_miss_or_an_error_as_the_policy_says() {
         assert_eq!(region.get::<u32>("k").await.unwrap().as_deref(), Some(&1));
     }
     assert!(cache.stats().store_failures > 0);
+}
+
+#[test]
+fn whatever_stands_around_a_store_tells_its_condition() {
+    let store = Faulty::new(MemoryStore::new());
+    let all: [SharedStore; 5] = [
+        Arc::new(store.clone()),
+        Arc::new(Box::new(store.clone())),
+        Arc::new(Arc::new(store.clone())),
+        Arc::new(&*Box::leak(Box::new(store.clone()))),
+        Arc::new(Recorder::new(Faulty::new(store.clone()))),
+    ];
+    let cache = RegionCache::builder(Arc::clone(&all[0])).build().unwrap();
+    let ill = StoreHealth::new([StoreProblem::ReplicaLags, StoreProblem::PushesLost]);
+    for (told, set) in [(StoreHealth::default(), false), (ill.clone(), true)] {
+        if set {
+            store.set_health(ill.clone());
+        }
+        assert!(all.iter().all(|around| around.health() == told), "{told:?}");
+        assert_eq!(cache.store().health(), told);
+    }
+    store.heal();
+    assert!(store.health().problems().is_empty());
 }
 
 #[tokio::test]

@@ -210,7 +210,7 @@ impl Store for RedisStore {
     }
 
     fn health(&self) -> StoreHealth {
-        let lost = (!self.pushes.are_covered()).then_some(StoreProblem::PushesLost);
+        let lost = self.pushes.are_lost().then_some(StoreProblem::PushesLost);
         StoreHealth::new(self.stats().problems().chain(lost))
     }
 

@@ -6,6 +6,7 @@ pub mod assumed;
 pub mod batches;
 pub mod depends;
 pub mod fences;
+pub mod health;
 pub mod leases;
 pub mod lifetimes;
 pub mod listing;

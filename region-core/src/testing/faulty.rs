@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use tokio::time::{Instant, timeout_at};
 
 use super::Method;
@@ -63,14 +64,16 @@ pub struct Faulty<S> {
     script: Arc<Script>,
     pushes: Arc<Pushes>,
     limit: Option<Duration>,
+    /// The condition that is told instead of the store's own.
+    health: Arc<Mutex<Option<StoreHealth>>>,
 }
 
 impl<S> Faulty<S> {
     /// Wraps `store`; passes everything through until told otherwise.
     #[must_use]
     pub fn new(store: S) -> Self {
-        let (script, pushes) = (Arc::default(), Arc::default());
-        Self { inner: Arc::new(store), script, pushes, limit: None }
+        let (script, pushes, health) = (Arc::default(), Arc::default(), Arc::default());
+        Self { inner: Arc::new(store), script, pushes, limit: None, health }
     }
 
     /// Sets a limit of time to each call, delays and pauses included, by tokio's clock. It counts from the
@@ -120,10 +123,28 @@ impl<S> Faulty<S> {
         self.pushes.cut();
     }
 
-    /// Lifts every rule, those for pushes included, and lets go of what is paused.
+    /// Has [`health`](Store::health) tell this and not the condition of the store, until [`heal`](Self::heal).
+    ///
+    /// ```
+    /// use region_core::testing::Faulty;
+    /// use region_core::{Store, StoreHealth, StoreProblem};
+    ///
+    /// # fn example(store: impl Store) {
+    /// let store = Faulty::new(store);
+    /// store.set_health(StoreHealth::new([StoreProblem::ReplicaLags]));
+    /// assert_eq!(store.health().problems(), [StoreProblem::ReplicaLags]);
+    /// # }
+    /// ```
+    pub fn set_health(&self, health: StoreHealth) {
+        *self.health.lock() = Some(health);
+    }
+
+    /// Lifts every rule, those for pushes included, lets go of what is paused, and tells the store's own condition
+    /// again.
     pub fn heal(&self) {
         self.script.clear();
         self.pushes.clear();
+        *self.health.lock() = None;
     }
 
     async fn run<T, F>(
@@ -194,6 +215,7 @@ impl<S> Clone for Faulty<S> {
             script: Arc::clone(&self.script),
             pushes: Arc::clone(&self.pushes),
             limit: self.limit,
+            health: Arc::clone(&self.health),
         }
     }
 }
@@ -267,7 +289,8 @@ impl<S: Store> Store for Faulty<S> {
     }
 
     fn health(&self) -> StoreHealth {
-        self.inner.health()
+        let told = self.health.lock().clone();
+        told.unwrap_or_else(|| self.inner.health())
     }
 
     async fn now(&self) -> Result<Timestamp> {

@@ -6,13 +6,17 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use region_core::testing::{Faulty, Method, Recorder};
-use region_core::{ErrorKind, OnOutage, Policy, RegionCache};
+use region_core::{ErrorKind, OnOutage, Policy, RegionCache, StoreHealth, StoreProblem};
 use region_http::{Condition, Health};
 use region_redis::RedisStore;
 use servers::{Flavor, TestServer};
 use tokio::time::Instant;
 
 use crate::kit::{faulty, get, send, until_async};
+use crate::tcp::{ask, serve};
+
+/// What a busy machine may add to a limit of time.
+const SLACK: Duration = Duration::from_secs(4);
 
 fn app(health: Health) -> Router {
     Router::new().route("/health", health.route())
@@ -67,6 +71,69 @@ async fn it_is_down_if_reads_fail_and_its_statuses_can_be_chosen() {
     store.on_any().fail(ErrorKind::Unavailable);
     let strict = Health::new(cache).status_code(Condition::Degraded, StatusCode::BAD_GATEWAY);
     assert_eq!(status(&app(strict)).await.0, 502);
+}
+
+#[tokio::test]
+async fn each_problem_of_the_store_is_degraded_and_named() {
+    let (store, cache) = faulty();
+    let app = app(Health::new(cache));
+    let problems = [
+        (StoreProblem::PrimaryDown, "primary_down"),
+        (StoreProblem::ReplicaDown, "replica_down"),
+        (StoreProblem::ReplicaLags, "replica_lags"),
+        (StoreProblem::PushesLost, "pushes_lost"),
+        (StoreProblem::InvalidationsQueued, "invalidations_queued"),
+    ];
+    let degraded = |names: &str| {
+        let store = r#""store":{"reachable":true,"error":null}"#;
+        format!(r#"{{"status":"degraded",{store},"problems":[{names}]}}"#)
+    };
+    for (problem, name) in problems {
+        store.set_health(StoreHealth::new([problem]));
+        assert_eq!(status(&app).await, (200, degraded(&format!("{name:?}"))));
+    }
+    store.set_health(StoreHealth::new(problems.map(|(problem, _)| problem)));
+    let all = problems.map(|(_, name)| format!("{name:?}")).join(",");
+    assert_eq!(status(&app).await, (200, degraded(&all)));
+    store.heal();
+    assert!(status(&app).await.1.contains(r#""status":"ready""#));
+}
+
+/// A service whose reads fail in an outage, on a port; its server is stopped, killed, and back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_is_down_in_bounded_time_and_recovers() {
+    let limit = Duration::from_millis(200);
+    for flavor in [Flavor::Redis, Flavor::Valkey] {
+        let mut server = TestServer::start(flavor);
+        let store = RedisStore::builder(&server.url()).unwrap().call_timeout(limit);
+        let policy = Policy::new().on_outage(OnOutage::Error);
+        let cache = RegionCache::builder(store.connect().await.unwrap()).policy(policy);
+        let health = Health::new(cache.root("health").build().unwrap());
+        let address = serve(app(health)).await;
+        // By default it takes half a second more than two calls.
+        let most = 2 * limit + Duration::from_millis(500) + SLACK;
+        let reports = async |code: u16, part: &str| {
+            until_async(&format!("{code} {part}"), async || {
+                let start = Instant::now();
+                let asked = (0..10).map(|_| ask(address, "GET", "/health", &[]));
+                let answers = futures_util::future::join_all(asked).await;
+                assert!(start.elapsed() < most, "{:?}", start.elapsed());
+                let mut answers = answers.iter();
+                answers.all(|answer| answer.status == code && answer.body.contains(part))
+            })
+            .await;
+        };
+        reports(200, r#""status":"ready""#).await;
+        server.pause();
+        reports(503, r#""status":"down","store":{"reachable":false"#).await;
+        reports(503, "primary_down").await;
+        server.resume();
+        reports(200, r#""status":"ready""#).await;
+        server.kill();
+        reports(503, r#""error":"unavailable""#).await;
+        server.restart();
+        reports(200, r#""status":"ready""#).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

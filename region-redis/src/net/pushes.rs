@@ -1,7 +1,7 @@
 //! The messages that servers push.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use redis::{PushInfo, PushKind, Value};
@@ -22,6 +22,8 @@ pub(crate) struct Pushes {
     joint: JointSources,
     wanted: AtomicBool,
     covered: Covered,
+    /// The number of open connections whose servers refuse to push.
+    refused: AtomicUsize,
     messages: Notify,
 }
 
@@ -63,8 +65,10 @@ impl Group {
 const UNTRACKED: u8 = 0;
 /// It pushes changes to what was read over it.
 const TRACKED: u8 = 1;
-/// It refuses to, or the connection is gone.
+/// The connection is gone.
 const NEVER: u8 = 2;
+/// It refuses to.
+const REFUSED: u8 = 3;
 
 impl Pushes {
     /// The pushes of servers with these anchors.
@@ -105,9 +109,12 @@ impl Pushes {
         self.listeners.len() == 1
     }
 
-    /// Returns false once the pushes of a connection have not been heard of for as long as they may be relied on.
-    pub(crate) fn are_covered(&self) -> bool {
-        !self.covered.until().is_over()
+    /// Returns true if somebody listens and would not hear of every change: a server refuses to push, or nothing was
+    /// heard of a connection for as long as its pushes may be relied on. What a server does not push that is down is
+    /// not meant.
+    pub(crate) fn are_lost(&self) -> bool {
+        let is_refused = self.refused.load(Ordering::Acquire) > 0;
+        !self.listeners.is_empty() && (is_refused || self.covered.until().is_over())
     }
 
     pub(crate) fn listen(&self, listener: Arc<dyn Listener>) -> Listening {
@@ -198,12 +205,20 @@ impl PushSource {
 
     /// The server does not permit tracking: what is read is not trusted, but it is read.
     pub(crate) fn refuse(&self) {
-        self.leave(UNTRACKED, NEVER);
+        // Counted first: a connection that ends meanwhile takes it back.
+        self.pushes.refused.fetch_add(1, Ordering::AcqRel);
+        if !self.leave(UNTRACKED, REFUSED) {
+            self.pushes.refused.fetch_sub(1, Ordering::AcqRel);
+        }
     }
 
     /// The connection is gone, or silent: no pushes come any more.
     pub(crate) fn end(&self) {
-        if self.tracking.swap(NEVER, Ordering::AcqRel) == TRACKED {
+        let former = self.tracking.swap(NEVER, Ordering::AcqRel);
+        if former == REFUSED {
+            self.pushes.refused.fetch_sub(1, Ordering::AcqRel);
+        }
+        if former == TRACKED {
             let lost = self.names.lock().map(|name| name.is_given_out.then_some(name.source));
             lost.into_iter().flatten().for_each(|lost| self.pushes.lose(lost));
             self.pushes.covered.forget(self.number);
@@ -233,8 +248,8 @@ impl PushSource {
         })
     }
 
-    /// A connection that has ended meanwhile stays ended.
-    fn leave(&self, from: u8, to: u8) {
-        let _ = self.tracking.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire);
+    /// Returns true if that was its state. A connection that has ended meanwhile stays ended.
+    fn leave(&self, from: u8, to: u8) -> bool {
+        self.tracking.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }

@@ -1,6 +1,6 @@
 //! A cluster that is down, and comes back.
 
-use region_core::Verb;
+use region_core::{Store, StoreProblem, Verb};
 use region_redis::OnInvalidationFailure;
 use servers::{Cluster, Flavor};
 
@@ -30,6 +30,10 @@ async fn a_cluster_that_is_down_comes_back(flavor: Flavor) {
         bounded(end(&store, &format!("{root}.a"), Verb::Invalidate)).await.unwrap();
     }
     assert!(store.stats().has_queued);
+    let told = store.health();
+    for problem in [StoreProblem::PrimaryDown, StoreProblem::InvalidationsQueued] {
+        assert!(told.problems().contains(&problem), "{told:?}");
+    }
     for port in dead {
         cluster.at_mut(port).restart();
     }
@@ -41,4 +45,5 @@ async fn a_cluster_that_is_down_comes_back(flavor: Flavor) {
         assert_eq!(get(&store, root, "k").await.unwrap().as_deref(), Some("2"));
     }
     assert!(!store.stats().has_queued);
+    until("the store to be well", || store.health().problems().is_empty()).await;
 }

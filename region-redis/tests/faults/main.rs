@@ -11,6 +11,7 @@ mod depends;
 mod errors;
 mod eviction;
 mod failover;
+mod health;
 mod in_flight;
 mod kit;
 mod lanes;
