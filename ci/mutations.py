@@ -29,6 +29,9 @@ LIMIT = 120
 # Targets that are the unit tests under a model checker, see ci/concurrency.sh.
 CHECKERS = ["loom", "shuttle"]
 
+# The folders of packages that are not in one of their own name.
+FOLDERS = {"region-cache": "."}
+
 # A mechanism that is gone may leave something unused.
 ENVIRONMENT = {
     **os.environ,
@@ -77,7 +80,7 @@ class Mutation:
 
 def test_sources(package, target):
     """The files that the tests of a target may be written in."""
-    base = pathlib.Path(package)
+    base = pathlib.Path(FOLDERS.get(package, package))
     if target == "lib" or target in CHECKERS:
         return list(base.glob("src/**/*.rs"))
     files = [base / f"tests/{target}.rs", *base.glob(f"tests/{target}/**/*.rs")]
@@ -166,7 +169,7 @@ def build(package, target):
 def run_tests(package, program, names):
     """Runs the tests of these names. Returns what became of each, and what they say."""
     command = [program, "--exact", *names]
-    running = subprocess.Popen(command, cwd=TREE / package, env=ENVIRONMENT, text=True, start_new_session=True,
+    running = subprocess.Popen(command, cwd=TREE / FOLDERS.get(package, package), env=ENVIRONMENT, text=True, start_new_session=True,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         output, _ = running.communicate(timeout=LIMIT)

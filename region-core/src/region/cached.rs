@@ -157,6 +157,7 @@ mod tests {
         let key = args_key("f", &long).unwrap();
         assert!(key.starts_with("f(#") && key.len() < 80, "{key}");
         assert_ne!(key, args_key("f", &format!("{long}x")).unwrap());
+        assert_ne!(key, args_key("f", &long.replacen('x', "y", 1)).unwrap());
         let name = args_key(&long, &1u8).unwrap_err();
         assert_eq!(name.kind(), ErrorKind::InvalidKey);
     }
