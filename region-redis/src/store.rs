@@ -13,6 +13,8 @@ use tokio::runtime::Handle;
 
 use crate::net::pending::PendingChange;
 use crate::net::pushes::Pushes;
+#[cfg(feature = "client")]
+use crate::protocol::layout::{Kind, NameBuffer};
 use crate::server::Server;
 #[cfg(feature = "client")]
 use crate::servers::Servers;
@@ -130,6 +132,24 @@ impl RedisStore {
                 self.primary().into_iter().chain(replicas).collect()
             }
         }
+    }
+
+    /// Returns the name of the key that holds the region's entries on the server, for commands such as `MEMORY USAGE`.
+    ///
+    /// ```no_run
+    /// use region_core::RegionPath;
+    /// use region_redis::RedisStore;
+    ///
+    /// # async fn run() -> region_core::Result<()> {
+    /// let store = RedisStore::connect("redis://localhost").await?;
+    /// assert_eq!(store.entries_key(&RegionPath::parse("shop.org:42")?), "rc1:d{shop}.org:42");
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "client")]
+    #[must_use]
+    pub fn entries_key(&self, region: &RegionPath) -> String {
+        let anchor = self.settings.servers.anchor();
+        NameBuffer::new(anchor).of(Kind::Entries, region.as_str()).to_owned()
     }
 
     /// Returns counts of what the store has done, and whether its servers can be called.
