@@ -138,6 +138,16 @@ pub(crate) struct Tree {
     /// The region to begin at
     #[arg(default_value = ".")]
     pub(crate) path: String,
+    #[command(flatten)]
+    pub(crate) bounds: Bounds,
+    /// Shows how much memory the entries of each region take, as the server estimates it
+    #[arg(long)]
+    pub(crate) bytes: bool,
+}
+
+/// The most that is listed.
+#[derive(Clone, Copy, clap::Args)]
+pub(crate) struct Bounds {
     /// The most levels below it that are listed; 0 lists it alone
     #[arg(long, default_value_t = 3)]
     pub(crate) depth: usize,

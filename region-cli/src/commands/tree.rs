@@ -1,68 +1,88 @@
 //! `region tree`: the regions below a path.
 
+mod bytes;
+
 use std::fmt;
 
 use region_cache::{PageTerms, RegionPath, Store};
 use serde::Serialize;
 
-use crate::args::Tree;
+use crate::args::{Bounds, Tree};
 use crate::exit::{Code, Failure};
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::target::{Root, Target};
-use crate::text::count;
+use crate::text::{self, count};
 
 /// The number of children that one page asks for.
 const PAGE: usize = 256;
 
 /// The regions that were listed.
 #[derive(Debug, Serialize)]
-struct TreeReport {
+pub(crate) struct TreeReport {
     root: String,
     region: String,
-    regions: Vec<Listed>,
+    pub(crate) regions: Vec<Listed>,
     /// The sum over the regions that are listed.
     entries: u64,
-    cut: Cut,
+    /// The sum of the memory; `None`: it was not asked for, or not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    /// The reason for which the memory is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) no_bytes: Option<String>,
+    pub(crate) cut: Cut,
 }
 
 /// A region in the list.
 #[derive(Debug, Serialize)]
-struct Listed {
-    region: String,
+pub(crate) struct Listed {
+    pub(crate) region: String,
     /// The number of levels below the region that the list begins at.
-    depth: usize,
-    entries: u64,
+    pub(crate) depth: usize,
+    pub(crate) entries: u64,
+    /// The memory that the entries take, as the server estimates it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bytes: Option<u64>,
     #[serde(skip)]
-    label: String,
+    pub(crate) label: String,
+    /// True if it has regions inside that the depth leaves out.
+    #[serde(skip)]
+    pub(crate) is_cut: bool,
+    #[serde(skip)]
+    path: RegionPath,
 }
 
 /// The regions that the list leaves out.
 #[derive(Debug, Default, Serialize)]
-struct Cut {
+pub(crate) struct Cut {
     /// The number of listed regions with regions inside that the depth leaves out.
     by_depth: u64,
     /// True if there are more regions than the limit.
-    by_limit: bool,
+    pub(crate) by_limit: bool,
 }
 
 pub(crate) async fn run(target: &Target, tree: &Tree, output: Output) -> Result<Code, Failure> {
     let region = target.root.region(&tree.path)?;
-    let report = walk(&target.store, &target.root, &region, tree).await?;
+    let mut report = list(target, &region, tree.bounds, Progress::start()).await?;
+    if tree.bytes {
+        report.measure(target).await?;
+    }
     output.print(&report)?;
     Ok(Code::Done)
 }
 
 /// Goes down the tree, the first child first. No more is kept than is listed, and the children that are still to
 /// be listed.
-async fn walk(
-    store: &impl Store,
-    root: &Root,
+pub(crate) async fn list(
+    target: &Target,
     top: &RegionPath,
-    tree: &Tree,
+    bounds: Bounds,
+    mut progress: Progress,
 ) -> Result<TreeReport, Failure> {
-    let limit = usize::try_from(tree.limit).unwrap_or(usize::MAX);
-    let (mut regions, mut cut, mut progress) = (Vec::new(), Cut::default(), Progress::start());
+    let Target { store, root, .. } = target;
+    let limit = usize::try_from(bounds.limit).unwrap_or(usize::MAX);
+    let (mut regions, mut cut) = (Vec::new(), Cut::default());
     let mut to_list = vec![(top.clone(), 0)];
     while let Some((region, depth)) = to_list.pop() {
         if regions.len() == limit {
@@ -70,15 +90,17 @@ async fn walk(
             break;
         }
         let entries = store.len(&region).await?;
-        let label = if depth == 0 { root.name(&region) } else { region.last().to_string() };
-        regions.push(Listed { region: root.name(&region), depth, entries, label });
-        if depth < tree.depth {
-            let mut below = children(store, &region, limit - regions.len() + 1).await?;
+        let mut listed = Listed::new(root, region, depth, entries);
+        if depth < bounds.depth {
+            let room = limit - regions.len();
+            let mut below = children(store, &listed.path, room).await?;
             below.reverse();
             to_list.extend(below.into_iter().map(|child| (child, depth + 1)));
-        } else if !children(store, &region, 1).await?.is_empty() {
+        } else if !children(store, &listed.path, 1).await?.is_empty() {
+            listed.is_cut = true;
             cut.by_depth += 1;
         }
+        regions.push(listed);
         progress.tell(|| format!("{} so far", count(regions.len() as u64, "region", "regions")));
     }
     Ok(TreeReport {
@@ -86,6 +108,8 @@ async fn walk(
         region: root.name(top),
         entries: regions.iter().map(|listed| listed.entries).sum(),
         regions,
+        bytes: None,
+        no_bytes: None,
         cut,
     })
 }
@@ -115,16 +139,41 @@ async fn children(
     }
 }
 
+impl Listed {
+    fn new(root: &Root, path: RegionPath, depth: usize, entries: u64) -> Self {
+        let region = root.name(&path);
+        let label = if depth == 0 { region.clone() } else { path.last().to_string() };
+        Self { region, depth, entries, bytes: None, label, is_cut: false, path }
+    }
+
+    /// The numbers in words.
+    fn numbers(&self) -> String {
+        numbers(self.entries, self.bytes)
+    }
+}
+
+/// The numbers of a region, or of all, in words.
+fn numbers(entries: u64, bytes: Option<u64>) -> String {
+    let entries = count(entries, "entry", "entries");
+    match bytes {
+        None => entries,
+        Some(bytes) => format!("{entries}, {}", text::bytes(bytes)),
+    }
+}
+
 impl fmt::Display for TreeReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let indented = |listed: &Listed| format!("{:1$}{2}", "", listed.depth * 2, listed.label);
         let width = self.regions.iter().map(|listed| indented(listed).chars().count()).max();
         for listed in &self.regions {
-            let entries = count(listed.entries, "entry", "entries");
-            writeln!(f, "{:1$}  {entries}", indented(listed), width.unwrap_or_default())?;
+            let numbers = listed.numbers();
+            writeln!(f, "{:1$}  {numbers}", indented(listed), width.unwrap_or_default())?;
         }
         let regions = count(self.regions.len() as u64, "region", "regions");
-        writeln!(f, "{regions}, {}", count(self.entries, "entry", "entries"))?;
+        writeln!(f, "{regions}, {}", numbers(self.entries, self.bytes))?;
+        if let Some(why) = &self.no_bytes {
+            writeln!(f, "no bytes: {why}")?;
+        }
         match self.cut.by_depth {
             0 => {}
             1 => writeln!(f, "cut: 1 region has regions inside that --depth leaves out")?,

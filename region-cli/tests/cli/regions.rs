@@ -11,6 +11,7 @@ use crate::kit::{Summary, cache, fill, on_terminal, region};
 on_both! {
     the_tree_is_listed
     a_tree_is_cut_where_it_was_asked_to
+    the_memory_of_regions_is_shown
     a_value_is_printed_by_its_format
     formats_that_describe_themselves_are_read
     an_entry_without_a_value_says_why
@@ -73,6 +74,31 @@ async fn a_tree_is_cut_where_it_was_asked_to(flavor: Flavor) {
         (cut["regions"].as_array().unwrap().len(), &cut["cut"]["by_limit"]),
         (300, &json!(true))
     );
+}
+
+async fn the_memory_of_regions_is_shown(flavor: Flavor) {
+    let server = TestServer::start(flavor);
+    let cache = fill(&server.url()).await;
+    cache.region("org:43").unwrap().set("name", &"x".repeat(10_000)).await.unwrap();
+    let ran = region(&server.url(), &["tree", "--bytes", "--json"]).exits(0).json();
+    let bytes = |region: &str| {
+        let all = ran["regions"].as_array().unwrap();
+        all.iter().find(|row| row["region"] == region).unwrap()["bytes"].as_u64().unwrap()
+    };
+    assert_eq!(bytes("."), 0);
+    assert!((50..1_000).contains(&bytes("org:42")), "{ran}");
+    assert!((10_000..20_000).contains(&bytes("org:43")), "{ran}");
+    let sum = [".", "org:42", "org:42.project:7", "org:43"].into_iter().map(bytes).sum::<u64>();
+    assert_eq!(ran["bytes"], sum);
+    let ran = region(&server.url(), &["tree", "org:43", "--bytes"]).exits(0);
+    assert!(ran.stdout.contains("org:43  1 entry, ") && ran.stdout.contains(" KiB"), "{ran:?}");
+    // Who may not ask is told what is missing, and sees the rest.
+    let user = ["ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", "-memory|usage"];
+    assert_eq!(server.command(&user).text(), "OK");
+    let url = server.url().replace("redis://", "redis://app:secret@");
+    let ran = region(&url, &["tree", "org:43", "--bytes"]).exits(0);
+    assert!(ran.stdout.starts_with("org:43  1 entry\n1 region, 1 entry\nno bytes: "), "{ran:?}");
+    assert!(ran.stdout.contains("+memory|usage"), "{ran:?}");
 }
 
 async fn a_value_is_printed_by_its_format(flavor: Flavor) {
