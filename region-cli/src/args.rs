@@ -103,6 +103,12 @@ pub(crate) enum Command {
     /// Shows what is busy now: servers, and the regions that change most; q quits
     #[command(after_help = "Example:\n  region top --every 2s")]
     Top(Top),
+    /// Serves a page for a browser on this machine: the tree, what is busy, changes, why a key would miss
+    ///
+    /// It listens on 127.0.0.1 alone, and prints the URL to open. The URL has a secret token, without which the page
+    /// shows nothing: give it to nobody. The page changes nothing. Ctrl-C ends it.
+    #[command(after_help = "Example:\n  region ui --port 8042")]
+    Ui(Ui),
     /// Prints numbers of the servers and of the root
     #[command(after_help = "Example:\n  region stats")]
     Stats,
@@ -224,6 +230,19 @@ pub(crate) struct Top {
     /// The time between two questions to the servers
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = limit)]
     pub(crate) every: Duration,
+    /// Ends after so long
+    #[arg(long = "for", value_name = "DURATION", value_parser = limit)]
+    pub(crate) duration: Option<Duration>,
+}
+
+/// What to serve.
+#[derive(clap::Args)]
+pub(crate) struct Ui {
+    /// The port of 127.0.0.1 to listen on; 0 takes a free one
+    #[arg(long, default_value_t = 0)]
+    pub(crate) port: u16,
+    #[command(flatten)]
+    pub(crate) bounds: Bounds,
     /// Ends after so long
     #[arg(long = "for", value_name = "DURATION", value_parser = limit)]
     pub(crate) duration: Option<Duration>,

@@ -10,7 +10,10 @@ mod reclaim;
 mod stats;
 mod top;
 mod tree;
+mod ui;
 mod watch;
+
+use std::time::Duration;
 
 use region_cache::Verb;
 
@@ -50,9 +53,18 @@ async fn on_target(common: &Common, command: Command, output: Output) -> Result<
         Command::Expire(end) => end::run(&target, Verb::Expire, &end, output).await,
         Command::Watch(watch) => watch::run(&target, &watch, output).await,
         Command::Top(top) => top::run(&target, &top, output).await,
+        Command::Ui(ui) => ui::run(target, &ui, output).await,
         Command::Stats => stats::run(&target, output).await,
         Command::Reclaim(reclaim) => reclaim::run(&target, &reclaim, output).await,
         // These need no store.
         Command::Doctor | Command::Completions { .. } | Command::Man { .. } => Ok(Code::Done),
+    }
+}
+
+/// Waits until so much time has passed; without a time, for ever.
+async fn passed(duration: Option<Duration>) {
+    match duration {
+        Some(duration) => tokio::time::sleep(duration).await,
+        None => std::future::pending().await,
     }
 }

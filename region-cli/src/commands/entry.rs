@@ -29,12 +29,15 @@ const CBOR: u8 = 4;
 /// Reads the value of a format that describes itself; `None` of any other, and of what JSON cannot express.
 pub(crate) fn decode(envelope: &Envelope<'_>) -> Option<Value> {
     let (bytes, seed) = (envelope.payload, PhantomData::<Value>);
-    match envelope.serializer.get() {
-        JSON => Json.deserialize(bytes, seed).ok(),
-        MESSAGE_PACK => MessagePack.deserialize(bytes, seed).ok(),
-        CBOR => Cbor.deserialize(bytes, seed).ok(),
-        _ => None,
-    }
+    let mut value = match envelope.serializer.get() {
+        JSON => Json.deserialize(bytes, seed).ok()?,
+        MESSAGE_PACK => MessagePack.deserialize(bytes, seed).ok()?,
+        CBOR => Cbor.deserialize(bytes, seed).ok()?,
+        _ => return None,
+    };
+    // Whatever features of serde_json another crate of the build enables.
+    value.sort_all_objects();
+    Some(value)
 }
 
 /// An entry, and what its envelope says.

@@ -22,12 +22,12 @@ const NO_LEASE: Duration = Duration::from_millis(1);
 
 /// The state of a key on the server.
 #[derive(Debug, Serialize)]
-struct ExplainReport {
+pub(crate) struct ExplainReport {
     region: String,
     key: String,
     /// `hit` or `miss`.
-    outcome: &'static str,
-    reason: String,
+    pub(crate) outcome: &'static str,
+    pub(crate) reason: String,
     /// The outermost region on the path that does not exist.
     missing_region: Option<String>,
     entry: Option<EntryReport>,
@@ -47,6 +47,12 @@ struct DependencyReport {
 }
 
 pub(crate) async fn run(target: &Target, at: &Key, output: Output) -> Result<Code, Failure> {
+    output.print(&explain(target, at).await?)?;
+    Ok(Code::Done)
+}
+
+/// Asks the server for what decides about a read of a key.
+pub(crate) async fn explain(target: &Target, at: &Key) -> Result<ExplainReport, Failure> {
     let region = target.root.region(&at.path)?;
     let key = check_key(&at.key)?;
     let terms = ReadTerms::new(ReadFrom::Primary).trust(Trust::Kept);
@@ -59,7 +65,7 @@ pub(crate) async fn run(target: &Target, at: &Key, output: Output) -> Result<Cod
         None => (None, Vec::new(), Err(reason(leftover))),
         Some(found) => explain_entry(target, &region, key, found).await,
     };
-    let report = ExplainReport {
+    Ok(ExplainReport {
         region: target.root.name(&region),
         key: key.to_owned(),
         outcome: if verdict.is_ok() { "hit" } else { "miss" },
@@ -69,9 +75,7 @@ pub(crate) async fn run(target: &Target, at: &Key, output: Output) -> Result<Cod
         dependencies,
         // A region that is missing has no leases, and asking for them would create it.
         leased_for_ms: if exists { lease(target, &region, key).await? } else { None },
-    };
-    output.print(&report)?;
-    Ok(Code::Done)
+    })
 }
 
 type Explained = (Option<EntryReport>, Vec<DependencyReport>, Result<&'static str, &'static str>);

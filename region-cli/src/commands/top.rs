@@ -1,6 +1,7 @@
 //! `region top`: what is busy now.
 
 mod model;
+mod sample;
 mod view;
 
 use std::io::{self, IsTerminal};
@@ -8,26 +9,24 @@ use std::time::Duration;
 
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use region_cache::{RedisStore, Server};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use crate::args::Top;
+use crate::commands::passed;
 use crate::commands::watch::{Change, Leases, Watching};
 use crate::exit::{Code, Failure};
 use crate::output::{Format, Output};
-use crate::raw::{self, Info, Raw};
 use crate::target::Target;
-use model::Model;
+pub(crate) use model::Model;
+pub(crate) use sample::{Seen, sample};
+pub(crate) use view::{REGION_COLUMNS, SERVER_COLUMNS, region_rows, server};
 
 /// The time between two pictures.
 const FRAME: Duration = Duration::from_millis(250);
 
 /// The longest that a key waits to be read.
 const KEY_WAIT: Duration = Duration::from_millis(100);
-
-/// What a server has told; `None`: it is down, or does not tell.
-type Seen = (String, Option<Info>);
 
 pub(crate) async fn run(target: &Target, top: &Top, output: Output) -> Result<Code, Failure> {
     if output.0 == Format::Json || !io::stdout().is_terminal() {
@@ -55,12 +54,7 @@ async fn show(
     terminal: &mut DefaultTerminal,
 ) -> Result<(), Failure> {
     let mut quit = quit_key();
-    let end = async {
-        match top.duration {
-            Some(duration) => tokio::time::sleep(duration).await,
-            None => std::future::pending().await,
-        }
-    };
+    let end = passed(top.duration);
     tokio::pin!(end);
     let mut frames = tokio::time::interval(FRAME);
     frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -75,15 +69,9 @@ async fn show(
                 terminal.draw(|frame| view::draw(&model, frame))?;
             }
             Some(seen) = seen.recv() => model.see(seen, top.every),
-            change = watching.next() => match change {
-                Change::Key(key) => if let Some((_, region)) = key.parse()
-                    && region.is_within(target.root.path())
-                {
-                    model.change(target.root.name(&region));
-                },
-                Change::All => model.flushed(),
-                Change::Lost => {
-                    model.is_lost = true;
+            change = watching.next() => {
+                model.take(&target.root, &change);
+                if change == Change::Lost {
                     terminal.draw(|frame| view::draw(&model, frame))?;
                     let again =
                         Watching::start_again(target, target.root.path(), Leases::Hidden);
@@ -95,49 +83,9 @@ async fn show(
                     };
                     model.is_lost = false;
                 }
-            },
+            }
         }
     }
-}
-
-/// Asks the primaries for their numbers, again and again.
-async fn sample(
-    store: &RedisStore,
-    limit: Duration,
-    every: Duration,
-    to_show: mpsc::Sender<Vec<Seen>>,
-) {
-    let mut ticks = tokio::time::interval(every);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut open: Vec<(Server, Raw)> = Vec::new();
-    loop {
-        ticks.tick().await;
-        if open.is_empty() {
-            open = connect(store, limit).await;
-        }
-        let mut seen = Vec::with_capacity(open.len());
-        for (server, raw) in &open {
-            seen.push((server.to_string(), raw.info("default").await.ok()));
-        }
-        // They are asked for anew: one may have failed over.
-        if seen.iter().any(|(_, info)| info.is_none()) {
-            open.clear();
-        }
-        if to_show.send(seen).await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Connections to the primaries, as far as they can be had.
-async fn connect(store: &RedisStore, limit: Duration) -> Vec<(Server, Raw)> {
-    let mut open = Vec::new();
-    for server in raw::primaries(store, limit).await.unwrap_or_default() {
-        if let Ok(raw) = Raw::connect(&server, limit).await {
-            open.push((server, raw));
-        }
-    }
-    open
 }
 
 /// Tells of a key that ends it. Keys are read on a thread of their own, which ends with the receiver.

@@ -12,18 +12,19 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::args::Watch;
+use crate::commands::passed;
 use crate::exit::{Code, Failure};
 use crate::output::{Output, say};
 use crate::raw::{self, Raw};
 use crate::target::Target;
-pub(crate) use change::{Change, Leases};
-use change::{Line, prefixes};
+use change::prefixes;
+pub(crate) use change::{Change, Leases, Line};
 
 /// The most changes that wait to be printed. Those that come while so many wait are counted alone.
 const MOST_WAITING: usize = 4096;
 
 /// The time between two attempts to connect again.
-const PAUSE: Duration = Duration::from_millis(500);
+pub(crate) const PAUSE: Duration = Duration::from_millis(500);
 
 /// The connections that push, and what they have pushed.
 pub(crate) struct Watching {
@@ -49,16 +50,10 @@ pub(crate) async fn run(target: &Target, watch: &Watch, output: Output) -> Resul
         .map_err(|error| Failure::wrong(format!("Ctrl-C cannot be waited for: {error}")))?;
     let watching = Watching::start(target, &region, leases_of(watch)).await?;
     say(&format!("watching {} of {}", target.root.name(&region), target.root.path()));
-    let end = async {
-        match watch.duration {
-            Some(duration) => tokio::time::sleep(duration).await,
-            None => std::future::pending().await,
-        }
-    };
     tokio::select! {
         biased;
         _ = interrupts.recv() => {}
-        () = end => {}
+        () = passed(watch.duration) => {}
         ended = print(target, &region, watch, watching, output) => ended?,
     }
     Ok(Code::Done)
@@ -75,15 +70,15 @@ async fn print(
     let mut printed = 0;
     while watch.count.is_none_or(|count| printed < count) {
         let change = watching.next().await;
-        if let Some(line) = line(target, region, watch, &change) {
+        if let Some(line) = line(target, region, leases_of(watch), &change) {
             output.print(&line)?;
             printed += 1;
         }
         if change == Change::Lost {
             watching = Watching::start_again(target, region, leases_of(watch)).await?;
-            output.print(&Line::new(SystemTime::now(), "back", None))?;
+            output.print(&Line::back())?;
         }
-        match watching.told.left_out.swap(0, Ordering::Relaxed) {
+        match watching.left_out() {
             0 => {}
             left_out => say(&format!("{left_out} changes came too fast to be shown")),
         }
@@ -96,14 +91,19 @@ fn leases_of(watch: &Watch) -> Leases {
 }
 
 /// The line for a change; `None` if it does not concern what is watched.
-fn line(target: &Target, watched: &RegionPath, watch: &Watch, change: &Change) -> Option<Line> {
+pub(crate) fn line(
+    target: &Target,
+    watched: &RegionPath,
+    leases: Leases,
+    change: &Change,
+) -> Option<Line> {
     let now = SystemTime::now();
     match change {
         Change::All => Some(Line::new(now, "all", None)),
         Change::Lost => Some(Line::new(now, "lost", None)),
         Change::Key(key) => {
             let (kind, region) = key.parse()?;
-            kind.concerns(&region, watched, leases_of(watch))
+            kind.concerns(&region, watched, leases)
                 .then(|| Line::new(now, kind.word(), Some(target.root.name(&region))))
         }
     }
@@ -148,6 +148,11 @@ impl Watching {
         }
         // All senders are gone once all connections are.
         self.changes.recv().await.unwrap_or(Change::Lost)
+    }
+
+    /// Returns the number of changes that came too fast since it was last asked.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.told.left_out.swap(0, Ordering::Relaxed)
     }
 }
 

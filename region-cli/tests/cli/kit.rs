@@ -97,6 +97,20 @@ pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// As [`until`], for what has to be waited for itself.
+pub(crate) async fn until_async<F: Future<Output = bool>>(
+    what: &str,
+    mut is_so: impl FnMut() -> F,
+) {
+    let waits = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(30), waits).await;
+    waited.unwrap_or_else(|_| panic!("waited for {what} in vain"));
+}
+
 /// Runs the program on a terminal of its own, with this input. What it says and its output come together.
 pub(crate) fn on_terminal(url: &str, args: &str, input: &[u8]) -> Ran {
     let program = env!("CARGO_BIN_EXE_region");

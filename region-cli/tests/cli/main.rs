@@ -4,5 +4,6 @@ mod doctor;
 mod kit;
 mod page;
 mod regions;
+mod ui;
 mod usage;
 mod watch;

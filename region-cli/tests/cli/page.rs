@@ -43,6 +43,7 @@ async fn each_command_of_the_page_prints_what_it_shows() {
         "touch",
         "expire",
         "watch",
+        "ui",
         "stats",
         "reclaim",
         "doctor",
@@ -54,7 +55,7 @@ async fn each_command_of_the_page_prints_what_it_shows() {
         let output = command(&server.url(), &args).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         // As on a terminal: what is said, and then the output.
-        let printed = text(&output.stderr) + &text(&output.stdout);
+        let printed = [text(&output.stderr), text(&output.stdout)].concat();
         let url = server.url();
         let printed = printed.replace(&url, "redis://127.0.0.1:6379");
         let (lines, patterns) = (printed.lines(), expected.lines());

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::Seen;
+use crate::commands::watch::Change;
 use crate::raw::Info;
+use crate::target::Root;
 
 /// The most regions whose changes are told apart.
 const MOST_REGIONS: usize = 10_000;
@@ -83,6 +85,20 @@ impl Model {
         }
     }
 
+    /// Takes what a server has pushed.
+    pub(crate) fn take(&mut self, root: &Root, change: &Change) {
+        match change {
+            Change::Key(key) => {
+                let region = key.parse().map(|(_, region)| region);
+                if let Some(region) = region.filter(|region| region.is_within(root.path())) {
+                    self.change(root.name(&region));
+                }
+            }
+            Change::All => self.flushes += 1,
+            Change::Lost => self.is_lost = true,
+        }
+    }
+
     /// Counts a change of a region.
     pub(crate) fn change(&mut self, region: String) {
         let is_known = self.regions.contains_key(&region);
@@ -91,10 +107,6 @@ impl Model {
         } else {
             self.others.new += 1;
         }
-    }
-
-    pub(crate) fn flushed(&mut self) {
-        self.flushes += 1;
     }
 
     /// Lets time pass.

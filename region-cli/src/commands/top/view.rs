@@ -10,7 +10,7 @@ use super::model::{Model, ServerRow};
 use crate::text::{bytes, count};
 
 /// The columns about servers, with their widths.
-const SERVER_COLUMNS: [(&str, u16); 6] = [
+pub(crate) const SERVER_COLUMNS: [(&str, u16); 6] = [
     ("calls/s", 8),
     ("clients", 8),
     ("memory", 22),
@@ -20,7 +20,7 @@ const SERVER_COLUMNS: [(&str, u16); 6] = [
 ];
 
 /// The columns about regions.
-const REGION_COLUMNS: [(&str, u16); 2] = [("changes/s", 10), ("region", 0)];
+pub(crate) const REGION_COLUMNS: [(&str, u16); 2] = [("changes/s", 10), ("region", 0)];
 
 /// Draws everything.
 pub(crate) fn draw(model: &Model, frame: &mut Frame<'_>) {
@@ -32,13 +32,18 @@ pub(crate) fn draw(model: &Model, frame: &mut Frame<'_>) {
     frame.render_widget(table(&SERVER_COLUMNS, model.servers.iter().map(server)), above);
     // The header, and the sum of the others.
     let most = usize::from(below.height.saturating_sub(2));
+    frame.render_widget(table(&REGION_COLUMNS, region_rows(model, most).into_iter()), below);
+}
+
+/// The cells of the busiest regions, and of all others together.
+pub(crate) fn region_rows(model: &Model, most: usize) -> Vec<[String; 2]> {
     let (busiest, rest) = model.busiest(most);
-    let mut regions: Vec<[String; 2]> =
+    let mut rows: Vec<[String; 2]> =
         busiest.iter().map(|(region, rate)| [format!("{rate:.1}"), (*region).to_owned()]).collect();
     if rest > 0.0 {
-        regions.push([format!("{rest:.1}"), "all others".to_owned()]);
+        rows.push([format!("{rest:.1}"), "all others".to_owned()]);
     }
-    frame.render_widget(table(&REGION_COLUMNS, regions.into_iter()), below);
+    rows
 }
 
 fn title_of(model: &Model) -> Line<'_> {
@@ -52,7 +57,8 @@ fn title_of(model: &Model) -> Line<'_> {
     Line::from(text).style(Style::new().add_modifier(Modifier::BOLD))
 }
 
-fn server(row: &ServerRow) -> [String; 6] {
+/// The cells of a server.
+pub(crate) fn server(row: &ServerRow) -> [String; 6] {
     if !row.is_up {
         let unknown = || "?".to_owned();
         return [unknown(), unknown(), unknown(), unknown(), unknown(), row.server.clone()];

@@ -118,7 +118,7 @@ impl KeyName {
 }
 
 /// A line of the output.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Line {
     /// When this program heard of it, by the clock of this machine.
     at: String,
@@ -130,6 +130,11 @@ pub(crate) struct Line {
 impl Line {
     pub(crate) fn new(at: SystemTime, change: &'static str, region: Option<String>) -> Self {
         Self { at: humantime::format_rfc3339_millis(at).to_string(), change, region }
+    }
+
+    /// The line for a connection that replaces a lost one.
+    pub(crate) fn back() -> Self {
+        Self::new(SystemTime::now(), "back", None)
     }
 }
 
