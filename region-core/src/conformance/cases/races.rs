@@ -188,8 +188,10 @@ pub async fn dropped_calls_happen_wholly_or_not<H: Harness>(harness: &H) {
         poll_and_drop(f.store.begin(&region, &["leased"], terms), polls);
         poll_and_drop(f.store.read(&region, &["a"], ReadTerms::default()), polls);
         poll_and_drop(f.store.scan(&region, PageTerms::new(10)), polls);
-        f.advance(duration).await;
-        // However far the dropped `begin` got, its lease is over by now.
+        // A dropped `begin` that has been sent may take its lease a moment later.
+        f.get("r.a", "a").await;
+        f.advance(duration * 2).await;
+        // However far it got, its lease is over by now.
         let fence = f.lease("r.a", "leased").await;
         assert!(f.fill("r.a", "leased", "v", &fence).await);
         f.apply("r.a", &[Op::Remove { key: "leased" }]).await;
