@@ -70,7 +70,9 @@ pub(crate) struct Summary {
 
 /// A cache on the server, as an application has it.
 pub(crate) async fn cache(url: &str) -> RegionCache {
-    let store = RedisStore::builder(url).unwrap().call_timeout(Duration::from_secs(20));
+    // As long as a busy machine may need.
+    let limit = Duration::from_secs(20);
+    let store = RedisStore::builder(url).unwrap().connect_timeout(limit).call_timeout(limit);
     let store = store.connect().await.unwrap();
     RegionCache::builder(store).root("shop").build().unwrap()
 }

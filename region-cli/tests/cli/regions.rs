@@ -319,7 +319,7 @@ async fn dead_regions_are_freed(flavor: Flavor) {
     // No process of the application is left to do it.
     {
         let store = region_cache::RedisStore::builder(&url).unwrap().without_reclaimer();
-        let store = store.connect().await.unwrap();
+        let store = store.connect_timeout(Duration::from_secs(20)).connect().await.unwrap();
         let cache = region_cache::RegionCache::builder(store).root("shop").build().unwrap();
         for id in 0..20 {
             let child = cache.region(&format!("org:42.item:{id}")).unwrap();

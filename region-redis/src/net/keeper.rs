@@ -168,7 +168,7 @@ impl Keeper {
             prepared = &mut preparing => return prepared,
             () = tokio::time::sleep(settings.connect) => {}
         }
-        let why = "is still being told again what it has missed";
+        let why = "is not ready yet: it may still have to be told again what it has missed";
         shared.change(Event::BackingOff(Failure::unavailable(&*server, why).error));
         preparing.await
     }
