@@ -23,7 +23,8 @@ fn build(builder: RegionCacheBuilder) -> RegionCache {
 
 /// A store with limits that a busy machine keeps.
 fn redis(url: &str) -> RedisStoreBuilder {
-    RedisStore::builder(url).unwrap().call_timeout(Duration::from_secs(10))
+    let limit = Duration::from_secs(10);
+    RedisStore::builder(url).unwrap().connect_timeout(limit).call_timeout(limit)
 }
 
 impl Setting {

@@ -97,7 +97,8 @@ async fn a_replica_has_a_password_of_its_own() {
         ("RR_PORT", &replica_port),
         ("RR_PASSWORD", "of-replica"),
     ]);
-    let store = cache.redis_store().unwrap().connect().await.unwrap();
+    let store = cache.redis_store().unwrap();
+    let store = store.connect_timeout(std::time::Duration::from_secs(10)).connect().await.unwrap();
     crate::kit::until("the replica", || async {
         store.stats().replicas.iter().any(|replica| replica.is_up)
     })
