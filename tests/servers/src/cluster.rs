@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use crate::certificates::Certificates;
 use crate::client::{Reply, ask};
-use crate::process::{free_port, wait_for};
+use crate::process::{FAILOVER_LIMIT, free_port, wait_for, wait_within};
 use crate::server::{Flavor, TLS_CLUSTER, TestServer};
 
 /// The number of primaries, each with one replica.
@@ -277,7 +277,7 @@ impl Cluster {
     #[must_use]
     pub fn wait_for_other_primary(&self, slot: u16, former: u16) -> u16 {
         let mut found = former;
-        wait_for("another primary of a slot", || {
+        wait_within(FAILOVER_LIMIT, "another primary of a slot", || {
             let running =
                 self.nodes.iter().filter(|node| node.is_running() && node.port() != former);
             let mut all = running.filter_map(|node| owners(node.port()));
@@ -301,7 +301,7 @@ impl Cluster {
         let former = self.primary_of(slot).port();
         let replica = self.replica_of(self.at(former));
         let mut asked = None;
-        wait_for("a failover", || {
+        wait_within(FAILOVER_LIMIT, "a failover", || {
             // The nodes give it up when they are too busy.
             if asked.is_none_or(|asked: Instant| asked.elapsed() > FAILOVER) {
                 asked = Some(Instant::now());

@@ -14,6 +14,10 @@ use crate::server::Flavor;
 /// The longest time that a server may take to start, or to follow another.
 pub(crate) const START_LIMIT: Duration = Duration::from_secs(20);
 
+/// The longest wait for a failover. An attempt may fail, for want of votes or of a replica that is known to be well,
+/// and the next one begins some ten seconds later.
+pub(crate) const FAILOVER_LIMIT: Duration = Duration::from_secs(60);
+
 /// The number of attempts to start a server when another process takes its port.
 pub(crate) const ATTEMPTS: usize = 5;
 
@@ -78,8 +82,12 @@ impl Drop for Process {
     }
 }
 
-pub(crate) fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + START_LIMIT;
+pub(crate) fn wait_for(what: &str, done: impl FnMut() -> bool) {
+    wait_within(START_LIMIT, what, done);
+}
+
+pub(crate) fn wait_within(limit: Duration, what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + limit;
     while !done() {
         assert!(Instant::now() < deadline, "waited for {what} in vain");
         std::thread::sleep(Duration::from_millis(10));

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::certificates::Certificates;
 use crate::client::{Reply, ask, ask_as};
-use crate::process::{ATTEMPTS, Process, START_LIMIT, free_port, wait_for};
+use crate::process::{
+    ATTEMPTS, FAILOVER_LIMIT, Process, START_LIMIT, free_port, wait_for, wait_within,
+};
 use crate::server::{Flavor, TestServer};
 
 /// The name that the sentinels have for the primary.
@@ -107,7 +109,7 @@ impl Sentinels {
     #[must_use]
     pub fn wait_until_other_than(&self, port: u16) -> u16 {
         let mut named = port;
-        wait_for("another primary", || {
+        wait_within(FAILOVER_LIMIT, "another primary", || {
             let ports: Vec<_> = self.all.iter().filter_map(Sentinel::primary_port).collect();
             named = ports.first().copied().unwrap_or(port);
             named != port && ports.iter().all(|other| *other == named)
