@@ -36,12 +36,14 @@ fn read(
 #[test]
 fn a_value_comes_back_at_its_own_entry_alone() {
     let (region, other) = (region(), RegionPath::parse("shop.org:4").unwrap());
+    let alike = RegionPath::parse("shop.org:43").unwrap();
     let encrypted = encrypted(KeyRing::new(1, key(1)));
     let own = ValueContext::new(&region, "summary", 7);
     let bytes = write(&encrypted, &own);
     assert_eq!(read(&encrypted, &own, &bytes).unwrap(), SECRET);
     let elsewhere = [
         ValueContext::new(&other, "summary", 7),
+        ValueContext::new(&alike, "summary", 7),
         // The same letters, parted elsewhere.
         ValueContext::new(&other, "2summary", 7),
         ValueContext::new(&region, "summar", 7),
