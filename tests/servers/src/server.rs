@@ -129,7 +129,7 @@ impl TestServer {
                 return server;
             }
         }
-        panic!("{} does not start: see {:?}", flavor.program(), server.folder.join("log"));
+        panic!("{} does not start:\n{}", flavor.program(), server.log());
     }
 
     /// Starts a replica of this server and waits until it follows.
@@ -189,7 +189,7 @@ impl TestServer {
         let deadline = Instant::now() + START_LIMIT;
         while Instant::now() < deadline {
             // If another process was faster it is that one which answers on the port.
-            let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+            let log = self.log();
             if log.contains("Failed listening") || !self.is_running() {
                 break;
             }
@@ -203,6 +203,12 @@ impl TestServer {
         }
         self.kill();
         false
+    }
+
+    /// What the process has logged since it was started last.
+    fn log(&self) -> String {
+        let log = std::fs::read(self.folder.join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
     }
 
     /// Returns whether the process is there.
