@@ -27,7 +27,7 @@ async fn regions_are_read_together(flavor: Flavor) {
     let store = unwatched(&proxy.url()).call_timeout(DELAY * 50).connect().await.unwrap();
     let cache = RegionCache::builder(store).root("r").build().unwrap();
     let regions: Vec<_> = (0..REGIONS).map(|n| cache.region(&format!("n:{n}")).unwrap()).collect();
-    for (region, n) in regions.iter().zip(0..) {
+    for (region, n) in regions.iter().zip(0_u32..) {
         region.set("k", &n).await.unwrap();
     }
     server.command(&["CONFIG", "RESETSTAT"]);
