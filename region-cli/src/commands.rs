@@ -16,6 +16,7 @@ mod watch;
 use std::time::Duration;
 
 use region_cache::Verb;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::{Args, Command, Common};
 use crate::exit::{Code, Failure};
@@ -67,4 +68,11 @@ async fn passed(duration: Option<Duration>) {
         Some(duration) => tokio::time::sleep(duration).await,
         None => std::future::pending().await,
     }
+}
+
+/// Tells of Ctrl-C from now on: to be called before anybody is told that the command runs, so that whoever interrupts
+/// it then gets the exit code of an end.
+fn interrupts() -> Result<Signal, Failure> {
+    signal(SignalKind::interrupt())
+        .map_err(|error| Failure::wrong(format!("Ctrl-C cannot be waited for: {error}")))
 }

@@ -11,10 +11,9 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use serde::Serialize;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Ui;
-use crate::commands::passed;
+use crate::commands::{interrupts, passed};
 use crate::exit::{Code, Failure};
 use crate::output::{Format, Output, say};
 use crate::target::Target;
@@ -32,9 +31,7 @@ struct UiReport {
 }
 
 pub(crate) async fn run(target: Target, ui: &Ui, output: Output) -> Result<Code, Failure> {
-    // Before anybody is told the URL: who interrupts it then gets the exit code of an end.
-    let mut interrupts = signal(SignalKind::interrupt())
-        .map_err(|error| Failure::wrong(format!("Ctrl-C cannot be waited for: {error}")))?;
+    let mut interrupts = interrupts()?;
     let listener = serve::listen(ADDRESS, ui.port)?;
     let port = listener.local_addr()?.port();
     let token = Token::random();

@@ -8,11 +8,10 @@ use std::time::{Duration, SystemTime};
 
 use redis::PushInfo;
 use region_cache::{Error, ErrorKind, RegionPath, Server};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::args::Watch;
-use crate::commands::passed;
+use crate::commands::{interrupts, passed};
 use crate::exit::{Code, Failure};
 use crate::output::{Output, say};
 use crate::raw::{self, Raw};
@@ -45,9 +44,7 @@ struct Told {
 
 pub(crate) async fn run(target: &Target, watch: &Watch, output: Output) -> Result<Code, Failure> {
     let region = target.root.region(&watch.path)?;
-    // Before anybody is told that it watches: who interrupts it then gets the exit code of an end.
-    let mut interrupts = signal(SignalKind::interrupt())
-        .map_err(|error| Failure::wrong(format!("Ctrl-C cannot be waited for: {error}")))?;
+    let mut interrupts = interrupts()?;
     let watching = Watching::start(target, &region, leases_of(watch)).await?;
     say(&format!("watching {} of {}", target.root.name(&region), target.root.path()));
     tokio::select! {

@@ -82,6 +82,12 @@ impl Drop for Process {
     }
 }
 
+/// What the process in this folder has logged. It may contain whatever bytes were sent to it.
+pub(crate) fn log_in(folder: &Path) -> String {
+    let log = std::fs::read(folder.join("log")).unwrap_or_default();
+    String::from_utf8_lossy(&log).into_owned()
+}
+
 pub(crate) fn wait_for(what: &str, done: impl FnMut() -> bool) {
     wait_within(START_LIMIT, what, done);
 }

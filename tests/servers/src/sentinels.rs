@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::certificates::Certificates;
 use crate::client::{Reply, ask, ask_as};
 use crate::process::{
-    ATTEMPTS, FAILOVER_LIMIT, Process, START_LIMIT, free_port, wait_for, wait_within,
+    ATTEMPTS, FAILOVER_LIMIT, Process, START_LIMIT, free_port, log_in, wait_for, wait_within,
 };
 use crate::server::{Flavor, TestServer};
 
@@ -174,7 +174,7 @@ impl Sentinel {
         let process = self.process.insert(Process::start(&args, &self.folder));
         let deadline = Instant::now() + START_LIMIT;
         while Instant::now() < deadline && process.is_running() {
-            let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+            let log = log_in(&self.folder);
             if log.contains("Sentinel ID is") && ask(self.port, &[b"PING"]).is_ok() {
                 return true;
             }

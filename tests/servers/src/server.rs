@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::certificates::Certificates;
 use crate::client::{Reply, ask, ask_in};
 use crate::monitor::Monitor;
-use crate::process::{ATTEMPTS, Process, START_LIMIT, free_port, wait_for};
+use crate::process::{ATTEMPTS, Process, START_LIMIT, free_port, log_in, wait_for};
 
 /// The kind of server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +129,7 @@ impl TestServer {
                 return server;
             }
         }
-        panic!("{} does not start:\n{}", flavor.program(), server.log());
+        panic!("{} does not start:\n{}", flavor.program(), log_in(&server.folder));
     }
 
     /// Starts a replica of this server and waits until it follows.
@@ -189,7 +189,7 @@ impl TestServer {
         let deadline = Instant::now() + START_LIMIT;
         while Instant::now() < deadline {
             // If another process was faster it is that one which answers on the port.
-            let log = self.log();
+            let log = log_in(&self.folder);
             if log.contains("Failed listening") || !self.is_running() {
                 break;
             }
@@ -203,12 +203,6 @@ impl TestServer {
         }
         self.kill();
         false
-    }
-
-    /// What the process has logged since it was started last.
-    fn log(&self) -> String {
-        let log = std::fs::read(self.folder.join("log")).unwrap_or_default();
-        String::from_utf8_lossy(&log).into_owned()
     }
 
     /// Returns whether the process is there.
@@ -319,8 +313,7 @@ impl TestServer {
     pub fn restart(&mut self) {
         self.kill();
         if !self.run() {
-            let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
-            panic!("{} does not start again: {log}", self.url());
+            panic!("{} does not start again:\n{}", self.url(), log_in(&self.folder));
         }
     }
 
