@@ -27,8 +27,8 @@ step "lints" cargo clippy --workspace --all-targets --all-features -- -D warning
 step "each feature alone" ci/features.sh
 step "documentation" env RUSTDOCFLAGS="-D warnings" \
     cargo doc --workspace --no-deps --all-features
-step "tests" cargo test --workspace --all-targets --all-features
 step "schedules" ci/concurrency.sh
+step "tests" cargo test --workspace --all-targets --all-features
 step "documentation tests" cargo test --workspace --doc --all-features
 step "packages" ci/publish.sh
 step "fuzz" ci/fuzz.sh

@@ -63,8 +63,8 @@ impl World {
         let keys = &[KEY];
         let mut call =
             Call::start::<usize>(&self.context, &self.flights, keys, Accept::FreshOrStale);
-        let (found, _) = call.find_shared::<usize>(KEY).await.unwrap();
-        let Found::Fresh(value, _) = found else { panic!("nothing was found") };
+        let one = call.find_shared::<usize>(KEY).await.unwrap();
+        let Found::Fresh(value, _) = one.found else { panic!("nothing was found") };
         assert!(*value >= before, "{value} is older than {before}");
     }
 
