@@ -68,9 +68,10 @@ pub use settings::{
 /// `"64 MiB"` or `"1.5 GB"`, or a number of bytes. A limit that there is not is `"unlimited"`.
 ///
 /// # Precedence
-/// The environment ([`with_env`](Self::with_env)) takes precedence over a file, and code over both: what it sets in these
-/// fields, or by the methods of the [`builder`](Self::builder), of which each
-/// [`policy`](RegionCacheBuilder::policy) and [`region_policy`](RegionCacheBuilder::region_policy) goes over what is here.
+/// The environment ([`with_env`](Self::with_env)) takes precedence over a file, and code over both: what it
+/// sets in these fields, or by the methods of the [`builder`](Self::builder), of which each
+/// [`policy`](RegionCacheBuilder::policy) and [`region_policy`](RegionCacheBuilder::region_policy) goes over
+/// what is here.
 ///
 /// # Errors
 /// What is unknown, out of range or contradicts another setting is an error that names the setting by its path
@@ -129,8 +130,8 @@ impl Configuration {
     /// [`settings`](Self::settings) has the name of each.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`](region_core::ErrorKind::InvalidConfig) that names a variable, when there is no setting
-    /// of its name, its value is wrong, or another sets the same.
+    /// [`ErrorKind::InvalidConfig`](region_core::ErrorKind::InvalidConfig) that names a variable, when there is
+    /// no setting of its name, its value is wrong, or another sets the same.
     pub fn from_env() -> Result<Self> {
         environment::read(environment::of_process()?)
     }
@@ -170,8 +171,8 @@ impl Configuration {
     /// Checks the settings against one another, as [`builder`](Self::builder) does, without opening anything.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`](region_core::ErrorKind::InvalidConfig) that names the settings that are out of range or
-    /// contradict one another.
+    /// [`ErrorKind::InvalidConfig`](region_core::ErrorKind::InvalidConfig) that names the settings that are out
+    /// of range or contradict one another.
     pub fn check(&self) -> Result<()> {
         self.check_cache()?;
         self.check_store()
@@ -229,8 +230,8 @@ impl Configuration {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`](region_core::ErrorKind::InvalidConfig) that names the settings that are out of range or
-    /// contradict one another, and when a key cannot be read.
+    /// [`ErrorKind::InvalidConfig`](region_core::ErrorKind::InvalidConfig) that names the settings that are out
+    /// of range or contradict one another, and when a key cannot be read.
     pub fn apply_to(&self, builder: RegionCacheBuilder) -> Result<RegionCacheBuilder> {
         self.check_cache()?;
         Ok(self.apply(builder, self.wrapping()?))

@@ -1,7 +1,7 @@
 //! Caches of region-cache whose store and settings come from a URL, a file or the environment.
 //!
-//! [`RegionCacheExt`] opens a cache by a URL alone. [`Configuration`] is all that can be set, in one structure that serde
-//! reads; environment variables override it, and code overrides both.
+//! [`RegionCacheExt`] opens a cache by a URL alone. [`Configuration`] is all that can be set, in one structure
+//! that serde reads; environment variables override it, and code overrides both.
 
 mod configuration;
 #[cfg(feature = "memory")]

@@ -104,8 +104,8 @@ impl RegionCache {
     ///
     /// Busy is a region with many reads and loads. The number of regions that are told apart is bounded
     /// by [`max_region_stats`](RegionCacheBuilder::max_region_stats). A region keeps its statistics while there
-    /// are handles to it, or it was opened lately; after that it keeps them while it is among the busiest. What a region had
-    /// counted before it lost them is part of the others.
+    /// are handles to it, or it was opened lately; after that it keeps them while it is among the busiest. What
+    /// a region had counted before it lost them is part of the others.
     ///
     /// ```
     /// use region_core::{Region, RegionCache, RegionExt};

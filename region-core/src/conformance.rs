@@ -103,8 +103,8 @@ pub trait Harness: Send + Sync + 'static {
     /// can. The store may open another.
     fn cut_pushes(&self, store: &Self::Store) -> impl Future<Output = Able> + Send;
 
-    /// Says if a region and its ancestors lie in one place. [`Able::No`] where they may lie on several servers: then a touch
-    /// reaches the outer ones last, and a child may be listed that was written to in vain.
+    /// Says if a region and its ancestors lie in one place. [`Able::No`] where they may lie on several servers:
+    /// then a touch reaches the outer ones last, and a child may be listed that was written to in vain.
     fn keeps_paths_together(&self) -> Able {
         Able::Yes
     }

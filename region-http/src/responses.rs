@@ -86,9 +86,10 @@ use wish::Demands;
 /// # What a request gets
 ///
 /// One response is produced for all requests that come meanwhile for the same host, path, query and values of
-/// the headers in `Vary`. So a response that hangs on any other header of the request, a forwarded host or the address of
-/// the client has to say so, or be `private`. If it turns out not to be for all, each of the others is passed to the service. A response
-/// is stored only if its region was neither invalidated nor touched while it was produced.
+/// the headers in `Vary`. So a response that hangs on any other header of the request, a forwarded host or the
+/// address of the client has to say so, or be `private`. If it turns out not to be for all, each of the others
+/// is passed to the service. A response is stored only if its region was neither invalidated nor touched while
+/// it was produced.
 ///
 /// `no-cache`, `max-age`, `min-fresh` and `only-if-cached` of requests are
 /// [honoured](Self::ignore_request_directives); `no-store`, ranges, `If-Match` and credentials in the target pass by the

@@ -271,27 +271,30 @@ impl RedisStore {
     /// A root and all below it lie in one slot: so every promise holds as it does on a single server, an invalidation
     /// is one step, and different roots spread over the nodes. Choose roots so: one for each tenant, say.
     ///
-    /// A root that is too large for one slot is spread by `anchor=2`, or a higher number: then a region lies in the slot of
-    /// its path's first two segments, `shop.org:42`, with all below it, and a region that is less deep in that of its root.
-    /// An invalidation is one step all the same, whatever lies below. What it costs, and the two things that differ:
-    /// - A read below an anchor also asks the slot of the root, at the same time, unless what is above is trusted near.
-    ///   What writes there asks that slot before: two round trips. The root's node gets a small read for each of these calls.
+    /// A root that is too large for one slot is spread by `anchor=2`, or a higher number: then a region lies in
+    /// the slot of its path's first two segments, `shop.org:42`, with all below it, and a region that is less deep
+    /// in that of its root. An invalidation is one step all the same, whatever lies below. What it costs, and the
+    /// two things that differ:
+    /// - A read below an anchor also asks the slot of the root, at the same time, unless what is above is trusted
+    ///   near. What writes there asks that slot before: two round trips. The root's node gets a small read for each
+    ///   of these calls.
     /// - `touch` reaches the regions above after those below: a retry completes one that failed in between.
     /// - An expiration above is judged by the clocks of both nodes, as far as they are known to differ.
     ///
-    /// All processes must name the same number: it is a part of the layout, and nothing tells that they do not. Those with
-    /// another one do not see each other's entries, nor each other's changes but of the regions above all anchors. To
-    /// change it, invalidate the roots, stop all processes and start them anew.
+    /// All processes must name the same number: it is a part of the layout. A root remembers that of the process
+    /// which created it, and calls with another fail, as [`ErrorKind::InvalidConfig`]. To change it, invalidate the
+    /// roots, stop all processes and start them anew.
     ///
-    /// - If a primary fails, its slots are an outage until a replica has taken over; the new primary is told of recent
-    ///   changes before anything is read from it. The nodes' own setting `cluster-require-full-coverage` decides whether
-    ///   other slots are served meanwhile: with its default, `yes`, they are not.
-    /// - While a slot is moved to another node, the server refuses what concerns keys on both: calls try again until their
-    ///   limit, then they fail as in an outage. Then the store follows; late writes of this process may become misses.
-    ///   What others change there shows near no later than the sum of the two times of [`watch`](RedisStoreBuilder::watch).
+    /// - If a primary fails, its slots are an outage until a replica has taken over; the new primary is told of
+    ///   recent changes before anything is read from it. The nodes' own setting `cluster-require-full-coverage`
+    ///   decides whether other slots are served meanwhile: with its default, `yes`, they are not.
+    /// - While a slot is moved to another node, the server refuses what concerns keys on both: calls try again until
+    ///   their limit, then they fail as in an outage. Then the store follows; late writes of this process may become
+    ///   misses. What others change there shows near no later than the sum of the two times of
+    ///   [`watch`](RedisStoreBuilder::watch).
     /// - All roots on one node share its connections: one, and up to five more for large entries and waits; with
-    ///   `replicas=read` as many to each replica. A slot in use takes about 20 KiB of this process. If there are more than
-    ///   1,024, those unused for half a minute are given up.
+    ///   `replicas=read` as many to each replica. A slot in use takes about 20 KiB of this process. If there are more
+    ///   than 1,024, those unused for half a minute are given up.
     ///
     /// # Errors
     /// When the URL is wrong.

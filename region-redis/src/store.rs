@@ -25,9 +25,9 @@ use crate::stats::StoreStats;
 /// A store on a Redis or Valkey server, shared by all processes that use the same server.
 ///
 /// Clones share their connections. There are at most three to each server: one for ordinary calls, one for
-/// large entries and listings, one for invalidations that wait for replicas. To a node of a cluster there are up to four of
-/// the last. There is one to a sentinel, if these are asked for the primary. Background tasks keep them, on
-/// the runtime that the store was made on. The tasks end with the last clone.
+/// large entries and listings, one for invalidations that wait for replicas. To a node of a cluster there are
+/// up to four of the last. There is one to a sentinel, if these are asked for the primary. Background tasks
+/// keep them, on the runtime that the store was made on. The tasks end with the last clone.
 ///
 /// No call takes longer than `call_timeout`, whatever the server does: see
 /// [`RedisStoreBuilder`](crate::RedisStoreBuilder). The command of a dropped future may still reach the
@@ -116,8 +116,8 @@ impl RedisStore {
         reclaimed.map_err(|error| error.on("reclaim", region))
     }
 
-    /// Returns the servers that are known now: the primary, if it has been found, and then its replicas. Of a cluster: the
-    /// nodes that the URL names.
+    /// Returns the servers that are known now: the primary, if it has been found, and then its replicas. Of a
+    /// cluster: the nodes that the URL names.
     #[cfg(feature = "client")]
     #[must_use]
     pub fn servers(&self) -> Vec<Server> {

@@ -175,10 +175,11 @@ fn shown(path: &Path) -> String {
 impl Configuration {
     /// Returns this configuration with the settings of `other` in the place of its own.
     ///
-    /// Setting by setting, and each region's policy too, with three exceptions. The replicas of `other` take the place of
-    /// all there are. An address of the store takes the place of the other form: a `url` that of `host`, `port` and `db`,
-    /// and a `host` that of `url`. And where `other` names `memory:` by a URL, what only a server has (credentials, replicas,
-    /// TLS) is dropped; where it names a server, the bound of memory's bytes is.
+    /// Setting by setting, and each region's policy too, with three exceptions. The replicas of `other` take
+    /// the place of all there are. An address of the store takes the place of the other form: a `url` that of
+    /// `host`, `port` and `db`, and a `host` that of `url`. And where `other` names `memory:` by a URL, what
+    /// only a server has (credentials, replicas, TLS) is dropped; where it names a server, the bound of
+    /// memory's bytes is.
     #[must_use]
     pub fn overridden_by(mut self, other: Self) -> Self {
         self.give_way_to(&other);

@@ -243,9 +243,9 @@ impl RegionCacheBuilder {
     ///
     /// # Errors
     /// [`InvalidPath`](ErrorKind::InvalidPath) for a bad root, and for a
-    /// [`region_policy`](Self::region_policy) or [`loader`](Self::loader) of names that no region below the root can have;
-    /// [`InvalidPolicy`](ErrorKind::InvalidPolicy) for an invalid policy, and for two policies of the
-    /// same names. The message names the setting.
+    /// [`region_policy`](Self::region_policy) or [`loader`](Self::loader) of names that no region below the
+    /// root can have; [`InvalidPolicy`](ErrorKind::InvalidPolicy) for an invalid policy, and for two policies
+    /// of the same names. The message names the setting.
     pub fn build(self) -> Result<RegionCache> {
         let root = RegionPath::parse(&self.root).map_err(|error| bad_path("root", &error))?;
         let mut region_policies = policies("region_policy", &root, self.region_policies)?;

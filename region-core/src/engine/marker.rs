@@ -96,8 +96,8 @@ impl Marker {
         Self { id, fresh_ms, stale_ms: millis(need.stale.saturating_mul(2)), previous: None }
     }
 
-    /// The same marker with a life that is long enough. Only for a write in the place of this one: anything that ended it
-    /// meanwhile would be undone.
+    /// The same marker with a life that is long enough. Only for a write in the place of this one: anything
+    /// that ended it meanwhile would be undone.
     pub(crate) fn extended(&self, need: Need, left: Lifetime) -> Self {
         let need = Need { stale: need.stale.max(self.stale() / 2), ..need };
         let previous = self.previous.and_then(|previous| {

@@ -94,8 +94,8 @@ impl RegionHandle {
                             (false, None) => {}
                         }
                     }
-                    // The entry cannot be decoded or a dependency of it has ended, so the key counts as absent. Another caller may store a
-                    // value meanwhile, so only exactly these bytes may be replaced.
+                    // The entry cannot be decoded or a dependency of it has ended, so the key counts as absent.
+                    // Another caller may store a value meanwhile, so only exactly these bytes may be replaced.
                     put.when = When::AbsentOrHolding(entry.bytes);
                 }
                 _ => return Err(broken_contract("the outcome of a put is of another kind")),

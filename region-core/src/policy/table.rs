@@ -180,9 +180,9 @@ settings! {
     /// The weight of *XFetch*, in percent: early refreshes at random, more probable towards the end.
     ///
     /// From 0 to 10,000; 0 refreshes none so. As by [`early_refresh_at`](Self::early_refresh_at), the load
-    /// runs in the background. 100 is the usual weight (a beta of one): the mean lead is the time that a load takes. The longer
-    /// the loads and the greater the weight, the earlier. The time is measured by each process for its own
-    /// loads of a region; until it has loaded, it refreshes none so.
+    /// runs in the background. 100 is the usual weight (a beta of one): the mean lead is the time that a load
+    /// takes. The longer the loads and the greater the weight, the earlier. The time is measured by each
+    /// process for its own loads of a region; until it has loaded, it refreshes none so.
     early_refresh_beta(u32) as Percent<0, 10_000> = Percent,
     default Percent(0), "0";
 

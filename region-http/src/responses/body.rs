@@ -126,8 +126,9 @@ mod tests {
         }
     }
 
-    /// Bug: each part of a body was kept by itself until all had come. Effect: a body in parts of one byte took dozens of
-    /// times its size, and one in empty parts memory without end. Fix: parts are put together as they come.
+    /// Bug: each part of a body was kept by itself until all had come. Effect: a body in parts of one byte took
+    /// dozens of times its size, and one in empty parts memory without end. Fix: parts are put together as they
+    /// come.
     #[tokio::test]
     async fn parts_are_put_together_as_they_come() {
         let empty = std::iter::repeat_n(Ok(""), 1000);

@@ -3,8 +3,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
-/// The approximate number of bytes that an entry takes beside its key and bytes: the slot, the hash table's place and the key's and
-/// bytes' allocations.
+/// The approximate number of bytes that an entry takes beside its key and bytes: the slot, the hash table's
+/// place and the key's and bytes' allocations.
 const ENTRY_OVERHEAD: u64 = 128;
 
 /// Returns the approximate number of bytes that an entry takes.

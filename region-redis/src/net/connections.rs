@@ -197,8 +197,8 @@ impl Connections {
         self.membership.is_closed()
     }
 
-    /// Returns whether a write or a call that takes leases may still be on its way over a further connection: then the connections must
-    /// not be used any more under this count.
+    /// Returns whether a write or a call that takes leases may still be on its way over a further connection:
+    /// then the connections must not be used any more under this count.
     pub(crate) fn has_late_write(&self) -> bool {
         self.has_late_write.load(Ordering::Acquire)
     }

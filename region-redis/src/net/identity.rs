@@ -43,8 +43,8 @@ pub(crate) struct Pulse {
 }
 
 impl Identity {
-    /// Sends the `opening` command, names this client, and asks for the server's identity. A server that does not permit the question is
-    /// taken for a new one each time.
+    /// Sends the `opening` command, names this client, and asks for the server's identity. A server that does
+    /// not permit the question is taken for a new one each time.
     pub(crate) async fn ask(
         server: &Server,
         settings: &Settings,

@@ -42,8 +42,8 @@ impl Shard {
         Ok(Above { claim: claim_of(at, ids)?, source })
     }
 
-    /// As [`read_above`](Self::read_above); creates what does not exist, and sees to it that it lives, and the anchor stays
-    /// listed, for as long as something below needs it, or for a while.
+    /// As [`read_above`](Self::read_above); creates what does not exist, and sees to it that it lives, and the
+    /// anchor stays listed, for as long as something below needs it, or for a while.
     pub(crate) async fn keep_above(
         &self,
         at: Located<'_>,

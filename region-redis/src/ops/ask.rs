@@ -29,8 +29,8 @@ pub(crate) enum ReplyForm {
 
 impl Shard {
     /// Sends the primary a request whose answer begins with `regions` ids along the path (if the form has them), and
-    /// the count of writes if the request asks for it. Returns the ids and the other answers. If the primary has lost writes of
-    /// this process, recent changes are repeated and the request is sent again.
+    /// the count of writes if the request asks for it. Returns the ids and the other answers. If the primary
+    /// has lost writes of this process, recent changes are repeated and the request is sent again.
     pub(crate) async fn ask(
         &self,
         region: &RegionPath,

@@ -17,8 +17,8 @@ use crate::protocol::layout::Claim;
 use crate::session::compared_roots::ComparedRoots;
 use crate::topology::shard::{Shard, ShardHandle};
 
-/// The most attempts of a call whose claim is refused, each with one that was read after the one before was refused. Only
-/// while regions above end again and again does it take more than two.
+/// The most attempts of a call whose claim is refused, each with one that was read after the one before was
+/// refused. Only while regions above end again and again does it take more than two.
 const CLAIMS: usize = 64;
 
 /// The shard of a region, and that of the regions above its anchor if they lie in another slot.

@@ -43,7 +43,8 @@ impl ListedAnchors {
         Self(Mutex::new(LruCache::new(MOST)))
     }
 
-    /// Returns whether an anchor is listed for as long as something is needed, at `now` by the clock of its parent's server.
+    /// Returns whether an anchor is listed for as long as something is needed, at `now` by the clock of its
+    /// parent's server.
     pub(crate) fn has(
         &self,
         at: Located<'_>,

@@ -69,9 +69,10 @@ async fn keys_put_back_between_two_writes_in_flight_are_told_again(flavor: Flavo
     assert_eq!(get(&other, "r.a", "k").await.unwrap(), None);
 }
 
-/// Bug: a write in flight got the count that an earlier one, lost since, had been answered with. That was found out by its
-/// answer, and what had been asked behind it was believed. Effect: a read after an invalidation had returned showed what
-/// was before that. Found by the oracle, seed 3496. Fix: nothing is believed over connections whose writes were lost.
+/// Bug: a write in flight got the count that an earlier one, lost since, had been answered with. That was found
+/// out by its answer, and what had been asked behind it was believed. Effect: a read after an invalidation had
+/// returned showed what was before that. Found by the oracle, seed 3496. Fix: nothing is believed over
+/// connections whose writes were lost.
 async fn nothing_is_read_behind_a_write_that_hides_a_loss(flavor: Flavor) {
     let InFlight { server, proxy, store, other } = InFlight::start(flavor).await;
     proxy.delay_answers(Duration::from_secs(3));
@@ -94,8 +95,8 @@ async fn nothing_is_read_behind_a_write_that_hides_a_loss(flavor: Flavor) {
 const DELAY: Duration = Duration::from_secs(3);
 
 impl InFlight {
-    /// Ends the value, and reads it. Meanwhile the keys are put back, `hiding` is called before the first has been answered, and
-    /// the answers are on time again.
+    /// Ends the value, and reads it. Meanwhile the keys are put back, `hiding` is called before the first has
+    /// been answered, and the answers are on time again.
     async fn read_behind(&self, hiding: impl AsyncFnOnce()) -> Option<String> {
         self.proxy.delay_answers(DELAY);
         let first = async {

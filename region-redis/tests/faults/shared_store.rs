@@ -47,9 +47,9 @@ async fn hold(cache: &RegionCache, regions: &[String]) {
 }
 
 /// Bug: a cache over the store of another was told of that one's changes by the server alone. Effect: what it had read
-/// from a replica it served near after the other's change had returned, until the replica had got that and told of it: so
-/// a process read something older than its own write. Found by the oracle on real servers. Fix: a change is told to all
-/// caches over the store before it returns.
+/// from a replica it served near after the other's change had returned, until the replica had got that and told
+/// of it: so a process read something older than its own write. Found by the oracle on real servers. Fix: a
+/// change is told to all caches over the store before it returns.
 async fn own_changes_are_seen_by_another_cache_that_reads_a_replica(flavor: Flavor) {
     let primary = TestServer::start(flavor);
     let (replica, replication): (TestServer, Proxy) = replica_by_proxy(&primary, flavor).await;

@@ -26,8 +26,8 @@ const WAIT: Duration = Duration::from_millis(10);
 
 /// A driver, and the browsers that it starts, in a group of processes of their own.
 ///
-/// A shell leads the group, and kills it when nothing can be written to it any more: when this value is dropped, and when
-/// this process ends, however it does.
+/// A shell leads the group, and kills it when nothing can be written to it any more: when this value is
+/// dropped, and when this process ends, however it does.
 #[derive(Debug)]
 pub(crate) struct Driver {
     shell: Child,

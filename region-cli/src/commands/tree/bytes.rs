@@ -14,7 +14,8 @@ const AT_ONCE: usize = 64;
 const DENIED: &str = "the user may not use MEMORY USAGE: `ACL SETUSER .. +memory|usage` permits it";
 
 impl TreeReport {
-    /// Asks the servers how much memory the entries of each listed region take. Who may not ask is told so in the report.
+    /// Asks the servers how much memory the entries of each listed region take. Who may not ask is told so in
+    /// the report.
     pub(crate) async fn measure(&mut self, target: &Target) -> Result<(), Error> {
         let mut servers = Vec::new();
         for server in raw::primaries(&target.store, target.timeout).await? {

@@ -21,12 +21,14 @@ pub(in crate::engine) struct Lookup<V> {
     pub(super) unverified: usize,
     pub(in crate::engine) outage: Option<Error>,
 }
+
 /// Values that were read from the store in one step, the moment of that, and the outage if there was one.
 struct Stored<V> {
     found: Vec<Found<V>>,
     moment: Option<Moment>,
     outage: Option<Error>,
 }
+
 impl<V> Lookup<V> {
     /// The values that were held near; `stored` gives the others.
     fn new(near: LookedMany<V>, accept: Accept, mut stored: impl FnMut() -> Found<V>) -> Self {
@@ -51,6 +53,7 @@ impl<V> Lookup<V> {
         Self { found, near: 0, near_absences: 0, unverified: 0, outage: None }
     }
 }
+
 impl Context {
     /// Looks up the values at `keys`, in the order of the keys, and counts hits and misses. Returns the outage
     /// too, if there was one. All calls share the limit of an operation that began at `started`.
@@ -151,6 +154,7 @@ impl Context {
             ..Lookup::new(near, accept, || Found::Nothing(MissReason::Unavailable))
         }
     }
+
     /// Reads the values at `keys` from the store, in one step.
     async fn find_stored<V: Value>(
         &self,

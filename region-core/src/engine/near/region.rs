@@ -252,8 +252,9 @@ impl NearRegion {
         true
     }
 
-    /// Doubts the entries if an answer, which is not trusted itself, shows a change that what is trusted lacks: it may be
-    /// one that no push has told of yet, and what was valid before would be served after what is newer.
+    /// Doubts the entries if an answer, which is not trusted itself, shows a change that what is trusted lacks:
+    /// it may be one that no push has told of yet, and what was valid before would be served after what is
+    /// newer.
     fn doubt_if_behind(&self, known: Option<&Known>, shown: &Shown) {
         let now = self.heard_marks();
         if known.is_some_and(|known| self.stands(known, now) && known.lacks_change_of(shown)) {

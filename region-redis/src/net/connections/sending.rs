@@ -125,8 +125,8 @@ impl Connections {
     }
 }
 
-/// The answer to a write. If its caller is gone it is still looked at, by a task; unless the write may still have to wait
-/// until it is sent: it must not be sent later than what its caller sends after it.
+/// The answer to a write. If its caller is gone it is still looked at, by a task; unless the write may still
+/// have to wait until it is sent: it must not be sent later than what its caller sends after it.
 struct Answering<F: Future<Output: Send> + Send + 'static> {
     answering: Option<Pin<Box<F>>>,
     /// Where the task runs; `None` if the write may have to wait.

@@ -33,8 +33,9 @@ impl Claim {
     }
 
     /// The same claim for a slot with another clock: the clock of the slot above shows `theirs` while that one shows
-    /// `here`, `None` if either is not known. An expiration becomes an interval that contains its time, in which the window of an
-    /// entry begins with its put: so it is never longer for being judged by another clock.
+    /// `here`, `None` if either is not known. An expiration becomes an interval that contains its time, in
+    /// which the window of an entry begins with its put: so it is never longer for being judged by another
+    /// clock.
     pub(crate) fn by_clock(mut self, theirs: Option<TimeRange>, here: Option<TimeRange>) -> Self {
         let clocks = theirs.zip(here);
         for ids in &mut self.ids {

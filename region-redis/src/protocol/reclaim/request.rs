@@ -11,7 +11,8 @@ use redis::Cmd;
 /// The number of keys that a child has in a call, what its list becomes among them.
 const KEYS_OF_CHILD: usize = 5;
 
-/// Takes up to `limit` pieces of the work that is due in the work list of a hash tag: nobody else takes them for `claim`.
+/// Takes up to `limit` pieces of the work that is due in the work list of a hash tag: nobody else takes them
+/// for `claim`.
 pub(crate) fn take(tag: &str, limit: usize, claim: Duration) -> Cmd {
     let mut call = Call::new(&SCRIPTS.take, Anchor::ROOT, 1);
     call.arg(work_list(tag));

@@ -95,8 +95,8 @@ impl Facts<'_> {
             let by_loss = Told::ByLoss(silence.lost, silence.covered_until);
             return !excuses(by_loss, read.begin, change.when, unverified);
         }
-        // A server tells of a key once, until it is read again: the push of an earlier change, which is on its way, tells
-        // of this one too.
+        // A server tells of a key once, until it is read again: the push of an earlier change, which is on its
+        // way, tells of this one too.
         let mut earlier = self.changes.iter().filter(|it| it.when.seq < change.when.seq);
         let is_told_by = |it: &Change<'_>| {
             let tracked = (tracked(it.effect), tracked(change.effect));

@@ -14,8 +14,9 @@ struct Answered<'a> {
     step: &'a Step,
 }
 
-/// A change whose process has not got an answer of it is as one that its caller has given up. One of a store that several
-/// processes use is that of the process with a step that makes it: of the last to return, if there are several.
+/// A change whose process has not got an answer of it is as one that its caller has given up. One of a store
+/// that several processes use is that of the process with a step that makes it: of the last to return, if there
+/// are several.
 pub(super) fn attribute(plan: &RedisPlan, history: &mut History) {
     let (answered, made) = (answered(plan, history), made(history));
     let is_of = |step: &Step, effect: &Effect| match effect {
