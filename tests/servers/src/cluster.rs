@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::certificates::Certificates;
@@ -131,6 +132,7 @@ impl Cluster {
             });
         }
         this.wait_until_ok();
+        this.wait_until_shards_agree();
         this
     }
 
@@ -169,6 +171,7 @@ impl Cluster {
     pub fn make_replica(&self, port: u16, primary: u16) {
         ok(self.at(port), &["CLUSTER", "REPLICATE", &id(self.at(primary))]);
         self.at(port).wait_until_following();
+        self.wait_until_shards_agree();
     }
 
     /// The address of a store, as a URL.
@@ -196,6 +199,13 @@ impl Cluster {
     /// When that is not so in time.
     pub fn wait_until_ok(&self) {
         wait_for("the cluster to be ok", || self.is_ok());
+    }
+
+    /// Waits until each node has noted that a replica is of the same shard as its primary. A node of Valkey 8.0 that is
+    /// killed before that refuses its own notes when it starts again (valkey-io/valkey#774).
+    fn wait_until_shards_agree(&self) {
+        let running = || self.nodes.iter().filter(|node| node.is_running());
+        wait_for("the nodes to agree on shards", || running().all(shards_agree));
     }
 
     fn is_ok(&self) -> bool {
@@ -427,6 +437,20 @@ fn owners(port: u16) -> Option<Vec<(u16, u16, u16)>> {
     let mut ranges: Vec<_> = slots.list().iter().map(range).collect::<Option<_>>()?;
     ranges.sort_unstable();
     Some(ranges)
+}
+
+/// Returns true if a node has noted of each replica that it is of the shard of its primary. Redis 7.0 knows no shards.
+fn shards_agree(node: &TestServer) -> bool {
+    let notes = std::fs::read_to_string(node.folder().join("nodes.conf")).unwrap_or_default();
+    let nodes = notes.lines().filter_map(|line| match line.split(' ').collect::<Vec<_>>()[..] {
+        [id, addresses, _, primary, ..] => {
+            let shard = addresses.split(',').find(|field| field.starts_with("shard-id="));
+            Some((id, (primary, shard)))
+        }
+        _ => None,
+    });
+    let nodes: HashMap<_, _> = nodes.collect();
+    nodes.values().all(|(primary, shard)| nodes.get(primary).is_none_or(|(_, of)| of == shard))
 }
 
 fn id(node: &TestServer) -> String {
