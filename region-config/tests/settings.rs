@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use region_config::Configuration;
 use region_core::{
-    Json, NearCache, OnOutage, OnStale, OnUpdate, Policy, ReadFrom, RegionCache, RegionCacheBuilder,
+    EntryAge, Json, NearCache, OnOutage, OnStale, OnUpdate, Policy, ReadFrom, RegionCache,
+    RegionCacheBuilder,
 };
 use region_memory::MemoryStore;
 use region_redis::{Backoff, OnInvalidationFailure, OnTimeout, RedisStore, RedisStoreBuilder, Tls};
@@ -245,6 +246,9 @@ fn of_policies() -> Vec<Row> {
         "policy.near_outage_for = '1s'", "", [NEAR_OUTAGE_FOR = "1s"],
             Policy(|policy| policy.near_outage_for(SECOND)),
             "policy.near_outage_for = 1.5" => "policy.near_outage_for: invalid type: floating point";
+        "policy.age = 'recorded'", "", [AGE = "recorded"],
+            Policy(|policy| policy.age(EntryAge::Recorded)),
+            "policy.age = 'known'" => "policy.age: unknown variant `known`, expected `unknown` or `recorded`";
         "policy.serializer = 'json'", "", [SERIALIZER = "json"],
             Policy(|policy| policy.serializer(Json)),
             "policy.serializer = 'pickle'" => "policy.serializer: \"pickle\" is no serializer; there are postcard, json";

@@ -343,6 +343,7 @@ macro_rules! __conformance_cases {
             a_call_tells_how_it_came_by_its_value
             waiting_for_another_process_is_told
             stale_values_are_told
+            ages_are_told_where_they_are_recorded
             values_that_are_not_stored_are_told);
         $crate::__conformance_cases!(@topic $callback, $argument, races:
             no_stale_fill_under_invalidation

@@ -32,7 +32,7 @@ use crate::value::codec::Codec;
 use crate::value::serializer::AnySerializer;
 
 pub(crate) use chain::{Chain, LoadId, Outages};
-pub(crate) use found::{Accept, CountsAs, Found, FoundOne};
+pub(crate) use found::{Accept, CountsAs, Found, FoundOne, Times};
 pub(crate) use lookup::Fetched;
 pub(crate) use marker::{Marker, Markers, Need};
 pub(crate) use near::{DEFAULT_NEAR_BYTES, Looked};
@@ -154,7 +154,7 @@ impl Context {
             None => serializer,
             Some(around) => around(serializer),
         };
-        let codec = Codec::new(&path, serializer, policy.version);
+        let codec = Codec::new(&path, serializer, policy.version).with_age(policy.age);
         let near = (policy.near == NearCache::On)
             .then(|| engine.near.open(&engine.store, &path, codec.identity()));
         if let Some(near) = near.as_ref().filter(|_| policy.serves_unverified()) {

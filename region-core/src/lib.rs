@@ -72,7 +72,7 @@ pub use path::{
     PathRule, RegionPath, Segment,
 };
 pub use policy::{
-    NearCache, OnOutage, OnStale, OnUpdate, Policy, PolicySetting, PolicySettingKind,
+    EntryAge, NearCache, OnOutage, OnStale, OnUpdate, Policy, PolicySetting, PolicySettingKind,
 };
 pub use region::{
     Answer, Batch, BatchValue, BatchWrite, Cached, Dependency, Listing, LoadOptions, Loaded,

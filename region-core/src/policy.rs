@@ -52,6 +52,17 @@ pub enum OnOutage {
     Error,
 }
 
+/// Says if values are stored with the time at which they were made: see [`Policy::age`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EntryAge {
+    /// Nothing tells how old a value in the store is.
+    #[default]
+    Unknown,
+    /// Each value is stored with that time.
+    Recorded,
+}
+
 /// Says if values are held near: see [`Policy::near`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -161,7 +172,7 @@ mod tests {
             let unlimited = setting.unlimited.is_some();
             assert_eq!(unlimited, setting.default == "unlimited", "{}", setting.name);
         }
-        assert_eq!(lines.len(), 20);
+        assert_eq!(lines.len(), 21);
         assert!(lines.contains(&("lease", "10 s")) && lines.contains(&("version", "0")));
     }
 

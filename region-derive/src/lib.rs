@@ -70,6 +70,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `read_from = "primary"` or `"replica"` | the servers that reads go to |
 /// | `on_outage = "miss"` or `"error"` | the result of a read while the store is unavailable |
 /// | `near = "off"` or `"on"` | whether decoded values are held in this process |
+/// | `age = "unknown"` or `"recorded"` | whether values are stored with the time at which they were made |
 /// | `serializer = Json` | the serializer, an expression |
 /// | `version = 3` | the version of the values; change it when their meaning changes |
 /// | `policy = function` | a function that returns the whole `Policy`, instead of single settings |

@@ -33,6 +33,7 @@ const SETTINGS: &[(&str, Kind)] = &[
     ("near", Kind::Word("NearCache", &["off", "on"])),
     ("near_unverified_for", Kind::Duration),
     ("near_outage_for", Kind::Duration),
+    ("age", Kind::Word("EntryAge", &["unknown", "recorded"])),
     ("serializer", Kind::Expression),
     ("version", Kind::Number),
     (WHOLE, Kind::Expression),

@@ -57,6 +57,9 @@ pub(crate) struct EntryReport {
     pub(crate) format: Option<String>,
     /// The fingerprint of the value's type, shape and version, in hexadecimal digits.
     pub(crate) fingerprint: Option<String>,
+    /// The time since the value was made, if that was recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) age_ms: Option<u64>,
     /// The regions that the value depends on.
     pub(crate) depends_on: Vec<String>,
 }
@@ -86,6 +89,7 @@ pub(crate) fn open<'a>(
         fault: None,
         format: None,
         fingerprint: None,
+        age_ms: None,
         depends_on: Vec::new(),
     };
     let envelope = match Envelope::open(&entry.bytes, Place::of_region(region).of_key(key)) {
@@ -96,6 +100,8 @@ pub(crate) fn open<'a>(
             };
             report.format = Some(format_name(envelope.serializer.get()));
             report.fingerprint = Some(format!("{:016x}", envelope.fingerprint));
+            let age = envelope.made_at().map(|made| made.elapsed().unwrap_or_default());
+            report.age_ms = age.and_then(|age| u64::try_from(age.as_millis()).ok());
             let names = envelope.depends_on().iter().map(|on| root.name(&on.region));
             report.depends_on = names.collect();
             Some(envelope)
@@ -126,6 +132,10 @@ impl EntryReport {
                 lines.push(format!("format: {format}; type and version: {fingerprint}"));
             }
             _ => {}
+        }
+        if let Some(age) = self.age_ms {
+            let age = text::duration(std::time::Duration::from_millis(age));
+            lines.push(format!("age: {age}"));
         }
         if !self.depends_on.is_empty() {
             lines.push(format!("depends on: {}", self.depends_on.join(", ")));

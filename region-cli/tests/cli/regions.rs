@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use region_cache::{Cbor, LoadOptions, Loaded, MessagePack, Policy, Region, RegionExt};
+use region_cache::{Cbor, EntryAge, LoadOptions, Loaded, MessagePack, Policy, Region, RegionExt};
 use serde_json::json;
 use servers::{Flavor, TestServer, on_both};
 
@@ -197,6 +197,13 @@ async fn a_miss_is_explained(flavor: Flavor) {
     assert!(ended.contains("a miss: a region that the value depends on has ended"), "{ended}");
     let json = region(&url, &["explain", "page", "k", "--json"]).exits(0).json();
     assert_eq!(json["dependencies"], json!([{"region": "prices", "state": "ended"}]));
+    // Its age, where that was recorded.
+    let aged = page.with_policy(Policy::new().age(EntryAge::Recorded)).unwrap();
+    aged.set("aged", &1u32).await.unwrap();
+    assert!(explain("page", "aged").contains("\nage: "));
+    assert!(!ended.contains("\nage: "), "{ended}");
+    let json = region(&url, &["get", "page", "aged", "--json"]).exits(0).json();
+    assert!(json["entry"]["age_ms"].as_u64().is_some_and(|age| age < 60_000), "{json}");
     // Stale, and a load under way.
     let kept = page.with_policy(Policy::new().stale_for(Duration::from_secs(600))).unwrap();
     kept.set("old", &1u32).await.unwrap();

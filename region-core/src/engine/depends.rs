@@ -5,19 +5,21 @@ use std::time::Duration;
 
 use super::found::Tally;
 use super::marker::{Markers, Standing};
-use super::{Accept, Context, Found, FoundOne, Looked, Started};
+use super::{Accept, Context, Found, FoundOne, Looked, Started, Times};
 use crate::error::{Error, Result};
 use crate::lifetime::Lifetime;
 use crate::path::RegionPath;
 use crate::stats::MissReason;
 use crate::store::Freshness;
 use crate::value::dependencies::{Dependencies, DependsOn};
+use crate::value::made::MadeAt;
 use crate::value::serializer::Value;
 
 /// A value, or the record that there is none, which holds if its dependencies do.
 pub(crate) struct Depending<V> {
     value: Option<Arc<V>>,
     freshness: Freshness,
+    made: Option<MadeAt>,
     on: Dependencies,
     held: Origin,
 }
@@ -45,14 +47,23 @@ pub(crate) struct Resolved {
 }
 
 impl<V> Depending<V> {
-    pub(super) fn new(value: Option<Arc<V>>, freshness: Freshness, on: Dependencies) -> Self {
-        Self { value, freshness, on, held: Origin::Store }
+    pub(super) fn new(
+        value: Option<Arc<V>>,
+        freshness: Freshness,
+        made: Option<MadeAt>,
+        on: Dependencies,
+    ) -> Self {
+        Self { value, freshness, made, on, held: Origin::Store }
     }
 
     /// A fresh value that is held near, or such a record that there is none.
-    pub(super) fn near(value: Option<Arc<V>>, left: Lifetime, on: Dependencies) -> Self {
+    pub(super) fn near(
+        value: Option<Arc<V>>,
+        Times { left, made }: Times,
+        on: Dependencies,
+    ) -> Self {
         let freshness = Freshness::Fresh { left };
-        Self { value, freshness, on, held: Origin::Near }
+        Self { value, freshness, made, on, held: Origin::Near }
     }
 
     /// The same for what is neither trusted nor verified.
@@ -91,9 +102,10 @@ impl<V> Depending<V> {
             // The time for which it is stale is over.
             Some(Err(_)) => return Found::Nothing(MissReason::Expired),
         };
+        let times = Times { left, made: self.made };
         match &self.value {
-            Some(value) if is_fresh => Found::Fresh(Arc::clone(value), left),
-            Some(value) => Found::Stale(Arc::clone(value), left),
+            Some(value) if is_fresh => Found::Fresh(Arc::clone(value), times),
+            Some(value) => Found::Stale(Arc::clone(value), times),
             None if is_fresh => Found::Absent,
             None => Found::Nothing(MissReason::Absent),
         }
@@ -185,7 +197,7 @@ impl Context {
     ) -> Result<(bool, Option<Error>)> {
         let Some(on) = dependencies else { return Ok((true, None)) };
         let freshness = Freshness::Fresh { left: Lifetime::Unlimited };
-        let mut found = [Found::from(Depending::new(Some(Arc::new(())), freshness, on))];
+        let mut found = [Found::from(Depending::new(Some(Arc::new(())), freshness, None, on))];
         let resolved = self.resolve_all(&mut found, Accept::Fresh, None, started).await?;
         Ok((matches!(found[0], Found::Fresh(..)), resolved.outage))
     }

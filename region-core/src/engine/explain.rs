@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::Context;
-use super::found::Found;
+use super::found::{Found, Times};
 use super::lookup::miss_reason;
 use super::marker::{self, Marker, Standing};
 use crate::error::Result;
@@ -150,7 +150,7 @@ fn marker_of(on: &DependsOn, entry: &Entry) -> Option<Found<Marker>> {
     let decoded = marker::codec(&on.region).decode::<Marker>(MARKER_KEY, &entry.bytes).ok()?;
     let marker = Arc::new(decoded.value?);
     Some(match entry.freshness {
-        Freshness::Fresh { left } => Found::Fresh(marker, left),
-        Freshness::Stale { left } => Found::Stale(marker, left),
+        Freshness::Fresh { left } => Found::Fresh(marker, Times::of(left)),
+        Freshness::Stale { left } => Found::Stale(marker, Times::of(left)),
     })
 }

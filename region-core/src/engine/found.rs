@@ -8,16 +8,26 @@ use crate::error::Error;
 use crate::lifetime::Lifetime;
 use crate::region::{Answer, Outcome};
 use crate::stats::MissReason;
+use crate::value::made::MadeAt;
 
-/// The value that a lookup found at one key, with the time left until it stops being so.
+/// The value that a lookup found at one key, with its times.
 pub(crate) enum Found<V> {
-    Fresh(Arc<V>, Lifetime),
-    Stale(Arc<V>, Lifetime),
+    Fresh(Arc<V>, Times),
+    Stale(Arc<V>, Times),
     /// The record that there is no value.
     Absent,
     /// A value that depends on other regions. No lookup returns it before it is resolved.
     Depending(Box<Depending<V>>),
     Nothing(MissReason),
+}
+
+/// The times of a value that a lookup found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    /// The time until it stops being fresh, or stale.
+    pub(crate) left: Lifetime,
+    /// The time at which it was made, if it was recorded.
+    pub(crate) made: Option<MadeAt>,
 }
 
 /// The values that a lookup returns. Other entries are not decoded.
@@ -80,10 +90,10 @@ impl<V> Found<V> {
         }
     }
 
-    /// The time left of a value, fresh or stale.
-    pub(crate) fn left(&self) -> Option<Lifetime> {
+    /// The times of a value, fresh or stale.
+    pub(crate) fn times(&self) -> Option<Times> {
         match self {
-            Self::Fresh(_, left) | Self::Stale(_, left) => Some(*left),
+            Self::Fresh(_, times) | Self::Stale(_, times) => Some(*times),
             Self::Absent | Self::Depending(_) | Self::Nothing(_) => None,
         }
     }
@@ -93,6 +103,18 @@ impl<V> Found<V> {
             Self::Fresh(value, _) => Some(value),
             Self::Stale(..) | Self::Absent | Self::Depending(_) | Self::Nothing(_) => None,
         }
+    }
+}
+
+impl Times {
+    /// The times of a value of which no more is known than the time left.
+    pub(crate) fn of(left: Lifetime) -> Self {
+        Self { left, made: None }
+    }
+
+    /// Adds them to an answer.
+    pub(crate) fn tell<T>(self, answer: Answer<T>) -> Answer<T> {
+        answer.with_left(self.left).with_age_since(self.made)
     }
 }
 
@@ -167,10 +189,10 @@ impl<V> FoundOne<V> {
 
     /// The answer of a read that returns fresh values alone.
     pub(crate) fn answer(self) -> Answer<Option<Arc<V>>> {
-        let (outcome, left) = (self.counts_as.outcome(), self.found.left());
+        let (outcome, times) = (self.counts_as.outcome(), self.found.times());
         let answer = Answer::new(self.found.fresh(), outcome);
-        match left.filter(|_| answer.value().is_some()) {
-            Some(left) => answer.with_left(left),
+        match times.filter(|_| answer.value().is_some()) {
+            Some(times) => times.tell(answer),
             None => answer,
         }
     }
@@ -186,8 +208,8 @@ impl<V> FoundOne<V> {
     /// A copy for another caller that shares the lookup.
     pub(crate) fn share(&self) -> Self {
         let found = match &self.found {
-            Found::Fresh(value, left) => Found::Fresh(Arc::clone(value), *left),
-            Found::Stale(value, left) => Found::Stale(Arc::clone(value), *left),
+            Found::Fresh(value, times) => Found::Fresh(Arc::clone(value), *times),
+            Found::Stale(value, times) => Found::Stale(Arc::clone(value), *times),
             Found::Absent => Found::Absent,
             Found::Depending(_) => Found::Nothing(MissReason::Dependency),
             Found::Nothing(reason) => Found::Nothing(*reason),

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::near::Label;
-use super::{Context, Started};
+use super::near::{Label, NearTimes};
+use super::{Context, Started, Times};
 use crate::error::{Error, Result};
 use crate::lifetime::Lifetime;
 use crate::store::Read;
@@ -44,6 +44,11 @@ impl Context {
             Err(error) => Err(error),
         }
     }
+}
+
+/// The times of a value that is held near, and fresh.
+pub(super) fn times(near: NearTimes) -> Times {
+    Times { left: left(near.until), made: near.made }
 }
 
 /// The time left until `end`, which has not come; `None`: it never comes.

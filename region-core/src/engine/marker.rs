@@ -146,14 +146,14 @@ impl Found<Marker> {
     /// The state of what hangs on the marker `id`.
     pub(super) fn standing(&self, id: u64) -> Standing {
         let expired = match self {
-            Self::Fresh(marker, left) if marker.id == id => return Standing::Holds(*left),
-            Self::Fresh(marker, left) => {
+            Self::Fresh(marker, times) if marker.id == id => return Standing::Holds(times.left),
+            Self::Fresh(marker, times) => {
                 let previous = marker.previous.filter(|previous| previous.id == id);
-                previous.zip(marker.age(*left)).map(|(previous, age)| {
+                previous.zip(marker.age(times.left)).map(|(previous, age)| {
                     age.saturating_add(Duration::from_millis(previous.expired_ms))
                 })
             }
-            Self::Stale(marker, left) if marker.id == id => marker.expired(*left),
+            Self::Stale(marker, times) if marker.id == id => marker.expired(times.left),
             _ => None,
         };
         expired.map_or(Standing::Ended, Standing::Expired)
@@ -236,6 +236,7 @@ fn millis(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::Times;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -267,8 +268,8 @@ mod tests {
     fn the_marker_tells_what_became_of_a_dependency() {
         let need = need(Some(10), 30);
         let first = Marker::new(1, need);
-        let found = |marker, left| Found::Fresh(Arc::new(marker), left);
-        let stale = |marker, left| Found::Stale(Arc::new(marker), seconds(left));
+        let found = |marker, left| Found::Fresh(Arc::new(marker), Times::of(left));
+        let stale = |marker, left| Found::Stale(Arc::new(marker), Times::of(seconds(left)));
         assert_eq!(found(first, seconds(9)).standing(1), Standing::Holds(seconds(9)));
         assert_eq!(found(first, seconds(9)).standing(2), Standing::Ended);
         assert_eq!(stale(first, 50).standing(1), Standing::Expired(10 * SECOND));

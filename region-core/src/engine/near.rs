@@ -48,6 +48,7 @@ pub(crate) use reading::Looked;
 pub(super) use region::NearRegion;
 pub(super) use unverified::{LookedMany, is_one};
 pub(super) use values::Label;
+pub(crate) use values::NearTimes;
 
 use super::wakes::Wakes;
 use crate::stats::{CountersByRegion, NearUse};

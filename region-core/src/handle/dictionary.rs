@@ -87,7 +87,7 @@ impl RegionHandle {
                 Some(OpOutcome::Stored) => return Ok(true),
                 Some(OpOutcome::Exists(entry)) => {
                     let decoded = self.context.decode_or_miss::<V>(key, &entry);
-                    if let Some(Decoded { value: Some(_), dependencies }) = decoded {
+                    if let Some(Decoded { value: Some(_), dependencies, .. }) = decoded {
                         match self.context.are_fresh(dependencies, started).await? {
                             (true, _) => return Ok(false),
                             (false, Some(outage)) => return Err(outage),

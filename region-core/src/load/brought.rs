@@ -6,8 +6,10 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::open::Stale;
+use crate::engine::Times;
 use crate::lifetime::Lifetime;
 use crate::region::{Answer, Outcome, UncachedReason};
+use crate::value::made::MadeAt;
 use crate::value::serializer::Value;
 
 /// What a flight brings to its waiters, without the type of its value.
@@ -16,8 +18,16 @@ pub(super) struct Brought {
     value: Option<Arc<dyn Any + Send + Sync>>,
     way: Way,
     until: Until,
-    /// The time at which the load began that has brought the value, if one has in this process.
-    began: Option<Instant>,
+    born: Born,
+}
+
+/// The beginning of a value's age.
+#[derive(Clone, Copy)]
+enum Born {
+    /// The load began then that has brought the value, in this process.
+    Began(Instant),
+    /// The entry says so, or nothing does.
+    Made(Option<MadeAt>),
 }
 
 /// The way in which a flight came by its value.
@@ -45,20 +55,21 @@ pub(super) type Stored = Result<(Lifetime, Instant), UncachedReason>;
 
 impl Brought {
     /// A value that the store shows to be fresh.
-    pub(super) fn shown<V: Value>(value: Option<Arc<V>>, left: Option<Lifetime>) -> Self {
-        let until = left.map_or(Until::Unknown, |left| Until::after(left, Instant::now()));
-        Self { value: value.map(|value| value as _), way: Way::Shown, until, began: None }
+    pub(super) fn shown<V: Value>(value: Option<Arc<V>>, times: Option<Times>) -> Self {
+        let until = times.map_or(Until::Unknown, |it| Until::after(it.left, Instant::now()));
+        let born = Born::Made(times.and_then(|times| times.made));
+        Self { value: value.map(|value| value as _), way: Way::Shown, until, born }
     }
 
     /// A stale value.
-    pub(super) fn stale<V: Value>(value: Option<Arc<V>>, left: Option<Lifetime>) -> Self {
-        Self { way: Way::Stale, ..Self::shown(value, left) }
+    pub(super) fn stale<V: Value>(value: Option<Arc<V>>, times: Option<Times>) -> Self {
+        Self { way: Way::Stale, ..Self::shown(value, times) }
     }
 
     /// A stale value that the load was to replace.
     pub(super) fn still_stale<V: Value>(stale: &Stale<V>) -> Self {
         let value = Some(Arc::clone(stale.value()) as _);
-        Self { value, way: Way::Stale, until: stale.until(), began: None }
+        Self { value, way: Way::Stale, until: stale.until(), born: Born::Made(stale.made()) }
     }
 
     /// A value that a load has brought which began at `began`.
@@ -72,7 +83,8 @@ impl Brought {
             _ => Until::Unknown,
         };
         let way = Way::Loaded(stored.map(drop));
-        Self { value: value.map(|value| value as _), way, until, began }
+        let born = began.map_or(Born::Made(None), Born::Began);
+        Self { value: value.map(|value| value as _), way, until, born }
     }
 
     /// The answer of a caller: one that has started the flight which ran the load, or one that has joined it.
@@ -87,9 +99,9 @@ impl Brought {
         // The type is part of the flight's key, so it always fits.
         let value = self.value.and_then(|value| value.downcast().ok());
         let answer = self.until.tell(Answer::new(value, outcome));
-        match self.began {
-            Some(began) => answer.with_age(began.elapsed()),
-            None => answer,
+        match self.born {
+            Born::Began(began) => answer.with_age(began.elapsed()),
+            Born::Made(made) => answer.with_age_since(made),
         }
     }
 }
@@ -138,9 +150,9 @@ mod tests {
         let value = || Some(Arc::new(7u32));
         let stored = Brought::loaded(value(), Ok((left, now)), Some(now));
         let fenced = Brought::loaded(value(), Err(UncachedReason::Fenced), Some(now));
-        let stale = Brought::stale(value(), Some(left));
-        let still_stale = Brought::still_stale(&Stale::for_time(Arc::new(7u32), left));
-        let shown = Brought::shown(value(), Some(left));
+        let stale = Brought::stale(value(), Some(Times::of(left)));
+        let still_stale = Brought::still_stale(&Stale::new(Arc::new(7u32), Times::of(left)));
+        let shown = Brought::shown(value(), Some(Times::of(left)));
         tokio::time::advance(SECOND / 4).await;
         let (then, rest) = (Some(SECOND / 4), Some(Lifetime::of(SECOND * 3 / 4).unwrap()));
         let uncached = Outcome::Uncached(UncachedReason::Fenced);

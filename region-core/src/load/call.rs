@@ -226,14 +226,14 @@ impl<'a> Call<'a> {
     ) -> Result<Answer<Option<Arc<V>>>, Held<V>> {
         match found {
             Found::Absent => Ok(Answer::new(None, outcome)),
-            Found::Fresh(value, left) => {
-                let answer = Answer::new(value, outcome).with_left(left);
-                match outage.map_or_else(|| self.due::<V>(key, left), |_| None) {
+            Found::Fresh(value, times) => {
+                let answer = times.tell(Answer::new(value, outcome));
+                match outage.map_or_else(|| self.due::<V>(key, times.left), |_| None) {
                     None => Ok(answer.map(Some)),
                     Some(lead) => Err(Held::Due(answer, lead)),
                 }
             }
-            Found::Stale(value, left) => Err(Held::Stale(Stale::for_time(value, left))),
+            Found::Stale(value, times) => Err(Held::Stale(Stale::new(value, times))),
             Found::Nothing(MissReason::Dependency) => Err(Held::Ended),
             Found::Nothing(reason) => Err(Held::Nothing(reason)),
             Found::Depending(_) => Err(Held::Nothing(MissReason::Dependency)),

@@ -41,7 +41,7 @@ pub(super) async fn take(
     mut started: Started,
 ) -> Result<Option<u64>> {
     match seen {
-        Some(Found::Fresh(marker, left)) if need.is_met(marker, *left) => {
+        Some(Found::Fresh(marker, times)) if need.is_met(marker, times.left) => {
             return Ok(Some(marker.id));
         }
         Some(Found::Nothing(_)) => return create(context, need, started).await,
@@ -64,7 +64,7 @@ pub(super) async fn take(
         let entry = entry.ok_or(MissReason::Absent);
         let found = context.find_in::<Marker>(MARKER_KEY, entry, Accept::FreshOrStale, None);
         match &found {
-            Found::Fresh(marker, left) if need.is_met(marker, *left) => {
+            Found::Fresh(marker, times) if need.is_met(marker, times.left) => {
                 return Ok(Some(marker.id));
             }
             // Another is at it; this one will do.
@@ -79,11 +79,11 @@ pub(super) async fn take(
                 let putting =
                     Putting { context, need, guard: Some(guard), started: started.note() };
                 let put = match (&found, held) {
-                    (Found::Fresh(marker, left), Some(held)) => {
-                        putting.instead(held, &marker.extended(need, *left)).await?
+                    (Found::Fresh(marker, times), Some(held)) => {
+                        putting.instead(held, &marker.extended(need, times.left)).await?
                     }
-                    (Found::Stale(marker, left), Some(held)) => {
-                        putting.after_stale(held, marker, *left).await?
+                    (Found::Stale(marker, times), Some(held)) => {
+                        putting.after_stale(held, marker, times.left).await?
                     }
                     _ => putting.new_one().await?,
                 };

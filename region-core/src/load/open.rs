@@ -12,11 +12,11 @@ use super::loader::ToLoad;
 use super::pace::pause_of_late_callers;
 use super::plan::Shown;
 use super::waits;
-use crate::engine::Context;
+use crate::engine::{Context, Times};
 use crate::error::Error;
-use crate::lifetime::Lifetime;
 use crate::region::{Answer, Outcome};
-use crate::store::{Freshness, TakeLease};
+use crate::store::TakeLease;
+use crate::value::made::MadeAt;
 use crate::value::serializer::Value;
 
 /// A flight that its task has to give a result. Dropping it ends the flight with an error, so that
@@ -35,6 +35,7 @@ pub(super) struct OpenFlight<V> {
 pub(super) struct Stale<V> {
     value: Arc<V>,
     until: Until,
+    made: Option<MadeAt>,
 }
 
 impl<V> OpenFlight<V> {
@@ -207,13 +208,8 @@ impl<V> Drop for OpenFlight<V> {
 }
 
 impl<V> Stale<V> {
-    pub(super) fn new(value: Arc<V>, freshness: Freshness) -> Self {
-        let (Freshness::Stale { left } | Freshness::Fresh { left }) = freshness;
-        Self::for_time(value, left)
-    }
-
-    pub(super) fn for_time(value: Arc<V>, left: Lifetime) -> Self {
-        Self { value, until: Until::after(left, Instant::now()) }
+    pub(super) fn new(value: Arc<V>, times: Times) -> Self {
+        Self { value, until: Until::after(times.left, Instant::now()), made: times.made }
     }
 
     pub(super) fn value(&self) -> &Arc<V> {
@@ -225,6 +221,11 @@ impl<V> Stale<V> {
         self.until
     }
 
+    /// The time at which the value was made, if it was recorded.
+    pub(super) fn made(&self) -> Option<MadeAt> {
+        self.made
+    }
+
     /// Returns true if the value may still be returned.
     pub(super) fn lasts(&self) -> bool {
         self.until.lasts()
@@ -232,6 +233,7 @@ impl<V> Stale<V> {
 
     /// The answer of a call that makes do with the value.
     pub(super) fn answer(&self) -> Answer<Option<Arc<V>>> {
-        self.until.tell(Answer::new(Some(Arc::clone(&self.value)), Outcome::Stale))
+        let answer = Answer::new(Some(Arc::clone(&self.value)), Outcome::Stale);
+        self.until.tell(answer).with_age_since(self.made)
     }
 }

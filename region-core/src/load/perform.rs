@@ -1,6 +1,7 @@
 //! Running the loader, and storing what it brings.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -113,7 +114,8 @@ impl<V: Value> GroupTask<V> {
         let each = loading.iter().zip(results);
         let ended = each.map(|(flight, loaded)| {
             let result = LoadResult::of(loaded, flight.previous_value())?;
-            let entry = entry_of(&context, flight.key(), &result, depends_on.as_deref())?;
+            let depends_on = depends_on.as_deref();
+            let entry = entry_of(&context, flight.key(), &result, depends_on, began.elapsed())?;
             Ok((result.value, entry))
         });
         let ended: Vec<Ended<V>> = ended.collect();
@@ -161,12 +163,13 @@ fn entry_of<V: Value>(
     key: &str,
     result: &LoadResult<V>,
     depends_on: Option<&[DependsOn]>,
+    took: Duration,
 ) -> Result<Result<NewEntry, UncachedReason>> {
     if let Some(declined) = result.declined() {
         return Ok(Err(declined));
     }
     let Some(depends_on) = depends_on else { return Ok(Err(UncachedReason::UnknownDependency)) };
-    match result.entry(context, key, depends_on) {
+    match result.entry(context, key, depends_on, took) {
         Err(error) if error.kind() == ErrorKind::TooLarge => {
             context.not_stored(key, &error);
             Ok(Err(UncachedReason::TooLarge))

@@ -58,7 +58,7 @@ impl<V: Value> LoadResult<V> {
         matches!(self.storing, Storing::Nothing).then_some(UncachedReason::Declined)
     }
 
-    /// The entry to store at `key`, if there is one.
+    /// The entry to store at `key`, if there is one. The load began `took` ago.
     ///
     /// # Errors
     /// [`ErrorKind::Encode`] and [`ErrorKind::TooLarge`].
@@ -67,6 +67,7 @@ impl<V: Value> LoadResult<V> {
         context: &Context,
         key: &str,
         depends_on: &[DependsOn],
+        took: Duration,
     ) -> Result<Option<NewEntry>> {
         let (content, ttl) = match self.storing {
             Storing::Nothing => return Ok(None),
@@ -80,7 +81,7 @@ impl<V: Value> LoadResult<V> {
         }
         let ttl = ttl.map(|ttl| ttl.min(MAX_LIFETIME));
         let bytes = match &self.value {
-            Some(value) => context.codec().encode_depending(key, &**value, depends_on)?,
+            Some(value) => context.codec().encode_loaded(key, &**value, depends_on, took)?,
             None => context.codec().encode_absence::<V>(key, depends_on)?,
         };
         Ok(Some(NewEntry { bytes, ttl, content }))

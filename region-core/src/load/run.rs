@@ -251,9 +251,8 @@ impl<V: Value> GroupTask<V> {
         held.is_untold |= begun.source.is_none();
         let mut to_load = Vec::new();
         for ((mut flight, answer), found) in asked.into_iter().zip(keys).zip(found) {
-            let BegunKey { entry, lease, .. } = answer;
-            let freshness = entry.map(|entry| entry.freshness);
-            let found_left = found.left();
+            let BegunKey { lease, .. } = answer;
+            let times = found.times();
             let (shown, value) = shown(found, flight.purpose());
             let (holder, previous) = holder(&mut flight, lease, &lineage);
             match (decide(shown, holder), previous) {
@@ -262,16 +261,16 @@ impl<V: Value> GroupTask<V> {
                         // Another process refreshes it. No need to ask for as long as it lives.
                         flight.pause_refreshes(left);
                     }
-                    flight.finish(Ok(Brought::shown(value, found_left)));
+                    flight.finish(Ok(Brought::shown(value, times)));
                 }
                 (Step::ReturnAndRelease, _) => {
                     self.leases.release([flight.key()]);
-                    flight.finish(Ok(Brought::shown(value, found_left)));
+                    flight.finish(Ok(Brought::shown(value, times)));
                 }
-                (Step::ReturnStale, _) => flight.finish(Ok(Brought::stale(value, found_left))),
+                (Step::ReturnStale, _) => flight.finish(Ok(Brought::stale(value, times))),
                 (Step::Load, _) => {
                     let token = self.leases.token();
-                    let stale = value.zip(freshness).map(|(value, it)| Stale::new(value, it));
+                    let stale = value.zip(times).map(|(value, times)| Stale::new(value, times));
                     flight.loading(Some(Fence { lineage: lineage.clone(), token }), stale);
                     to_load.push(flight);
                 }
@@ -312,7 +311,7 @@ fn shown<V>(found: Found<V>, purpose: Purpose) -> (Shown, Option<Arc<V>>) {
         }
         (Found::Absent, Purpose::Reload) => (Shown::Nothing, None),
         (Found::Absent, _) => (Shown::Fresh, None),
-        (Found::Fresh(value, left), Purpose::Early(lead)) if is_due(left, lead) => {
+        (Found::Fresh(value, times), Purpose::Early(lead)) if is_due(times.left, lead) => {
             (Shown::Due, Some(value))
         }
         (Found::Fresh(value, _), _) => (Shown::Fresh, Some(value)),

@@ -43,7 +43,9 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use crate::policy::{NearCache, OnOutage, OnStale, OnUpdate, Policy, PolicySettingKind};
+    use crate::policy::{
+        EntryAge, NearCache, OnOutage, OnStale, OnUpdate, Policy, PolicySettingKind,
+    };
     use crate::store::ReadFrom;
 
     fn read(value: Value) -> Result<Policy, String> {
@@ -73,6 +75,7 @@ mod tests {
             ("near", json!("on"), Policy::new().near(NearCache::On)),
             ("near_unverified_for", json!("1s"), Policy::new().near_unverified_for(second)),
             ("near_outage_for", json!("1s"), Policy::new().near_outage_for(second)),
+            ("age", json!("recorded"), Policy::new().age(EntryAge::Recorded)),
             ("serializer", json!("postcard"), Policy::new().serializer(crate::Postcard)),
             ("version", json!(3), Policy::new().version(3)),
         ] {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{NearCache, OnOutage, OnStale, OnUpdate};
+use super::{EntryAge, NearCache, OnOutage, OnStale, OnUpdate};
 use crate::lifetime::{Lifetime, MAX_LIFETIME};
 use crate::store::ReadFrom;
 use crate::value::serializer::AnySerializer;
@@ -164,6 +164,7 @@ plain! {
     ReadFrom: PolicySettingKind::Word(&["primary", "replica"]);
     OnOutage: PolicySettingKind::Word(&["miss", "error"]);
     NearCache: PolicySettingKind::Word(&["off", "on"]);
+    EntryAge: PolicySettingKind::Word(&["unknown", "recorded"]);
     AnySerializer: PolicySettingKind::Serializer;
     u32: PolicySettingKind::Number;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::setting::{Limit, Percent, PolicySetting, Positive, Setting, Window};
-use super::{NearCache, OnOutage, OnStale, OnUpdate};
+use super::{EntryAge, NearCache, OnOutage, OnStale, OnUpdate};
 use crate::store::ReadFrom;
 use crate::value::serializer::{AnySerializer, Serializer};
 
@@ -241,6 +241,16 @@ settings! {
     /// `on_outage` decides. Once the store serves again, values are verified first. Zero returns none.
     near_outage_for(Duration) as Window = Window,
     default Window(Duration::ZERO), "zero";
+
+    /// The switch of the age that answers tell of a value which the cache had.
+    ///
+    /// `Recorded` stores each value with the time at which its load began, or at which it was set: six bytes.
+    /// [`Answer::age`](crate::Answer::age) tells it, and nothing else goes by it. It is taken from the system clocks
+    /// of the process that wrote the value and of the one that reads it, so it is wrong by as much as these
+    /// differ. `Unknown` tells the age of values that were loaded in this process just now alone. Values are read
+    /// alike whatever this says.
+    age(EntryAge) as EntryAge = std::convert::identity,
+    default EntryAge::Unknown, "unknown";
 
     /// The format of the values. Values written by another serializer are misses.
     serializer(impl Serializer) as AnySerializer = AnySerializer::new,

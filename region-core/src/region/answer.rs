@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use crate::lifetime::Lifetime;
 use crate::stats::MissReason;
+use crate::value::made::MadeAt;
 
 /// A value, and how a call came by it: what [`Region::get_answer`](crate::Region::get_answer) and
 /// [`Region::get_or_compute_answer_with`](crate::Region::get_or_compute_answer_with) return.
@@ -120,6 +121,11 @@ impl<T> Answer<T> {
         Self { age: Some(age), ..self }
     }
 
+    /// Sets the age of a value that was made then; `None`: that is not known.
+    pub(crate) fn with_age_since(self, made: Option<MadeAt>) -> Self {
+        Self { age: made.map(MadeAt::age), ..self }
+    }
+
     /// Sets the time left.
     #[must_use]
     pub fn with_left(self, left: Lifetime) -> Self {
@@ -144,10 +150,15 @@ impl<T> Answer<T> {
         self.outcome
     }
 
-    /// Returns the time since the load began that has brought the value, if that ran in this process for
-    /// this call or one that it shares the load with: the value is not older than that. `None`: it is not
-    /// known. A store keeps the end of an entry, by its own clock, and not its beginning; where the ttl
-    /// is known and fixed, the age of a hit is that ttl less the time [`left`](Self::left).
+    /// Returns the time since the load began that has brought the value, or since the value was set: it is not
+    /// older than that. `None`: it is not known, or there is no value.
+    ///
+    /// - Of a value that was loaded for this call, or for one that it shares the load with, it is always known.
+    /// - Of a value that the cache had, near or in the store, fresh or stale, it is known if the value was
+    ///   written under [`Policy::age`](crate::Policy::age). Then it is the difference between the system clocks of
+    ///   the process that wrote the value and of this one, and zero if that is negative.
+    /// - Of a value that a [`Memo`](crate::Memo) has remembered it is not known.
+    /// - A load that says [`NotModified`](crate::Loaded::NotModified) begins the age anew.
     #[must_use]
     pub const fn age(&self) -> Option<Duration> {
         self.age

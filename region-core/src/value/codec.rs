@@ -2,15 +2,18 @@
 
 use std::any::type_name;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::error::{BoxError, Error, ErrorKind, Result, catch_panic};
 use crate::path::RegionPath;
+use crate::policy::EntryAge;
 use crate::value::dependencies::{Dependencies, DependsOn};
 use crate::value::envelope::{BadBytes, Envelope, EnvelopeContent, Header, Place};
 use crate::value::fingerprint::Fingerprint;
+use crate::value::made::MadeAt;
 use crate::value::readback::Readback;
 use crate::value::serializer::{AnySerializer, SerializerId, Value, ValueContext};
 
@@ -22,6 +25,8 @@ pub const MAX_ENTRY_BYTES: usize = 512 * 1024 * 1024;
 pub(crate) struct Decoded<V> {
     /// `None`: the record that there is no value.
     pub(crate) value: Option<V>,
+    /// The time at which the value was made, if it was recorded.
+    pub(crate) made: Option<MadeAt>,
     pub(crate) dependencies: Option<Dependencies>,
 }
 
@@ -48,6 +53,7 @@ pub(crate) struct Codec {
     place: Place,
     serializer: AnySerializer,
     version: u32,
+    age: EntryAge,
     /// The facts of the region's first type: most regions have no other, and need not look for them.
     first: OnceLock<&'static Readback>,
 }
@@ -55,7 +61,13 @@ pub(crate) struct Codec {
 impl Codec {
     pub(crate) fn new(path: &RegionPath, serializer: AnySerializer, version: u32) -> Self {
         let place = Place::of_region(path);
-        Self { path: path.clone(), place, serializer, version, first: OnceLock::new() }
+        let (age, first) = (EntryAge::Unknown, OnceLock::new());
+        Self { path: path.clone(), place, serializer, version, age, first }
+    }
+
+    /// The same codec, which records the ages of values or does not.
+    pub(crate) fn with_age(self, age: EntryAge) -> Self {
+        Self { age, ..self }
     }
 
     #[inline]
@@ -95,18 +107,19 @@ impl Codec {
     /// Encodes `value` as the entry at `key`. A value that cannot be read back, and a panic in the type's
     /// `Serialize`, are [`ErrorKind::Encode`].
     pub(crate) fn encode<V: Value>(&self, key: &str, value: &V) -> Result<Bytes> {
-        self.encode_depending(key, value, &[])
+        self.encode_loaded(key, value, &[], Duration::ZERO)
     }
 
-    /// As [`encode`](Self::encode), of a value that depends on other regions.
-    pub(crate) fn encode_depending<V: Value>(
+    /// As [`encode`](Self::encode), of a value that depends on other regions, and whose load began `took` ago.
+    pub(crate) fn encode_loaded<V: Value>(
         &self,
         key: &str,
         value: &V,
         depends_on: &[DependsOn],
+        took: Duration,
     ) -> Result<Bytes> {
         let bytes =
-            catch_panic(|| self.seal(key, value, depends_on)).flatten().map_err(|error| {
+            catch_panic(|| self.seal(key, value, depends_on, took)).flatten().map_err(|error| {
                 let name = type_name::<V>();
                 let message =
                     format!("a value of type {name} cannot be encoded; nothing was stored");
@@ -148,12 +161,17 @@ impl Codec {
         key: &str,
         value: &V,
         depends_on: &[DependsOn],
+        took: Duration,
     ) -> Result<Bytes, BoxError> {
         let readback = self.readback::<V>();
         let fingerprint = self.fingerprint_by(readback);
         let context = ValueContext::new(&self.path, key, fingerprint.to_bits());
         let write = |out: &mut Vec<u8>| readback.write(&self.serializer, &context, value, out);
         let header = Header::of_value(self.serializer.id(), fingerprint, depends_on);
+        let header = match self.age {
+            EntryAge::Unknown => header,
+            EntryAge::Recorded => header.made(MadeAt::ago(took)),
+        };
         Envelope::seal_sized(self.place.of_key(key), header, readback.usual_size(), write)
     }
 
@@ -176,7 +194,8 @@ impl Codec {
                     None
                 }
             };
-            Ok(Decoded { value, dependencies: envelope.into_dependencies() })
+            let made = envelope.made();
+            Ok(Decoded { value, made, dependencies: envelope.into_dependencies() })
         };
         catch_panic(decode).map_err(BadBytes::Payload).flatten()
     }

@@ -3,13 +3,16 @@
 //! | bytes | content |
 //! |---|---|
 //! | 0 | the envelope's version: 1 |
-//! | 1 | flags: bit 0 says that there is no value; bit 1 that a list of dependencies
-//! follows the header; another set bit means something that this version cannot read |
+//! | 1 | flags: bit 0 says that there is no value; bit 1 that a list of dependencies follows the seal; bit 2
+//! that the time at which the value was made does; another set bit means something that this version cannot read |
 //! | 2 | the serializer's id |
 //! | 3..11 | the fingerprint of the value's type, with the policy's version mixed in, little-endian |
 //! | 11..19 | the seal: XXH3 of bytes 0..11 and all bytes after the seal, seeded with the entry's place |
-//! | 19.. | the payload: what the serializer wrote; with bit 1 after the list of dependencies. With bit 0 it is empty,
-//! unless the serializer authenticates what it writes |
+//! | 19.. | with bit 2 that time, then with bit 1 that list, then the payload: what the serializer wrote. With bit 0
+//! it is empty, unless the serializer authenticates what it writes |
+//!
+//! The time has six bytes: milliseconds since 1970 by the system clock of the process that made the value,
+//! little-endian.
 //!
 //! The list of dependencies has a byte with their number, 1 to 32, and for each the length of the region's
 //! path (two bytes, little-endian), the path, and the id of the region's marker (eight bytes,
@@ -18,10 +21,12 @@
 //! The seal is a checksum that includes the region and the key: an entry that was changed, truncated or
 //! copied to another place is not accepted. It detects accidents, not forgery: whoever can write to the
 //! store can compute it too. Within one place, equal seals mean equal bytes, so the seal also serves as
-//! the entry's version. The envelope holds no expiry: that is kept by the store, by its own clock.
+//! the entry's version. The envelope holds no expiry: that is kept by the store, by its own clock. Nothing but
+//! [`Answer::age`](crate::Answer::age) goes by the time at which a value was made.
 
 use std::fmt;
 use std::ops::Range;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
@@ -30,19 +35,22 @@ use crate::error::BoxError;
 use crate::path::RegionPath;
 use crate::value::dependencies::{self, Dependencies, DependsOn};
 use crate::value::fingerprint::Fingerprint;
+use crate::value::made::{MADE_BYTES, MadeAt};
 use crate::value::serializer::SerializerId;
 
 const VERSION: u8 = 1;
 const NO_FLAGS: u8 = 0;
 const ABSENT: u8 = 1;
 const DEPENDS: u8 = 2;
+const MADE: u8 = 4;
 const VERSION_AT: usize = 0;
 const FLAGS_AT: usize = 1;
 const SERIALIZER_AT: usize = 2;
 const FINGERPRINT_AT: Range<usize> = 3..11;
 const SEAL_AT: Range<usize> = 11..19;
 
-/// The number of bytes that an envelope adds to its payload.
+/// The number of bytes that an envelope adds to its payload: six more with the time at which the value was made
+/// ([`Policy::age`](crate::Policy::age)), and what the list of its dependencies takes.
 pub const ENVELOPE_BYTES: usize = SEAL_AT.end;
 
 /// The longest input that XXH3 hashes without blocks.
@@ -82,6 +90,7 @@ pub struct Envelope<'a> {
     pub payload: &'a [u8],
     /// A value, or that there is none.
     pub content: EnvelopeContent,
+    made: Option<MadeAt>,
     dependencies: Option<Dependencies>,
 }
 
@@ -121,6 +130,7 @@ pub(crate) struct Header<'a> {
     flags: u8,
     serializer: SerializerId,
     fingerprint: Fingerprint,
+    made: Option<MadeAt>,
     depends_on: &'a [DependsOn],
 }
 
@@ -131,7 +141,13 @@ impl<'a> Header<'a> {
         fingerprint: Fingerprint,
         depends_on: &'a [DependsOn],
     ) -> Self {
-        Self { flags: NO_FLAGS, serializer, fingerprint, depends_on }
+        Self { flags: NO_FLAGS, serializer, fingerprint, made: None, depends_on }
+    }
+
+    /// The same header with the time at which the value was made, if it is known.
+    pub(crate) const fn made(mut self, at: Option<MadeAt>) -> Self {
+        self.made = at;
+        self
     }
 
     /// The same header of the record that there is no value.
@@ -160,12 +176,21 @@ impl<'a> Envelope<'a> {
         let Some((header, rest)) = bytes.split_at_checked(ENVELOPE_BYTES) else {
             return Err(BadBytes::Truncated);
         };
-        if header[VERSION_AT] != VERSION || header[FLAGS_AT] & !(ABSENT | DEPENDS) != NO_FLAGS {
+        if header[VERSION_AT] != VERSION
+            || header[FLAGS_AT] & !(ABSENT | DEPENDS | MADE) != NO_FLAGS
+        {
             return Err(BadBytes::Version);
         }
         if read_u64(&header[SEAL_AT]) != seal(&header[..SEAL_AT.start], rest, place) {
             return Err(BadBytes::Seal);
         }
+        let (made, rest) = match header[FLAGS_AT] & MADE {
+            NO_FLAGS => (None, rest),
+            _ => {
+                let (time, rest) = rest.split_first_chunk().ok_or(BadBytes::Version)?;
+                (MadeAt::from_bytes(*time), rest)
+            }
+        };
         let (dependencies, payload) = match header[FLAGS_AT] & DEPENDS {
             NO_FLAGS => (None, rest),
             _ => {
@@ -182,8 +207,21 @@ impl<'a> Envelope<'a> {
             fingerprint: read_u64(&header[FINGERPRINT_AT]),
             payload,
             content,
+            made,
             dependencies,
         })
+    }
+
+    /// Returns the time at which the load of the value began, or the call that has set it, by the system clock of
+    /// the process that made it. `None`: it was not recorded, see [`Policy::age`](crate::Policy::age).
+    #[must_use]
+    pub fn made_at(&self) -> Option<SystemTime> {
+        self.made.map(MadeAt::time)
+    }
+
+    /// The same, as a lookup passes it on.
+    pub(crate) fn made(&self) -> Option<MadeAt> {
+        self.made
     }
 
     /// Returns the regions that the value depends on.
@@ -245,9 +283,14 @@ impl<'a> Envelope<'a> {
 impl Header<'_> {
     /// The header without its seal, and the list of dependencies. There is room for `more` bytes behind them.
     fn to_bytes(self, more: usize) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(ENVELOPE_BYTES + more);
+        let made_bytes = self.made.map_or(0, |_| MADE_BYTES);
+        let mut bytes = Vec::with_capacity(ENVELOPE_BYTES + made_bytes + more);
         bytes.resize(ENVELOPE_BYTES, 0);
         let mut flags = self.flags;
+        if let Some(made) = self.made {
+            flags |= MADE;
+            bytes.extend_from_slice(&made.to_bytes());
+        }
         if !self.depends_on.is_empty() {
             flags |= DEPENDS;
             dependencies::write(self.depends_on, &mut bytes);
@@ -382,12 +425,47 @@ mod tests {
         let open = Envelope::open(&bytes, place()).unwrap();
         assert_eq!((open.content, open.payload), (EnvelopeContent::Absence, &b""[..]));
         assert_eq!(Envelope::open(&sealed(b""), place()).unwrap().content, EnvelopeContent::Value);
-        for flags in 1..=u8::MAX {
+        for flags in (1..=u8::MAX).filter(|flags| *flags != MADE) {
             let header = Header::of_value(SERIALIZER, fingerprint(), &[]);
             let mut bytes = Header { flags, ..header }.to_bytes(0);
             bytes.extend_from_slice(b"payload");
             let bytes = super::sealed(bytes, place());
             assert!(matches!(Envelope::open(&bytes, place()), Err(BadBytes::Version)), "{flags}");
+        }
+    }
+
+    #[test]
+    fn the_time_of_making_is_part_of_what_is_sealed() {
+        let made = MadeAt::ago(std::time::Duration::from_secs(60));
+        let depends_on = list(&["shop.org:1"]);
+        let write = |out: &mut Vec<u8>| {
+            out.extend_from_slice(b"payload");
+            Ok::<_, BoxError>(())
+        };
+        for depends_on in [&[][..], &depends_on] {
+            let header = Header::of_value(SERIALIZER, fingerprint(), depends_on).made(made);
+            let bytes = Envelope::seal_sized(place(), header, 0, write).unwrap();
+            let open = Envelope::open(&bytes, place()).unwrap();
+            assert_eq!((open.made(), open.depends_on()), (made, depends_on));
+            assert_eq!((open.payload, open.made_at()), (&b"payload"[..], made.map(MadeAt::time)));
+            for at in 0..bytes.len() {
+                let mut tampered = bytes.to_vec();
+                tampered[at] ^= 1;
+                assert!(Envelope::open(&tampered, place()).is_err(), "byte {at}");
+            }
+        }
+        assert_eq!(Envelope::open(&sealed(b"payload"), place()).unwrap().made_at(), None);
+    }
+
+    /// Bug guarded against: bytes that end within the time, under a seal that is right.
+    #[test]
+    fn half_a_time_is_no_envelope() {
+        for length in 0..MADE_BYTES {
+            let header = Header::of_value(SERIALIZER, fingerprint(), &[]);
+            let mut bytes = Header { flags: MADE, ..header }.to_bytes(0);
+            bytes.resize(ENVELOPE_BYTES + length, 1);
+            let bytes = super::sealed(bytes, place());
+            assert!(matches!(Envelope::open(&bytes, place()), Err(BadBytes::Version)), "{length}");
         }
     }
 
@@ -416,6 +494,19 @@ mod tests {
         let mut longer = bytes.to_vec();
         longer.push(0);
         assert!(Envelope::open(&longer, place()).is_err());
+    }
+
+    /// The bytes of the time, as every version 1 that knows it reads them.
+    #[test]
+    fn the_time_has_its_bytes() {
+        let made = MadeAt::from_bytes([0x00, 0x48, 0x2E, 0x7E, 0x9A, 0x01]);
+        let header = Header::of_value(SERIALIZER, fingerprint(), &[]).made(made);
+        let seal = |out: &mut Vec<u8>| Ok::<_, BoxError>(out.extend_from_slice(b"payload"));
+        let bytes = Envelope::seal_sized(place(), header, 0, seal).unwrap();
+        assert_eq!(bytes[FLAGS_AT], MADE);
+        assert_eq!(bytes[ENVELOPE_BYTES..], *b"\x00\x48\x2E\x7E\x9A\x01payload");
+        let since = made.unwrap().time().duration_since(std::time::UNIX_EPOCH).unwrap();
+        assert_eq!(since.as_millis(), 0x019A_7E2E_4800);
     }
 
     fn golden(name: &str) -> Vec<u8> {

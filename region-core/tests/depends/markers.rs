@@ -10,7 +10,7 @@ use region_core::{
     LoadOptions, Loaded, MARKER_KEY, Op, Policy, Put, ReadTerms, Region, RegionExt, Store, Write,
 };
 use region_memory::Loss;
-use tokio::time::advance;
+use tokio::time::{advance, sleep};
 
 use super::kit::{Process, memory, on};
 
@@ -163,6 +163,26 @@ async fn stale_time_counts_from_the_expiry_of_the_dependency() {
     advance(Duration::from_secs(11)).await;
     assert!(failing().await.is_err(), "101 seconds after it");
     assert_eq!(other.get::<u32>("k").await.unwrap().as_deref(), Some(&5));
+}
+
+/// Bug: a load that failed fell back to a value for as long as the entry alone allowed. Effect: a value whose
+/// dependency had expired was returned after its stale time, if the load took long enough. Fix: what the dependency
+/// leaves counts there too.
+#[tokio::test(start_paused = true)]
+async fn a_failed_load_falls_back_for_no_longer_than_the_dependency_allows() {
+    let policy = Policy::new().ttl(HOUR).stale_for(Duration::from_secs(100));
+    for (load_takes, falls_back) in [(30, true), (50, false)] {
+        let here = Process::alone(policy.clone());
+        here.load().await;
+        here.region("b").expire().await.unwrap();
+        advance(Duration::from_secs(60)).await;
+        let fails = move |_| async move {
+            sleep(Duration::from_secs(load_takes)).await;
+            Err::<Loaded<u32>, _>(io::Error::other("the source is down"))
+        };
+        let end = here.page().get_or_compute_with("k", LoadOptions::new(), fails).await;
+        assert_eq!(end.is_ok(), falls_back, "{load_takes} seconds: {end:?}");
+    }
 }
 
 /// Many loads at once that depend on one region share its marker.

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use region_core::testing::{Faulty, Method};
 use region_core::{
-    Answer, ErrorKind, LoadDependencies, LoadOptions, Loaded, MissReason, NearCache, OnStale,
-    Outcome, Policy, Region, RegionCache, RegionExt, RegionHandle, Result, Stats, UncachedReason,
+    Answer, EntryAge, ErrorKind, LoadDependencies, LoadOptions, Loaded, MissReason, NearCache,
+    OnStale, Outcome, Policy, Region, RegionCache, RegionExt, RegionHandle, Result, Stats,
+    UncachedReason,
 };
 use region_memory::MemoryStore;
 use tokio::time::{advance, sleep};
 
-use super::kit::{cache, faulty};
+use super::kit::{cache, faulty, memory};
 
 const SECOND: Duration = Duration::from_secs(1);
 const LOAD: Duration = Duration::from_millis(100);
@@ -446,4 +447,42 @@ async fn an_explanation_has_the_outcome_of_the_read() {
         };
         assert_eq!(outcome, expected, "step {step}");
     }
+}
+
+/// Bug guarded against: an age that begins with the write makes a value younger than what it was made from.
+#[tokio::test(start_paused = true)]
+async fn the_age_of_a_hit_counts_from_the_beginning_of_its_load() {
+    let policy = Policy::new().age(EntryAge::Recorded);
+    for near in [NearCache::Off, NearCache::On] {
+        let region = cache(memory(), policy.clone().near(near)).region("a").unwrap();
+        let slow = || async {
+            advance(SECOND).await;
+            Ok::<_, Infallible>(1u32)
+        };
+        let loaded = region.get_or_compute_answer("k", slow).await.unwrap();
+        assert_eq!((loaded.outcome(), loaded.age()), (Outcome::Loaded, Some(SECOND)));
+        for _ in 0..2 {
+            let hit = region.get_answer::<u32>("k").await.unwrap();
+            assert!(hit.outcome().is_hit());
+            assert!(hit.age().is_some_and(|age| age >= SECOND && age < 60 * SECOND), "{hit:?}");
+        }
+    }
+}
+
+/// A value that is not modified is as good as new.
+#[tokio::test(start_paused = true)]
+async fn a_value_that_is_not_modified_begins_its_age_anew() {
+    let policy = Policy::new().stale_for(3600 * SECOND).age(EntryAge::Recorded);
+    let region = cache(memory(), policy).region("a").unwrap();
+    let slow = || async {
+        advance(5 * SECOND).await;
+        Ok::<_, Infallible>(1u32)
+    };
+    region.get_or_compute("k", slow).await.unwrap();
+    region.expire().await.unwrap();
+    let same = |_| async { Ok::<_, Infallible>(Loaded::<u32>::not_modified()) };
+    region.get_or_compute_with("k", LoadOptions::new(), same).await.unwrap();
+    let hit = region.get_answer::<u32>("k").await.unwrap();
+    assert_eq!((hit.value().as_deref(), hit.outcome()), (Some(&1), Outcome::Hit));
+    assert!(hit.age().is_some_and(|age| age < 5 * SECOND), "{hit:?}");
 }

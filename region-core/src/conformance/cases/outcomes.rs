@@ -3,13 +3,13 @@
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::super::Harness;
 use super::super::fixture::LONG;
 use super::super::gate::{LoadGate, begun, cache_with, joined, within};
 use crate::handle::RegionHandle;
-use crate::policy::{NearCache, Policy};
+use crate::policy::{EntryAge, NearCache, Policy};
 use crate::region::{Answer, LoadOptions, Loaded, Outcome, Region, RegionExt, UncachedReason};
 use crate::stats::MissReason;
 use crate::testing::Recorder;
@@ -46,6 +46,7 @@ pub async fn a_call_tells_how_it_came_by_its_value<H: Harness>(harness: &H) {
             assert_eq!(hit.value().as_deref(), Some(&1));
             assert!(hit.outcome() == Outcome::Hit || is_near && hit.outcome() == Outcome::NearHit);
             assert_left(&hit, LONG);
+            assert_eq!(hit.age(), None, "it is not recorded");
         }
     }
     region.invalidate().await.unwrap();
@@ -84,6 +85,44 @@ pub async fn stale_values_are_told<H: Harness>(harness: &H) {
     assert_eq!((answer.value().as_deref(), answer.outcome()), (Some(&1), Outcome::Stale));
     assert_left(&answer, LONG);
     assert_eq!(region.stats().stale_hits, 1);
+}
+
+/// The age of a value that the cache had, near or in the store, fresh or stale. It is the time since the write, if
+/// that was told to record it.
+pub async fn ages_are_told_where_they_are_recorded<H: Harness>(harness: &H) {
+    let policy = Policy::new().ttl(LONG).stale_for(LONG);
+    let unrecorded = cache_with(harness, harness.store().await, policy).region("a.b").unwrap();
+    let region = unrecorded.with_policy(Policy::new().age(EntryAge::Recorded)).unwrap();
+    let before = SystemTime::now();
+    let is_age = |age: Option<Duration>| {
+        // The time is recorded in whole milliseconds.
+        let most = before.elapsed().unwrap_or_default() + Duration::from_millis(1);
+        age.is_some_and(|age| age <= most)
+    };
+    load(&region, Loaded::new(1)).await;
+    region.set("set", &2u32).await.unwrap();
+    for _ in 0..2 {
+        for (key, value) in [("k", 1), ("set", 2)] {
+            let hit = region.get_answer::<u32>(key).await.unwrap();
+            assert_eq!(hit.value().as_deref(), Some(&value));
+            assert!(is_age(hit.age()), "{key}: {hit:?}");
+        }
+        let hit = load(&region, Loaded::new(3)).await;
+        assert!(hit.outcome().is_hit() && is_age(hit.age()), "{hit:?}");
+    }
+    let read = unrecorded.get_answer::<u32>("k").await.unwrap();
+    assert!(is_age(read.age()), "what is recorded is told to all: {read:?}");
+
+    region.expire().await.unwrap();
+    let fail = |_| async { Err::<Loaded<u32>, _>(io::Error::other("down")) };
+    let stale = region.get_or_compute_answer_with("k", LoadOptions::new(), fail).await.unwrap();
+    assert_eq!((stale.value().as_deref(), stale.outcome()), (Some(&1), Outcome::Stale));
+    assert!(is_age(stale.age()), "{stale:?}");
+
+    unrecorded.set("k", &4u32).await.unwrap();
+    assert_eq!(region.get_answer::<u32>("k").await.unwrap().age(), None);
+    unrecorded.remove("k").await.unwrap();
+    assert_eq!(region.get_answer::<u32>("k").await.unwrap().age(), None);
 }
 
 /// A value that the load function does not want stored, and one that was invalidated during its load.

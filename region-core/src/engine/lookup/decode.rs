@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::engine::Context;
 use crate::engine::depends::Depending;
-use crate::engine::found::{Accept, Found};
+use crate::engine::found::{Accept, Found, Times};
 use crate::engine::near::Label;
 use crate::stats::MissReason;
 use crate::store::{Entry, Freshness, Leftover, Read};
@@ -31,22 +31,27 @@ impl Context {
             }
             Ok(entry) => entry,
         };
-        let Decoded { value, dependencies } = match self.codec.decode(key, &entry.bytes) {
+        let Decoded { value, made, dependencies } = match self.codec.decode(key, &entry.bytes) {
             Ok(decoded) => decoded,
             Err(bad) => return Found::Nothing(self.bad_bytes(key, &bad)),
         };
         let value = value.map(Arc::new);
         if let Freshness::Fresh { left } = entry.freshness {
             let size = entry.bytes.len();
-            self.keep_near(key, (size, left), value.as_ref(), dependencies.as_ref(), label);
+            let times = Times { left, made };
+            self.keep_near(key, (size, times), value.as_ref(), dependencies.as_ref(), label);
         }
         let is_wanted = entry.is_fresh() && accept == Accept::FreshStaleOrAbsent;
         match (value, dependencies, entry.freshness) {
             (None, ..) if !is_wanted => Found::Nothing(MissReason::Absent),
-            (value, Some(on), freshness) => Depending::new(value, freshness, on).into(),
+            (value, Some(on), freshness) => Depending::new(value, freshness, made, on).into(),
             (None, None, _) => Found::Absent,
-            (Some(value), None, Freshness::Fresh { left }) => Found::Fresh(value, left),
-            (Some(value), None, Freshness::Stale { left }) => Found::Stale(value, left),
+            (Some(value), None, Freshness::Fresh { left }) => {
+                Found::Fresh(value, Times { left, made })
+            }
+            (Some(value), None, Freshness::Stale { left }) => {
+                Found::Stale(value, Times { left, made })
+            }
         }
     }
 

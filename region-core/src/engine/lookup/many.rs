@@ -1,6 +1,6 @@
 //! Lookups of several keys: near first, then in the store, all values of one moment.
 
-use super::{Fetched, left};
+use super::{Fetched, times};
 use crate::engine::found::{Accept, Found, Tally};
 use crate::engine::near::{LookedMany, Moment, is_one};
 use crate::engine::{Context, Looked, Started};
@@ -38,8 +38,8 @@ impl<V> Lookup<V> {
             lookup.near_absences += usize::from(looked.is_absence());
             lookup.near += usize::from(!looked.is_missing() && !looked.is_absence());
             lookup.found.push(match looked {
-                Looked::Hit(value, until) | Looked::Unverified(value, until) => {
-                    Found::Fresh(value, left(until))
+                Looked::Hit(value, near) | Looked::Unverified(value, near) => {
+                    Found::Fresh(value, times(near))
                 }
                 Looked::Absent | Looked::UnverifiedAbsent => accept.absence(),
                 Looked::Depending(depending) => Found::Depending(depending),

@@ -1,6 +1,6 @@
 //! Lookups of one key.
 
-use super::left;
+use super::times;
 use crate::engine::found::{Accept, CountsAs, Found, FoundOne};
 use crate::engine::{Context, Looked, Started};
 use crate::error::Result;
@@ -70,9 +70,9 @@ impl Context {
     #[inline]
     fn served_near<V>(&self, looked: Looked<V>, accept: Accept) -> Result<FoundOne<V>, Looked<V>> {
         let (found, counts_as) = match looked {
-            Looked::Hit(value, until) => (Found::Fresh(value, left(until)), CountsAs::NearHit),
-            Looked::Unverified(value, until) => {
-                (Found::Fresh(value, left(until)), CountsAs::NearUnverifiedHit)
+            Looked::Hit(value, near) => (Found::Fresh(value, times(near)), CountsAs::NearHit),
+            Looked::Unverified(value, near) => {
+                (Found::Fresh(value, times(near)), CountsAs::NearUnverifiedHit)
             }
             absent @ (Looked::Absent | Looked::UnverifiedAbsent) => {
                 (accept.absence(), CountsAs::absence(&absent, accept))

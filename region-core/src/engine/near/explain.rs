@@ -38,7 +38,7 @@ impl Context {
         let value = held.zip(facts).map(|(held, facts)| NearValue {
             content: held.content,
             is_decoded: held.is_decoded,
-            left: left(held.entry.fresh_until),
+            left: left(held.entry.times.until),
             validity: facts.validity,
         });
         let is_listening = self.engine.near.is_listening();

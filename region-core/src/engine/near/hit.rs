@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
-
-use super::NearHandle;
+use super::{NearHandle, NearTimes};
 use crate::engine::Context;
 use crate::value::serializer::Value;
 
 impl Context {
-    /// Returns the value at `key`, and the end of its freshness, if it is held decoded and was found to be valid
+    /// Returns the value at `key`, and its times, if it is held decoded and was found to be valid
     /// under the marks of now.
     ///
     /// Everything else is left to the slower look, values that depend on other regions too. No lock and no
@@ -19,7 +17,7 @@ impl Context {
         &self,
         near: &NearHandle,
         key: &str,
-    ) -> Option<(Arc<V>, Option<Instant>)> {
+    ) -> Option<(Arc<V>, NearTimes)> {
         let entry = self.engine.near.values()?.get(near.decoded::<V>(), key)?;
         // The marks are read after the entry: it was verified before that.
         if !entry.is_verified_at(near.region.marks().sum()) || !entry.is_fresh() {
@@ -28,7 +26,7 @@ impl Context {
         if entry.depends().is_some() {
             return None;
         }
-        let until = entry.fresh_until;
-        Some((entry.value.into_value()?, until))
+        let times = entry.times;
+        Some((entry.value.into_value()?, times))
     }
 }

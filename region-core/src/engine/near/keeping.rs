@@ -8,20 +8,19 @@ use tokio::time::Instant;
 
 use super::NearHandle;
 use super::known::{Moment, Shown};
-use super::values::{Form, Held, Label, NearEntry, Place};
-use crate::engine::Context;
-use crate::lifetime::Lifetime;
+use super::values::{Form, Held, Label, NearEntry, NearTimes, Place};
+use crate::engine::{Context, Times};
 use crate::store::{Entry, Freshness};
 use crate::value::dependencies::Dependencies;
 use crate::value::serializer::Value;
 
 impl Context {
     /// Keeps `value`, which the entry at `key` of an answer decodes to; `None` is the record that there is none.
-    /// The entry has `size` bytes, and `left` is what is left of its freshness.
+    /// The entry has `size` bytes.
     pub(crate) fn keep_near<V: Value>(
         &self,
         key: &str,
-        (size, left): (usize, Lifetime),
+        (size, times): (usize, Times),
         value: Option<&Arc<V>>,
         dependencies: Option<&Dependencies>,
         label: Option<&Label>,
@@ -29,8 +28,9 @@ impl Context {
         let near = self.near.as_ref().zip(label).zip(self.engine.near.values());
         if let Some(((near, label), values)) = near {
             let value = Held::decoded(value);
-            let fresh_until = label.end_of(left.duration());
-            let entry = NearEntry::new(value, label, fresh_until, key.len() + size);
+            let until = label.end_of(times.left.duration());
+            let times = NearTimes { until, made: times.made };
+            let entry = NearEntry::new(value, label, times, key.len() + size);
             let depends = dependencies.map(|list| self.near_dependencies(list));
             let place = near.decoded::<V>();
             values.insert(&near.region, place, key, entry.depending(depends));
@@ -43,8 +43,8 @@ impl Context {
             (self.engine.near.values(), entry.freshness)
         {
             let (value, size) = (Held::encoded(entry.bytes.clone()), entry.bytes.len());
-            let fresh_until = label.end_of(left.duration());
-            let entry = NearEntry::new(value, label, fresh_until, key.len() + size);
+            let times = NearTimes::until(label.end_of(left.duration()));
+            let entry = NearEntry::new(value, label, times, key.len() + size);
             values.insert(&near.region, near.encoded(), key, entry);
         }
     }

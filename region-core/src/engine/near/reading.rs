@@ -2,24 +2,21 @@
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
-
-use super::NearHandle;
 use super::depends::NearDependencies;
 use super::region::Judgement;
 use super::values::{Form, Held, NearEntry, Place};
+use super::{NearHandle, NearTimes};
 use crate::engine::depends::Depending;
-use crate::engine::lookup::left;
+use crate::engine::lookup::times;
 use crate::engine::{Accept, Context, CountsAs};
 use crate::value::codec::Decoded;
 use crate::value::serializer::Value;
 
 /// The result of a look into the near cache at a key.
 pub(crate) enum Looked<V> {
-    /// The value, and the end of its freshness.
-    Hit(Arc<V>, Option<Instant>),
+    Hit(Arc<V>, NearTimes),
     /// The same for a value that is neither trusted nor verified, which the policy allows.
-    Unverified(Arc<V>, Option<Instant>),
+    Unverified(Arc<V>, NearTimes),
     /// The record that there is no value.
     Absent,
     /// The same for a record that is neither trusted nor verified, which the policy allows.
@@ -62,7 +59,7 @@ impl Context {
     pub(crate) fn look_near<V: Value>(&self, key: &str) -> Looked<V> {
         let Some(near) = &self.near else { return Looked::Nothing };
         match self.verified_hit(near, key) {
-            Some((value, until)) => Looked::Hit(value, until),
+            Some((value, times)) => Looked::Hit(value, times),
             None => self.look_closer(near, key),
         }
     }
@@ -194,28 +191,28 @@ impl Context {
         key: &str,
         entry: NearEntry,
     ) -> Option<Looked<V>> {
-        let until = entry.fresh_until;
+        let near_times = entry.times;
         let depends = entry.depends().cloned();
         if entry.value.is_absence() {
-            return self.unless_ended((place, key), None, depends, until);
+            return self.unless_ended((place, key), None, depends, near_times);
         }
         let Some(bytes) = entry.value.bytes() else {
             let value = entry.value.into_value()?;
-            return self.unless_ended((place, key), Some(value), depends, until);
+            return self.unless_ended((place, key), Some(value), depends, near_times);
         };
         // What cannot be decoded is counted and logged when the store shows it.
-        let Decoded { value, dependencies } = self.codec.decode::<V>(key, bytes).ok()?;
+        let Decoded { value, made, dependencies } = self.codec.decode::<V>(key, bytes).ok()?;
         let (value, values) = (value.map(Arc::new), self.engine.near.values()?);
         let depends = dependencies.map(|list| self.near_dependencies(&list));
         let held = Held::decoded(value.as_ref());
-        let decoded = entry.with_value(held).depending(depends.clone());
+        let decoded = entry.decoded(held, made).depending(depends.clone());
         let place = near.decoded::<V>();
         // First out, then in: otherwise another entry would be evicted to make room for both.
         values.remove(near.encoded(), key);
         values.insert(&near.region, place, key, decoded);
         // The read that found the bytes counts for the value, which would be evicted sooner as a new one.
         values.get(place, key);
-        self.unless_ended((place, key), value, depends, until)
+        self.unless_ended((place, key), value, depends, NearTimes { made, ..near_times })
     }
 
     /// Judges a value, or the record that there is none, by the regions that it depends on, if there are some.
@@ -224,18 +221,18 @@ impl Context {
         (place, key): (Place, &str),
         value: Option<Arc<V>>,
         depends: Option<Arc<NearDependencies>>,
-        until: Option<Instant>,
+        near_times: NearTimes,
     ) -> Option<Looked<V>> {
         let served = |value| match value {
-            Some(value) => Looked::Hit(value, until),
+            Some(value) => Looked::Hit(value, near_times),
             None => Looked::Absent,
         };
         let Some(depends) = depends else { return Some(served(value)) };
         match self.judge_dependencies(&depends) {
             Judgement::Valid | Judgement::ValidAt(_) => Some(served(value)),
             Judgement::Doubted => {
-                let (left, on) = (left(until), Arc::clone(&depends.list));
-                Some(Looked::Depending(Box::new(Depending::near(value, left, on))))
+                let on = Arc::clone(&depends.list);
+                Some(Looked::Depending(Box::new(Depending::near(value, times(near_times), on))))
             }
             Judgement::Outdated => {
                 if let Some(values) = self.engine.near.values() {

@@ -88,7 +88,7 @@ impl Context {
     ) -> Looked<V> {
         let judge = |entry: &mut _| near.region.judge_unverified(unverified, entry, key);
         match self.look(near, key, judge) {
-            Looked::Hit(value, until) => Looked::Unverified(value, until),
+            Looked::Hit(value, times) => Looked::Unverified(value, times),
             Looked::Absent => Looked::UnverifiedAbsent,
             Looked::Depending(depending) => Looked::Depending(Box::new(depending.unverified())),
             other => other,

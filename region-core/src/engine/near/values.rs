@@ -18,6 +18,7 @@ use super::word::Mark;
 use crate::lineage::{Lineage, LineageDigest};
 use crate::stats::CountersByRegion;
 use crate::store::ChangeId;
+use crate::value::made::MadeAt;
 use crate::value::serializer::Value;
 
 /// The bytes that an entry is counted with beside its key and its encoded value: the entry itself, its
@@ -103,11 +104,19 @@ pub(super) struct NearEntry {
     pub(super) change: ChangeId,
     /// Its place in the region's history.
     pub(super) since: Since,
-    /// The end of its freshness; `None`: never.
-    pub(super) fresh_until: Option<Instant>,
+    pub(super) times: NearTimes,
     /// The sum of the marks at which it was found to be valid.
     verified: Mark,
     weight: u32,
+}
+
+/// The times of a value that is held near.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NearTimes {
+    /// The end of its freshness; `None`: never.
+    pub(in crate::engine) until: Option<Instant>,
+    /// The time at which it was made, if that is known: it was recorded, and the value is decoded.
+    pub(in crate::engine) made: Option<MadeAt>,
 }
 
 /// The value of a near entry, encoded or decoded as the entry's [`Form`] says, or the record that there is no
@@ -275,21 +284,23 @@ impl Values {
     }
 }
 
+impl NearTimes {
+    /// The times of a value of which it is not known when it was made, or not yet.
+    pub(super) fn until(until: Option<Instant>) -> Self {
+        Self { until, made: None }
+    }
+}
+
 impl NearEntry {
     /// An entry whose key and encoded value have `size` bytes.
-    pub(super) fn new(
-        value: Held,
-        label: &Label,
-        fresh_until: Option<Instant>,
-        size: usize,
-    ) -> Self {
+    pub(super) fn new(value: Held, label: &Label, times: NearTimes, size: usize) -> Self {
         Self {
             value,
             depends: None,
             lineage: label.lineage.digest(),
             change: label.change,
             since: label.since,
-            fresh_until,
+            times,
             verified: Mark::UNSETTLED,
             weight: u32::try_from(size + ENTRY_OVERHEAD).unwrap_or(u32::MAX),
         }
@@ -308,9 +319,9 @@ impl NearEntry {
         self.depends.as_ref()
     }
 
-    /// The same value in another form.
-    pub(super) fn with_value(self, value: Held) -> Self {
-        Self { value, depends: None, ..self }
+    /// The same value decoded, which was made at the time `made`.
+    pub(super) fn decoded(self, value: Held, made: Option<MadeAt>) -> Self {
+        Self { value, depends: None, times: NearTimes { made, ..self.times }, ..self }
     }
 
     /// Notes that the entry is valid for as long as the sum of its region's marks is `sum`.
@@ -320,7 +331,7 @@ impl NearEntry {
 
     #[inline]
     pub(super) fn is_fresh(&self) -> bool {
-        self.fresh_until.is_none_or(|until| Instant::now() < until)
+        self.times.until.is_none_or(|until| Instant::now() < until)
     }
 
     #[inline]
@@ -377,7 +388,7 @@ mod tests {
         let lineage = Lineage::new([Incarnations { tree: id(1), soft: id(2) }]).unwrap();
         let (lineage, change) = (Arc::new(lineage), ChangeId::from_bits(3));
         let label = Label { lineage, change, since: Since::default(), sent: Instant::now() };
-        NearEntry::new(Held::encoded(Bytes::new()), &label, None, 0)
+        NearEntry::new(Held::encoded(Bytes::new()), &label, NearTimes::until(None), 0)
     }
 
     #[test]
@@ -404,6 +415,6 @@ mod tests {
     #[test]
     fn what_a_hit_reads_is_small() {
         assert!(size_of::<Slot>() <= 72, "{}", size_of::<Slot>());
-        assert!(size_of::<NearEntry>() <= 88, "{}", size_of::<NearEntry>());
+        assert!(size_of::<NearEntry>() <= 96, "{}", size_of::<NearEntry>());
     }
 }

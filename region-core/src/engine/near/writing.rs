@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::evidence::Asked;
 use super::known::{Marks, Shown, Sources};
-use super::values::{Held, Label, NearEntry};
+use super::values::{Held, Label, NearEntry, NearTimes};
 use super::{Covers, NearHandle, OwnChange};
 use crate::engine::Context;
 use crate::lifetime::Lifetime;
@@ -120,7 +120,8 @@ impl Context {
             return values.remove(near.encoded(), put.key);
         };
         let (value, size) = (Held::encoded(put.bytes.clone()), put.key.len() + put.bytes.len());
-        let entry = NearEntry::new(value, label, label.end_of(lifetime.duration()), size);
+        let times = NearTimes::until(label.end_of(lifetime.duration()));
+        let entry = NearEntry::new(value, label, times, size);
         values.insert(&near.region, near.encoded(), put.key, entry);
     }
 
