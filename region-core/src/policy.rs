@@ -10,6 +10,7 @@ use serde::Deserialize;
 use crate::error::{Error, ErrorKind, Result};
 use setting::Limit;
 
+pub use crate::value::made::EntryAge;
 pub use setting::{PolicySetting, PolicySettingKind};
 pub use table::Policy;
 pub(crate) use table::ResolvedPolicy;
@@ -50,17 +51,6 @@ pub enum OnOutage {
     Miss,
     /// The error.
     Error,
-}
-
-/// Says if values are stored with the time at which they were made: see [`Policy::age`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EntryAge {
-    /// Nothing tells how old a value in the store is.
-    #[default]
-    Unknown,
-    /// Each value is stored with that time.
-    Recorded,
 }
 
 /// Says if values are held near: see [`Policy::near`].

@@ -9,11 +9,10 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::error::{BoxError, Error, ErrorKind, Result, catch_panic};
 use crate::path::RegionPath;
-use crate::policy::EntryAge;
 use crate::value::dependencies::{Dependencies, DependsOn};
 use crate::value::envelope::{BadBytes, Envelope, EnvelopeContent, Header, Place};
 use crate::value::fingerprint::Fingerprint;
-use crate::value::made::MadeAt;
+use crate::value::made::{EntryAge, MadeAt};
 use crate::value::readback::Readback;
 use crate::value::serializer::{AnySerializer, SerializerId, Value, ValueContext};
 

@@ -3,8 +3,21 @@
 use std::num::NonZeroU64;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::Deserialize;
+
 /// The number of bytes that it takes in an entry.
 pub(super) const MADE_BYTES: usize = 6;
+
+/// Says if values are stored with the time at which they were made: see [`Policy::age`](crate::Policy::age).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EntryAge {
+    /// Nothing tells how old a value in the store is.
+    #[default]
+    Unknown,
+    /// Each value is stored with that time.
+    Recorded,
+}
 
 /// The moment at which the load of a value began, or the call that has set it: milliseconds since 1970, by the
 /// system clock of the process that made it.
