@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::known::{Shown, Sources};
 use super::region::Judgement;
-use super::values::{Held, Label, NearEntry};
+use super::values::{Held, Label, NearEntry, NearTimes};
 use super::word::{Mark, Word};
 use super::{Covers, Near, NearRegion, OwnChange};
 use crate::lineage::{Incarnation, Incarnations, Lineage};
@@ -105,7 +105,8 @@ impl World {
         let label = Label { lineage, change: ring.last(), since, sent: Instant::now() };
         let value = ring.last().to_bits();
         let held = Held::decoded(Some(&Arc::new(value)));
-        *self.entry.lock().unwrap() = Some(NearEntry::new(held, &label, None, 1));
+        let entry = NearEntry::new(held, &label, NearTimes::until(None), 1);
+        *self.entry.lock().unwrap() = Some(entry);
         value
     }
 
