@@ -501,8 +501,11 @@ mod tests {
     fn the_time_has_its_bytes() {
         let made = MadeAt::from_bytes([0x00, 0x48, 0x2E, 0x7E, 0x9A, 0x01]);
         let header = Header::of_value(SERIALIZER, fingerprint(), &[]).made(made);
-        let seal = |out: &mut Vec<u8>| Ok::<_, BoxError>(out.extend_from_slice(b"payload"));
-        let bytes = Envelope::seal_sized(place(), header, 0, seal).unwrap();
+        let write = |out: &mut Vec<u8>| {
+            out.extend_from_slice(b"payload");
+            Ok::<_, BoxError>(())
+        };
+        let bytes = Envelope::seal_sized(place(), header, 0, write).unwrap();
         assert_eq!(bytes[FLAGS_AT], MADE);
         assert_eq!(bytes[ENVELOPE_BYTES..], *b"\x00\x48\x2E\x7E\x9A\x01payload");
         let since = made.unwrap().time().duration_since(std::time::UNIX_EPOCH).unwrap();
