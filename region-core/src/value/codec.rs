@@ -193,7 +193,7 @@ impl Codec {
                     None
                 }
             };
-            let made = envelope.made();
+            let made = envelope.made;
             Ok(Decoded { value, made, dependencies: envelope.into_dependencies() })
         };
         catch_panic(decode).map_err(BadBytes::Payload).flatten()

@@ -90,7 +90,7 @@ pub struct Envelope<'a> {
     pub payload: &'a [u8],
     /// A value, or that there is none.
     pub content: EnvelopeContent,
-    made: Option<MadeAt>,
+    pub(crate) made: Option<MadeAt>,
     dependencies: Option<Dependencies>,
 }
 
@@ -217,11 +217,6 @@ impl<'a> Envelope<'a> {
     #[must_use]
     pub fn made_at(&self) -> Option<SystemTime> {
         self.made.map(MadeAt::time)
-    }
-
-    /// The same, as a lookup passes it on.
-    pub(crate) fn made(&self) -> Option<MadeAt> {
-        self.made
     }
 
     /// Returns the regions that the value depends on.
@@ -446,7 +441,7 @@ mod tests {
             let header = Header::of_value(SERIALIZER, fingerprint(), depends_on).made(made);
             let bytes = Envelope::seal_sized(place(), header, 0, write).unwrap();
             let open = Envelope::open(&bytes, place()).unwrap();
-            assert_eq!((open.made(), open.depends_on()), (made, depends_on));
+            assert_eq!((open.made, open.depends_on()), (made, depends_on));
             assert_eq!((open.payload, open.made_at()), (&b"payload"[..], made.map(MadeAt::time)));
             for at in 0..bytes.len() {
                 let mut tampered = bytes.to_vec();
